@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in: formatting, lints, the browser build, shaders, tests.
+# Installs what is missing (Debian, Ubuntu: root or sudo), stops at the first error, prints the time of each stage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TERM_PROGRESS_WHEN=never
+started=$SECONDS
+stage='start'
+stage_started=$SECONDS
+log=$(mktemp)
+
+say() { printf '%s\n' "$*" >&2; }
+
+finish() {
+    local status=$?
+    rm -rf "$log" "${shaders:-}"
+    if [ "$status" -ne 0 ]; then
+        say "FAILED in stage '$stage' after $((SECONDS - started)) s (status $status)"
+    fi
+}
+trap finish EXIT
+
+# begin NAME: opens a stage. end: closes it with its time.
+begin() {
+    stage=$1
+    stage_started=$SECONDS
+    say "== $stage"
+}
+end() { say "   ok: $stage, $((SECONDS - stage_started)) s"; }
+
+# Runs a command silently; its whole output follows if it fails.
+quietly() {
+    "$@" >"$log" 2>&1 || {
+        local status=$?
+        cat "$log" >&2
+        say "failed: $*"
+        return "$status"
+    }
+}
+
+begin 'tools'
+if ! command -v cargo >/dev/null && [ -r "${CARGO_HOME:-$HOME/.cargo}/env" ]; then
+    # shellcheck source=/dev/null
+    . "${CARGO_HOME:-$HOME/.cargo}/env"
+fi
+if ! command -v cargo >/dev/null; then
+    say 'cargo is missing: install Rust with https://rustup.rs'
+    exit 1
+fi
+scripts/ensure-cc.sh
+scripts/install-vulkan.sh
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    scripts/apt-install.sh nodejs npm
+fi
+if command -v rustup >/dev/null; then
+    toolchain=$(rustup show active-toolchain 2>/dev/null | cut -d' ' -f1)
+    installed=$(rustup component list --installed --toolchain "$toolchain")
+    for component in rustfmt clippy; do
+        grep -q "^$component" <<<"$installed" || quietly rustup component add --toolchain "$toolchain" "$component"
+    done
+    rustup target list --installed --toolchain "$toolchain" | grep -qx wasm32-unknown-unknown ||
+        quietly rustup target add --toolchain "$toolchain" wasm32-unknown-unknown
+elif [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
+    say 'the target wasm32-unknown-unknown is missing, and there is no rustup to add it: https://rustup.rs'
+    exit 1
+fi
+runner=(cargo nextest run --no-fail-fast)
+if ! cargo nextest --version >/dev/null 2>&1; then
+    say '   cargo-nextest is missing: cargo install cargo-nextest --locked (some minutes)'
+    if ! quietly cargo install cargo-nextest --locked; then
+        say '   NOTICE: cargo-nextest could not be installed, so the tests run under cargo test instead'
+        runner=(cargo test --lib --bins --tests --no-fail-fast)
+    fi
+fi
+if [ ! scripts/node/node_modules/.package-lock.json -nt scripts/node/package-lock.json ]; then
+    quietly npm ci --prefix scripts/node --ignore-scripts
+fi
+end
+
+begin 'format'
+cargo fmt --all --check
+end
+
+begin 'clippy'
+cargo clippy --quiet --all-targets -- -D warnings
+end
+
+begin 'wasm32, feature web'
+cargo check --quiet --target wasm32-unknown-unknown --no-default-features --features web
+end
+
+begin 'build tests (minutes on a fresh clone)'
+quietly cargo test --no-run
+end
+
+begin 'shaders under Tint'
+shaders=$(mktemp -d)
+cargo run --quiet --bin pgat -- shaders "$shaders"
+node scripts/check-wgsl.mjs "$shaders"
+end
+
+begin 'doc tests'
+quietly cargo test --quiet --doc
+end
+
+# Last, so that its summary is what one sees.
+begin 'tests'
+"${runner[@]}"
+end
+say "all stages passed in $((SECONDS - started)) s"

@@ -1,0 +1,11 @@
+// What changes from step to step; the same in every kernel (Rust: ops::twin::StepValues).
+struct Step {
+    windows: u32,        // windows in this micro-batch (1 in prologue and epilogue)
+    first_window: u32,   // index, in the epoch's order, of the first of them
+    key0: u32,           // keys of random numbers, from seed and step
+    key1: u32,
+    learning_rate: f32,
+    inverse_count: f32,  // 1 / max(1, observed targets of the whole batch)
+    pad0: u32,
+    pad1: u32,
+}

@@ -1,0 +1,72 @@
+// AdamW as PyTorch has it, over flat buffers, with g = gradient * clip factor, c1 = 1 - beta1^t, c2 = 1 - beta2^t:
+//   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+//   p = p (1 - rate decay) - rate / c1 m / (sqrt(v) / sqrt(c2) + epsilon)
+// norm = (norm, clip factor, ok, loss). state = (steps, c1, c2, bad steps in a row, bad steps in all, 0, 0, 0).
+// Where ok is 0, only the two counters of bad steps change. All tensors are updated in place.
+// Grid: adamw_update, one invocation four elements, reads the old state; then adamw_state, one invocation. Lengths are multiples of 4.
+struct Params {
+    window0: u32,
+    windows: u32,
+    first: u32,
+    count: u32,                // groups of four elements, or 1
+    beta1: f32,
+    beta2: f32,
+    one_minus_beta1: f32,      // rounded once, from f64
+    one_minus_beta2: f32,
+    epsilon: f32,
+    weight_decay: f32,
+    parameters_base: u32,
+    moment1_base: u32,
+    moment2_base: u32,
+    gradients_base: u32,
+    norm_base: u32,
+    state_base: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> moment1: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> moment2: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> gradients: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> norm: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> state: array<vec4<f32>>;
+
+fn active_windows() -> u32 {
+    return min(params.windows, step.windows - params.window0);
+}
+
+// (steps, c1, c2, bad steps in a row) after a step that counts.
+fn stepped(old: vec4<f32>) -> vec4<f32> {
+    let c1 = old.y * params.beta1 + params.one_minus_beta1;
+    let c2 = old.z * params.beta2 + params.one_minus_beta2;
+    return vec4<f32>(old.x + 1.0, c1, c2, 0.0);
+}
+
+@compute @workgroup_size(64)
+fn adamw_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = (group.x + params.first) * 64u + lane;
+    if i >= active_windows() * params.count { return; }
+    let verdict = norm[params.norm_base / 4u];
+    if verdict.z == 0.0 { return; }
+    let now = stepped(state[params.state_base / 4u]);
+    let g = gradients[params.gradients_base / 4u + i] * verdict.y;
+    let m = params.beta1 * moment1[params.moment1_base / 4u + i] + params.one_minus_beta1 * g;
+    let v = params.beta2 * moment2[params.moment2_base / 4u + i] + params.one_minus_beta2 * g * g;
+    let p = parameters[params.parameters_base / 4u + i] * (1.0 - step.learning_rate * params.weight_decay);
+    moment1[params.moment1_base / 4u + i] = m;
+    moment2[params.moment2_base / 4u + i] = v;
+    parameters[params.parameters_base / 4u + i] = p - (step.learning_rate / now.y) * m / (sqrt(v) / sqrt(now.z) + params.epsilon);
+}
+
+@compute @workgroup_size(64)
+fn adamw_state(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = (group.x + params.first) * 64u + lane;
+    if i >= active_windows() * params.count { return; }
+    let at = params.state_base / 4u;
+    if norm[params.norm_base / 4u].z == 0.0 {
+        state[at].w += 1.0;
+        state[at + 1u].x += 1.0;
+    } else {
+        state[at] = stepped(state[at]);
+    }
+}

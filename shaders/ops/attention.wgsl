@@ -1,0 +1,92 @@
+// Axial attention: what its kernels share. The kernels themselves are written by src/ops/generator/attention.rs.
+//   s_ij = scale q_i . k_j;  lse_i = log sum_j exp s_ij;  p_ij = exp(s_ij - lse_i);  y_i = sum_j p_ij v_j
+//   delta_i = dy_i . y_i;  ds_ij = p_ij (dy_i . v_j - delta_i)
+//   dq_i = scale sum_j ds_ij k_j;  dk_j = scale sum_i ds_ij q_i;  dv_j = sum_i p_ij dy_i
+// i and j run along a line: the steps of a node, or the nodes of a step. A dispatch does one axis and the heads of that axis (grid y).
+// One invocation owns ROWS consecutive positions of a line, for one head: queries (forward, dq) or keys (dkv); it walks the line once.
+// Positions past the end repeat the last one and are not stored. The softmax streams: nothing of length x length is ever stored.
+// The generator puts in front: Vector (vec4, vec2 or f32), LANES (its floats), HEAD_WIDTH, ROWS. HEAD_WIDTH is a multiple of LANES, every
+// base of a Vector array too.
+// y, lse and delta are overwritten, so are the head's columns of dq and dkv unless their accumulate flags are set.
+struct Params {
+    window0: u32,
+    windows: u32,
+    first: u32,
+    count: u32,            // invocations a window and head: lines * chunks
+    heads: u32,
+    head0: u32,            // first head of this axis
+    tokens: u32,           // of a window
+    lines: u32,            // of a window
+    length: u32,           // positions of a line
+    line_stride: u32,      // tokens from a line to the next
+    position_stride: u32,  // tokens from a position to the next
+    chunks: u32,           // invocations a line: ceil(length / ROWS)
+    lines_first: u32,      // 1: neighbouring invocations take neighbouring lines; 0: neighbouring chunks of a line
+    accumulate_q: u32,
+    accumulate_kv: u32,
+    scale: f32,            // 1 / sqrt(HEAD_WIDTH)
+    q_base: u32,
+    kv_base: u32,
+    y_base: u32,
+    lse_base: u32,
+    d_y_base: u32,
+    d_q_base: u32,
+    d_kv_base: u32,
+    delta_base: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read_write> q: array<Vector>;
+@group(0) @binding(3) var<storage, read_write> kv: array<Vector>;
+@group(0) @binding(4) var<storage, read_write> y: array<Vector>;
+@group(0) @binding(5) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(6) var<storage, read_write> d_y: array<Vector>;
+@group(0) @binding(7) var<storage, read_write> d_q: array<Vector>;
+@group(0) @binding(8) var<storage, read_write> d_kv: array<Vector>;
+@group(0) @binding(9) var<storage, read_write> delta: array<f32>;
+
+const PARTS: u32 = HEAD_WIDTH / LANES;
+
+fn active_windows() -> u32 {
+    return min(params.windows, step.windows - params.window0);
+}
+
+// First token of the item's line (of all windows), and the first position that the item owns.
+fn locate(item: u32) -> vec2<u32> {
+    let window = item / params.count;
+    let within = item % params.count;
+    var line = within / params.chunks;
+    var chunk = within % params.chunks;
+    if params.lines_first != 0u {
+        line = within % params.lines;
+        chunk = within / params.lines;
+    }
+    return vec2<u32>(window * params.tokens + line * params.line_stride, chunk * ROWS);
+}
+
+// The token at a position of the line, the last one beyond its end.
+fn token_at(line: u32, position: u32) -> u32 {
+    return line + min(position, params.length - 1u) * params.position_stride;
+}
+
+// Index, without the base, of a token's part of a head: in q and its like, of k in kv (v is `heads * PARTS` further), in lse.
+fn row_at(token: u32, head: u32) -> u32 {
+    return (token * params.heads + head) * PARTS;
+}
+
+fn key_at(token: u32, head: u32) -> u32 {
+    return (2u * token * params.heads + head) * PARTS;
+}
+
+fn scalar_at(token: u32, head: u32) -> u32 {
+    return token * params.heads + head;
+}
+
+fn put_q(at: u32, d: Vector) {
+    if params.accumulate_q != 0u { d_q[at] += d; } else { d_q[at] = d; }
+}
+
+fn put_kv(at: u32, d: Vector) {
+    if params.accumulate_kv != 0u { d_kv[at] += d; } else { d_kv[at] = d; }
+}
+

@@ -1,0 +1,33 @@
+// y[t, c] = mean of x[t p .. (t + 1) p, c]. No backward: it reads data only.
+// Grid: one invocation an output element. y is overwritten.
+struct Params {
+    window0: u32,
+    windows: u32,
+    first: u32,
+    count: u32,        // output elements a window, T C
+    width: u32,        // C
+    patch_len: u32,    // p
+    x_base: u32,
+    y_base: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read_write> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+fn active_windows() -> u32 {
+    return min(params.windows, step.windows - params.window0);
+}
+
+@compute @workgroup_size(64)
+fn patch_mean_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = (group.x + params.first) * 64u + lane;
+    if i >= active_windows() * params.count { return; }
+    // Windows are whole numbers of tokens, so the token index may run on over them.
+    let at = params.x_base + (i / params.width) * params.patch_len * params.width + i % params.width;
+    var total = 0.0;
+    for (var s = 0u; s < params.patch_len; s++) {
+        total += x[at + s * params.width];
+    }
+    y[params.y_base + i] = total / f32(params.patch_len);
+}

@@ -1,0 +1,170 @@
+//! The configuration file: what to read, what to forecast, how to train.
+//!
+//! One TOML file describes a run. Every key has a meaning stated here, unknown keys are refused with a suggestion, and
+//! everything that can be checked without the data is checked by [`Config::validate`].
+//!
+//! ```toml
+//! format_version = 1
+//! name = "wind-day"
+//!
+//! [data]
+//! path = "wind.csv.gz"
+//! time = "timestamp"
+//! targets = ["z{i}_TARGETVAR"]
+//! hide_history = true
+//! channels = [
+//!     { name = "u100", column = "z{i}_U100", known_future = true },
+//!     { name = "speed100", expression = "hypot(z{i}_U100, z{i}_V100)", known_future = true },
+//! ]
+//!
+//! [window]
+//! history = 24
+//! horizon = 24
+//!
+//! [split]
+//! validation_start = "2013-07-01 01:00"
+//! test_start = "2013-08-01 01:00"
+//! test_end = "2013-09-01 01:00"
+//! ```
+
+mod error;
+mod model;
+mod sections;
+mod split;
+pub(crate) mod suggest;
+mod training;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+pub use model::ModelSettings;
+pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSet, Levels, WindowSettings};
+pub use split::{SplitRule, SplitSettings};
+pub use training::{Schedule, TrainingSettings, parse_bytes};
+
+/// The newest configuration format that this version of the crate reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A whole configuration file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of this file's format, 1 today; a newer one is refused.
+    #[serde(default = "current_version")]
+    pub format_version: u32,
+    /// Name of the job, used in messages and for the run folder.
+    #[serde(default)]
+    pub name: String,
+    /// The file and what its columns mean.
+    pub data: DataSettings,
+    /// Lengths of history and horizon.
+    pub window: WindowSettings,
+    /// Which rows train, validate and test.
+    #[serde(default)]
+    pub split: SplitSettings,
+    /// Which forecasts are made and how they are scored.
+    #[serde(default)]
+    pub evaluation: EvaluationSettings,
+    /// Sizes and switches of the model.
+    #[serde(default)]
+    pub model: ModelSettings,
+    /// Optimiser, schedule, checkpoints.
+    #[serde(default)]
+    pub training: TrainingSettings,
+}
+
+fn current_version() -> u32 {
+    FORMAT_VERSION
+}
+
+impl Config {
+    /// Reads and validates a configuration.
+    ///
+    /// # Errors
+    /// With the line number for what is no valid TOML, an unknown key (with the nearest known one) or a wrong type; with
+    /// the key for a value that cannot work; with advice to update for a newer `format_version`.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let table: toml::Table = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
+        check_version(&table)?;
+        let config: Self = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Reads and validates a configuration file.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`], and when the file cannot be read.
+    #[cfg(feature = "native")]
+    pub fn open(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        Self::from_toml(&text)
+    }
+
+    /// The configuration as TOML, every default written out; [`Config::from_toml`] reads it back to an equal value.
+    ///
+    /// # Errors
+    /// When TOML cannot hold a value.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// Where the data file lies: `data.path`, taken relative to the folder of `config_file` unless absolute.
+    #[must_use]
+    pub fn data_path(&self, config_file: &Path) -> PathBuf {
+        match config_file.parent() {
+            Some(folder) => folder.join(&self.data.path),
+            None => PathBuf::from(&self.data.path),
+        }
+    }
+
+    /// Checks everything that can be checked without the data.
+    ///
+    /// # Errors
+    /// The first key whose value cannot work, and values that would.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.format_version > FORMAT_VERSION {
+            return Err(ConfigError::Newer { found: self.format_version.into(), supported: FORMAT_VERSION });
+        }
+        self.data.validate()?;
+        self.window.validate()?;
+        let rule = self.split.rule()?;
+        if matches!(rule, SplitRule::Dates { .. }) && self.data.time.is_none() {
+            return Err(ConfigError::invalid(
+                "split",
+                "it gives dates, but data.time names no time column",
+                "set data.time, or split by rows (train_rows, validation_rows, test_rows)",
+            ));
+        }
+        self.evaluation.validate()?;
+        if self.evaluation.origin.is_some() && self.data.time.is_none() {
+            return Err(ConfigError::invalid(
+                "evaluation.origin",
+                "it is a time of day, but data.time names no time column",
+                "set data.time, or use evaluation.stride",
+            ));
+        }
+        self.model.validate(&self.window)?;
+        self.training.validate()
+    }
+}
+
+/// Refuses a newer format before its unknown keys are complained about.
+fn check_version(table: &toml::Table) -> Result<(), ConfigError> {
+    let Some(found) = table.get("format_version").and_then(toml::Value::as_integer) else {
+        return Ok(());
+    };
+    if found > i64::from(FORMAT_VERSION) {
+        return Err(ConfigError::Newer { found, supported: FORMAT_VERSION });
+    }
+    if found < 1 {
+        return Err(ConfigError::invalid("format_version", format!("{found} is no version"), "write 1"));
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! `[model]`: sizes and switches.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, WindowSettings};
+
+/// `[model]`: sizes and switches of the model; names as in weight files. Switches of parts that this version does not
+/// contain are off, and the model refuses to turn them on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each part of the model has its own switch in the file")]
+pub struct ModelSettings {
+    /// Rows in a token (patch); divides history and horizon.
+    pub patch_len: usize,
+    /// Learned hub nodes without data.
+    pub num_transitions: usize,
+    /// Width of every token; a multiple of `2 * n_heads` and of 4.
+    pub d_model: usize,
+    /// Attention heads; even.
+    pub n_heads: usize,
+    /// Spatio-temporal layers.
+    pub n_layers: usize,
+    /// Width inside the feed-forward blocks.
+    pub d_ff: usize,
+    /// Kernel lengths of the convolutions along steps; odd.
+    pub conv_kernels: Vec<usize>,
+    /// Graph propagations per layer.
+    pub hops: usize,
+    /// Senders kept per receiver in the dynamic graph.
+    pub top_k_edges: usize,
+    /// Rank of the adaptive graph.
+    pub adaptive_rank: usize,
+    /// Rate of the adaptive graph's moving memory, 0 to 1.
+    pub memory_rate: f64,
+    /// Eigenmaps of the series graph.
+    pub num_eigenvectors: usize,
+    /// Spectral features of a node.
+    pub num_spectral: usize,
+    /// Random-walk features of a node.
+    pub num_random_walk: usize,
+    /// Rows of the table of hop distances.
+    pub max_hop_distance: usize,
+    /// Learned speeds of the adaptive temporal encoding.
+    pub num_scales: usize,
+    /// Scales of the hierarchy.
+    pub hierarchy: Vec<usize>,
+    /// Lags kept by autocorrelation attention, as a multiple of ln(tokens).
+    pub autocorr_factor: f64,
+    /// Normal components of the forecast's mixture.
+    pub mdn_components: usize,
+    /// Dropout probability, 0 to below 1.
+    pub dropout: f64,
+    /// Variance added in the instance norm.
+    pub norm_epsilon: f64,
+    /// Standardise each window's targets by their own history.
+    pub use_instance_norm: bool,
+    /// Sinusoidal encoding of the step.
+    pub use_temporal_encoding: bool,
+    /// Learned blend of sinusoids at learned speeds.
+    pub use_adaptive_temporal: bool,
+    /// A learned vector for each (step, node).
+    pub use_adaptive_embedding: bool,
+    /// Distance, centrality, spectrum and random walk of a node.
+    pub use_structural_encoding: bool,
+    /// Eigenmaps of the series graph.
+    pub use_graph_encoding: bool,
+    /// Learned edges from series to hubs to targets.
+    pub use_dynamic_graph: bool,
+    /// Learned graph from node vectors.
+    pub use_adaptive_graph: bool,
+    /// Learned weights of the graph proposals.
+    pub use_graph_gate: bool,
+    /// Convolutions along steps.
+    pub use_convolution: bool,
+    /// Propagation over the graph.
+    pub use_hops: bool,
+    /// Gated fusion of interaction and attention.
+    pub use_fusion: bool,
+    /// Cross-attention from series to hubs to targets.
+    pub use_graph_attention: bool,
+    /// Edge weights that depend on the window.
+    pub use_dynamic_edge_weights: bool,
+    /// Attention among pooled tokens.
+    pub use_hierarchy: bool,
+    /// Autocorrelation attention on target tokens.
+    pub use_autocorr: bool,
+    /// A linear map from history to horizon beside the model.
+    pub use_highway: bool,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self {
+            patch_len: 1,
+            num_transitions: 4,
+            d_model: 64,
+            n_heads: 4,
+            n_layers: 2,
+            d_ff: 128,
+            conv_kernels: vec![1, 3, 5, 7],
+            hops: 3,
+            top_k_edges: 3,
+            adaptive_rank: 16,
+            memory_rate: 0.1,
+            num_eigenvectors: 16,
+            num_spectral: 32,
+            num_random_walk: 16,
+            max_hop_distance: 32,
+            num_scales: 4,
+            hierarchy: vec![2, 4],
+            autocorr_factor: 1.0,
+            mdn_components: 3,
+            dropout: 0.1,
+            norm_epsilon: 1e-2,
+            use_instance_norm: true,
+            use_temporal_encoding: true,
+            use_adaptive_temporal: false,
+            use_adaptive_embedding: true,
+            use_structural_encoding: false,
+            use_graph_encoding: false,
+            use_dynamic_graph: false,
+            use_adaptive_graph: false,
+            use_graph_gate: false,
+            use_convolution: false,
+            use_hops: false,
+            use_fusion: false,
+            use_graph_attention: false,
+            use_dynamic_edge_weights: false,
+            use_hierarchy: false,
+            use_autocorr: false,
+            use_highway: true,
+        }
+    }
+}
+
+impl ModelSettings {
+    pub(super) fn validate(&self, window: &WindowSettings) -> Result<(), ConfigError> {
+        self.validate_patch(window)?;
+        self.validate_width()?;
+        self.validate_counts()?;
+        let wrong =
+            |key, value: f64, range: &str| Err(ConfigError::invalid(key, format!("{value} is out of range"), format!("use {range}")));
+        if !(0.0..1.0).contains(&self.dropout) {
+            return wrong("model.dropout", self.dropout, "0 or more and less than 1");
+        }
+        if !(self.norm_epsilon > 0.0 && self.norm_epsilon.is_finite()) {
+            return wrong("model.norm_epsilon", self.norm_epsilon, "a positive number such as 0.01");
+        }
+        if !(0.0..=1.0).contains(&self.memory_rate) {
+            return wrong("model.memory_rate", self.memory_rate, "0 to 1");
+        }
+        if !(self.autocorr_factor > 0.0 && self.autocorr_factor.is_finite()) {
+            return wrong("model.autocorr_factor", self.autocorr_factor, "a positive number such as 1");
+        }
+        Ok(())
+    }
+
+    fn validate_patch(&self, window: &WindowSettings) -> Result<(), ConfigError> {
+        let common = gcd(window.history, window.horizon);
+        if self.patch_len != 0 && common.is_multiple_of(self.patch_len) {
+            return Ok(());
+        }
+        let fits: Vec<String> = (1..=common).filter(|p| common.is_multiple_of(*p)).map(|p| p.to_string()).collect();
+        Err(ConfigError::invalid(
+            "model.patch_len",
+            format!("{} does not divide window.history = {} and window.horizon = {}", self.patch_len, window.history, window.horizon),
+            format!("values that would work: {}", fits.join(", ")),
+        ))
+    }
+
+    fn validate_width(&self) -> Result<(), ConfigError> {
+        if self.n_heads == 0 || !self.n_heads.is_multiple_of(2) {
+            return Err(ConfigError::invalid(
+                "model.n_heads",
+                format!("{} is not even and at least 2", self.n_heads),
+                format!("{} or {} would work", self.n_heads.saturating_sub(1).max(2), self.n_heads.max(3) + 1),
+            ));
+        }
+        // n_heads is even, so that 2 n_heads is a multiple of 4 already.
+        let unit = 2 * self.n_heads;
+        if self.d_model == 0 || !self.d_model.is_multiple_of(unit) {
+            let below = (self.d_model / unit).max(1) * unit;
+            return Err(ConfigError::invalid(
+                "model.d_model",
+                format!("{} is not a multiple of 2 * n_heads = {unit}", self.d_model),
+                format!("{below} or {} would work", below + unit),
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_counts(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("model.num_transitions", self.num_transitions),
+            ("model.n_layers", self.n_layers),
+            ("model.d_ff", self.d_ff),
+            ("model.hops", self.hops),
+            ("model.top_k_edges", self.top_k_edges),
+            ("model.adaptive_rank", self.adaptive_rank),
+            ("model.num_eigenvectors", self.num_eigenvectors),
+            ("model.num_spectral", self.num_spectral),
+            ("model.num_random_walk", self.num_random_walk),
+            ("model.max_hop_distance", self.max_hop_distance),
+            ("model.num_scales", self.num_scales),
+            ("model.mdn_components", self.mdn_components),
+        ];
+        for (key, value) in counts {
+            if value == 0 {
+                return Err(ConfigError::invalid(key, "it is 0", "use at least 1"));
+            }
+        }
+        if self.conv_kernels.is_empty() || self.conv_kernels.iter().any(|k| k % 2 == 0) {
+            return Err(ConfigError::invalid(
+                "model.conv_kernels",
+                "a kernel is even or none is given",
+                "use odd lengths such as [1, 3, 5, 7]",
+            ));
+        }
+        if self.hierarchy.is_empty() || self.hierarchy.contains(&0) {
+            return Err(ConfigError::invalid("model.hierarchy", "a scale is 0 or none is given", "use scales such as [2, 4]"));
+        }
+        Ok(())
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

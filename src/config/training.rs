@@ -1,0 +1,238 @@
+//! `[training]`: optimiser, schedule, checkpoints.
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// Epochs where neither `epochs` nor `max_steps` is given.
+const DEFAULT_EPOCHS: u64 = 10;
+
+/// `[training]`: optimiser, schedule, checkpoints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSettings {
+    /// Seed of everything random; below 2^63.
+    pub seed: u64,
+    /// Windows in an optimiser step.
+    pub batch_size: usize,
+    /// Windows that are on the device at once; left out: chosen by the memory. The result does not depend on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// Passes over the training windows; with `max_steps` too, whichever ends first. Neither: 10 passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Optimiser steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Greatest learning rate.
+    pub learning_rate: f64,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// Steps of linear warm-up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<u64>,
+    /// Warm-up as a fraction of all steps; instead of `warmup_steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_fraction: Option<f64>,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Decay rates of the two moments.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Greatest global norm of the gradient.
+    pub clip_norm: f64,
+    /// Steps between validations; left out: after every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_every: Option<u64>,
+    /// Validations without improvement after which training stops; left out: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between reading the loss back.
+    pub log_every: u64,
+    /// Non-finite steps in a row after which the run ends.
+    pub max_bad_steps: u64,
+    /// Bound in milliseconds on the predicted time of one submission to the device.
+    pub submit_bound_ms: u64,
+    /// Bound on device memory, such as "256MiB"; left out: what the device grants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Rows between the starts of training windows.
+    pub train_stride: usize,
+}
+
+/// How the learning rate changes over the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Stays as it is after the warm-up.
+    Constant,
+    /// Falls along half a cosine after the warm-up.
+    Cosine,
+    /// Rises and falls once.
+    OneCycle,
+}
+
+impl Default for TrainingSettings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            batch_size: 32,
+            micro_batch: None,
+            epochs: None,
+            max_steps: None,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            warmup_steps: None,
+            warmup_fraction: None,
+            weight_decay: 0.01,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+            validate_every: None,
+            patience: None,
+            checkpoint_every: 200,
+            log_every: 10,
+            max_bad_steps: 5,
+            submit_bound_ms: 500,
+            memory: None,
+            train_stride: 1,
+        }
+    }
+}
+
+impl TrainingSettings {
+    /// Optimiser steps in a pass over `windows` training windows (a last, smaller batch is a step too).
+    #[must_use]
+    pub fn steps_per_epoch(&self, windows: usize) -> u64 {
+        windows.div_ceil(self.batch_size.max(1)) as u64
+    }
+
+    /// Optimiser steps of the whole run over `windows` training windows.
+    #[must_use]
+    pub fn total_steps(&self, windows: usize) -> u64 {
+        let all = |epochs: u64| epochs.saturating_mul(self.steps_per_epoch(windows));
+        match (self.epochs, self.max_steps) {
+            (Some(epochs), Some(steps)) => all(epochs).min(steps),
+            (None, Some(steps)) => steps,
+            (Some(epochs), None) => all(epochs),
+            (None, None) => all(DEFAULT_EPOCHS),
+        }
+    }
+
+    /// Steps of warm-up in a run of `total` steps; 0 where none is asked for.
+    #[must_use]
+    pub fn warmup(&self, total: u64) -> u64 {
+        match (self.warmup_steps, self.warmup_fraction) {
+            (Some(steps), _) => steps.min(total),
+            (None, Some(fraction)) => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    clippy::cast_precision_loss,
+                    reason = "a fraction within 0 and 1 of a step count far below 2^53"
+                )]
+                let steps = (total as f64 * fraction).round() as u64;
+                steps.min(total)
+            }
+            (None, None) => 0,
+        }
+    }
+
+    /// The memory bound in bytes, if one is set.
+    ///
+    /// # Errors
+    /// When the text is no size.
+    pub fn memory_bytes(&self) -> Result<Option<u64>, ConfigError> {
+        self.memory
+            .as_deref()
+            .map(|text| {
+                parse_bytes(text).ok_or_else(|| {
+                    ConfigError::invalid("training.memory", format!("\"{text}\" is no size"), "write for instance \"256MiB\" or \"2GiB\"")
+                })
+            })
+            .transpose()
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.memory_bytes()?;
+        self.validate_counts()?;
+        if self.warmup_steps.is_some() && self.warmup_fraction.is_some() {
+            return Err(ConfigError::invalid("training", "warmup_steps and warmup_fraction are both given", "keep one of them"));
+        }
+        let unit = 0.0..1.0;
+        let checks = [
+            ("training.learning_rate", self.learning_rate > 0.0, self.learning_rate, "a positive number such as 0.001"),
+            ("training.weight_decay", self.weight_decay >= 0.0, self.weight_decay, "0 or more"),
+            ("training.betas", unit.contains(&self.betas[0]), self.betas[0], "0 or more and less than 1"),
+            ("training.betas", unit.contains(&self.betas[1]), self.betas[1], "0 or more and less than 1"),
+            ("training.epsilon", self.epsilon > 0.0, self.epsilon, "a positive number such as 1e-8"),
+            ("training.clip_norm", self.clip_norm > 0.0, self.clip_norm, "a positive number such as 1"),
+            (
+                "training.warmup_fraction",
+                self.warmup_fraction.is_none_or(|f| (0.0..=1.0).contains(&f)),
+                self.warmup_fraction.unwrap_or(0.0),
+                "0 to 1",
+            ),
+        ];
+        for (key, good, value, range) in checks {
+            if !good || !value.is_finite() {
+                return Err(ConfigError::invalid(key, format!("{value} is out of range"), format!("use {range}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_counts(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("training.batch_size", self.batch_size as u64),
+            ("training.micro_batch", self.micro_batch.map_or(1, |m| m as u64)),
+            ("training.epochs", self.epochs.unwrap_or(1)),
+            ("training.max_steps", self.max_steps.unwrap_or(1)),
+            ("training.validate_every", self.validate_every.unwrap_or(1)),
+            ("training.patience", self.patience.unwrap_or(1)),
+            ("training.checkpoint_every", self.checkpoint_every),
+            ("training.log_every", self.log_every),
+            ("training.max_bad_steps", self.max_bad_steps),
+            ("training.submit_bound_ms", self.submit_bound_ms),
+            ("training.train_stride", self.train_stride as u64),
+        ];
+        for (key, value) in counts {
+            if value == 0 {
+                return Err(ConfigError::invalid(key, "it is 0", "use at least 1, or drop the key for its default"));
+            }
+        }
+        if i64::try_from(self.seed).is_err() {
+            return Err(ConfigError::invalid("training.seed", "it is too large for TOML", "use a seed below 2^63"));
+        }
+        if self.micro_batch.is_some_and(|m| m > self.batch_size) {
+            return Err(ConfigError::invalid(
+                "training.micro_batch",
+                format!("it is larger than batch_size = {}", self.batch_size),
+                "use at most the batch size",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in a size such as "256MiB", "2 GB" or "4096"; `None` if the text is no size.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..split].parse().ok()?;
+    let unit: u64 = match text[split..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}

@@ -1,0 +1,346 @@
+//! The data in memory, and windows of it.
+
+use std::io::Read;
+
+use super::calendar::CalendarFeature;
+use super::error::DataError;
+use super::grid::regularise;
+use super::read::read;
+use super::scaler::Scaler;
+use super::schema::{Column, Layout, Schema, Slot};
+use super::source::{WindowMut, WindowShape};
+use super::time::{DAY, Frequency, Grid, Stamp, format_date, format_stamp};
+use super::to_f32;
+use super::windows::{Pace, WindowId};
+use crate::config::{Config, SplitRule};
+
+/// Columns with missing cells that are named one by one in the notes.
+const COLUMNS_NAMED: usize = 5;
+
+/// A run of rows at regular steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Its first row, counted over all segments.
+    pub first_row: usize,
+    /// Its rows.
+    pub rows: usize,
+    /// Stamp of its first row; `None` without a time column.
+    pub start: Option<Stamp>,
+}
+
+/// What reading found, for the user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataReport {
+    /// Rows, filled ones included.
+    pub rows: usize,
+    /// Segments.
+    pub segments: usize,
+    /// Step from row to row; `None` without a time column.
+    pub frequency: Option<Frequency>,
+    /// Unobserved cells in the used columns.
+    pub missing_cells: usize,
+    /// What was found and how it was treated, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The used columns of a file, cut into segments; windows are made from it on demand.
+#[derive(Debug)]
+pub struct Dataset {
+    pub(super) layout: Layout,
+    pub(super) labels: Vec<String>,
+    /// `[rows]` each; NaN where unobserved.
+    pub(super) columns: Vec<Vec<f32>>,
+    pub(super) rows: usize,
+    pub(super) segments: Vec<Segment>,
+    pub(super) grid: Option<Grid>,
+    calendar: Vec<CalendarFeature>,
+    pub(super) shape: WindowShape,
+    pub(super) split: SplitRule,
+    pub(super) training_pace: Pace,
+    pub(super) evaluation_pace: Pace,
+    season: usize,
+    report: DataReport,
+}
+
+impl Dataset {
+    /// Reads CSV, plain or gzip'd, as `config` describes it. (`config.data.path` is not looked at.)
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file, with line and column, and what to do.
+    pub fn read(config: &Config, reader: impl Read) -> Result<Self, DataError> {
+        let split = config.split.rule()?;
+        let origin = config.evaluation.origin_seconds()?;
+        let (schema, mut table) = read(&config.data, reader)?;
+        let regular = regularise(&config.data, &mut table)?;
+        let Schema { columns, layout, .. } = schema;
+        let labels: Vec<String> = columns.into_iter().map(|Column { label, .. }| label).collect();
+        for column in &mut table.columns {
+            column.shrink_to_fit();
+        }
+        let frequency = regular.grid.map(|grid| grid.frequency);
+        let calendar = match (&config.data.calendar, frequency) {
+            (Some(listed), Some(_)) => listed.clone(),
+            (None, Some(frequency)) => CalendarFeature::defaults(frequency),
+            (_, None) => vec![],
+        };
+        let mut report =
+            DataReport { rows: table.rows, segments: regular.segments.len(), frequency, missing_cells: 0, notes: regular.notes };
+        count_missing(&mut report, &labels, &table.columns);
+        let shape = WindowShape {
+            history: config.window.history,
+            horizon: config.window.horizon,
+            num_covariates: layout.covariates.len(),
+            num_targets: layout.targets.len(),
+            num_channels: 1 + layout.channels.len(),
+            num_calendar: 2 * calendar.len(),
+        };
+        Ok(Self {
+            layout,
+            labels,
+            rows: table.rows,
+            columns: table.columns,
+            segments: regular.segments,
+            grid: regular.grid,
+            calendar,
+            shape,
+            split,
+            training_pace: Pace { stride: config.training.train_stride, origin: None },
+            evaluation_pace: Pace { stride: config.evaluation.stride, origin },
+            season: config.evaluation.season.or(frequency.map(Frequency::season)).unwrap_or(1),
+            report,
+        })
+    }
+
+    /// Reads a file, see [`Dataset::read`].
+    ///
+    /// # Errors
+    /// As [`Dataset::read`], and when the file cannot be opened.
+    #[cfg(feature = "native")]
+    pub fn open(config: &Config, path: &std::path::Path) -> Result<Self, DataError> {
+        let file = std::fs::File::open(path).map_err(|source| DataError::Open { path: path.to_path_buf(), source })?;
+        Self::read(config, file)
+    }
+
+    /// What reading found.
+    #[must_use]
+    pub fn report(&self) -> &DataReport {
+        &self.report
+    }
+
+    /// Sizes of a window.
+    #[must_use]
+    pub fn shape(&self) -> &WindowShape {
+        &self.shape
+    }
+
+    /// Names of the covariates, in node order.
+    #[must_use]
+    pub fn covariate_names(&self) -> &[String] {
+        &self.layout.covariates
+    }
+
+    /// Names of the targets, in node order.
+    #[must_use]
+    pub fn target_names(&self) -> &[String] {
+        &self.layout.targets
+    }
+
+    /// Names of channels 1.. (channel 0 is the series itself).
+    #[must_use]
+    pub fn channel_names(&self) -> &[String] {
+        &self.layout.channels
+    }
+
+    /// Names of all series in node order: covariates, then targets.
+    pub fn series_names(&self) -> impl Iterator<Item = &str> {
+        self.layout.covariates.iter().chain(&self.layout.targets).map(String::as_str)
+    }
+
+    /// What `{i}` matched, for each target.
+    #[must_use]
+    pub fn bindings(&self) -> &[Option<String>] {
+        &self.layout.bindings
+    }
+
+    /// The calendar features, each two of the C inputs.
+    #[must_use]
+    pub fn calendar(&self) -> &[CalendarFeature] {
+        &self.calendar
+    }
+
+    /// Runs of rows without a hole.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Rows in all segments.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Step from row to row; `None` without a time column.
+    #[must_use]
+    pub fn frequency(&self) -> Option<Frequency> {
+        self.grid.map(|grid| grid.frequency)
+    }
+
+    /// Rows in a season, as configured or by the frequency; 1 without either.
+    #[must_use]
+    pub fn season(&self) -> usize {
+        self.season
+    }
+
+    /// Stamp of a row of a segment, also beyond its end; `None` without a time column.
+    #[must_use]
+    pub fn stamp(&self, segment: u32, row: usize) -> Option<Stamp> {
+        let start = self.segments[segment as usize].start?;
+        let steps = i64::try_from(row).ok()?;
+        Some(self.grid?.advance(start, steps))
+    }
+
+    /// A row's stamp as text (the date alone where the step is whole days), or `row 17` without a time column.
+    #[must_use]
+    pub fn format_stamp(&self, segment: u32, row: usize) -> String {
+        match self.stamp(segment, row) {
+            None => format!("row {}", self.segments[segment as usize].first_row + row),
+            Some(stamp) => {
+                let whole_days = match self.frequency() {
+                    Some(Frequency::Seconds(s)) => s % DAY == 0,
+                    _ => true,
+                };
+                if whole_days && stamp.rem_euclid(DAY) == 0 { format_date(stamp) } else { format_stamp(stamp) }
+            }
+        }
+    }
+
+    /// Value of a target in original units; `None` if unobserved or beyond the segment's end.
+    #[must_use]
+    pub fn target_value(&self, segment: u32, row: usize, target: usize) -> Option<f32> {
+        self.value(self.target_slot(target), segment, row)
+    }
+
+    /// The most recent observed value of a target in the history or before it, in original units.
+    #[must_use]
+    pub fn last_value(&self, id: WindowId, target: usize) -> Option<f32> {
+        self.back_from(id, (id.row as usize + self.shape.history).checked_sub(1)?, 1, target)
+    }
+
+    /// The most recent observed value of a target a whole number of seasons before horizon step `step` (from 0), not later
+    /// than the origin, in original units: the seasonal naive forecast.
+    #[must_use]
+    pub fn seasonal_value(&self, id: WindowId, step: usize, target: usize, season: usize) -> Option<f32> {
+        let season = season.max(1);
+        let row = id.row as usize + self.shape.history + step;
+        self.back_from(id, row.checked_sub((step + 1).div_ceil(season) * season)?, season, target)
+    }
+
+    /// The first observed value at `row`, `row - stride`, ..
+    fn back_from(&self, id: WindowId, row: usize, stride: usize, target: usize) -> Option<f32> {
+        let slot = self.target_slot(target);
+        (0..=row).rev().step_by(stride).find_map(|row| self.value(slot, id.segment, row))
+    }
+
+    pub(super) fn target_slot(&self, target: usize) -> Slot {
+        let index = (self.layout.covariates.len() + target) * self.shape.num_channels;
+        self.layout.slots[index].expect("every target has its channel 0")
+    }
+
+    /// A stored value, in original units.
+    pub(super) fn value(&self, slot: Slot, segment: u32, row: usize) -> Option<f32> {
+        let segment = self.segments[segment as usize];
+        if row >= segment.rows {
+            return None;
+        }
+        let value = self.columns[slot.column][segment.first_row + row];
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// Fills the buffers of one window; rows beyond the segment's end are unobserved.
+    ///
+    /// # Panics
+    /// If a buffer's length is not that of [`Dataset::shape`], or the segment does not exist.
+    pub fn fill(&self, id: WindowId, scaler: &Scaler, out: WindowMut<'_>) {
+        out.check(&self.shape);
+        let WindowMut { values, observed, calendar, target, target_observed } = out;
+        self.fill_inputs(id, scaler, values, observed);
+        self.fill_calendar(id, calendar);
+        self.fill_targets(id, scaler, target, target_observed);
+    }
+
+    /// `values` and `observed`, `[S, Nx, F]`.
+    fn fill_inputs(&self, id: WindowId, scaler: &Scaler, values: &mut [f32], observed: &mut [f32]) {
+        values.fill(0.0);
+        observed.fill(0.0);
+        let history = self.shape.history;
+        let slots = self.layout.slots.len();
+        for (index, slot) in self.layout.slots.iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            let first = if slot.hidden { history } else { 0 };
+            let end = if slot.known_future { self.shape.steps() } else { history };
+            let rows = self.segment_rows(slot.column, id, first, end);
+            for (step, &raw) in (first..end).zip(rows) {
+                if !raw.is_nan() {
+                    values[step * slots + index] = scaler.standardise(index, raw);
+                    observed[step * slots + index] = 1.0;
+                }
+            }
+        }
+    }
+
+    /// Steps `first..end` of a window in a column, as far as the segment reaches.
+    fn segment_rows(&self, column: usize, id: WindowId, first: usize, end: usize) -> &[f32] {
+        let segment = self.segments[id.segment as usize];
+        let row = |step: usize| segment.first_row + (id.row as usize + step).min(segment.rows);
+        &self.columns[column][row(first)..row(end.max(first))]
+    }
+
+    /// `calendar`, `[S, C]`.
+    fn fill_calendar(&self, id: WindowId, calendar: &mut [f32]) {
+        if self.calendar.is_empty() {
+            return;
+        }
+        for (step, features) in calendar.chunks_exact_mut(2 * self.calendar.len()).enumerate() {
+            let stamp = self.stamp(id.segment, id.row as usize + step).expect("a calendar needs stamps");
+            for (pair, feature) in features.chunks_exact_mut(2).zip(&self.calendar) {
+                pair.copy_from_slice(&feature.at(stamp));
+            }
+        }
+    }
+
+    /// `target` and `target_observed`, `[H, Nt]`.
+    fn fill_targets(&self, id: WindowId, scaler: &Scaler, target: &mut [f32], target_observed: &mut [f32]) {
+        target.fill(0.0);
+        target_observed.fill(0.0);
+        let count = self.shape.num_targets;
+        for index in 0..count {
+            let rows = self.segment_rows(self.target_slot(index).column, id, self.shape.history, self.shape.steps());
+            for (step, &raw) in rows.iter().enumerate() {
+                if !raw.is_nan() {
+                    target[step * count + index] = scaler.standardise_target(index, raw);
+                    target_observed[step * count + index] = 1.0;
+                }
+            }
+        }
+    }
+}
+
+fn count_missing(report: &mut DataReport, labels: &[String], columns: &[Vec<f32>]) {
+    let counts = columns.iter().map(|column| column.iter().filter(|v| v.is_nan()).count());
+    let mut missing: Vec<(usize, &String)> = counts.zip(labels).filter(|&(count, _)| count > 0).collect();
+    report.missing_cells = missing.iter().map(|&(count, _)| count).sum();
+    missing.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+    for (count, label) in missing.iter().take(COLUMNS_NAMED) {
+        let percent = 100.0 * to_ratio(*count, report.rows);
+        report.notes.push(format!("column \"{label}\": {count} of {} cells missing ({percent:.1} %); masked as unobserved", report.rows));
+    }
+    if missing.len() > COLUMNS_NAMED {
+        report.notes.push(format!("{} more columns have missing cells; masked as unobserved", missing.len() - COLUMNS_NAMED));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage for reading")]
+fn to_ratio(part: usize, whole: usize) -> f32 {
+    to_f32(part as f64 / whole.max(1) as f64)
+}

@@ -1,0 +1,81 @@
+//! The window of a forecast: where the observations end.
+
+use super::dataset::Dataset;
+use super::error::DataError;
+use super::windows::{Part, WindowId};
+
+/// A forecast's window and the times that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForecastWindow {
+    /// The window; [`Dataset::fill`] takes it even where its horizon reaches beyond the file.
+    pub id: WindowId,
+    /// Stamp of the origin, the last row with an observed target.
+    pub origin: String,
+    /// Stamps of the H rows that are forecast.
+    pub horizon: Vec<String>,
+}
+
+impl Dataset {
+    /// The window whose history ends at the last row with an observed target. Later rows of the file supply known-future
+    /// columns; without such columns the file may end at the origin.
+    ///
+    /// # Errors
+    /// If no target is observed, the history is too short, or a known-future value is missing (with its column and time).
+    pub fn forecast_window(&self) -> Result<ForecastWindow, DataError> {
+        let (segment, origin) = self.origin_row().ok_or_else(|| DataError::Forecast {
+            problem: "no target has a value in any row of the file".into(),
+            advice: "the last row with a value marks where the forecast starts: add past rows with the targets filled".into(),
+        })?;
+        let history = self.shape.history;
+        let Some(row) = (origin + 1).checked_sub(history) else {
+            return Err(DataError::Forecast {
+                problem: format!(
+                    "the last observed target is at {}, with {} rows up to it since the file's start or its last gap; \
+                     the history needs {history}",
+                    self.format_stamp(segment, origin),
+                    origin + 1
+                ),
+                advice: "add earlier rows (or fill the gap, see data.max_gap)".into(),
+            });
+        };
+        let id = WindowId { segment, row: u32::try_from(row).unwrap_or(u32::MAX) };
+        self.check_future(id)?;
+        let horizon = (0..self.shape.horizon).map(|step| self.format_stamp(segment, row + history + step)).collect();
+        Ok(ForecastWindow { id, origin: self.format_stamp(segment, origin), horizon })
+    }
+
+    /// Segment and row of the last row with an observed target.
+    fn origin_row(&self) -> Option<(u32, usize)> {
+        let any = |row: usize| (0..self.shape.num_targets).any(|target| !self.columns[self.target_slot(target).column][row].is_nan());
+        let last = (0..self.rows).rev().find(|&row| any(row))?;
+        let segment = self.segments.partition_point(|s| s.first_row <= last) - 1;
+        Some((u32::try_from(segment).ok()?, last - self.segments[segment].first_row))
+    }
+
+    /// Finds the earliest known-future value that is missing in the horizon.
+    fn check_future(&self, id: WindowId) -> Result<(), DataError> {
+        let first = id.row as usize + self.shape.history;
+        for row in first..first + self.shape.horizon {
+            for slot in self.layout.slots.iter().flatten().filter(|slot| slot.known_future) {
+                if self.value(*slot, id.segment, row).is_none() {
+                    return Err(DataError::MissingFuture {
+                        column: self.labels[slot.column].clone(),
+                        time: self.format_stamp(id.segment, row),
+                        last: self.format_stamp(id.segment, first + self.shape.horizon - 1),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Observed values of a target in the training rows, in original units: the climatology.
+    ///
+    /// # Errors
+    /// If the split does not fit the file.
+    pub fn training_values(&self, target: usize) -> Result<impl Iterator<Item = f32> + '_, DataError> {
+        let rows = self.part_rows(Part::Train)?;
+        let column = &self.columns[self.target_slot(target).column];
+        Ok(column[rows].iter().copied().filter(|v| !v.is_nan()))
+    }
+}

@@ -1,0 +1,79 @@
+//! Line ends made uniform, so that line numbers can be counted.
+//!
+//! The csv crate counts a record's line before it has skipped the blank lines and the second half of a `\r\n` that precede
+//! it. With `\n` alone, and one at the very end, the line after a record is exact, whatever came before.
+
+use std::io::{Read, Result};
+
+/// Passes bytes on with `\r\n` and `\r` as `\n`, and a `\n` at the end if there was none.
+pub(super) struct LineFeeds<R> {
+    inner: R,
+    /// The last byte that was read, before any change.
+    last: u8,
+    ended: bool,
+}
+
+impl<R: Read> LineFeeds<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, last: b'\n', ended: false }
+    }
+}
+
+impl<R: Read> Read for LineFeeds<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            if self.ended || buffer.is_empty() {
+                return Ok(0);
+            }
+            let count = self.inner.read(buffer)?;
+            if count == 0 {
+                self.ended = true;
+                let whole = matches!(self.last, b'\n' | b'\r');
+                buffer[0] = b'\n';
+                return Ok(usize::from(!whole));
+            }
+            let mut kept = 0;
+            for at in 0..count {
+                let byte = buffer[at];
+                if !(byte == b'\n' && self.last == b'\r') {
+                    buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
+                    kept += 1;
+                }
+                self.last = byte;
+            }
+            // A lone second half of `\r\n` leaves nothing; 0 would mean the end.
+            if kept > 0 {
+                return Ok(kept);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte at a time.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            self.0.read(&mut buffer[..1])
+        }
+    }
+
+    #[test]
+    fn all_line_ends_become_one() {
+        for (text, expected) in [("", ""), ("a", "a\n"), ("a\r\nb\r\n", "a\nb\n"), ("a\rb\n\r\n\rc", "a\nb\n\n\nc\n")] {
+            for drip in [false, true] {
+                let mut out = String::new();
+                if drip {
+                    LineFeeds::new(Drip(text.as_bytes())).read_to_string(&mut out).unwrap();
+                } else {
+                    LineFeeds::new(text.as_bytes()).read_to_string(&mut out).unwrap();
+                }
+                assert_eq!(out, expected, "{text:?}");
+            }
+        }
+    }
+}

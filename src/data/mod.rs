@@ -1,0 +1,44 @@
+//! From a file to windows.
+//!
+//! A CSV file (plain or gzip'd) becomes a [`Dataset`]: the used columns as `f32`, cut into segments of regular time steps.
+//! A [`Scaler`] is fitted on the training rows. A window is a [`WindowId`], that is (segment, first history row), and is
+//! filled into the caller's buffers on demand; nothing is materialised. Shapes: S = L + H steps (history, horizon),
+//! Nx = Nc + Nt series (covariates, targets), F channels (0 the series itself), C calendar features.
+//!
+//! Files: `schema` (header to columns), `lines` and `read` (cells to
+//! numbers), `grid` (stamps to segments), `dataset` (access and
+//! [`Dataset::fill`]), `windows` (parts and indices), `scaler`, `shuffle`, `forecast`, `time`, `calendar`.
+
+mod calendar;
+mod dataset;
+mod error;
+mod expression;
+mod forecast;
+mod grid;
+mod lines;
+mod read;
+mod scaler;
+mod schema;
+mod shuffle;
+mod source;
+mod time;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+pub use calendar::CalendarFeature;
+pub use dataset::{DataReport, Dataset, Segment};
+pub use error::DataError;
+pub use forecast::ForecastWindow;
+pub use scaler::Scaler;
+pub use shuffle::Permutation;
+pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};
+pub use time::{Frequency, Stamp, format_stamp, parse_stamp, parse_time_of_day};
+pub use windows::{Pace, Part, WindowId, WindowIndex, WindowRun};
+
+/// Rounds to the precision that data and model work in.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the purpose")]
+pub(crate) fn to_f32(value: f64) -> f32 {
+    value as f32
+}

@@ -1,0 +1,169 @@
+//! Standardising: mean and deviation of each input over the training rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::dataset::Dataset;
+use super::error::DataError;
+use super::to_f32;
+use super::windows::Part;
+
+/// Mean and deviation of each (series, channel) over the observed training rows; kept with a run.
+///
+/// Stored as f32, which text holds exactly, so that a run that is read back continues with the same bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaler {
+    /// Names of the Nc covariates.
+    covariates: Vec<String>,
+    /// Names of the Nt targets.
+    targets: Vec<String>,
+    /// Names of channels 1..F.
+    channels: Vec<String>,
+    /// `[Nx, F]`; 0 where there is no input.
+    mean: Vec<f32>,
+    /// `[Nx, F]`, population standard deviation; 1 for constants and where there is no input.
+    std: Vec<f32>,
+}
+
+impl Scaler {
+    /// Fits to the training rows of `dataset` and nothing else. Returns notes for the user too.
+    ///
+    /// # Errors
+    /// If a target is constant in the training rows, or any input is never observed there.
+    pub fn fit(dataset: &Dataset) -> Result<(Self, Vec<String>), DataError> {
+        let rows = dataset.part_rows(Part::Train)?;
+        let channels = dataset.shape.num_channels;
+        let mut scaler = Self::identity(dataset);
+        let mut notes = vec![];
+        for (index, slot) in dataset.layout.slots.iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            let label = &dataset.labels[slot.column];
+            let moments =
+                Moments::of(&dataset.columns[slot.column][rows.clone()]).ok_or_else(|| DataError::NeverObserved { name: label.clone() })?;
+            let is_target = index % channels == 0 && index / channels >= dataset.shape.num_covariates;
+            if moments.least == moments.greatest && is_target {
+                return Err(DataError::ConstantTarget { name: label.clone(), value: moments.least });
+            }
+            if moments.least == moments.greatest {
+                let note = format!("column \"{label}\" is {} in all training rows; it carries no information", moments.least);
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            scaler.mean[index] = to_f32(moments.mean);
+            scaler.std[index] = moments.scale();
+        }
+        Ok((scaler, notes))
+    }
+
+    /// Mean 0 and deviation 1 everywhere.
+    #[must_use]
+    pub fn identity(dataset: &Dataset) -> Self {
+        let inputs = dataset.layout.slots.len();
+        Self {
+            covariates: dataset.layout.covariates.clone(),
+            targets: dataset.layout.targets.clone(),
+            channels: dataset.layout.channels.clone(),
+            mean: vec![0.0; inputs],
+            std: vec![1.0; inputs],
+        }
+    }
+
+    /// Checks that this scaler belongs to the series and channels of `dataset`.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check(&self, dataset: &Dataset) -> Result<(), DataError> {
+        let layout = &dataset.layout;
+        let pairs = [
+            ("covariate", &self.covariates, &layout.covariates),
+            ("target", &self.targets, &layout.targets),
+            ("channel", &self.channels, &layout.channels),
+        ];
+        for (what, mine, theirs) in pairs {
+            if mine.len() != theirs.len() {
+                let problem = format!("it has {} {what}s, the data {}", mine.len(), theirs.len());
+                return Err(DataError::Scaler { problem });
+            }
+            if let Some((a, b)) = mine.iter().zip(theirs).find(|(a, b)| a != b) {
+                return Err(DataError::Scaler { problem: format!("{what} \"{a}\" stands where the data has \"{b}\"") });
+            }
+        }
+        let inputs = layout.slots.len();
+        let whole = self.mean.len() == inputs && self.std.len() == inputs;
+        if !whole || self.mean.iter().any(|m| !m.is_finite()) || self.std.iter().any(|&s| !(s > 0.0 && s.is_finite())) {
+            return Err(DataError::Scaler { problem: "its numbers are damaged".into() });
+        }
+        Ok(())
+    }
+
+    /// Names of the targets.
+    #[must_use]
+    pub fn target_names(&self) -> &[String] {
+        &self.targets
+    }
+
+    /// Mean and deviation of a target, in original units.
+    #[must_use]
+    pub fn target_scale(&self, target: usize) -> (f64, f64) {
+        let index = self.target_index(target);
+        (self.mean[index].into(), self.std[index].into())
+    }
+
+    /// A target's value, or a point of its forecast, in original units.
+    #[must_use]
+    pub fn to_original(&self, target: usize, standardised: f64) -> f64 {
+        let (mean, std) = self.target_scale(target);
+        mean + std * standardised
+    }
+
+    /// A target's value in original units, standardised.
+    #[must_use]
+    pub fn standardise_target(&self, target: usize, raw: f32) -> f32 {
+        self.standardise(self.target_index(target), raw)
+    }
+
+    /// Standardises input `index` of `[Nx, F]`.
+    pub(super) fn standardise(&self, index: usize, raw: f32) -> f32 {
+        to_f32((f64::from(raw) - f64::from(self.mean[index])) / f64::from(self.std[index]))
+    }
+
+    fn target_index(&self, target: usize) -> usize {
+        (self.covariates.len() + target) * (1 + self.channels.len())
+    }
+}
+
+/// Moments of the observed values of a column.
+struct Moments {
+    least: f32,
+    greatest: f32,
+    mean: f64,
+    std: f64,
+}
+
+impl Moments {
+    /// In two passes; `None` if nothing is observed.
+    fn of(values: &[f32]) -> Option<Self> {
+        let observed = || values.iter().filter(|v| !v.is_nan());
+        let mut count = 0.0_f64;
+        let (mut sum, mut least, mut greatest) = (0.0_f64, f32::INFINITY, f32::NEG_INFINITY);
+        for &value in observed() {
+            count += 1.0;
+            sum += f64::from(value);
+            least = least.min(value);
+            greatest = greatest.max(value);
+        }
+        if count == 0.0 {
+            return None;
+        }
+        let mean = sum / count;
+        let square = observed().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+        Some(Self { least, greatest, mean, std: (square / count).sqrt() })
+    }
+
+    /// The deviation to divide by; 1 for constants.
+    fn scale(&self) -> f32 {
+        let std = to_f32(self.std);
+        if self.least == self.greatest || std == 0.0 { 1.0 } else { std }
+    }
+}

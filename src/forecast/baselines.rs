@@ -1,0 +1,269 @@
+//! Forecasts that any model should beat: naive, seasonal naive, and the training climatology where a target's own history is
+//! hidden.
+
+use crate::forecast::empirical::Empirical;
+use crate::forecast::predictive::{Point, Predictive};
+use thiserror::Error;
+
+/// Access to a target's past in original units.
+pub trait TargetHistory {
+    /// The value of `target` at `steps_before_origin` rows before the last history row of `window` (0 is that row itself);
+    /// `None` where it is missing or lies before the data (or before the window's segment) begin. Rows before the window's
+    /// history may be asked for: a season can be longer than the history.
+    fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f32>;
+}
+
+impl<F: Fn(usize, usize, usize) -> Option<f32>> TargetHistory for F {
+    fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f32> {
+        self(window, target, steps_before_origin)
+    }
+}
+
+/// A kind of baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Baseline {
+    /// The last observed value; missing ones are stepped over.
+    Naive,
+    /// The value at the same place of the latest season before the origin; where it is missing, one season earlier, and so on.
+    SeasonalNaive,
+    /// The empirical distribution of the training values.
+    Climatology,
+}
+
+impl Baseline {
+    /// Name in reports.
+    pub fn label(self) -> &'static str {
+        match self {
+            Baseline::Naive => "naive",
+            Baseline::SeasonalNaive => "seasonal naive",
+            Baseline::Climatology => "climatology",
+        }
+    }
+}
+
+/// A target without a training value: nothing to fall back on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BaselineError {
+    /// No finite training value.
+    #[error("target {target} has no observed value in the training part, so no baseline can be made; drop it or move the split")]
+    NoTrainingValue {
+        /// Index of the target.
+        target: usize,
+    },
+    /// `hidden` and the training values disagree about the number of targets.
+    #[error("{hidden} targets are declared hidden or visible, but {targets} have training values")]
+    Targets {
+        /// Number of entries in `hidden`.
+        hidden: usize,
+        /// Number of targets with training values.
+        targets: usize,
+    },
+    /// A season of no steps.
+    #[error("the season must be at least one step")]
+    Season,
+}
+
+/// A baseline's forecast of one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum BaselineForecast<'a> {
+    /// Naive or seasonal naive.
+    Point(Point),
+    /// Climatology.
+    Climatology(&'a Empirical),
+}
+
+/// The baselines of all targets.
+///
+/// Nothing observed within `reach` rows before the origin: the point is the training mean. A target whose history is hidden gets
+/// its climatology in the place of both naive forecasts.
+#[derive(Debug, Clone)]
+pub struct Baselines {
+    season: usize,
+    reach: usize,
+    /// `[Nt]`.
+    hidden: Vec<bool>,
+    /// `[Nt]`.
+    climatology: Vec<Empirical>,
+}
+
+impl Baselines {
+    /// `season` and `reach` (how far back a value is looked for) in steps; `hidden` says per target whether its own history is
+    /// hidden; `training` gives each target's training values in original units (those that are not finite are left out).
+    pub fn new<V>(season: usize, reach: usize, hidden: Vec<bool>, training: impl IntoIterator<Item = V>) -> Result<Self, BaselineError>
+    where
+        V: IntoIterator<Item = f32>,
+    {
+        if season == 0 {
+            return Err(BaselineError::Season);
+        }
+        let fit = |(target, values)| Empirical::new(values).ok_or(BaselineError::NoTrainingValue { target });
+        let climatology = training.into_iter().enumerate().map(fit).collect::<Result<Vec<_>, _>>()?;
+        if climatology.len() != hidden.len() {
+            return Err(BaselineError::Targets { hidden: hidden.len(), targets: climatology.len() });
+        }
+        Ok(Self { season, reach, hidden, climatology })
+    }
+
+    /// The kinds worth scoring: climatology alone when every target's history is hidden, else the two naive ones. The last one
+    /// is the reference for skill.
+    pub fn kinds(&self) -> &'static [Baseline] {
+        if self.hidden.iter().all(|&h| h) { &[Baseline::Climatology] } else { &[Baseline::Naive, Baseline::SeasonalNaive] }
+    }
+
+    /// Name of `kind` in reports; it says where climatology stands in for some targets.
+    pub fn label(&self, kind: Baseline) -> String {
+        if kind != Baseline::Climatology && self.hidden.iter().any(|&h| h) {
+            format!("{} (climatology where hidden)", kind.label())
+        } else {
+            kind.label().to_owned()
+        }
+    }
+
+    /// The climatology of `target`.
+    pub fn climatology(&self, target: usize) -> &Empirical {
+        &self.climatology[target]
+    }
+
+    /// The forecast for `step` (0 first) of the horizon of `window`.
+    pub fn forecast(
+        &self,
+        kind: Baseline,
+        history: &impl TargetHistory,
+        window: usize,
+        target: usize,
+        step: usize,
+    ) -> BaselineForecast<'_> {
+        let climatology = &self.climatology[target];
+        // Steps before the origin: where to look first, and how far from there to look next.
+        let (first, stride) = match kind {
+            _ if self.hidden[target] => return BaselineForecast::Climatology(climatology),
+            Baseline::Climatology => return BaselineForecast::Climatology(climatology),
+            Baseline::Naive => (0, 1),
+            Baseline::SeasonalNaive => (self.season - 1 - step % self.season, self.season),
+        };
+        let past = (first..self.reach).step_by(stride);
+        let found = past.filter_map(|back| history.value(window, target, back)).find(|v| v.is_finite());
+        BaselineForecast::Point(Point(found.map_or_else(|| climatology.mean(), f64::from)))
+    }
+}
+
+impl BaselineForecast<'_> {
+    fn inner(&self) -> &dyn Predictive {
+        match self {
+            BaselineForecast::Point(point) => point,
+            BaselineForecast::Climatology(empirical) => *empirical,
+        }
+    }
+}
+
+impl Predictive for BaselineForecast<'_> {
+    fn mean(&self) -> f64 {
+        self.inner().mean()
+    }
+
+    fn std(&self) -> f64 {
+        self.inner().std()
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        self.inner().quantile(p)
+    }
+
+    fn crps(&self, y: f64) -> f64 {
+        self.inner().crps(y)
+    }
+
+    fn nll(&self, y: f64) -> Option<f64> {
+        self.inner().nll(y)
+    }
+
+    fn covers(&self, y: f64, central: f64) -> Option<bool> {
+        self.inner().covers(y, central)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row t of the series holds t; the origin of window w is row w. Rows before 0 do not exist.
+    fn ramp(missing: &'static [usize]) -> impl TargetHistory {
+        move |window: usize, _target: usize, back: usize| {
+            let row = window.checked_sub(back)?;
+            #[expect(clippy::cast_possible_truncation, reason = "test rows are small")]
+            let value = row as u16;
+            (!missing.contains(&row)).then_some(f32::from(value))
+        }
+    }
+
+    fn point(b: &Baselines, kind: Baseline, history: &impl TargetHistory, window: usize, step: usize) -> f64 {
+        match b.forecast(kind, history, window, 0, step) {
+            BaselineForecast::Point(Point(x)) => x,
+            other @ BaselineForecast::Climatology(_) => panic!("expected a point, found {other:?}"),
+        }
+    }
+
+    fn baselines(season: usize, reach: usize) -> Baselines {
+        Baselines::new(season, reach, vec![false], [vec![-3.0_f32, f32::NAN, -1.0]]).expect("valid")
+    }
+
+    #[test]
+    fn naive_takes_the_last_observed_value() {
+        let b = baselines(24, 50);
+        for step in [0, 5, 100] {
+            assert_eq!(point(&b, Baseline::Naive, &ramp(&[]), 40, step), 40.0);
+            assert_eq!(point(&b, Baseline::Naive, &ramp(&[40, 39]), 40, step), 38.0);
+        }
+        // Only rows within reach count: rows 39 and 40 here.
+        assert_eq!(point(&baselines(24, 2), Baseline::Naive, &ramp(&[40, 39]), 40, 0), -2.0);
+    }
+
+    #[test]
+    fn seasonal_naive_takes_the_latest_value_of_the_same_phase_in_the_past() {
+        let b = baselines(24, 1000);
+        for step in 0..100 {
+            let value = point(&b, Baseline::SeasonalNaive, &ramp(&[]), 500, step);
+            let target_row = 501 + step;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
+            let row = value as usize;
+            assert!(row <= 500 && row > 500 - 24, "step {step}: row {row} is not within the last season");
+            assert_eq!((target_row - row) % 24, 0, "step {step}: row {row} has another phase");
+        }
+    }
+
+    #[test]
+    fn seasonal_naive_steps_back_by_seasons_over_missing_values() {
+        let b = baselines(24, 1000);
+        // Target row 501; rows 477 and 453 are missing.
+        assert_eq!(point(&b, Baseline::SeasonalNaive, &ramp(&[477, 453]), 500, 0), 429.0);
+        // Nothing before the beginning of the data: the training mean, with its missing value left out.
+        assert_eq!(point(&b, Baseline::SeasonalNaive, &ramp(&[]), 10, 0), -2.0);
+        assert_eq!(point(&b, Baseline::SeasonalNaive, &ramp(&[]), 10, 13), 0.0);
+        // A season beyond the reach.
+        assert_eq!(point(&baselines(24, 23), Baseline::SeasonalNaive, &ramp(&[]), 500, 0), -2.0);
+    }
+
+    #[test]
+    fn a_hidden_target_gets_its_climatology_and_is_labelled() {
+        let training = [vec![0.0_f32, 1.0, 2.0], vec![5.0_f32, 7.0]];
+        let mixed = Baselines::new(2, 10, vec![false, true], training.clone()).expect("valid");
+        let forecast = mixed.forecast(Baseline::SeasonalNaive, &ramp(&[]), 9, 1, 0);
+        assert_eq!((forecast.mean(), forecast.quantile(0.5)), (6.0, 6.0));
+        assert!(matches!(forecast, BaselineForecast::Climatology(_)));
+        assert_eq!(point(&mixed, Baseline::SeasonalNaive, &ramp(&[]), 9, 0), 8.0);
+        assert_eq!(mixed.label(Baseline::Naive), "naive (climatology where hidden)");
+        assert_eq!(mixed.kinds(), [Baseline::Naive, Baseline::SeasonalNaive]);
+        let hidden = Baselines::new(2, 10, vec![true, true], training).expect("valid");
+        assert_eq!(hidden.kinds(), [Baseline::Climatology]);
+        assert_eq!(hidden.label(Baseline::Climatology), "climatology");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let no_values = Baselines::new(1, 1, vec![false, false], [vec![1.0_f32], vec![f32::NAN]]);
+        assert_eq!(no_values.err(), Some(BaselineError::NoTrainingValue { target: 1 }));
+        assert_eq!(Baselines::new(0, 1, vec![false], [vec![1.0_f32]]).err(), Some(BaselineError::Season));
+        let error = Baselines::new(1, 1, vec![], [vec![1.0_f32]]).err();
+        assert_eq!(error, Some(BaselineError::Targets { hidden: 0, targets: 1 }));
+    }
+}

@@ -1,0 +1,211 @@
+//! Streaming scores: one call per (window, step, target), nothing kept but sums.
+
+use crate::forecast::predictive::Predictive;
+use crate::forecast::report::{Measures, Scored};
+use thiserror::Error;
+
+/// Central intervals whose coverage is counted.
+pub const INTERVALS: [f64; 3] = [0.5, 0.8, 0.9];
+
+/// What is scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreSpec {
+    /// Names of the targets, `[Nt]`.
+    pub series: Vec<String>,
+    /// Deviation of each target's training part in original units, `[Nt]`; standardised errors are divided by it.
+    pub deviation: Vec<f64>,
+    /// H.
+    pub horizon: usize,
+    /// Levels of the pinball loss, each in (0, 1), `[Q]`.
+    pub levels: Vec<f64>,
+}
+
+/// A specification that cannot be scored.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ScoreError {
+    /// Series and deviations differ in number.
+    #[error("{series} series need as many training deviations, found {deviation}")]
+    Lengths {
+        /// Number of series.
+        series: usize,
+        /// Number of deviations.
+        deviation: usize,
+    },
+    /// A deviation that is not positive.
+    #[error("the training deviation of series {series:?} is {deviation}, so its errors cannot be standardised")]
+    Deviation {
+        /// Name of the series.
+        series: String,
+        /// The deviation.
+        deviation: f64,
+    },
+    /// A quantile level outside (0, 1).
+    #[error("quantile level {0} is not between 0 and 1")]
+    Level(f64),
+}
+
+/// Sums over scored values.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Sums {
+    count: u64,
+    /// Values whose forecast had a density.
+    with_nll: u64,
+    /// Values whose forecast had intervals.
+    with_intervals: u64,
+    nll: f64,
+    crps: f64,
+    absolute: f64,
+    squared: f64,
+    standardised_absolute: f64,
+    standardised_squared: f64,
+    covered: [u64; INTERVALS.len()],
+    /// `[Q]`.
+    pinball: Vec<f64>,
+}
+
+impl Sums {
+    fn new(levels: usize) -> Self {
+        Self { pinball: vec![0.0; levels], ..Self::default() }
+    }
+
+    fn add(&mut self, other: &Sums) {
+        self.count += other.count;
+        self.with_nll += other.with_nll;
+        self.with_intervals += other.with_intervals;
+        self.nll += other.nll;
+        self.crps += other.crps;
+        self.absolute += other.absolute;
+        self.squared += other.squared;
+        self.standardised_absolute += other.standardised_absolute;
+        self.standardised_squared += other.standardised_squared;
+        self.covered.iter_mut().zip(&other.covered).for_each(|(a, b)| *a += b);
+        self.pinball.iter_mut().zip(&other.pinball).for_each(|(a, b)| *a += b);
+    }
+
+    /// Means; `None` where nothing was scored, or where not every forecast had what the measure needs.
+    fn measures(&self) -> Measures {
+        let mean_over = |sum: f64, count: u64| (count > 0 && count == self.count).then(|| sum / count as f64);
+        let mean = |sum: f64| mean_over(sum, self.count);
+        let pinball: Vec<f64> = self.pinball.iter().filter_map(|&sum| mean(sum)).collect();
+        let covered = self.covered.map(|n| mean_over(n as f64, self.with_intervals));
+        Measures {
+            count: self.count,
+            nll: mean_over(self.nll, self.with_nll),
+            crps: mean(self.crps),
+            mae: mean(self.absolute),
+            mse: mean(self.squared),
+            mean_pinball: (!pinball.is_empty()).then(|| pinball.iter().sum::<f64>() / pinball.len() as f64),
+            pinball,
+            coverage: covered.into_iter().flatten().collect(),
+            standardised_mae: mean(self.standardised_absolute),
+            standardised_mse: mean(self.standardised_squared),
+        }
+    }
+}
+
+/// Pinball (quantile) loss of the forecast `quantile` at `level`: (level - 1{y < q}) (y - q).
+pub fn pinball(level: f64, quantile: f64, y: f64) -> f64 {
+    let error = y - quantile;
+    (level * error).max((level - 1.0) * error)
+}
+
+/// Running scores of one forecaster: overall, per series, per step.
+///
+/// All in original units: NLL (nats), CRPS, MAE of the median, MSE of the mean, pinball loss at each level, coverage of the
+/// central [`INTERVALS`]; and standardised MAE and MSE, errors divided by the target's training deviation (what the long-term
+/// forecasting literature reports). Every observed value counts the same, whatever its series or window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    spec: ScoreSpec,
+    /// `[Nt]`.
+    per_series: Vec<Sums>,
+    /// `[H]`.
+    per_step: Vec<Sums>,
+    /// Scratch for one value.
+    one: Sums,
+}
+
+impl Scores {
+    /// Scores of nothing yet.
+    pub fn new(spec: ScoreSpec) -> Result<Self, ScoreError> {
+        if spec.series.len() != spec.deviation.len() {
+            return Err(ScoreError::Lengths { series: spec.series.len(), deviation: spec.deviation.len() });
+        }
+        let bad = |d: &f64| !(d.is_finite() && *d > 0.0);
+        if let Some(i) = spec.deviation.iter().position(bad) {
+            return Err(ScoreError::Deviation { series: spec.series[i].clone(), deviation: spec.deviation[i] });
+        }
+        if let Some(&level) = spec.levels.iter().find(|&&p| !(p > 0.0 && p < 1.0)) {
+            return Err(ScoreError::Level(level));
+        }
+        let empty = Sums::new(spec.levels.len());
+        Ok(Self { per_series: vec![empty.clone(); spec.series.len()], per_step: vec![empty.clone(); spec.horizon], one: empty, spec })
+    }
+
+    /// What is scored.
+    pub fn spec(&self) -> &ScoreSpec {
+        &self.spec
+    }
+
+    /// Scores one forecast against the observed value; an unobserved one (`None`, or not finite) is skipped.
+    ///
+    /// # Panics
+    /// When `series` or `step` is out of range.
+    pub fn add<P: Predictive + ?Sized>(&mut self, series: usize, step: usize, forecast: &P, observed: Option<f64>) {
+        let Some(y) = observed.filter(|y| y.is_finite()) else {
+            return;
+        };
+        let deviation = self.spec.deviation[series];
+        let mut median = None;
+        let one = &mut self.one;
+        for (loss, &level) in one.pinball.iter_mut().zip(&self.spec.levels) {
+            let quantile = forecast.quantile(level);
+            if level == 0.5 {
+                median = Some(quantile);
+            }
+            *loss = pinball(level, quantile, y);
+        }
+        let nll = forecast.nll(y);
+        let intervals = INTERVALS.map(|central| forecast.covers(y, central));
+        let absolute = (y - median.unwrap_or_else(|| forecast.quantile(0.5))).abs();
+        let squared = (y - forecast.mean()).powi(2);
+        one.count = 1;
+        one.with_nll = u64::from(nll.is_some());
+        one.with_intervals = u64::from(intervals.iter().all(Option::is_some));
+        one.nll = nll.unwrap_or(0.0);
+        one.crps = forecast.crps(y);
+        one.absolute = absolute;
+        one.squared = squared;
+        one.standardised_absolute = absolute / deviation;
+        one.standardised_squared = squared / (deviation * deviation);
+        one.covered = intervals.map(|inside| u64::from(inside == Some(true)));
+        self.per_series[series].add(one);
+        self.per_step[step].add(one);
+    }
+
+    /// Adds the sums of another part of the same evaluation.
+    ///
+    /// # Panics
+    /// When the two do not score the same thing.
+    pub fn merge(&mut self, other: &Scores) {
+        assert_eq!(self.spec, other.spec, "scores of different evaluations cannot be merged");
+        self.per_series.iter_mut().zip(&other.per_series).for_each(|(a, b)| a.add(b));
+        self.per_step.iter_mut().zip(&other.per_step).for_each(|(a, b)| a.add(b));
+    }
+
+    /// The means so far, under the forecaster's name.
+    pub fn finish(&self, label: &str) -> Scored {
+        let mut overall = Sums::new(self.spec.levels.len());
+        self.per_series.iter().for_each(|s| overall.add(s));
+        Scored {
+            label: label.to_owned(),
+            overall: overall.measures(),
+            per_series: self.per_series.iter().map(Sums::measures).collect(),
+            per_step: self.per_step.iter().map(Sums::measures).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

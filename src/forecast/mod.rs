@@ -1,0 +1,45 @@
+//! From the decoder's numbers to a forecast in the user's units: distribution, scores, baselines, tables and pictures.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`normal`] | the normal density and distribution function in f64 |
+//! | [`rng`] | counter-based random numbers, so that a seed names the same samples everywhere |
+//! | [`mixture`] | mixtures of normals: moments, quantiles, samples, CRPS, NLL |
+//! | [`quadrature`] | adaptive Gauss-Kronrod, for what has no closed form |
+//! | [`predictive`] | what a forecast of one value must answer to be scored ([`Predictive`]); point forecasts |
+//! | [`transform`] | the one way from standardised values to original units: scale, link, bounds |
+//! | [`empirical`] | the empirical distribution of training values |
+//! | [`baselines`] | naive, seasonal naive and training climatology |
+//! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage |
+//! | [`report`] | finished scores side by side, as JSON and as text |
+//! | [`table`] | a forecast as CSV |
+//! | [`plot`] | a forecast as a fan chart (feature `native`) |
+//!
+//! Shape letters: H horizon steps, L history steps, Nt target series, K mixture components, Q quantile levels, S samples.
+//! A tensor `[H, Nt]` is flat and row-major: the last letter is fastest.
+
+pub mod baselines;
+pub mod empirical;
+pub mod metrics;
+pub mod mixture;
+pub mod normal;
+#[cfg(feature = "native")]
+pub mod plot;
+pub mod predictive;
+pub mod quadrature;
+pub mod report;
+pub mod rng;
+pub mod table;
+#[cfg(feature = "native")]
+mod ticks;
+pub mod transform;
+
+pub use baselines::{Baseline, BaselineForecast, Baselines, TargetHistory};
+pub use empirical::Empirical;
+pub use metrics::{INTERVALS, ScoreSpec, Scores};
+pub use mixture::{Component, Mixture, MixtureError};
+pub use predictive::{Point, Predictive};
+pub use report::{Measures, Report, Scored, Skill};
+pub use rng::SampleKey;
+pub use table::{ForecastTable, HistoryTable, TableError};
+pub use transform::{Link, TargetDistribution, TargetTransform, TransformError};

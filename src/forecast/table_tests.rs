@@ -1,0 +1,100 @@
+use super::*;
+use crate::forecast::mixture::{Component, Mixture};
+use crate::forecast::transform::{TargetDistribution, TargetTransform};
+
+fn distribution(step: u32, series: u32) -> TargetDistribution {
+    let mean = f64::from(step) + 0.1 * f64::from(series);
+    let mixture = Mixture::new(vec![Component { weight: 1.0, mean, std: 0.5 }]).expect("valid");
+    TargetTransform::new(10.0, 3.0, None, None).expect("valid").distribution(mixture)
+}
+
+/// H = 3, Nt = 2, Q = 3, S = 4; a series' name holds what CSV must quote.
+fn table() -> ForecastTable {
+    let stamps = ["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00"].map(str::to_owned).to_vec();
+    let names = vec!["plain".to_owned(), "a \"b\", c".to_owned()];
+    let mut table = ForecastTable::new(stamps, names, vec![0.05, 0.5, 0.95]);
+    for (step, h) in (0..3).enumerate() {
+        for (series, i) in (0..2).enumerate() {
+            table.set(step, series, &distribution(h, i));
+        }
+    }
+    table.fill_samples(4, |sample, step, series| (100 * sample + 10 * step + series) as f64 + 0.1);
+    table
+}
+
+fn read(bytes: &[u8]) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
+    reader.records().map(|r| r.expect("well-formed").iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn csv_comes_back_to_the_same_bits() {
+    let table = table();
+    let mut bytes = Vec::new();
+    table.write_csv(&mut bytes).expect("written");
+    let rows = read(&bytes);
+    assert_eq!(rows[0], ["time", "series", "mean", "std", "q0.05", "q0.5", "q0.95"]);
+    assert_eq!(rows.len(), 1 + 3 * 2);
+    for (i, row) in rows[1..].iter().enumerate() {
+        let (step, series) = (i / 2, i % 2);
+        assert_eq!((&row[0], &row[1]), (&table.stamps[step], &table.series[series]));
+        let values: Vec<f32> = row[2..].iter().map(|cell| cell.parse().expect("a number")).collect();
+        let cell = table.cell(step, series);
+        let mut expected = vec![table.mean[cell], table.std[cell]];
+        expected.extend([0.05, 0.5, 0.95].map(|p| table.quantile(step, series, p).expect("a level of the table")));
+        assert_eq!(values, expected);
+    }
+    // And the right numbers in the right place: step 2 of series 1 is 10 + 3 * 2.1, deviation 1.5.
+    assert_eq!(rows[6][2].parse::<f32>().expect("a number"), 16.3);
+    assert_eq!(rows[6][3].parse::<f32>().expect("a number"), 1.5);
+    let upper: f64 = rows[6][6].parse().expect("a number");
+    assert!((upper - (16.3 + 1.5 * 1.644_853_627)).abs() < 1e-5);
+}
+
+#[test]
+fn samples_come_back_in_long_form() {
+    let mut bytes = Vec::new();
+    table().write_samples_csv(&mut bytes).expect("written");
+    let rows = read(&bytes);
+    assert_eq!(rows[0], ["time", "series", "sample", "value"]);
+    assert_eq!(rows.len(), 1 + 3 * 2 * 4);
+    // Step 1, series 1, sample 3.
+    assert_eq!(rows[1 + (2 + 1) * 4 + 3], ["2024-01-01 01:00", "a \"b\", c", "3", "311.1"]);
+    let none = ForecastTable { samples: None, ..table() };
+    assert!(matches!(none.write_samples_csv(Vec::new()), Err(TableError::NoSamples)));
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let refused = |change: &dyn Fn(&mut ForecastTable)| {
+        let mut table = table();
+        change(&mut table);
+        table.write_csv(Vec::new()).expect_err("must be refused").to_string()
+    };
+    assert!(refused(&|t| t.levels.swap(0, 1)).contains("ascend"));
+    assert!(refused(&|t| t.std.truncate(5)).contains("std holds 5 values, 6"));
+    assert!(refused(&|t| t.quantiles.push(0.0)).contains("quantiles holds 19 values, 18"));
+    assert!(refused(&|t| t.truth = Some(vec![0.0])).contains("truth"));
+    assert!(refused(&|t| t.samples = Some(vec![0.0; 7])).contains("samples"));
+    let history = HistoryTable { stamps: vec![String::new()], values: vec![0.0] };
+    assert!(refused(&|t| t.history = Some(history.clone())).contains("history holds 1 values, 2"));
+    assert!(table().check().is_ok());
+}
+
+/// A writer whose device is full.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("full"))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_failing_writer_is_an_error() {
+    assert!(table().write_csv(Full).is_err());
+}

@@ -1,0 +1,297 @@
+//! Adapters and devices: which there are, which one is used and why, and what was lost.
+
+use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Something went wrong on the way to or on the device.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// There is no adapter at all.
+    #[error(
+        "no GPU adapter was found. pgat needs a Vulkan, Metal or DX12 driver; a CPU will do: on Debian or Ubuntu, \
+         `apt-get install mesa-vulkan-drivers libvulkan1` (or scripts/install-vulkan.sh). \
+         To run without any adapter, slowly and in f64, say `--backend reference`"
+    )]
+    NoAdapter,
+    /// None is called that.
+    #[error("no adapter matches \"{wanted}\"; there are: {found}")]
+    NoSuchAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        found: String,
+    },
+    /// The device was refused.
+    #[error("adapter {adapter} gave no device: {reason}")]
+    Device {
+        /// The adapter.
+        adapter: String,
+        /// What wgpu says.
+        reason: String,
+    },
+    /// A buffer was refused.
+    #[error(
+        "the device refused the buffer {buffer} of {bytes} bytes ({reason}); {created} bytes had been created. \
+         Use a smaller `micro_batch` or batch size"
+    )]
+    OutOfMemory {
+        /// Role of the buffer.
+        buffer: String,
+        /// Its size.
+        bytes: u64,
+        /// Bytes created before it.
+        created: u64,
+        /// What wgpu says.
+        reason: String,
+    },
+    /// A kernel was refused: a bug of this crate or of the driver.
+    #[error("the device refused the kernel {entry}: {reason}")]
+    Kernel {
+        /// Entry point.
+        entry: String,
+        /// What wgpu says.
+        reason: String,
+    },
+    /// The device is gone.
+    #[error("the GPU device was lost: {0}")]
+    Lost(String),
+    /// A command was refused: a bug of this crate.
+    #[error("the device refused a command: {0}")]
+    Validation(String),
+}
+
+/// What is recorded of an adapter in run folders and reports.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AdapterRecord {
+    /// Name.
+    pub name: String,
+    /// "vulkan", "metal", "dx12", "webgpu" or "noop".
+    pub backend: String,
+    /// "discrete", "integrated", "virtual", "cpu" or "other".
+    pub kind: String,
+    /// Driver.
+    pub driver: String,
+    /// Its version text.
+    pub driver_info: String,
+    /// Name of its class: same class, same bits.
+    pub class: String,
+}
+
+impl std::fmt::Display for AdapterRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {}, {} {}; class {})", self.name, self.backend, self.kind, self.driver, self.driver_info, self.class)
+    }
+}
+
+fn kind(info: &wgpu::AdapterInfo) -> &'static str {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "cpu",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+/// Subgroup size, if it is fixed and can be asked for.
+fn subgroup(adapter: &wgpu::Adapter) -> usize {
+    let info = adapter.get_info();
+    let fixed = info.subgroup_min_size == info.subgroup_max_size;
+    if adapter.features().contains(wgpu::Features::SUBGROUP) && fixed { info.subgroup_min_size as usize } else { 0 }
+}
+
+/// Class of an adapter.
+#[must_use]
+pub fn class_of(adapter: &wgpu::Adapter) -> AdapterClass {
+    let info = adapter.get_info();
+    AdapterClass::of(&AdapterFacts {
+        backend: &info.backend.to_string(),
+        driver: &info.driver,
+        driver_info: &info.driver_info,
+        cpu: info.device_type == wgpu::DeviceType::Cpu,
+        subgroup: subgroup(adapter),
+    })
+}
+
+/// What is recorded of an adapter.
+#[must_use]
+pub fn record_of(adapter: &wgpu::Adapter) -> AdapterRecord {
+    let info = adapter.get_info();
+    AdapterRecord {
+        name: if info.name.is_empty() { "unnamed".into() } else { info.name.clone() },
+        backend: info.backend.to_string(),
+        kind: kind(&info).into(),
+        driver: info.driver.clone(),
+        driver_info: info.driver_info.clone(),
+        class: class_of(adapter).name,
+    }
+}
+
+/// All adapters that could be used, best first: discrete, integrated, virtual, other, CPU.
+#[cfg(not(target_arch = "wasm32"))]
+pub async fn adapters() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let rank = |a: &wgpu::Adapter| match kind(&a.get_info()) {
+        "discrete" => 0,
+        "integrated" => 1,
+        "virtual" => 2,
+        "other" => 3,
+        _ => 4,
+    };
+    found.sort_by_key(rank);
+    found
+}
+
+/// The browser's adapter.
+#[cfg(target_arch = "wasm32")]
+pub async fn adapters() -> Vec<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect()
+}
+
+/// An open device.
+pub struct Gpu {
+    /// The device.
+    pub device: wgpu::Device,
+    /// Its queue.
+    pub queue: wgpu::Queue,
+    /// What it runs on.
+    pub adapter: AdapterRecord,
+    /// Kernel shapes and predicted costs.
+    pub class: AdapterClass,
+    /// Limits that plans must obey.
+    pub limits: DeviceLimits,
+    lost: Arc<Mutex<Option<String>>>,
+    failed: Arc<Mutex<Option<String>>>,
+    pipelines: Mutex<HashMap<String, CachedPipeline>>,
+}
+
+/// A pipeline and its layout, made once a device for each text, entry point and set of constants.
+pub(super) type CachedPipeline = (wgpu::ComputePipeline, wgpu::BindGroupLayout);
+
+impl Gpu {
+    /// Opens the best adapter, or the best whose name, backend or driver contains `wanted`.
+    ///
+    /// # Errors
+    /// Fails if there is no adapter, none matches, or it gives no device.
+    pub async fn open(wanted: Option<&str>) -> Result<Self, GpuError> {
+        let found = adapters().await;
+        if found.is_empty() {
+            return Err(GpuError::NoAdapter);
+        }
+        let text = |a: &wgpu::Adapter| record_of(a).to_string();
+        let matches = |a: &&wgpu::Adapter| wanted.is_none_or(|w| text(a).to_lowercase().contains(&w.to_lowercase()));
+        let Some(adapter) = found.iter().find(matches) else {
+            let found = found.iter().map(text).collect::<Vec<_>>().join("; ");
+            return Err(GpuError::NoSuchAdapter { wanted: wanted.unwrap_or_default().into(), found });
+        };
+        Self::of(adapter).await
+    }
+
+    /// Opens a device of that adapter, with WebGPU's default limits.
+    ///
+    /// # Errors
+    /// Fails if it gives none.
+    pub async fn of(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
+        let record = record_of(adapter);
+        let features = if subgroup(adapter) > 0 { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("pgat"),
+            required_features: features,
+            required_limits: wgpu::Limits::default(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| GpuError::Device { adapter: record.to_string(), reason: e.to_string() })?;
+        Ok(Self::from_parts(device, queue, record, class_of(adapter)))
+    }
+
+    /// A device that does nothing, for tests of plans and faults.
+    #[cfg(feature = "native")]
+    #[must_use]
+    pub fn noop() -> Self {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let record = AdapterRecord {
+            name: "noop".into(),
+            backend: "noop".into(),
+            kind: "other".into(),
+            driver: String::new(),
+            driver_info: String::new(),
+            class: "portable-cpu".into(),
+        };
+        Self::from_parts(device, queue, record, AdapterClass::portable(true))
+    }
+
+    fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
+        let lost = Arc::new(Mutex::new(None));
+        let failed = Arc::new(Mutex::new(None));
+        let (on_lost, on_failed) = (lost.clone(), failed.clone());
+        device.set_device_lost_callback(move |reason, message| {
+            *on_lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{reason:?}: {message}"));
+        });
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            on_failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
+        }));
+        let limits = device.limits();
+        let limits = DeviceLimits {
+            binding_bytes: limits.max_storage_buffer_binding_size,
+            buffer_bytes: limits.max_buffer_size,
+            storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+        };
+        let limits = DeviceLimits {
+            binding_bytes: limits.binding_bytes.min(DeviceLimits::default().binding_bytes),
+            buffer_bytes: limits.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
+            ..limits
+        };
+        Self { device, queue, adapter, class, limits, lost, failed, pipelines: Mutex::new(HashMap::new()) }
+    }
+
+    /// Fails if the device was lost or refused a command.
+    ///
+    /// # Errors
+    /// Says which.
+    pub fn healthy(&self) -> Result<(), GpuError> {
+        if let Some(reason) = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Err(GpuError::Lost(reason));
+        }
+        if let Some(message) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Err(GpuError::Validation(message));
+        }
+        Ok(())
+    }
+
+    /// A pipeline made before.
+    pub(super) fn cached(&self, key: &str) -> Option<CachedPipeline> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Keeps a pipeline for later plans.
+    pub(super) fn keep(&self, key: String, pipeline: CachedPipeline) {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pipeline);
+    }
+
+    /// Blocks until a submission is done; in a browser it returns at once, and the callbacks are awaited instead.
+    ///
+    /// # Errors
+    /// Fails if the device was lost.
+    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: None };
+        let polled = self.device.poll(poll);
+        self.healthy()?;
+        polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()))
+    }
+
+    /// Destroys the device, as a driver reset would: for tests of recovery.
+    pub fn destroy(&self) {
+        self.device.destroy();
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.get_or_insert_with(|| "destroyed".into());
+    }
+}

@@ -1,0 +1,8 @@
+//! The only place that knows wgpu: adapters, buffers, pipelines, bind groups, submits and read-backs.
+
+pub mod device;
+pub mod run;
+mod transfer;
+
+pub use device::{AdapterRecord, Gpu, GpuError};
+pub use run::GpuRun;

@@ -1,0 +1,431 @@
+//! A compiled plan on a device: every buffer, pipeline and bind group is made here, once; a step only encodes and submits.
+
+use super::device::{Gpu, GpuError};
+use super::transfer::{StagingSlot, read_mapped};
+use crate::graph::{Section, TensorId};
+use crate::ops::Scope;
+use crate::plan::record::{Kernel, STEP_STRIDE, TRANSFER_BYTES};
+use crate::plan::{BufferRole, BufferSpec, Plan, Recording};
+use crate::step::StepInput;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use wgpu::{BufferUsages, CommandEncoder};
+
+/// A plan with everything that it needs on the device.
+pub struct GpuRun {
+    gpu: Arc<Gpu>,
+    plan: Arc<Plan>,
+    buffers: BTreeMap<BufferRole, wgpu::Buffer>,
+    staging: Vec<StagingSlot>,
+    turn: usize,
+    programs: Vec<Compiled>,
+    created_bytes: u64,
+    created_buffers: usize,
+}
+
+/// Pipelines and bind groups of one recording, one of each a dispatch.
+struct Compiled {
+    dispatches: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
+}
+
+fn usage(role: BufferRole) -> BufferUsages {
+    match role {
+        BufferRole::Staging(_) => BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
+        BufferRole::ReadBack => BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        BufferRole::DispatchUniforms | BufferRole::StepUniforms => BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+        _ => BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+    }
+}
+
+impl GpuRun {
+    /// Creates every buffer of the plan, compiles its kernels, uploads constants and uniforms.
+    ///
+    /// # Errors
+    /// Fails if a buffer is refused (named, with what had been created) or a kernel is.
+    pub async fn new(gpu: Arc<Gpu>, plan: Arc<Plan>) -> Result<Self, GpuError> {
+        let mut run =
+            Self { gpu, plan, buffers: BTreeMap::new(), staging: vec![], turn: 0, programs: vec![], created_bytes: 0, created_buffers: 0 };
+        for spec in run.plan.clone().buffers.iter().copied() {
+            run.create(spec).await?;
+        }
+        run.compile().await?;
+        let plan = run.plan.clone();
+        for recording in &plan.recordings {
+            run.upload(BufferRole::DispatchUniforms, recording.uniforms_base, &recording.uniforms).await?;
+            for (&t, values) in &recording.program.graph.constants {
+                if let Some(region) = recording.regions[t] {
+                    run.upload(region.role, region.offset, bytemuck::cast_slice(values)).await?;
+                }
+            }
+        }
+        Ok(run)
+    }
+
+    async fn create(&mut self, spec: BufferSpec) -> Result<(), GpuError> {
+        let label = format!("{:?}", spec.role);
+        let mapped = matches!(spec.role, BufferRole::Staging(_));
+        let memory = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let valid = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let buffer = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(&label),
+            size: spec.bytes,
+            usage: usage(spec.role),
+            mapped_at_creation: mapped,
+        });
+        let error = valid.pop().await.or(memory.pop().await);
+        if let Some(e) = error {
+            return Err(GpuError::OutOfMemory { buffer: label, bytes: spec.bytes, created: self.created_bytes, reason: e.to_string() });
+        }
+        self.created_bytes += buffer.size();
+        self.created_buffers += 1;
+        if mapped {
+            self.staging.push(StagingSlot::new(buffer));
+        } else {
+            self.buffers.insert(spec.role, buffer);
+        }
+        Ok(())
+    }
+
+    async fn compile(&mut self) -> Result<(), GpuError> {
+        let plan = self.plan.clone();
+        let mut modules: HashMap<Arc<str>, wgpu::ShaderModule> = HashMap::new();
+        for recording in &plan.recordings {
+            let mut dispatches = vec![];
+            for dispatch in &recording.dispatches {
+                let kernel = &recording.kernels[dispatch.kernel];
+                let key = format!("{} {:?}\n{}", kernel.entry, kernel.overrides, kernel.source);
+                let (pipeline, layout) = match self.gpu.cached(&key) {
+                    Some(made) => made,
+                    None => {
+                        let made = self.pipeline(kernel, &mut modules).await?;
+                        self.gpu.keep(key, made.clone());
+                        made
+                    }
+                };
+                let group = self.bind_group(kernel, &layout, dispatch)?;
+                dispatches.push((pipeline, group));
+            }
+            self.programs.push(Compiled { dispatches });
+        }
+        self.gpu.healthy()
+    }
+
+    async fn pipeline(
+        &self,
+        kernel: &Kernel,
+        modules: &mut HashMap<Arc<str>, wgpu::ShaderModule>,
+    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout), GpuError> {
+        let device = &self.gpu.device;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let module = modules.entry(kernel.source.clone()).or_insert_with(|| {
+            let source = wgpu::ShaderSource::Wgsl((&*kernel.source).into());
+            device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(kernel.entry), source })
+        });
+        let entry = |binding, ty, dynamic, size| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: std::num::NonZeroU64::new(size) },
+            count: None,
+        };
+        let mut entries = vec![
+            entry(0, wgpu::BufferBindingType::Uniform, false, kernel.params_bytes),
+            entry(1, wgpu::BufferBindingType::Uniform, true, STEP_BYTES),
+        ];
+        entries.extend(kernel.bindings.iter().map(|&(i, w)| entry(i, wgpu::BufferBindingType::Storage { read_only: !w }, false, 0)));
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.entry), entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.entry),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let known: Vec<(&str, f64)> =
+            kernel.overrides.iter().copied().filter(|(name, _)| kernel.source.contains(&format!("override {name}"))).collect();
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.entry),
+            layout: Some(&pipeline_layout),
+            module,
+            entry_point: Some(kernel.entry),
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &known, zero_initialize_workgroup_memory: false },
+            cache: None,
+        });
+        match scope.pop().await {
+            Some(e) => Err(GpuError::Kernel { entry: kernel.entry.into(), reason: e.to_string() }),
+            None => Ok((pipeline, layout)),
+        }
+    }
+
+    fn buffer(&self, role: BufferRole) -> Result<&wgpu::Buffer, GpuError> {
+        self.buffers.get(&role).ok_or_else(|| GpuError::Validation(format!("the plan has no buffer {role:?}")))
+    }
+
+    fn bind_group(
+        &self,
+        kernel: &Kernel,
+        layout: &wgpu::BindGroupLayout,
+        dispatch: &crate::plan::Dispatch,
+    ) -> Result<wgpu::BindGroup, GpuError> {
+        let range = |role, offset, bytes| {
+            self.buffer(role)
+                .map(|buffer| wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) }))
+        };
+        let mut entries = vec![
+            wgpu::BindGroupEntry {
+                binding: 0,
+                resource: range(BufferRole::DispatchUniforms, dispatch.params_offset, kernel.params_bytes)?,
+            },
+            wgpu::BindGroupEntry { binding: 1, resource: range(BufferRole::StepUniforms, 0, STEP_BYTES)? },
+        ];
+        for r in &dispatch.ranges {
+            entries.push(wgpu::BindGroupEntry { binding: r.binding, resource: range(r.role, r.offset, r.bytes)? });
+        }
+        Ok(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(kernel.entry), layout, entries: &entries }))
+    }
+
+    /// Bytes of all buffers created on the device. Equal to the plan's, from compilation on.
+    #[must_use]
+    pub fn created_bytes(&self) -> u64 {
+        self.created_bytes
+    }
+
+    /// Number of buffers created on the device.
+    #[must_use]
+    pub fn created_buffers(&self) -> usize {
+        self.created_buffers
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
+    }
+
+    /// Runs one step of a recording. Returns once it is submitted; at most two steps are under way.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn step(&mut self, recording: usize, input: &StepInput<'_>) -> Result<(), GpuError> {
+        self.gpu.healthy()?;
+        let plan = self.plan.clone();
+        let rec = &plan.recordings[recording];
+        let values = input.step_values(rec);
+        let micro = input.micro_batches(rec.micro_batch);
+        let slot = self.turn;
+        self.turn = (self.turn + 1) % self.staging.len();
+        self.staging[slot].ready(&self.gpu).await?;
+        let (offsets, _) = rec.staging_offsets();
+        let mut parts: Vec<(u64, &[u8])> = vec![];
+        for (i, v) in values.iter().enumerate() {
+            parts.push((i as u64 * STEP_STRIDE, bytemuck::bytes_of(v)));
+        }
+        parts.extend(offsets.iter().zip(input.inputs).map(|(o, data)| (*o, bytemuck::cast_slice(data))));
+        self.staging[slot].write(&parts)?;
+
+        let mut encoding = Encoding { run: self, rec, recording, encoder: None, seconds: 0.0, last: None };
+        let entries = values.len() as u64 * STEP_STRIDE;
+        let staging = &self.staging[slot].buffer;
+        let uniforms = self.buffer(BufferRole::StepUniforms)?;
+        encoding.encoder().copy_buffer_to_buffer(staging, 0, uniforms, 0, entries);
+        if let Ok(gradients) = self.buffer(BufferRole::Gradients) {
+            encoding.encoder().clear_buffer(gradients, 0, None);
+        }
+        encoding.section(Section::Prologue, 0, 1);
+        for (i, (first, windows)) in micro.iter().enumerate() {
+            for (t, offset) in rec.inputs().into_iter().zip(&offsets) {
+                if let Some(region) = rec.regions[t] {
+                    let (from, bytes) = (offset + *first as u64 * region.window_bytes, *windows as u64 * region.window_bytes);
+                    encoding.encoder().copy_buffer_to_buffer(staging, from, self.buffer(region.role)?, region.offset, bytes);
+                }
+            }
+            encoding.section(Section::Body, i + 1, *windows);
+        }
+        encoding.section(Section::Epilogue, 0, 1);
+        encoding.submit();
+        if let Some(last) = encoding.last.take() {
+            self.staging[slot].submitted(last);
+        }
+        Ok(())
+    }
+
+    /// Seconds that each phase takes on the current contents of the buffers, each submitted and awaited on its own: for benchmarks.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    #[cfg(feature = "native")]
+    pub fn time_phases(&self, recording: usize, windows: usize) -> Result<Vec<f64>, GpuError> {
+        let rec = &self.plan.recordings[recording];
+        let mut seconds = vec![];
+        for phase in &rec.phases {
+            let start = std::time::Instant::now();
+            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None });
+            let body = phase.section == Section::Body;
+            self.encode(&mut encoder, recording, phase.dispatches.clone(), u32::from(body), if body { windows } else { 1 });
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            self.gpu.wait(Some(submission))?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        Ok(seconds)
+    }
+
+    /// Encodes dispatches into one compute pass.
+    fn encode(&self, encoder: &mut CommandEncoder, recording: usize, dispatches: std::ops::Range<usize>, entry: u32, windows: usize) {
+        let rec = &self.plan.recordings[recording];
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
+        #[expect(clippy::cast_possible_truncation, reason = "256")]
+        let stride = STEP_STRIDE as u32;
+        for i in dispatches {
+            if let Some([x, y]) = rec.dispatches[i].groups(windows) {
+                let (pipeline, group) = &self.programs[recording].dispatches[i];
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, group, &[entry * stride]);
+                pass.dispatch_workgroups(x, y, 1);
+            }
+        }
+    }
+
+    /// Writes bytes into a buffer, in pieces through the staging ring.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn upload(&mut self, role: BufferRole, offset: u64, bytes: &[u8]) -> Result<(), GpuError> {
+        #[expect(clippy::cast_possible_truncation, reason = "1 MiB")]
+        let piece = TRANSFER_BYTES as usize;
+        for (i, part) in bytes.chunks(piece).enumerate() {
+            let slot = self.turn;
+            self.turn = (self.turn + 1) % self.staging.len();
+            self.staging[slot].ready(&self.gpu).await?;
+            self.staging[slot].write(&[(0, part)])?;
+            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("upload") });
+            let to = offset + i as u64 * TRANSFER_BYTES;
+            encoder.copy_buffer_to_buffer(&self.staging[slot].buffer, 0, self.buffer(role)?, to, part.len() as u64);
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            self.staging[slot].submitted(submission);
+        }
+        self.gpu.healthy()
+    }
+
+    /// Reads ranges (buffer, first byte, bytes) after everything submitted before.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn read_ranges(&self, ranges: &[(BufferRole, u64, u64)]) -> Result<Vec<u8>, GpuError> {
+        let to = self.buffer(BufferRole::ReadBack)?;
+        let mut all = vec![];
+        let mut queue: Vec<(BufferRole, u64, u64)> = ranges.iter().rev().copied().collect();
+        while !queue.is_empty() {
+            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read back") });
+            let mut at = 0;
+            while let Some((role, offset, bytes)) = queue.pop() {
+                let part = bytes.min(TRANSFER_BYTES - at);
+                encoder.copy_buffer_to_buffer(self.buffer(role)?, offset, to, at, part);
+                at += part;
+                if part < bytes {
+                    queue.push((role, offset + part, bytes - part));
+                    break;
+                }
+            }
+            self.gpu.queue.submit([encoder.finish()]);
+            all.extend(read_mapped(&self.gpu, to, at).await?);
+        }
+        Ok(all)
+    }
+
+    /// Reads tensors, each with that many windows if it is per window.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn read(&self, recording: usize, tensors: &[TensorId], windows: usize) -> Result<Vec<Vec<f32>>, GpuError> {
+        let rec = &self.plan.recordings[recording];
+        let mut ranges = vec![];
+        for &t in tensors {
+            let operand = &rec.program.graph.tensors[t].operand;
+            let n = operand.len() * if operand.scope == Scope::Window { windows } else { 1 };
+            let region = rec.regions[t];
+            let region = region.ok_or_else(|| GpuError::Validation(format!("{} has no place", rec.program.graph.tensors[t].name)))?;
+            ranges.push((region.role, region.offset, 4 * n as u64));
+        }
+        let bytes = self.read_ranges(&ranges).await?;
+        let mut rest = &bytes[..];
+        let mut all = vec![];
+        for (_, _, n) in ranges {
+            let (head, tail) = rest.split_at(usize::try_from(n).unwrap_or(rest.len()));
+            all.push(bytemuck::pod_collect_to_vec(head));
+            rest = tail;
+        }
+        Ok(all)
+    }
+
+    /// Waits for everything submitted.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub fn finish(&self) -> Result<(), GpuError> {
+        self.gpu.wait(None)
+    }
+}
+
+impl Drop for GpuRun {
+    fn drop(&mut self) {
+        // In a browser, dropping a buffer frees nothing.
+        self.buffers.values().for_each(wgpu::Buffer::destroy);
+        self.staging.iter().for_each(|s| s.buffer.destroy());
+    }
+}
+
+/// Bytes of the uniform `Step`.
+const STEP_BYTES: u64 = size_of::<crate::ops::twin::StepValues>() as u64;
+
+/// A step on its way into submits that stay within the predicted time.
+struct Encoding<'a> {
+    run: &'a GpuRun,
+    rec: &'a Recording,
+    recording: usize,
+    encoder: Option<CommandEncoder>,
+    seconds: f64,
+    last: Option<wgpu::SubmissionIndex>,
+}
+
+impl Encoding<'_> {
+    fn encoder(&mut self) -> &mut CommandEncoder {
+        let device = &self.run.gpu.device;
+        self.encoder.get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") }))
+    }
+
+    fn section(&mut self, section: Section, entry: usize, windows: usize) {
+        let phases: Vec<_> = self.rec.phases.iter().filter(|p| p.section == section).collect();
+        let (Some(first), Some(last)) = (phases.first(), phases.last()) else { return };
+        let (mut start, end) = (first.dispatches.start, last.dispatches.end);
+        let entry = crate::ops::def::to_u32(entry);
+        for i in start..end {
+            let dispatch = &self.rec.dispatches[i];
+            let cost = dispatch.seconds + self.rec.dispatch_seconds;
+            if self.seconds + cost > self.rec.submit_seconds && self.seconds > 0.0 {
+                self.pass(start..i, entry, windows);
+                self.submit();
+                start = i;
+            }
+            self.seconds += cost;
+        }
+        self.pass(start..end, entry, windows);
+    }
+
+    fn pass(&mut self, dispatches: std::ops::Range<usize>, entry: u32, windows: usize) {
+        if dispatches.is_empty() {
+            return;
+        }
+        let (run, recording) = (self.run, self.recording);
+        run.encode(self.encoder(), recording, dispatches, entry, windows);
+    }
+
+    fn submit(&mut self) {
+        if let Some(encoder) = self.encoder.take() {
+            self.last = Some(self.run.gpu.queue.submit([encoder.finish()]));
+        }
+        self.seconds = 0.0;
+    }
+}

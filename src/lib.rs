@@ -1,0 +1,17 @@
+//! `pgat` trains and runs a probabilistic graph-attention forecaster for many time series at once, on any GPU.
+//!
+//! Shape letters, used everywhere: B windows, L history steps, H horizon steps, S = L + H, p steps a patch, T = S / p tokens, C calendar
+//! features, F channels of a series, Nc covariate series, Nt target series, Nr transition nodes, Nx = Nc + Nt, N = Nx + Nr, D width,
+//! h heads, K mixture components.
+
+pub mod compare;
+pub mod config;
+pub mod data;
+pub mod forecast;
+pub mod gpu;
+pub mod graph;
+pub mod ops;
+pub mod plan;
+pub mod reference;
+pub mod selftest;
+pub mod step;

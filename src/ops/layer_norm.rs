@@ -1,0 +1,246 @@
+//! `y = LN(x)` or `y = LN(x + dropout(change))` over the last axis (eps 1e-5, population variance), with gain and bias.
+//!
+//! Inputs: x `[.., D]`, gamma `[D]`, beta `[D]`, and with attribute `residual` change, shaped like x. D is a multiple of 4.
+//! Forward keeps mean and 1/std of each row; backward reads x and change again and draws the dropout anew.
+
+use super::def::{
+    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
+    Value, block_rows, partials_in_scratch, to_u32,
+};
+use super::twin::{Twin, TwinCall, drop_threshold, dropout};
+
+pub(super) static OP: OpDef = OpDef {
+    name: "layer_norm",
+    summary: "y = gamma (z - mean z) / sqrt(var z + 1e-5) + beta, z = x + dropout(change)",
+    infer,
+    keeps_inputs: &[0, 1, 3],
+    keeps_outputs: &[],
+    updates: &[],
+    random: |a| a.f64("dropout") > 0.0,
+    forward,
+    backward: Backward::Kernels(backward),
+    twin: Twin { forward: twin_forward, backward: twin_backward },
+    cases,
+};
+
+const PLAIN: &str = concat!(
+    include_str!("../../shaders/ops/layer_norm.wgsl"),
+    include_str!("../../shaders/ops/layer_norm_plain.wgsl"),
+    include_str!("../../shaders/lib/step.wgsl")
+);
+const RESIDUAL: &str = concat!(
+    include_str!("../../shaders/ops/layer_norm.wgsl"),
+    include_str!("../../shaders/ops/layer_norm_residual.wgsl"),
+    include_str!("../../shaders/lib/step.wgsl"),
+    include_str!("../../shaders/lib/random.wgsl")
+);
+const EPSILON: f64 = 1e-5;
+
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
+    let wrong = |m: String| Err(OpError::new("layer_norm", m));
+    let wanted = if attrs.flag("residual") { 4 } else { 3 };
+    if inputs.len() != wanted {
+        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
+    }
+    let d = inputs[0].last();
+    if !d.is_multiple_of(4) {
+        return wrong(format!("the width must be a multiple of 4, found {d}"));
+    }
+    if inputs[1].shape != [d] || inputs[2].shape != [d] {
+        return wrong(format!("gain and bias must be [{d}], found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
+    }
+    if attrs.flag("residual") && inputs[3].shape != inputs[0].shape {
+        return wrong(format!("x is {:?}, change is {:?}", inputs[0].shape, inputs[3].shape));
+    }
+    Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("stats", vec![inputs[0].rows(), 2])], reduces_windows: false })
+}
+
+fn source(attrs: &Attrs) -> &'static str {
+    if attrs.flag("residual") { RESIDUAL } else { PLAIN }
+}
+
+/// Fields that every kernel of the op has.
+fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
+    let (rows, width, p) = (c.inputs[0].rows(), c.inputs[0].last(), c.attrs.f64("dropout"));
+    let block = block_rows(rows);
+    vec![
+        ("count", Value::U32(to_u32(rows))),
+        ("width", Value::U32(to_u32(width))),
+        ("node", Value::U32(c.node)),
+        ("threshold", Value::U32(drop_threshold(p))),
+        ("keep_scale", Value::F32(1.0 / (1.0 - c.attrs.f32("dropout")))),
+        ("block_rows", Value::U32(to_u32(block))),
+        ("blocks", Value::U32(to_u32(rows.div_ceil(block)))),
+        ("group", Value::U32(to_u32(partials_in_scratch(2 * width)))),
+        ("accumulate_x", c.accumulates(0)),
+        ("accumulate_change", c.accumulates(3)),
+    ]
+}
+
+fn forward(c: &OpCtx) -> Phase {
+    let (rows, n, residual) = (c.inputs[0].rows(), c.inputs[0].len(), c.attrs.flag("residual"));
+    let mut bindings = vec![
+        Binding::input("x", Slot::In(0), "x_base"),
+        Binding::parameters("weights", &[(Slot::In(1), "gamma_base"), (Slot::In(2), "beta_base")]),
+        Binding::output("y", Slot::Out(0), "y_base"),
+        Binding::output("stats", Slot::Saved(0), "stats_base"),
+    ];
+    if residual {
+        bindings.push(Binding::input("change", Slot::In(3), "change_base"));
+    }
+    Phase {
+        kernels: vec![KernelDef {
+            source: source(c.attrs).into(),
+            entry: "layer_norm_forward",
+            overrides: vec![],
+            bindings,
+            params: fields(c),
+            grid: Grid::Windows { per_window: rows, per_group: 64, across: 1 },
+            cost: Cost::new(8 * n, n * (2 + usize::from(residual)) + 2 * rows),
+        }],
+        scratch: vec![],
+    }
+}
+
+fn backward(c: &OpCtx) -> Phase {
+    let (rows, width, n, residual) = (c.inputs[0].rows(), c.inputs[0].last(), c.inputs[0].len(), c.attrs.flag("residual"));
+    let block = block_rows(rows);
+    let group = partials_in_scratch(2 * width);
+    let blocks = rows.div_ceil(block);
+    let mut bindings = vec![
+        Binding::input("x", Slot::In(0), "x_base"),
+        Binding::parameters("weights", &[(Slot::In(1), "gamma_base")]),
+        Binding::input("stats", Slot::Saved(0), "stats_base"),
+        Binding::input("d_y", Slot::DOut(0), "d_y_base"),
+        Binding::output("d_x", Slot::DIn(0), "d_x_base"),
+        Binding::output("partial", Slot::Scratch(0), "partial_base"),
+    ];
+    if residual {
+        bindings.push(Binding::input("change", Slot::In(3), "change_base"));
+        bindings.push(Binding::output("d_change", Slot::DIn(3), "d_change_base"));
+    }
+    let kernel = |entry, bindings, grid, cost| KernelDef {
+        source: source(c.attrs).into(),
+        entry,
+        overrides: vec![],
+        bindings,
+        params: fields(c),
+        grid,
+        cost,
+    };
+    Phase {
+        kernels: vec![
+            kernel(
+                "layer_norm_backward",
+                bindings,
+                Grid::Blocks { per_window: blocks, group, across: 1 },
+                Cost::new(16 * n, n * (3 + 2 * usize::from(residual)) + 2 * width * blocks),
+            ),
+            kernel(
+                "layer_norm_fold",
+                vec![
+                    Binding::input("partial", Slot::Scratch(0), "partial_base"),
+                    Binding::gradients("d_weights", &[(Slot::DIn(1), "d_gamma_base"), (Slot::DIn(2), "d_beta_base")]),
+                ],
+                Grid::Fixed { groups: (2 * width / 4).div_ceil(64), in_blocks: true },
+                Cost::new(2 * width * blocks, 2 * width * blocks),
+            ),
+        ],
+        scratch: vec![(group * 2 * width, Scope::Step)],
+    }
+}
+
+/// Summand, mean and 1/std of each row of window `w`.
+fn normalise(t: &TwinCall, w: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+    let d = t.inputs[0].operand.last();
+    let p = t.attrs.f64("dropout");
+    let mut z = t.inputs[0].window(w).to_vec();
+    if t.attrs.flag("residual") {
+        for (e, (z, c)) in z.iter_mut().zip(t.inputs[3].window(w)).enumerate() {
+            *z += dropout(p, e, w, t.node, &t.step) * c;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a width")]
+    let stats = z
+        .chunks(d)
+        .map(|r| {
+            let mean = r.iter().sum::<f64>() / d as f64;
+            let var = r.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / d as f64;
+            (mean, 1.0 / (var + EPSILON).sqrt())
+        })
+        .collect();
+    (z, stats)
+}
+
+fn twin_forward(t: &mut TwinCall) {
+    let d = t.inputs[0].operand.last();
+    for w in 0..t.windows {
+        let (z, stats) = normalise(t, w);
+        let (gamma, beta) = (t.inputs[1].data.clone(), t.inputs[2].data.clone());
+        for (e, y) in t.outputs[0].window_mut(w).iter_mut().enumerate() {
+            let (mean, rstd) = stats[e / d];
+            *y = gamma[e % d] * (z[e] - mean) * rstd + beta[e % d];
+        }
+        for (s, (mean, rstd)) in t.saved[0].window_mut(w).chunks_mut(2).zip(&stats) {
+            s.copy_from_slice(&[*mean, *rstd]);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a width")]
+fn twin_backward(t: &mut TwinCall) {
+    let d = t.inputs[0].operand.last();
+    let (p, node, step) = (t.attrs.f64("dropout"), t.node, t.step);
+    let gamma = t.inputs[1].data.clone();
+    for w in 0..t.windows {
+        let (z, stats) = normalise(t, w);
+        let d_y = t.d_outputs[0].window(w).to_vec();
+        for (r, (mean, rstd)) in stats.iter().enumerate() {
+            let at = r * d;
+            let h: Vec<f64> = z[at..at + d].iter().map(|z| (z - mean) * rstd).collect();
+            let g: Vec<f64> = (0..d).map(|i| d_y[at + i] * gamma[i]).collect();
+            let mean_g = g.iter().sum::<f64>() / d as f64;
+            let mean_gh = g.iter().zip(&h).map(|(g, h)| g * h).sum::<f64>() / d as f64;
+            for i in 0..d {
+                let d_z = rstd * (g[i] - mean_g - h[i] * mean_gh);
+                if let Some(x) = t.d_input(0, w) {
+                    x[at + i] += d_z;
+                }
+                if t.attrs.flag("residual")
+                    && let Some(x) = t.d_input(3, w)
+                {
+                    x[at + i] += dropout(p, at + i, w, node, &step) * d_z;
+                }
+                if let Some(x) = t.d_input(1, w) {
+                    x[i] += d_y[at + i] * h[i];
+                }
+                if let Some(x) = t.d_input(2, w) {
+                    x[i] += d_y[at + i];
+                }
+            }
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, rows: usize, width: usize, windows, residual: bool, p: f64| {
+        let mut inputs = vec![
+            CaseInput::window(&[rows, width], Fill::Normal(1.0)),
+            CaseInput::parameter(&[width], Fill::Uniform(0.5, 1.5)),
+            CaseInput::parameter(&[width], Fill::Normal(0.5)),
+        ];
+        if residual {
+            inputs.push(CaseInput::window(&[rows, width], Fill::Normal(1.0)));
+        }
+        let attrs = Attrs::new(&[("residual", f64::from(u8::from(residual))), ("dropout", p)]);
+        Case { name, attrs, inputs, windows, reduction: width.max(rows * windows) }
+    };
+    vec![
+        case("one row", 1, 4, 1, false, 0.0),
+        case("a workgroup less one", 63, 8, 1, false, 0.0),
+        case("a workgroup", 64, 16, 1, true, 0.0),
+        case("a workgroup and one", 65, 16, 1, true, 0.25),
+        case("several windows", 197, 32, 3, true, 0.1),
+        case("two blocks a window", 700, 8, 2, false, 0.0),
+    ]
+}

@@ -1,0 +1,217 @@
+//! The decoder's head as a mixture in the data's units, `step = token * p + position`:
+//! `mean = (head mean + highway[n, step]) scale + shift`, `log_std = clamp(head, -7, 5) + ln scale`, `logit = head logit`.
+//!
+//! Inputs: head `[Th, Nt, 3 p K]` (last axis `[3, p, K]`: mean, log std, logit), stats `[Nt, 2]` (shift, scale; data, no gradient), and
+//! with attribute `highway` highway `[Nt, H]`, H = Th p. Attributes: `patch` (p), `components` (K), `highway` (0 or 1).
+//! Output: mixture `[3, H, Nt, K]`. Backward: `d_head = (d_mean scale, d_log_std where -7 <= head <= 5, d_logit)`,
+//! `d_highway[n, step] = sum_k d_mean scale`.
+
+use super::def::{
+    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    never_random, to_u32,
+};
+use super::twin::{Twin, TwinCall};
+
+pub(super) static OP: OpDef = OpDef {
+    name: "mixture_decode",
+    summary: "mean = (head + highway) scale + shift, log_std = clamp(head, -7, 5) + ln scale, logit",
+    infer,
+    keeps_inputs: &[0, 1],
+    keeps_outputs: &[],
+    updates: &[],
+    random: never_random,
+    forward,
+    backward: Backward::Kernels(backward),
+    twin: Twin { forward: twin_forward, backward: twin_backward },
+    cases,
+};
+
+const SOURCE: &str = concat!(include_str!("../../shaders/ops/mixture_decode.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
+const LOG_STD: std::ops::RangeInclusive<f64> = -7.0..=5.0;
+
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
+    let wrong = |m: String| Err(OpError::new("mixture_decode", m));
+    let wanted = if attrs.flag("highway") { 3 } else { 2 };
+    if inputs.len() != wanted {
+        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
+    }
+    let (patch, components) = (attrs.size("patch"), attrs.size("components"));
+    let [tokens, targets, width] = inputs[0].shape[..] else {
+        return wrong(format!("the head must be [tokens, targets, 3 p K], found {:?}", inputs[0].shape));
+    };
+    if width == 0 || width != 3 * patch * components {
+        return wrong(format!("the head must be {} wide (3 x {patch} steps x {components}), found {width}", 3 * patch * components));
+    }
+    if inputs[1].shape != [targets, 2] {
+        return wrong(format!("shift and scale must be [{targets}, 2], found {:?}", inputs[1].shape));
+    }
+    let steps = tokens * patch;
+    if attrs.flag("highway") && inputs[2].shape != [targets, steps] {
+        return wrong(format!("the highway must be [{targets}, {steps}], found {:?}", inputs[2].shape));
+    }
+    if inputs.iter().any(|i| i.scope != inputs[0].scope) {
+        return wrong("the inputs must all be per window or all per step".into());
+    }
+    Ok(Inferred { outputs: vec![vec![3, steps, targets, components]], ..Inferred::default() })
+}
+
+/// A kernel with one invocation for each of `count` items.
+fn kernel(c: &OpCtx, entry: &'static str, count: usize, bindings: Vec<Binding>, cost: Cost) -> KernelDef {
+    let patch = c.attrs.size("patch");
+    KernelDef {
+        source: SOURCE.into(),
+        entry,
+        overrides: vec![],
+        bindings,
+        params: vec![
+            ("count", Value::U32(to_u32(count))),
+            ("steps", Value::U32(to_u32(c.inputs[0].shape[0] * patch))),
+            ("targets", Value::U32(to_u32(c.inputs[0].shape[1]))),
+            ("components", Value::U32(c.attrs.u32("components"))),
+            ("patch_len", Value::U32(to_u32(patch))),
+            ("accumulate_head", c.accumulates(0)),
+            ("accumulate_highway", c.accumulates(2)),
+        ],
+        grid: Grid::Windows { per_window: count, per_group: 64, across: 1 },
+        cost,
+    }
+}
+
+fn forward(c: &OpCtx) -> Phase {
+    let n = c.inputs[0].len();
+    let mut bindings = vec![
+        Binding::input("head", Slot::In(0), "head_base"),
+        Binding::input("stats", Slot::In(1), "stats_base"),
+        Binding::output("mixture", Slot::Out(0), "mixture_base"),
+    ];
+    let mut entry = "mixture_decode_forward";
+    if c.attrs.flag("highway") {
+        entry = "mixture_decode_forward_highway";
+        bindings.push(Binding::input("highway", Slot::In(2), "highway_base"));
+    }
+    let moved = 2 * n + c.inputs[1..].iter().map(Operand::len).sum::<usize>();
+    Phase { kernels: vec![kernel(c, entry, n / 3, bindings, Cost::new(3 * n, moved))], scratch: vec![] }
+}
+
+fn backward(c: &OpCtx) -> Phase {
+    let n = c.inputs[0].len();
+    let stats = || Binding::input("stats", Slot::In(1), "stats_base");
+    let d_mixture = || Binding::input("d_mixture", Slot::DOut(0), "d_mixture_base");
+    let mut kernels = vec![];
+    if c.wants(0) {
+        let bindings = vec![
+            Binding::input("head", Slot::In(0), "head_base"),
+            stats(),
+            d_mixture(),
+            Binding::output("d_head", Slot::DIn(0), "d_head_base"),
+        ];
+        kernels.push(kernel(c, "mixture_decode_backward_head", n / 3, bindings, Cost::new(n, 2 * n + n / 3 + c.inputs[1].len())));
+    }
+    if c.attrs.flag("highway") && c.wants(2) {
+        let count = c.inputs[2].len();
+        let bindings = vec![stats(), d_mixture(), Binding::output("d_highway", Slot::DIn(2), "d_highway_base")];
+        let cost = Cost::new(n / 3 + count, n / 3 + count + c.inputs[1].len());
+        kernels.push(kernel(c, "mixture_decode_backward_highway", count, bindings, cost));
+    }
+    Phase { kernels, scratch: vec![] }
+}
+
+/// One component of one step of one target: element of its mean in head and in mixture, target, element of the highway.
+struct Place {
+    head: usize,
+    mixture: usize,
+    target: usize,
+    highway: usize,
+}
+
+/// All places of a window, and how far apart mean, log std and logit lie in head and in mixture.
+fn places(t: &TwinCall) -> (Vec<Place>, usize, usize) {
+    let (patch, components) = (t.attrs.size("patch"), t.attrs.size("components"));
+    let (tokens, targets) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1]);
+    let mut all = vec![];
+    for step in 0..tokens * patch {
+        for target in 0..targets {
+            for k in 0..components {
+                all.push(Place {
+                    head: ((step / patch) * targets + target) * 3 * patch * components + (step % patch) * components + k,
+                    mixture: (step * targets + target) * components + k,
+                    target,
+                    highway: target * tokens * patch + step,
+                });
+            }
+        }
+    }
+    (all, patch * components, tokens * patch * targets * components)
+}
+
+fn twin_forward(t: &mut TwinCall) {
+    let (all, head_apart, apart) = places(t);
+    for w in 0..t.windows {
+        let (head, stats) = (t.inputs[0].window(w), t.inputs[1].window(w));
+        let out = t.outputs[0].window_mut(w);
+        for q in &all {
+            let (shift, scale) = (stats[2 * q.target], stats[2 * q.target + 1]);
+            let added = if t.attrs.flag("highway") { t.inputs[2].window(w)[q.highway] } else { 0.0 };
+            out[q.mixture] = (head[q.head] + added) * scale + shift;
+            out[q.mixture + apart] = head[q.head + head_apart].clamp(*LOG_STD.start(), *LOG_STD.end()) + scale.ln();
+            out[q.mixture + 2 * apart] = head[q.head + 2 * head_apart];
+        }
+    }
+}
+
+fn twin_backward(t: &mut TwinCall) {
+    let (all, head_apart, apart) = places(t);
+    for w in 0..t.windows {
+        let (head, stats) = (t.inputs[0].window(w).to_vec(), t.inputs[1].window(w).to_vec());
+        let d = t.d_outputs[0].window(w).to_vec();
+        if let Some(d_head) = t.d_input(0, w) {
+            for q in &all {
+                d_head[q.head] += d[q.mixture] * stats[2 * q.target + 1];
+                if LOG_STD.contains(&head[q.head + head_apart]) {
+                    d_head[q.head + head_apart] += d[q.mixture + apart];
+                }
+                d_head[q.head + 2 * head_apart] += d[q.mixture + 2 * apart];
+            }
+        }
+        if t.attrs.flag("highway")
+            && let Some(d_highway) = t.d_input(2, w)
+        {
+            for q in &all {
+                d_highway[q.highway] += d[q.mixture] * stats[2 * q.target + 1];
+            }
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    // (tokens, targets, patch, components)
+    let case = |name, (tokens, targets, patch, components): (usize, usize, usize, usize), highway: bool, scale, windows| {
+        let mut inputs = vec![
+            CaseInput::window(&[tokens, targets, 3 * patch * components], Fill::Normal(scale)),
+            CaseInput::data(&[targets, 2], Fill::Uniform(0.1, 2.0)),
+        ];
+        if highway {
+            inputs.push(CaseInput::window(&[targets, tokens * patch], Fill::Normal(1.0)));
+        }
+        let attrs = Attrs::new(&[
+            ("patch", f64::from(to_u32(patch))),
+            ("components", f64::from(to_u32(components))),
+            ("highway", f64::from(u8::from(highway))),
+        ]);
+        Case { name, attrs, inputs, windows, reduction: components }
+    };
+    let mut highway_alone = case("only the highway wants a gradient", (2, 3, 2, 2), true, 1.0, 3);
+    highway_alone.inputs[0].grad = false;
+    let mut head_alone = case("only the head wants a gradient", (2, 3, 2, 2), true, 1.0, 3);
+    head_alone.inputs[2].grad = false;
+    vec![
+        case("one number of each", (1, 1, 1, 1), false, 1.0, 1),
+        case("a workgroup less one", (3, 7, 1, 3), true, 1.0, 1),
+        case("a workgroup", (4, 2, 4, 2), true, 1.0, 3),
+        case("a workgroup and one", (13, 5, 1, 1), false, 1.0, 3),
+        case("patches, both clamps at work", (3, 11, 4, 3), true, 8.0, 5),
+        case("eight components, no highway", (2, 3, 8, 8), false, 4.0, 3),
+        highway_alone,
+        head_alone,
+    ]
+}

@@ -1,0 +1,59 @@
+//! The table of operations: what each one computes, how it runs on a GPU, and how its mathematics is checked.
+//!
+//! One op is one file here plus one WGSL file of the same stem (or text from [`generator`]), and one entry in [`OPS`].
+//! Everything else (autodiff, planner, executors, tests, `pgat bench`) walks this table and knows no op by name.
+
+pub mod def;
+pub mod generator;
+pub mod twin;
+
+mod adamw;
+mod add;
+mod attention;
+mod batch_mean;
+mod embed_sum;
+mod gate_change;
+mod gate_mix;
+mod grad_norm;
+mod instance_norm;
+mod layer_norm;
+mod linear;
+mod mixture_decode;
+mod mixture_nll;
+mod patch_mean;
+mod select;
+mod token_base;
+
+pub use def::{
+    Access, Attrs, Backward, Binding, Case, CaseInput, Cost, DType, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand,
+    Phase, Scope, Shape, Slot, Value,
+};
+
+/// Every operation of the crate, in alphabetical order.
+pub static OPS: &[&OpDef] = &[
+    &adamw::OP,
+    &add::OP,
+    &attention::OP,
+    &batch_mean::OP,
+    &embed_sum::OP,
+    &gate_change::OP,
+    &gate_mix::OP,
+    &grad_norm::OP,
+    &instance_norm::OP,
+    &layer_norm::OP,
+    &linear::OP,
+    &mixture_decode::OP,
+    &mixture_nll::OP,
+    &patch_mean::OP,
+    &select::OP,
+    &token_base::OP,
+];
+
+/// The op of that name.
+///
+/// # Panics
+/// Panics if the table has no such op: names are compile-time constants of this crate.
+#[must_use]
+pub fn op(name: &str) -> &'static OpDef {
+    OPS.iter().find(|o| o.name == name).unwrap_or_else(|| panic!("no op is named {name}"))
+}

@@ -1,0 +1,138 @@
+//! The f64 twins: the same mathematics in plain loops on the host, one phase at a time.
+
+use super::def::{Attrs, Operand, Scope};
+
+/// What changes from step to step; uniform `Step` of every kernel holds the same.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct StepValues {
+    /// Windows in this micro-batch (1 in prologue and epilogue).
+    pub windows: u32,
+    /// Index, in the epoch's order, of the micro-batch's first window: key of random numbers.
+    pub first_window: u32,
+    /// Mixed from seed and step: key of random numbers.
+    pub key0: u32,
+    /// Second word of the key.
+    pub key1: u32,
+    /// Learning rate of the step.
+    pub learning_rate: f32,
+    /// 1 / max(1, observed targets in the whole batch).
+    pub inverse_count: f32,
+    /// Unused.
+    pub pad0: u32,
+    /// Unused.
+    pub pad1: u32,
+}
+
+/// A tensor's values on the host, all windows of the micro-batch, window outermost.
+#[derive(Clone, Debug)]
+pub struct TwinTensor {
+    /// Shape of one window.
+    pub operand: Operand,
+    /// Values: windows * len, or len where per step.
+    pub data: Vec<f64>,
+}
+
+impl TwinTensor {
+    /// The values of window `w` (of the whole, where per step).
+    #[must_use]
+    pub fn window(&self, w: usize) -> &[f64] {
+        let n = self.operand.len();
+        if self.operand.scope == Scope::Step { &self.data } else { &self.data[w * n..(w + 1) * n] }
+    }
+
+    /// The same, to be written.
+    pub fn window_mut(&mut self, w: usize) -> &mut [f64] {
+        let n = self.operand.len();
+        if self.operand.scope == Scope::Step { &mut self.data } else { &mut self.data[w * n..(w + 1) * n] }
+    }
+}
+
+/// Arguments of a twin. Forward: writes `outputs` and `saved` (and `inputs` that it updates). Backward: *adds* to `d_inputs`, which hold
+/// zeros unless they accumulate.
+pub struct TwinCall<'a> {
+    /// The op's numbers.
+    pub attrs: &'a Attrs,
+    /// Windows present.
+    pub windows: usize,
+    /// Number of the node: key of its random numbers.
+    pub node: u32,
+    /// The step's values.
+    pub step: StepValues,
+    /// Inputs.
+    pub inputs: Vec<TwinTensor>,
+    /// Outputs.
+    pub outputs: Vec<TwinTensor>,
+    /// Saved tensors.
+    pub saved: Vec<TwinTensor>,
+    /// Gradients of the outputs (backward only).
+    pub d_outputs: Vec<TwinTensor>,
+    /// Gradients of the inputs that want one (backward only).
+    pub d_inputs: Vec<Option<TwinTensor>>,
+}
+
+impl TwinCall<'_> {
+    /// Gradient of input `i` at window `w`, to be added to, if it is wanted.
+    pub fn d_input(&mut self, i: usize, w: usize) -> Option<&mut [f64]> {
+        self.d_inputs[i].as_mut().map(|t| t.window_mut(w))
+    }
+}
+
+/// Forward and backward on the host.
+pub struct Twin {
+    /// Forward.
+    pub forward: fn(&mut TwinCall),
+    /// Backward; never called where the op is not differentiable.
+    pub backward: fn(&mut TwinCall),
+}
+
+/// For [`Twin::backward`] of ops without one.
+///
+/// # Panics
+/// Always: autodiff refuses such ops first.
+pub fn no_backward(_: &mut TwinCall) {
+    panic!("this op has no backward pass");
+}
+
+/// Counter-based random bits: PCG4D (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020), the same as `shaders/lib/random.wgsl`.
+#[must_use]
+pub fn random_bits(element: u32, window: u32, node: u32, step: &StepValues) -> u32 {
+    let mut v = [element, window, node ^ step.key0, step.key1];
+    for x in &mut v {
+        *x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    }
+    let mix = |v: &mut [u32; 4]| {
+        v[0] = v[0].wrapping_add(v[1].wrapping_mul(v[3]));
+        v[1] = v[1].wrapping_add(v[2].wrapping_mul(v[0]));
+        v[2] = v[2].wrapping_add(v[0].wrapping_mul(v[1]));
+        v[3] = v[3].wrapping_add(v[1].wrapping_mul(v[2]));
+    };
+    mix(&mut v);
+    for x in &mut v {
+        *x ^= *x >> 16;
+    }
+    mix(&mut v);
+    v[0]
+}
+
+/// Bits below which an element is dropped at probability `p`.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "p is in [0, 1)")]
+pub fn drop_threshold(p: f64) -> u32 {
+    (p * 4_294_967_296.0) as u32
+}
+
+/// The dropout factor of an element: 0, or 1 / (1 - p).
+#[must_use]
+pub fn dropout(p: f64, element: usize, window: usize, node: u32, step: &StepValues) -> f64 {
+    if p == 0.0 {
+        return 1.0;
+    }
+    let bits = random_bits(super::def::to_u32(element), step.first_window + super::def::to_u32(window), node, step);
+    if bits < drop_threshold(p) { 0.0 } else { f64::from(1.0_f32 / (1.0 - f32_of(p))) }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the kernels use the f32 value")]
+fn f32_of(p: f64) -> f32 {
+    p as f32
+}

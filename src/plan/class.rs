@@ -1,0 +1,109 @@
+//! Classes of adapters: which kernel shapes they get and what a kernel is predicted to cost.
+//!
+//! The table is fixed: only `pgat tune` measures, and stores its choice beside the run's own record. Figures of the CPU adapters were
+//! measured (see REJECTED.md for what lost); those of GPUs are from public specifications of mid-range parts, to be refined by `tune`.
+
+use crate::ops::Cost;
+use crate::ops::generator::{Broadcast, Tile, Variants};
+
+/// What the planner knows of an adapter.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct AdapterClass {
+    /// Name, recorded in run folders: bits may differ between classes, never within one.
+    pub name: String,
+    /// Kernel shapes.
+    pub variants: Variants,
+    /// Sustained rate of our kernels, floating-point operations a second.
+    pub flops_per_second: f64,
+    /// Sustained bytes a second.
+    pub bytes_per_second: f64,
+    /// Fixed cost of a dispatch, in seconds.
+    pub dispatch_seconds: f64,
+}
+
+/// What identifies an adapter's class.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterFacts<'a> {
+    /// Backend, as wgpu names it ("vulkan", "metal", "dx12", "webgpu").
+    pub backend: &'a str,
+    /// Driver's name.
+    pub driver: &'a str,
+    /// Driver's version text.
+    pub driver_info: &'a str,
+    /// Whether it computes on the CPU.
+    pub cpu: bool,
+    /// Subgroup size if it is fixed and usable, else 0.
+    pub subgroup: usize,
+}
+
+const fn tile(broadcast: Broadcast, rows: usize, columns: usize, threads: usize, k_step: usize, lanes: usize) -> Tile {
+    Tile { broadcast, rows, columns, threads, k_step, lanes }
+}
+
+impl AdapterClass {
+    /// The class of an adapter.
+    #[must_use]
+    pub fn of(facts: &AdapterFacts) -> Self {
+        if facts.driver == "llvmpipe" {
+            return if facts.subgroup == 8 { Self::lavapipe_subgroups() } else { Self::lavapipe() };
+        }
+        if facts.cpu || facts.backend == "webgpu" { Self::portable(facts.cpu) } else { Self::gpu() }
+    }
+
+    /// Mesa's lavapipe with subgroups of 8 lanes.
+    #[must_use]
+    pub fn lavapipe_subgroups() -> Self {
+        let weights = tile(Broadcast::Subgroup, 32, 4, 64, 1, 8);
+        Self { name: "lavapipe-subgroup8".into(), variants: Variants { weights, ..Self::lavapipe().variants }, ..Self::lavapipe() }
+    }
+
+    /// Mesa's lavapipe without subgroups.
+    #[must_use]
+    pub fn lavapipe() -> Self {
+        Self {
+            name: "lavapipe".into(),
+            variants: Variants {
+                rows: tile(Broadcast::Workgroup, 4, 4, 256, 16, 0),
+                weights: tile(Broadcast::None, 8, 8, 64, 1, 0),
+                attention_rows: 4,
+            },
+            flops_per_second: 12e9,
+            bytes_per_second: 6e9,
+            dispatch_seconds: 60e-6,
+        }
+    }
+
+    /// Any adapter of which nothing is known: no barriers, no subgroups (SwiftShader's barriers are 12 to 20 times slower).
+    #[must_use]
+    pub fn portable(cpu: bool) -> Self {
+        let none = tile(Broadcast::None, 4, 4, 64, 1, 0);
+        let (flops_per_second, bytes_per_second) = if cpu { (2e9, 2e9) } else { (500e9, 100e9) };
+        Self {
+            name: if cpu { "portable-cpu" } else { "portable" }.into(),
+            variants: Variants { rows: none, weights: none, attention_rows: 2 },
+            flops_per_second,
+            bytes_per_second,
+            dispatch_seconds: 50e-6,
+        }
+    }
+
+    /// A GPU: tiles through workgroup memory.
+    #[must_use]
+    pub fn gpu() -> Self {
+        let shared = tile(Broadcast::Workgroup, 4, 4, 256, 16, 0);
+        Self {
+            name: "gpu".into(),
+            variants: Variants { rows: shared, weights: shared, attention_rows: 2 },
+            flops_per_second: 2e12,
+            bytes_per_second: 200e9,
+            dispatch_seconds: 8e-6,
+        }
+    }
+
+    /// Predicted seconds of `windows` windows of that work, without the fixed cost.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub fn seconds(&self, cost: Cost, windows: usize) -> f64 {
+        (cost.flops / self.flops_per_second).max(cost.bytes / self.bytes_per_second) * windows as f64
+    }
+}

@@ -1,0 +1,58 @@
+//! What a step is given, and how a batch is cut into micro-batches: shared by both executors.
+
+use crate::ops::def::to_u32;
+use crate::ops::twin::StepValues;
+use crate::plan::Recording;
+
+/// One batch, on the host.
+#[derive(Clone, Copy, Debug)]
+pub struct StepInput<'a> {
+    /// Windows in it; at most the recording's batch.
+    pub windows: usize,
+    /// Index of the first in the epoch's order: key of random numbers.
+    pub first_window: u32,
+    /// From [`keys`].
+    pub keys: [u32; 2],
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// 1 / max(1, observed targets of the batch).
+    pub inverse_count: f32,
+    /// For each input of the recording, in its order, all windows one after the other.
+    pub inputs: &'a [Vec<f32>],
+}
+
+/// Keys of a step's random numbers: SplitMix64 (Steele, Lea and Flood, 2014) over seed and step.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of 64 bits")]
+pub fn keys(seed: u64, step: u64) -> [u32; 2] {
+    let mut z = seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^= z >> 31;
+    [z as u32, (z >> 32) as u32]
+}
+
+impl StepInput<'_> {
+    /// First window and number of windows of each micro-batch.
+    #[must_use]
+    pub fn micro_batches(&self, most: usize) -> Vec<(usize, usize)> {
+        (0..self.windows.div_ceil(most)).map(|i| (i * most, most.min(self.windows - i * most))).collect()
+    }
+
+    /// Values for prologue and epilogue, then for each micro-batch.
+    #[must_use]
+    pub fn step_values(&self, recording: &Recording) -> Vec<StepValues> {
+        let values = |first: usize, windows: usize| StepValues {
+            windows: to_u32(windows),
+            first_window: self.first_window.wrapping_add(to_u32(first)),
+            key0: self.keys[0],
+            key1: self.keys[1],
+            learning_rate: self.learning_rate,
+            inverse_count: self.inverse_count,
+            ..StepValues::default()
+        };
+        let mut all = vec![values(0, 1)];
+        all.extend(self.micro_batches(recording.micro_batch).into_iter().map(|(first, n)| values(first, n)));
+        all
+    }
+}

@@ -1,0 +1,42 @@
+//! Every op of the table on the adapter against its f64 twin: values, NaN-prefilled outputs, guard bands, equal bits on a second run, in
+//! chunks and in micro-batches. One test an op, all its cases, one device.
+
+use pgat::gpu::Gpu;
+use pgat::ops::op;
+use pgat::selftest::check_case;
+use std::sync::Arc;
+
+fn check(name: &str) {
+    pollster::block_on(async {
+        let gpu = Arc::new(Gpu::open(std::env::var("PGAT_DEVICE").ok().as_deref()).await.expect("tests need an adapter"));
+        let op = op(name);
+        let cases = (op.cases)();
+        assert!(cases.len() >= 3, "{name} has only {} cases", cases.len());
+        for (i, case) in cases.iter().enumerate() {
+            let seed = i as u64 + 1;
+            match check_case(&gpu, op, case, seed).await {
+                Ok(worst) => println!("{name}, {}: {worst:.3} of the tolerance", case.name),
+                Err(e) => panic!("seed {seed}: {e}"),
+            }
+        }
+    });
+}
+
+macro_rules! ops {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_op_is_here() {
+            let here = [$(stringify!($name)),*];
+            for op in pgat::ops::OPS {
+                assert!(here.contains(&op.name), "{} has no test", op.name);
+            }
+        }
+    };
+}
+
+ops! {
+    adamw add attention batch_mean embed_sum gate_change gate_mix grad_norm instance_norm layer_norm linear mixture_decode mixture_nll
+    patch_mean select token_base
+}
