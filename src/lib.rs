@@ -7,11 +7,17 @@
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod executor;
 pub mod forecast;
 pub mod gpu;
 pub mod graph;
+pub mod model;
 pub mod ops;
 pub mod plan;
 pub mod reference;
 pub mod selftest;
+pub mod session;
+pub mod shaders;
 pub mod step;
+pub mod train;
+pub mod verify;

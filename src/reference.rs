@@ -140,6 +140,12 @@ impl Reference {
         self.tensor(&self.plan.recordings[recording], t, windows).data
     }
 
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
     /// A whole buffer.
     #[must_use]
     pub fn read_buffer(&self, role: BufferRole) -> &[f64] {

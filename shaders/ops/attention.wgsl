@@ -5,9 +5,9 @@
 // i and j run along a line: the steps of a node, or the nodes of a step. A dispatch does one axis and the heads of that axis (grid y).
 // One invocation owns ROWS consecutive positions of a line, for one head: queries (forward, dq) or keys (dkv); it walks the line once.
 // Positions past the end repeat the last one and are not stored. The softmax streams: nothing of length x length is ever stored.
-// The generator puts in front: Vector (vec4, vec2 or f32), LANES (its floats), HEAD_WIDTH, ROWS. HEAD_WIDTH is a multiple of LANES, every
-// base of a Vector array too.
-// y, lse and delta are overwritten, so are the head's columns of dq and dkv unless their accumulate flags are set.
+// The generator puts in front: Vector (vec4, vec2 or f32), LANES (its floats), HEAD_WIDTH, ROWS, and put_q, put_kv, which store a part of
+// dq or dkv. HEAD_WIDTH is a multiple of LANES, every base of a Vector array too.
+// y, lse and delta are overwritten; put_q and put_kv overwrite or add, as the plan says, the columns of the dispatch's heads.
 struct Params {
     window0: u32,
     windows: u32,
@@ -22,8 +22,6 @@ struct Params {
     position_stride: u32,  // tokens from a position to the next
     chunks: u32,           // invocations a line: ceil(length / ROWS)
     lines_first: u32,      // 1: neighbouring invocations take neighbouring lines; 0: neighbouring chunks of a line
-    accumulate_q: u32,
-    accumulate_kv: u32,
     scale: f32,            // 1 / sqrt(HEAD_WIDTH)
     q_base: u32,
     kv_base: u32,
@@ -80,13 +78,5 @@ fn key_at(token: u32, head: u32) -> u32 {
 
 fn scalar_at(token: u32, head: u32) -> u32 {
     return token * params.heads + head;
-}
-
-fn put_q(at: u32, d: Vector) {
-    if params.accumulate_q != 0u { d_q[at] += d; } else { d_q[at] = d; }
-}
-
-fn put_kv(at: u32, d: Vector) {
-    if params.accumulate_kv != 0u { d_kv[at] += d; } else { d_kv[at] = d; }
 }
 

@@ -34,6 +34,8 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
+const FORWARD: &str = "attention_forward";
+
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     let wrong = |m: String| Err(OpError::new("attention", m));
     let [q, kv] = inputs else {
@@ -82,7 +84,8 @@ fn axes(q: &Operand, attrs: &Attrs) -> Vec<Axis> {
 fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, pair_flops: usize, elements: usize) -> KernelDef {
     let (heads, tokens) = (c.attrs.size("heads"), c.inputs[0].rows());
     let head_width = c.inputs[0].last() / heads;
-    let rows = text::rows(c.variants, head_width, axis.length);
+    let rows = text::rows(c.variants, head_width, axis.length, entry != FORWARD);
+    let accumulate = [0, 1].map(|i| c.accumulate.get(i).copied().unwrap_or(false) && c.wants(i));
     let chunks = axis.length.div_ceil(rows);
     let count = axis.lines * chunks;
     #[expect(clippy::cast_precision_loss, reason = "a width")]
@@ -98,13 +101,11 @@ fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, p
         ("position_stride", Value::U32(to_u32(axis.position_stride))),
         ("chunks", Value::U32(to_u32(chunks))),
         ("lines_first", Value::U32(u32::from(axis.lines_first))),
-        ("accumulate_q", c.accumulates(0)),
-        ("accumulate_kv", c.accumulates(1)),
         ("scale", Value::F32(scale)),
     ];
     let across = axis.heads.len();
     KernelDef {
-        source: text::source(head_width, rows).into(),
+        source: text::source(head_width, rows, accumulate).into(),
         entry,
         overrides: vec![],
         bindings,
@@ -124,8 +125,7 @@ fn forward(c: &OpCtx) -> Phase {
             Binding::output("lse", Slot::Saved(0), "lse_base"),
         ]
     };
-    let kernels =
-        axes(&c.inputs[0], c.attrs).iter().map(|a| kernel(c, a, "attention_forward", bindings(), 5 * width + 6, 4 * width + 1)).collect();
+    let kernels = axes(&c.inputs[0], c.attrs).iter().map(|a| kernel(c, a, FORWARD, bindings(), 5 * width + 6, 4 * width + 1)).collect();
     Phase { kernels, scratch: vec![] }
 }
 

@@ -11,30 +11,35 @@ const SHARED: &str = include_str!("../../../shaders/ops/attention.wgsl");
 const STEP: &str = include_str!("../../../shaders/lib/step.wgsl");
 
 /// Rows that an invocation holds of a line of `length`: what `variants` says for heads up to 16 wide, half for 32, one for wider ones;
-/// no more than spread evenly over the invocations of the line.
+/// half of that in backward, where a row takes three or four vectors instead of two. No more than spread evenly over the line.
 #[must_use]
-pub fn rows(variants: &Variants, head_width: usize, length: usize) -> usize {
+pub fn rows(variants: &Variants, head_width: usize, length: usize, backward: bool) -> usize {
     let most = match head_width {
         0..=16 => variants.attention_rows,
         17..=32 => variants.attention_rows / 2,
         _ => 1,
     };
+    let most = if backward { most / 2 } else { most };
     let length = length.max(1);
     length.div_ceil(length.div_ceil(most.max(1)))
 }
 
-/// Complete WGSL for heads `head_width` wide, `rows` rows an invocation.
+/// Complete WGSL for heads `head_width` wide, `rows` rows an invocation; `accumulate` says of dq and of dkv whether they are added to.
+///
+/// That is text and not a uniform flag, because storage accesses are what a CPU adapter's compiler is slow at (a branch has three).
 #[must_use]
-pub fn source(head_width: usize, rows: usize) -> String {
+pub fn source(head_width: usize, rows: usize, accumulate: [bool; 2]) -> String {
     let (vector, lanes) = match head_width {
         w if w.is_multiple_of(4) => ("vec4<f32>", 4),
         w if w.is_multiple_of(2) => ("vec2<f32>", 2),
         _ => ("f32", 1),
     };
     let text = Text { rows, parts: head_width / lanes, lanes };
+    let [q, kv] = accumulate.map(|add| if add { "+=" } else { "=" });
     format!(
         "// Heads {head_width} wide, {rows} rows an invocation.\nalias Vector = {vector};\nconst LANES: u32 = {lanes}u;\n\
-         const HEAD_WIDTH: u32 = {head_width}u;\nconst ROWS: u32 = {rows}u;\n{SHARED}{}{}{}{STEP}",
+         const HEAD_WIDTH: u32 = {head_width}u;\nconst ROWS: u32 = {rows}u;\n\
+         fn put_q(at: u32, d: Vector) {{ d_q[at] {q} d; }}\nfn put_kv(at: u32, d: Vector) {{ d_kv[at] {kv} d; }}\n{SHARED}{}{}{}{STEP}",
         text.forward(),
         text.dq(),
         text.dkv(),

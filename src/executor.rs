@@ -1,0 +1,114 @@
+//! One face for both executors: the device, and the f64 twins.
+
+use crate::gpu::{Gpu, GpuError, GpuRun};
+use crate::graph::TensorId;
+use crate::plan::{BufferRole, Plan};
+use crate::reference::Reference;
+use crate::step::StepInput;
+use std::sync::Arc;
+
+/// Where recordings run.
+#[derive(Clone)]
+pub enum Backend {
+    /// On a device.
+    Gpu(Arc<Gpu>),
+    /// On the f64 twins.
+    Reference,
+}
+
+/// A plan ready to run.
+pub enum Executor {
+    /// On a device.
+    Gpu(Box<GpuRun>),
+    /// On the f64 twins.
+    Reference(Reference),
+}
+
+impl Executor {
+    /// Makes everything that the plan needs.
+    ///
+    /// # Errors
+    /// Fails if the device refuses a buffer or a kernel.
+    pub async fn new(backend: &Backend, plan: Arc<Plan>) -> Result<Self, GpuError> {
+        Ok(match backend {
+            Backend::Gpu(gpu) => Self::Gpu(Box::new(GpuRun::new(gpu.clone(), plan).await?)),
+            Backend::Reference => Self::Reference(Reference::new(plan)),
+        })
+    }
+
+    /// Runs (on a device: submits) one step.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn step(&mut self, recording: usize, input: &StepInput<'_>) -> Result<(), GpuError> {
+        match self {
+            Self::Gpu(run) => run.step(recording, input).await,
+            Self::Reference(run) => {
+                run.run(recording, input);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads tensors in f64, each with that many windows if it is per window.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn read(&self, recording: usize, tensors: &[TensorId], windows: usize) -> Result<Vec<Vec<f64>>, GpuError> {
+        match self {
+            Self::Gpu(run) => {
+                let values = run.read(recording, tensors, windows).await?;
+                Ok(values.into_iter().map(|v| v.into_iter().map(f64::from).collect()).collect())
+            }
+            Self::Reference(run) => Ok(tensors.iter().map(|&t| run.read(recording, t, windows)).collect()),
+        }
+    }
+
+    /// Overwrites the start of a buffer.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn write(&mut self, role: BufferRole, data: &[f32]) -> Result<(), GpuError> {
+        match self {
+            Self::Gpu(run) => run.upload(role, 0, bytemuck::cast_slice(data)).await,
+            Self::Reference(run) => {
+                run.write_buffer(role, &data.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+                Ok(())
+            }
+        }
+    }
+
+    /// The first `n` elements of several buffers, with one wait.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn read_buffers(&self, buffers: &[(BufferRole, usize)]) -> Result<Vec<Vec<f32>>, GpuError> {
+        match self {
+            Self::Gpu(run) => {
+                let ranges: Vec<_> = buffers.iter().map(|&(role, n)| (role, 0, 4 * n as u64)).collect();
+                let bytes = run.read_ranges(&ranges).await?;
+                let words: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+                let mut at = 0;
+                let mut next = |n: usize| {
+                    at += n;
+                    words[at - n..at].to_vec()
+                };
+                Ok(buffers.iter().map(|&(_, n)| next(n)).collect())
+            }
+            Self::Reference(run) => {
+                #[expect(clippy::cast_possible_truncation, reason = "stored state is f32")]
+                let narrow = |&(role, n): &(BufferRole, usize)| run.read_buffer(role)[..n].iter().map(|v| *v as f32).collect();
+                Ok(buffers.iter().map(narrow).collect())
+            }
+        }
+    }
+
+    /// Bytes of all buffers created on the device; what the plan says, for the twins.
+    #[must_use]
+    pub fn created_bytes(&self) -> u64 {
+        match self {
+            Self::Gpu(run) => run.created_bytes(),
+            Self::Reference(run) => run.plan().bytes(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! MODEL.md sections 1 and 2: instance norm, and series with their masks made into tokens.
+
+use super::init::Init;
+use super::{Builder, ModelError};
+use crate::graph::TensorId;
+use crate::ops::Attrs;
+
+/// What the embedding hands on.
+pub(super) struct Embedded {
+    /// Inputs in order.
+    pub(super) inputs: Vec<TensorId>,
+    /// [T, N, D].
+    pub(super) tokens: TensorId,
+    /// [Nt, L]: normalised histories of the targets.
+    pub(super) history: TensorId,
+    /// [Nt, 2]: shift and scale.
+    pub(super) stats: TensorId,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
+    let (w, s) = (b.shape.window.clone(), b.shape.settings.clone());
+    let (tokens, nodes, d) = (b.shape.tokens(), b.shape.nodes(), b.width());
+    let shape = [w.steps(), w.num_series(), w.num_channels];
+    let values = b.graph.input("values", &shape);
+    let observed = b.graph.input("observed", &shape);
+    let mut inputs = vec![values, observed];
+    let attrs = Attrs::new(&[
+        ("history", w.history as f64),
+        ("covariates", w.num_covariates as f64),
+        ("patch", s.patch_len as f64),
+        ("epsilon", s.norm_epsilon),
+        ("active", f64::from(u8::from(s.use_instance_norm))),
+    ]);
+    let normal = b.graph.apply("instance_norm", "instance_norm", attrs, &[values, observed])?;
+    let series = b.linear("embedding.value", normal[0], d, true, 0, 0.0)?;
+    let mut calendar = None;
+    if w.num_calendar > 0 {
+        let rows = b.graph.input("calendar", &[w.steps(), w.num_calendar]);
+        inputs.push(rows);
+        let attrs = Attrs::new(&[("patch", s.patch_len as f64)]);
+        let mean = b.graph.apply1("patch_mean", "calendar_mean", attrs, &[rows])?;
+        calendar = Some(b.linear("embedding.calendar", mean, d, false, 0, 0.0)?);
+    }
+    let base = token_base(b, tokens, nodes)?;
+    let attrs = Attrs::new(&[("calendar", f64::from(u8::from(calendar.is_some())))]);
+    let parts: Vec<_> = [base, series].into_iter().chain(calendar).collect();
+    let sum = b.graph.apply1("embed_sum", "embedding.sum", attrs, &parts)?;
+    let tokens = b.norm("embedding.norm", sum, None)?;
+    Ok(Embedded { inputs, tokens, history: normal[1], stats: normal[2] })
+}
+
+/// [T, N, D], once a step: node, kind, temporal and adaptive vectors.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, ModelError> {
+    let d = b.width();
+    let (w, s) = (b.shape.window.clone(), b.shape.settings.clone());
+    let small = Init::Normal(0.02);
+    let node = b.parameter("embedding.node", &[nodes, d], small);
+    let kind = b.parameter("embedding.kind", &[3, d], small);
+    let temporal = if s.use_temporal_encoding { sinusoids(tokens, d) } else { vec![0.0; tokens * d] };
+    let temporal = b.graph.constant("embedding.temporal", &[tokens, d], temporal);
+    let mut inputs = vec![node, kind, temporal];
+    if s.use_adaptive_embedding {
+        inputs.push(b.parameter("embedding.adaptive", &[tokens, nodes, d], small));
+    }
+    let attrs = Attrs::new(&[
+        ("covariates", w.num_covariates as f64),
+        ("targets", w.num_targets as f64),
+        ("adaptive", f64::from(u8::from(s.use_adaptive_embedding))),
+    ]);
+    Ok(b.graph.apply1("token_base", "embedding.base", attrs, &inputs)?)
+}
+
+/// sin and cos of t 10000^(-2i/D), made in f64 on the host: WGSL's sin is loose.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "positions are small; the tensor is f32")]
+fn sinusoids(tokens: usize, d: usize) -> Vec<f32> {
+    let angle = |t: usize, i: usize| t as f64 * (-(2.0 * i as f64) * 1e4_f64.ln() / d as f64).exp();
+    let pair = move |t: usize, i: usize| [angle(t, i).sin() as f32, angle(t, i).cos() as f32];
+    (0..tokens).flat_map(|t| (0..d / 2).flat_map(move |i| pair(t, i))).collect()
+}

@@ -1,0 +1,60 @@
+//! How parameters start: MODEL.md section 11. Draws are keyed by seed and name, so that a model with other parts starts its common
+//! parts alike.
+
+use crate::graph::{Graph, TensorId, padded};
+use crate::step::keys;
+
+/// Distribution of a parameter's start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform between minus and plus this.
+    Uniform(f64),
+    /// Normal with this deviation.
+    Normal(f64),
+    /// This value.
+    Constant(f64),
+}
+
+impl Init {
+    /// Uniform in +-1/sqrt(fan in), for weights and biases of linear maps.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    pub fn fan_in(n: usize) -> Self {
+        Self::Uniform(1.0 / (n.max(1) as f64).sqrt())
+    }
+
+    fn draw(self, seed: u64, element: u64) -> f64 {
+        let uniform = |k: u64| {
+            let [a, b] = keys(seed, 2 * element + k);
+            // 53 bits, never 0.
+            ((f64::from(a >> 5) * 67_108_864.0 + f64::from(b >> 6)) + 0.5) / 9_007_199_254_740_992.0
+        };
+        match self {
+            Self::Uniform(r) => r * (2.0 * uniform(0) - 1.0),
+            Self::Normal(s) => s * (-2.0 * uniform(0).ln()).sqrt() * (std::f64::consts::TAU * uniform(1)).cos(),
+            Self::Constant(v) => v,
+        }
+    }
+}
+
+/// FNV-1a (Fowler, Noll and Vo) of a name.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The flat buffer of parameters at the start.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
+pub fn start(graph: &Graph, inits: &[(TensorId, Init)], seed: u64) -> Vec<f32> {
+    let mut flat = vec![];
+    for &(t, init) in inits {
+        let tensor = &graph.tensors[t];
+        let [a, b] = keys(seed, hash(&tensor.name));
+        let seed = u64::from(a) << 32 | u64::from(b);
+        let n = tensor.operand.len();
+        let at = flat.len();
+        flat.extend((0..n as u64).map(|e| init.draw(seed, e) as f32));
+        flat.resize(at + padded(n), 0.0);
+    }
+    flat
+}

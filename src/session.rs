@@ -1,0 +1,434 @@
+//! A model on a backend: training and scoring plans over one set of buffers, and the state that moves between host and device.
+
+use crate::config::TrainingSettings;
+use crate::data::{WindowBuffers, WindowMut, WindowShape, WindowSource};
+use crate::executor::{Backend, Executor};
+use crate::gpu::GpuError;
+use crate::graph::{GraphError, OptimiserSettings, Program, STATE_LEN, TensorId};
+use crate::model::init::start;
+use crate::model::{Mode, ModelError, ModelShape, build};
+use crate::ops::def::to_u32;
+use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
+use crate::step::{StepInput, keys};
+use std::sync::Arc;
+
+/// A session cannot be made or went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The model cannot be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Its gradient cannot.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// It does not fit.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// It does not fit the user's bound.
+    #[error(
+        "the plan needs {needed} bytes, and `training.memory` allows {allowed}: use a smaller batch_size, micro_batch, history or d_model"
+    )]
+    Memory {
+        /// Bytes of the plan.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+    },
+    /// The device failed.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// Weights of another model.
+    #[error("the weights hold {found} numbers, and this model has {expected}")]
+    Weights {
+        /// Numbers in the flat buffer of this model.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
+}
+
+/// Everything that training carries from step to step; flat buffers in the order of the parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Steps tried, bad ones included.
+    pub step: u64,
+    /// Parameters.
+    pub parameters: Vec<f32>,
+    /// First moments.
+    pub moment1: Vec<f32>,
+    /// Second moments.
+    pub moment2: Vec<f32>,
+    /// Optimiser's counters.
+    pub optimiser: Vec<f32>,
+}
+
+/// What a read-back tells of the last step.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct StepReport {
+    /// Mean negative log-likelihood of the batch, in standardised units.
+    pub loss: f32,
+    /// Global norm of the gradient before clipping; 0 where something was not finite.
+    pub grad_norm: f32,
+    /// Steps in a row whose loss or gradient was not finite; the parameters were left alone.
+    pub bad_in_a_row: u32,
+    /// Such steps in all.
+    pub bad: u32,
+}
+
+/// Where a parameter lies in the flat buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterPlace {
+    /// Name, as in weight files.
+    pub name: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// First element.
+    pub start: usize,
+}
+
+/// One window's forecast mixture, in standardised units: each [H, Nt, K].
+#[derive(Clone, Debug)]
+pub struct WindowMixture {
+    /// Means.
+    pub mean: Vec<f32>,
+    /// Logarithms of the standard deviations.
+    pub log_std: Vec<f32>,
+    /// Logits of the weights.
+    pub logit: Vec<f32>,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Training and scoring.
+    Train,
+    /// Scoring alone: no gradients, no optimiser.
+    Score,
+}
+
+/// A model on a backend.
+pub struct Session {
+    shape: ModelShape,
+    settings: TrainingSettings,
+    backend: Backend,
+    plan: Arc<Plan>,
+    executor: Executor,
+    purpose: Purpose,
+    places: Vec<ParameterPlace>,
+    initial: Vec<f32>,
+    train_loss: Option<(TensorId, TensorId)>,
+    mixture: TensorId,
+    score_loss: TensorId,
+    batch: HostBatch,
+}
+
+/// A batch on the host, reused from step to step.
+struct HostBatch {
+    shape: WindowShape,
+    windows: usize,
+    observed: f32,
+    inputs: Vec<Vec<f32>>,
+}
+
+impl HostBatch {
+    fn new(shape: &WindowShape) -> Self {
+        Self { shape: shape.clone(), windows: 0, observed: 0.0, inputs: vec![] }
+    }
+
+    /// Fills the inputs of a recording (values, observed, calendar if any, target, its mask) with these windows of a source.
+    fn fill(&mut self, source: &dyn WindowSource, indices: &[usize]) {
+        let s = &self.shape;
+        let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
+        let mut all: [Vec<f32>; 5] = lens.map(|n| vec![0.0; n * indices.len()]);
+        let [values, observed, calendar, target, target_observed] = all.each_mut();
+        for (w, &index) in indices.iter().enumerate() {
+            let window = WindowMut {
+                values: &mut values[w * lens[0]..(w + 1) * lens[0]],
+                observed: &mut observed[w * lens[1]..(w + 1) * lens[1]],
+                calendar: &mut calendar[w * lens[2]..(w + 1) * lens[2]],
+                target: &mut target[w * lens[3]..(w + 1) * lens[3]],
+                target_observed: &mut target_observed[w * lens[4]..(w + 1) * lens[4]],
+            };
+            source.fill(index, window);
+        }
+        self.windows = indices.len();
+        self.observed = all[4].iter().sum();
+        let [values, observed, calendar, target, target_observed] = all;
+        self.inputs = vec![values, observed];
+        if s.num_calendar > 0 {
+            self.inputs.push(calendar);
+        }
+        self.inputs.extend([target, target_observed]);
+    }
+
+    fn step_input(&self, first_window: usize, keys: [u32; 2], learning_rate: f64) -> StepInput<'_> {
+        #[expect(clippy::cast_possible_truncation, reason = "uniforms are f32")]
+        let learning_rate = learning_rate as f32;
+        StepInput {
+            windows: self.windows,
+            first_window: to_u32(first_window),
+            keys,
+            learning_rate,
+            inverse_count: 1.0 / self.observed.max(1.0),
+            inputs: &self.inputs,
+        }
+    }
+}
+
+fn options(backend: &Backend, settings: &TrainingSettings, batch: usize, class: Option<&AdapterClass>) -> PlanOptions {
+    let built_in = match backend {
+        Backend::Gpu(gpu) => gpu.class.clone(),
+        Backend::Reference => AdapterClass::portable(true),
+    };
+    let mut options = PlanOptions::new(batch, class.cloned().unwrap_or(built_in));
+    if let Backend::Gpu(gpu) = backend {
+        options.limits = gpu.limits;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
+    let seconds = settings.submit_bound_ms as f64 / 1000.0;
+    options.submit_seconds = seconds;
+    options.micro_batch = settings.micro_batch;
+    options
+}
+
+/// Plans a model: training and scoring, or scoring alone. Needs no device.
+///
+/// # Errors
+/// Fails if a part of the model is not built yet, or it does not fit limits or `training.memory`.
+pub fn plan(
+    shape: &ModelShape,
+    settings: &TrainingSettings,
+    purpose: Purpose,
+    backend: &Backend,
+    class: Option<&AdapterClass>,
+) -> Result<Plan, SessionError> {
+    let options = options(backend, settings, settings.batch_size, class);
+    let mut programs = vec![];
+    if purpose == Purpose::Train {
+        let model = build(shape, Mode::Train)?;
+        let optimiser = OptimiserSettings {
+            betas: settings.betas,
+            epsilon: settings.epsilon,
+            weight_decay: settings.weight_decay,
+            clip_norm: settings.clip_norm,
+        };
+        let loss = model.loss.unwrap_or_default();
+        programs.push((Program::training(model.graph, loss, &optimiser)?, options.clone()));
+    }
+    let model = build(shape, Mode::Score)?;
+    let pinned = vec![model.mixture];
+    // Outputs are read after each pass: one micro-batch holds the whole pass.
+    let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
+    let options = PlanOptions { batch, micro_batch: Some(batch), ..options };
+    programs.push((Program::forward("score", model.graph, pinned), options));
+    let plan = Plan::new(programs)?;
+    if let Ok(Some(allowed)) = settings.memory_bytes()
+        && plan.bytes() > allowed
+    {
+        return Err(SessionError::Memory { needed: plan.bytes(), allowed });
+    }
+    Ok(plan)
+}
+
+impl Session {
+    /// Plans the model and makes everything on the backend, parameters at their start. `class` overrides the adapter's kernel shapes.
+    ///
+    /// # Errors
+    /// Fails if the model cannot be built or planned, or the device refuses.
+    pub async fn new(
+        shape: ModelShape,
+        settings: TrainingSettings,
+        purpose: Purpose,
+        backend: Backend,
+        class: Option<&AdapterClass>,
+    ) -> Result<Self, SessionError> {
+        let plan = Arc::new(plan(&shape, &settings, purpose, &backend, class)?);
+        let model = build(&shape, Mode::Score)?;
+        let initial = start(&model.graph, &model.inits, settings.seed);
+        let places = model.graph.parameters();
+        let places = places
+            .into_iter()
+            .map(|(t, start)| {
+                let tensor = &model.graph.tensors[t];
+                ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start }
+            })
+            .collect();
+        let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
+        let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| purpose == Purpose::Train);
+        let executor = Executor::new(&backend, plan.clone()).await?;
+        let batch = HostBatch::new(&shape.window);
+        let mut session = Self {
+            mixture: model.mixture,
+            score_loss: model.loss.unwrap_or_default(),
+            shape,
+            settings,
+            backend,
+            plan,
+            executor,
+            purpose,
+            places,
+            initial,
+            train_loss,
+            batch,
+        };
+        let state = session.initial_state();
+        session.load(&state).await?;
+        Ok(session)
+    }
+
+    /// Sizes of the model.
+    #[must_use]
+    pub fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The executor, for benchmarks and tests.
+    #[must_use]
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// Names, shapes and places of the parameters.
+    #[must_use]
+    pub fn parameters(&self) -> &[ParameterPlace] {
+        &self.places
+    }
+
+    /// The state before the first step: parameters drawn from the seed.
+    #[must_use]
+    pub fn initial_state(&self) -> State {
+        let zeros = if self.purpose == Purpose::Train { vec![0.0; self.initial.len()] } else { vec![] };
+        State {
+            step: 0,
+            parameters: self.initial.clone(),
+            moment1: zeros.clone(),
+            moment2: zeros,
+            optimiser: if self.purpose == Purpose::Train { vec![0.0; STATE_LEN] } else { vec![] },
+        }
+    }
+
+    /// Puts a state on the device.
+    ///
+    /// # Errors
+    /// Fails if it belongs to a model of another size, or the device is lost.
+    pub async fn load(&mut self, state: &State) -> Result<(), SessionError> {
+        self.load_parameters(&state.parameters).await?;
+        if self.purpose == Purpose::Train {
+            for (role, data) in
+                [(BufferRole::Moment1, &state.moment1), (BufferRole::Moment2, &state.moment2), (BufferRole::State, &state.optimiser)]
+            {
+                self.executor.write(role, data).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts parameters alone on the device.
+    ///
+    /// # Errors
+    /// Fails if they belong to a model of another size, or the device is lost.
+    pub async fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), SessionError> {
+        if parameters.len() != self.initial.len() {
+            return Err(SessionError::Weights { expected: self.initial.len(), found: parameters.len() });
+        }
+        Ok(self.executor.write(BufferRole::Parameters, parameters).await?)
+    }
+
+    /// Reads the state back. `step` is the caller's count.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn save(&self, step: u64) -> Result<State, SessionError> {
+        let n = self.initial.len();
+        let buffers = [(BufferRole::Parameters, n), (BufferRole::Moment1, n), (BufferRole::Moment2, n), (BufferRole::State, STATE_LEN)];
+        let mut read = self.executor.read_buffers(&buffers).await?.into_iter();
+        let mut next = || read.next().unwrap_or_default();
+        Ok(State { step, parameters: next(), moment1: next(), moment2: next(), optimiser: next() })
+    }
+
+    /// One training step on these windows of a source. `first_window` is the index of the first in the epoch's order.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn train_step(
+        &mut self,
+        source: &dyn WindowSource,
+        indices: &[usize],
+        first_window: usize,
+        step: u64,
+        learning_rate: f64,
+    ) -> Result<(), SessionError> {
+        self.batch.fill(source, indices);
+        let input = self.batch.step_input(first_window, keys(self.settings.seed, step), learning_rate);
+        Ok(self.executor.step(0, &input).await?)
+    }
+
+    /// What the last training step did.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn report(&self) -> Result<StepReport, SessionError> {
+        let Some((_, norm)) = self.train_loss else {
+            return Ok(StepReport { loss: 0.0, grad_norm: 0.0, bad_in_a_row: 0, bad: 0 });
+        };
+        let norm = &self.executor.read(0, &[norm], 1).await?[0];
+        let state = &self.executor.read_buffers(&[(BufferRole::State, STATE_LEN)]).await?[0];
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "f32 on the device; counters are small")]
+        Ok(StepReport { loss: norm[3] as f32, grad_norm: norm[0] as f32, bad_in_a_row: state[3] as u32, bad: state[4] as u32 })
+    }
+
+    /// Scores windows of a source in order, `visit` getting each window's index and mixture. Returns the mean negative log-likelihood
+    /// over all observed targets, in standardised units.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn score(
+        &mut self,
+        source: &dyn WindowSource,
+        indices: &[usize],
+        mut visit: impl FnMut(usize, WindowMixture),
+    ) -> Result<f64, SessionError> {
+        let recording = self.plan.recordings.len() - 1;
+        let batch = self.plan.recordings[recording].batch;
+        let (mut total, mut count) = (0.0, 0.0);
+        for part in indices.chunks(batch) {
+            self.batch.fill(source, part);
+            let input = self.batch.step_input(0, [0, 0], 0.0);
+            self.executor.step(recording, &input).await?;
+            let read = self.executor.read(recording, &[self.mixture, self.score_loss], part.len()).await?;
+            let observed = f64::from(self.batch.observed);
+            total += read[1][0] * observed.max(1.0);
+            count += observed;
+            let one = read[0].len() / part.len();
+            for (w, &index) in part.iter().enumerate() {
+                visit(index, split(&read[0][w * one..(w + 1) * one]));
+            }
+        }
+        Ok(total / f64::max(count, 1.0))
+    }
+
+    /// Buffers for one window, for callers that fill their own.
+    #[must_use]
+    pub fn window_buffers(&self) -> WindowBuffers {
+        WindowBuffers::new(&self.shape.window)
+    }
+}
+
+/// Splits [3, H, Nt, K].
+fn split(mixture: &[f64]) -> WindowMixture {
+    #[expect(clippy::cast_possible_truncation, reason = "the device computes in f32")]
+    let part = |i: usize| mixture[i * mixture.len() / 3..(i + 1) * mixture.len() / 3].iter().map(|v| *v as f32).collect();
+    WindowMixture { mean: part(0), log_std: part(1), logit: part(2) }
+}

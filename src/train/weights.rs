@@ -1,0 +1,138 @@
+//! Weights as safetensors, under the names of the reference, with the names of the series in the metadata: node vectors belong to names,
+//! not to positions.
+
+use crate::session::{ParameterPlace, State};
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Format version of weight files and checkpoints that this crate writes, and the newest it reads.
+pub const WEIGHTS_VERSION: u32 = 1;
+
+/// A weight file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// Not a safetensors file, or damaged.
+    #[error("the weights cannot be read as safetensors: {0}")]
+    Format(String),
+    /// Written by a newer version.
+    #[error("the weights have format version {found}; this pgat reads up to {WEIGHTS_VERSION}: update pgat")]
+    Newer {
+        /// Version found.
+        found: u32,
+    },
+    /// A tensor is not there, or has another shape.
+    #[error("{name}: the model wants {expected:?}, the weights hold {found}")]
+    Tensor {
+        /// Name.
+        name: String,
+        /// Shape in the model.
+        expected: Vec<usize>,
+        /// What was found.
+        found: String,
+    },
+    /// A tensor that the model does not have.
+    #[error("the weights hold {0}, which this model does not have")]
+    Unknown(String),
+}
+
+/// Notes beside the tensors of a file.
+pub type Notes = BTreeMap<String, String>;
+
+fn views<'a>(places: &'a [ParameterPlace], prefix: &'a str, flat: &'a [f32]) -> Vec<(String, TensorView<'a>)> {
+    let one = |p: &'a ParameterPlace| {
+        let n: usize = p.shape.iter().product();
+        let bytes = bytemuck::cast_slice(&flat[p.start..p.start + n]);
+        TensorView::new(Dtype::F32, p.shape.clone(), bytes).ok().map(|v| (format!("{prefix}{}", p.name), v))
+    };
+    places.iter().filter_map(one).collect()
+}
+
+fn metadata(notes: &Notes) -> HashMap<String, String> {
+    let mut all: HashMap<_, _> = notes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    all.insert("format_version".into(), WEIGHTS_VERSION.to_string());
+    all.insert("writer".into(), concat!("pgat ", env!("CARGO_PKG_VERSION")).into());
+    all
+}
+
+/// A file of parameters alone: loads into the reference model by name.
+///
+/// # Errors
+/// Fails only if the file would be too large for its format.
+pub fn write_weights(places: &[ParameterPlace], parameters: &[f32], notes: &Notes) -> Result<Vec<u8>, WeightsError> {
+    serialize(views(places, "", parameters), Some(metadata(notes))).map_err(|e| WeightsError::Format(e.to_string()))
+}
+
+/// A file of everything that training carries.
+///
+/// # Errors
+/// Fails only if the file would be too large for its format.
+pub fn write_state(places: &[ParameterPlace], state: &State, notes: &Notes) -> Result<Vec<u8>, WeightsError> {
+    let mut all = views(places, "param.", &state.parameters);
+    all.extend(views(places, "moment1.", &state.moment1));
+    all.extend(views(places, "moment2.", &state.moment2));
+    let counters = TensorView::new(Dtype::F32, vec![state.optimiser.len()], bytemuck::cast_slice(&state.optimiser));
+    all.push(("optimiser.state".into(), counters.map_err(|e| WeightsError::Format(e.to_string()))?));
+    let mut notes = notes.clone();
+    notes.insert("step".into(), state.step.to_string());
+    serialize(all, Some(metadata(&notes))).map_err(|e| WeightsError::Format(e.to_string()))
+}
+
+fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, Notes), WeightsError> {
+    let format = |e: safetensors::SafeTensorError| WeightsError::Format(e.to_string());
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
+    let notes: Notes = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let found = notes.get("format_version").and_then(|v| v.parse().ok()).unwrap_or(1);
+    if found > WEIGHTS_VERSION {
+        return Err(WeightsError::Newer { found });
+    }
+    Ok((SafeTensors::deserialize(bytes).map_err(format)?, notes))
+}
+
+/// The flat buffer of the tensors under `prefix`, each of the shape that the model says.
+fn flat(file: &SafeTensors, places: &[ParameterPlace], prefix: &str) -> Result<Vec<f32>, WeightsError> {
+    let end = places.last().map_or(0, |p| p.start + crate::graph::padded(p.shape.iter().product()));
+    let mut all = vec![0.0; end];
+    for p in places {
+        let name = format!("{prefix}{}", p.name);
+        let wrong = |found: String| WeightsError::Tensor { name: name.clone(), expected: p.shape.clone(), found };
+        let view = file.tensor(&name).map_err(|_| wrong("no such tensor".into()))?;
+        if view.dtype() != Dtype::F32 || view.shape() != p.shape {
+            return Err(wrong(format!("{:?} of {:?}", view.shape(), view.dtype())));
+        }
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+        all[p.start..p.start + values.len()].copy_from_slice(&values);
+    }
+    Ok(all)
+}
+
+/// Parameters and notes of a weight file.
+///
+/// # Errors
+/// Fails if it is damaged, newer, or of another model.
+pub fn read_weights(bytes: &[u8], places: &[ParameterPlace]) -> Result<(Vec<f32>, Notes), WeightsError> {
+    let (file, notes) = open(bytes)?;
+    if let Some(unknown) = file.names().into_iter().find(|n| !places.iter().any(|p| p.name == *n)) {
+        return Err(WeightsError::Unknown(unknown.to_owned()));
+    }
+    Ok((flat(&file, places, "")?, notes))
+}
+
+/// State and notes of a checkpoint.
+///
+/// # Errors
+/// Fails if it is damaged, newer, or of another model.
+pub fn read_state(bytes: &[u8], places: &[ParameterPlace]) -> Result<(State, Notes), WeightsError> {
+    let (file, notes) = open(bytes)?;
+    let step = notes.get("step").and_then(|s| s.parse().ok());
+    let step = step.ok_or_else(|| WeightsError::Format("the checkpoint does not say its step".into()))?;
+    let counters = file.tensor("optimiser.state").map_err(|e| WeightsError::Format(e.to_string()))?;
+    let state = State {
+        step,
+        parameters: flat(&file, places, "param.")?,
+        moment1: flat(&file, places, "moment1.")?,
+        moment2: flat(&file, places, "moment2.")?,
+        optimiser: bytemuck::pod_collect_to_vec(counters.data()),
+    };
+    Ok((state, notes))
+}

@@ -1,0 +1,113 @@
+//! A small source of windows made by formula, and a tiny model on it.
+
+use pgat::config::{ModelSettings, Schedule, TrainingSettings};
+use pgat::data::{WindowMut, WindowShape, WindowSource};
+use pgat::executor::Backend;
+use pgat::gpu::Gpu;
+use pgat::model::ModelShape;
+use pgat::session::{Purpose, Session};
+use std::sync::Arc;
+
+/// Sines of different phase with a covariate, some values missing.
+pub(crate) struct Waves {
+    pub(crate) shape: WindowShape,
+    pub(crate) windows: usize,
+    /// Windows whose values are infinite.
+    pub(crate) poisoned: Option<usize>,
+}
+
+impl Waves {
+    pub(crate) fn new(windows: usize) -> Self {
+        let shape = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 3, num_channels: 2, num_calendar: 2 };
+        Self { shape, windows, poisoned: None }
+    }
+}
+
+fn noise(i: usize) -> f32 {
+    ((i as f32 * 12.9898).sin() * 43758.547).fract()
+}
+
+impl WindowSource for Waves {
+    fn shape(&self) -> &WindowShape {
+        &self.shape
+    }
+
+    fn len(&self) -> usize {
+        self.windows
+    }
+
+    fn fill(&self, index: usize, out: WindowMut<'_>) {
+        let s = &self.shape;
+        let (nx, f) = (s.num_series(), s.num_channels);
+        for t in 0..s.steps() {
+            let time = (index * 3 + t) as f32;
+            out.calendar[2 * t] = (time / 4.0).sin();
+            out.calendar[2 * t + 1] = (time / 4.0).cos();
+            for n in 0..nx {
+                let wave = |k: f32| (time / 3.0 + n as f32 + k).sin() + 0.1 * noise(index * 1000 + t * 10 + n);
+                for c in 0..f {
+                    let at = (t * nx + n) * f + c;
+                    let known = c > 0 || n < s.num_covariates || t < s.history;
+                    let seen = known && (index + t + n) % 7 != 0;
+                    out.observed[at] = f32::from(u8::from(seen));
+                    out.values[at] = if seen { wave(c as f32) } else { 0.0 };
+                    if self.poisoned == Some(index) && seen {
+                        out.values[at] = f32::INFINITY;
+                    }
+                }
+                if t >= s.history && n >= s.num_covariates {
+                    let at = (t - s.history) * s.num_targets + n - s.num_covariates;
+                    out.target[at] = wave(0.0);
+                    out.target_observed[at] = f32::from(u8::from((index + t) % 5 != 0));
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
+    let settings = ModelSettings {
+        patch_len: 2,
+        num_transitions: 1,
+        d_model: 16,
+        n_heads: 4,
+        n_layers: 1,
+        d_ff: 24,
+        dropout: 0.2,
+        ..ModelSettings::default()
+    };
+    ModelShape { window: window.clone(), settings }
+}
+
+pub(crate) fn settings() -> TrainingSettings {
+    TrainingSettings {
+        batch_size: 16,
+        max_steps: Some(24),
+        learning_rate: 5e-3,
+        schedule: Schedule::OneCycle,
+        log_every: 4,
+        checkpoint_every: 6,
+        validate_every: Some(8),
+        ..TrainingSettings::default()
+    }
+}
+
+pub(crate) fn gpu() -> Backend {
+    let device = std::env::var("PGAT_DEVICE").ok();
+    Backend::Gpu(Arc::new(pollster::block_on(Gpu::open(device.as_deref())).expect("tests need an adapter")))
+}
+
+pub(crate) fn session(backend: &Backend, settings: &TrainingSettings) -> Session {
+    let shape = model_shape(&Waves::new(1).shape);
+    pollster::block_on(Session::new(shape, settings.clone(), Purpose::Train, backend.clone(), None)).expect("a session")
+}
+
+pub(crate) fn clock() -> f64 {
+    use std::sync::LazyLock;
+    static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    START.elapsed().as_secs_f64() * 1000.0
+}
+
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}

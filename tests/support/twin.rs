@@ -1,0 +1,89 @@
+//! Calls the twins of one op directly, on data in f64.
+
+use pgat::ops::twin::{StepValues, TwinCall, TwinTensor};
+use pgat::ops::{Attrs, Case, OpDef, Operand, Scope};
+use pgat::selftest::Draw;
+
+/// One op with its numbers, its shapes and its data.
+#[derive(Clone)]
+pub(crate) struct Driven {
+    pub(crate) op: &'static OpDef,
+    pub(crate) attrs: Attrs,
+    pub(crate) windows: usize,
+    pub(crate) step: StepValues,
+    pub(crate) inputs: Vec<TwinTensor>,
+}
+
+/// What forward makes.
+pub(crate) struct Made {
+    pub(crate) outputs: Vec<TwinTensor>,
+    pub(crate) saved: Vec<TwinTensor>,
+    /// Inputs afterwards: those that the op updates differ.
+    pub(crate) inputs: Vec<TwinTensor>,
+}
+
+pub(crate) fn len(operand: &Operand, windows: usize) -> usize {
+    operand.len() * if operand.scope == Scope::Window { windows } else { 1 }
+}
+
+impl Driven {
+    /// A case with drawn data.
+    pub(crate) fn case(op: &'static OpDef, case: &Case, seed: u64) -> Self {
+        let mut draw = Draw::new(seed << 32);
+        let tensor = |i: &pgat::ops::CaseInput| {
+            let operand = Operand { shape: i.shape.clone(), scope: i.scope };
+            let data = draw.fill(i.fill, len(&operand, case.windows)).into_iter().map(f64::from).collect();
+            TwinTensor { operand, data }
+        };
+        let inputs = case.inputs.iter().map(tensor).collect();
+        let windows = u32::try_from(case.windows).expect("few windows");
+        let step =
+            StepValues { windows, first_window: 5, key0: 17, key1: 4, learning_rate: 0.01, inverse_count: 0.125, ..StepValues::default() };
+        Self { op, attrs: case.attrs.clone(), windows: case.windows, step, inputs }
+    }
+
+    /// Shapes of outputs and saved tensors, as a graph makes them.
+    pub(crate) fn shapes(&self) -> (Vec<Operand>, Vec<Operand>) {
+        let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();
+        let inferred = (self.op.infer)(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}"));
+        let scope = if operands.iter().any(|o| o.scope == Scope::Window) { Scope::Window } else { Scope::Step };
+        let out = if inferred.reduces_windows { Scope::Step } else { scope };
+        let outputs = inferred.outputs.into_iter().map(|shape| Operand { shape, scope: out }).collect();
+        (outputs, inferred.saved.into_iter().map(|(_, shape)| Operand { shape, scope }).collect())
+    }
+
+    fn call(&self) -> TwinCall<'_> {
+        let (outputs, saved) = self.shapes();
+        let zeros = |operand: Operand| TwinTensor { data: vec![0.0; len(&operand, self.windows)], operand };
+        TwinCall {
+            attrs: &self.attrs,
+            windows: self.windows,
+            node: 3,
+            step: self.step,
+            inputs: self.inputs.clone(),
+            outputs: outputs.into_iter().map(zeros).collect(),
+            saved: saved.into_iter().map(zeros).collect(),
+            d_outputs: vec![],
+            d_inputs: vec![],
+        }
+    }
+
+    pub(crate) fn forward(&self) -> Made {
+        let mut call = self.call();
+        (self.op.twin.forward)(&mut call);
+        Made { outputs: call.outputs, saved: call.saved, inputs: call.inputs }
+    }
+
+    /// Gradients of the inputs, added to `start` where there is one; `None` there: not wanted.
+    pub(crate) fn backward(&self, made: &Made, cotangents: &[Vec<f64>], start: Vec<Option<Vec<f64>>>) -> Vec<Option<Vec<f64>>> {
+        let mut call = self.call();
+        call.outputs.clone_from(&made.outputs);
+        call.saved.clone_from(&made.saved);
+        let tensors = made.outputs.iter().zip(cotangents);
+        call.d_outputs = tensors.map(|(o, c)| TwinTensor { operand: o.operand.clone(), data: c.clone() }).collect();
+        let d_input = |(i, s): (&TwinTensor, Option<Vec<f64>>)| s.map(|data| TwinTensor { operand: i.operand.clone(), data });
+        call.d_inputs = self.inputs.iter().zip(start).map(d_input).collect();
+        (self.op.twin.backward)(&mut call);
+        call.d_inputs.into_iter().map(|d| d.map(|t| t.data)).collect()
+    }
+}

@@ -1,0 +1,236 @@
+//! Training on the adapter: bits, bounds, and what happens when something breaks.
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "test data")]
+
+mod common;
+
+use common::{Waves, bits, clock, gpu, model_shape, session, settings};
+use pgat::config::TrainingSettings;
+use pgat::executor::{Backend, Executor};
+use pgat::gpu::{GpuError, GpuRun};
+use pgat::plan::{DeviceLimits, Plan, PlanOptions};
+use pgat::session::{Purpose, State};
+use pgat::train::{Control, Event, Outcome, Progress, Store, TrainError, Trainer};
+use std::sync::Arc;
+
+/// 70 windows: the last batch of an epoch of 16 is short.
+const WINDOWS: usize = 70;
+
+fn trainer(backend: &Backend, settings: &TrainingSettings) -> Trainer {
+    let validation: Arc<Waves> = Arc::new(Waves::new(20));
+    let train: Arc<Waves> = Arc::new(Waves::new(WINDOWS));
+    Trainer::new(session(backend, settings), settings.clone(), train, Some(validation), None, clock).expect("a trainer")
+}
+
+fn run(backend: &Backend, settings: &TrainingSettings) -> State {
+    let mut trainer = trainer(backend, settings);
+    let outcome = pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect("a run");
+    assert_eq!(outcome, Outcome::Finished);
+    trainer.state().clone()
+}
+
+fn assert_same(a: &State, b: &State, what: &str) {
+    for (name, x, y) in [
+        ("parameters", &a.parameters, &b.parameters),
+        ("moment1", &a.moment1, &b.moment1),
+        ("moment2", &a.moment2, &b.moment2),
+        ("optimiser", &a.optimiser, &b.optimiser),
+    ] {
+        let differ = bits(x).iter().zip(bits(y)).filter(|(x, y)| **x != *y).count();
+        assert_eq!(differ, 0, "{what}: {differ} of {} {name} differ in bits", x.len());
+    }
+}
+
+/// One seed, one adapter: one result, in any number of micro-batches, cut into any submits. Another seed gives another.
+#[test]
+fn the_budget_changes_no_bit() {
+    let backend = gpu();
+    let whole = run(&backend, &settings());
+    assert!(whole.parameters.iter().all(|v| v.is_finite()));
+    assert_same(&whole, &run(&backend, &settings()), "a second run");
+    for micro in [1, 2, 5, 16] {
+        let settings = TrainingSettings { micro_batch: Some(micro), ..settings() };
+        assert_same(&whole, &run(&backend, &settings), &format!("micro-batches of {micro}"));
+    }
+    let cut = TrainingSettings { submit_bound_ms: 0, ..settings() };
+    assert_same(&whole, &run(&backend, &cut), "a submit a dispatch");
+    let other = run(&backend, &TrainingSettings { seed: 1, ..settings() });
+    assert_ne!(bits(&whole.parameters), bits(&other.parameters));
+}
+
+/// The twins and the kernels take the same steps.
+#[test]
+fn the_twins_train_alike() {
+    let losses = |backend: &Backend| {
+        let mut all = vec![];
+        let settings = TrainingSettings { log_every: 1, max_steps: Some(20), ..settings() };
+        let mut trainer = trainer(backend, &settings);
+        let listen = &mut |e: &Event| {
+            if let Event::Step { loss, .. } = e {
+                all.push(f64::from(*loss));
+            }
+            Control::Continue
+        };
+        pollster::block_on(trainer.run(&mut (), listen)).expect("a run");
+        all
+    };
+    let (device, twins) = (losses(&gpu()), losses(&Backend::Reference));
+    assert_eq!(device.len(), 20);
+    for (step, (d, t)) in device.iter().zip(&twins).enumerate() {
+        assert!((d - t).abs() < 1e-4 * t.abs().max(1.0), "step {step}: {d} on the device, {t} on the twins");
+    }
+    assert!(twins[19] < twins[0] - 0.2, "nothing was learnt: {twins:?}");
+}
+
+/// What is created is what was planned; nothing after compilation.
+#[test]
+fn planned_bytes_are_created_bytes() {
+    let backend = gpu();
+    let mut trainer = trainer(&backend, &settings());
+    let counts = |t: &Trainer| match t.session().executor() {
+        Executor::Gpu(run) => (run.created_bytes(), run.created_buffers()),
+        Executor::Reference(_) => unreachable!("the device was asked for"),
+    };
+    let before = counts(&trainer);
+    let plan = trainer.session().plan().clone();
+    assert_eq!(before, (plan.bytes(), plan.buffers.len()));
+    assert_eq!(plan.bytes(), plan.buffers.iter().map(|b| b.bytes).sum::<u64>());
+    pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect("a run");
+    assert_eq!(before, counts(&trainer), "training or validation created buffers");
+}
+
+/// A device that is destroyed under way is opened anew, and the run ends with the bits of an undisturbed one.
+#[test]
+fn a_lost_device_changes_no_bit() {
+    let undisturbed = run(&gpu(), &settings());
+    for at in [1, 8, 13, 23] {
+        let backend = gpu();
+        let mut trainer = trainer(&backend, &settings());
+        let (mut destroyed, mut restarted) = (false, None);
+        let listen = &mut |e: &Event| {
+            match e {
+                Event::Tick { step, .. } if *step == at && !destroyed => {
+                    destroyed = true;
+                    if let Backend::Gpu(gpu) = &backend {
+                        gpu.destroy();
+                    }
+                }
+                Event::Restarted { step, .. } => restarted = Some(*step),
+                _ => {}
+            }
+            Control::Continue
+        };
+        let outcome = pollster::block_on(trainer.run(&mut (), listen)).expect("a run");
+        assert_eq!(outcome, Outcome::Finished);
+        assert_eq!(restarted, Some(at / 6 * 6), "from the last checkpoint before {at}");
+        assert_same(&undisturbed, trainer.state(), &format!("device lost at step {at}"));
+    }
+}
+
+/// Keeps the last checkpoint in memory.
+#[derive(Default)]
+struct Memory {
+    last: Option<(State, Progress)>,
+}
+
+impl Store for Memory {
+    fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), String> {
+        self.last = Some((state.clone(), progress.clone()));
+        Ok(())
+    }
+    fn best(&mut self, _: &[f32], _: &Progress) -> Result<(), String> {
+        Ok(())
+    }
+    fn record(&mut self, _: &Event) -> Result<(), String> {
+        Ok(())
+    }
+    fn rewind(&mut self, _: u64) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A run stopped at any step and resumed from its checkpoint ends with the same bits, and with the same memory of its validation.
+#[test]
+fn resuming_changes_no_bit() {
+    let backend = gpu();
+    let mut whole = trainer(&backend, &settings());
+    pollster::block_on(whole.run(&mut (), &mut |_| Control::Continue)).expect("a run");
+    for at in [1, 5, 9, 17] {
+        let mut memory = Memory::default();
+        let mut first = trainer(&backend, &settings());
+        let stop = &mut |e: &Event| match e {
+            Event::Tick { step, .. } if *step == at => Control::Stop,
+            _ => Control::Continue,
+        };
+        assert_eq!(pollster::block_on(first.run(&mut memory, stop)).expect("a run"), Outcome::Stopped);
+        let (state, progress) = memory.last.clone().expect("a checkpoint");
+        assert_eq!(state.step, at);
+        let mut second = trainer(&backend, &settings());
+        pollster::block_on(second.resume(state, progress)).expect("resumed");
+        pollster::block_on(second.run(&mut memory, &mut |_| Control::Continue)).expect("a run");
+        assert_same(whole.state(), second.state(), &format!("stopped at {at}"));
+        assert_eq!(whole.progress(), second.progress());
+    }
+}
+
+/// Infinite values in the data: no step touches the parameters, and the run ends with a clear error.
+#[test]
+fn bad_numbers_never_reach_the_parameters() {
+    let backend = gpu();
+    let settings = TrainingSettings { log_every: 1, max_bad_steps: 3, batch_size: 1, ..settings() };
+    let source = Waves { poisoned: Some(0), ..Waves::new(1) };
+    let mut trainer = Trainer::new(session(&backend, &settings), settings.clone(), Arc::new(source), None, None, clock).expect("a trainer");
+    let start = trainer.session().initial_state();
+    let error = pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect_err("bad numbers");
+    let TrainError::NotFinite { step, in_a_row, .. } = error else { panic!("{error}") };
+    assert_eq!((step, in_a_row), (3, 3));
+    let state = pollster::block_on(trainer.session().save(3)).expect("the state");
+    assert_eq!(bits(&state.parameters), bits(&start.parameters));
+    assert!(state.moment1.iter().chain(&state.moment2).all(|v| *v == 0.0));
+}
+
+/// One bad batch among good ones is skipped, and training goes on.
+#[test]
+fn one_bad_batch_is_skipped() {
+    let backend = gpu();
+    let settings = TrainingSettings { log_every: 1, max_bad_steps: 3, batch_size: 8, max_steps: Some(16), ..settings() };
+    let source = Waves { poisoned: Some(3), ..Waves::new(64) };
+    let mut trainer = Trainer::new(session(&backend, &settings), settings.clone(), Arc::new(source), None, None, clock).expect("a trainer");
+    let mut bad = 0;
+    let listen = &mut |e: &Event| {
+        if let Event::Step { bad: b, .. } = e {
+            bad = *b;
+        }
+        Control::Continue
+    };
+    assert_eq!(pollster::block_on(trainer.run(&mut (), listen)).expect("a run"), Outcome::Finished);
+    assert_eq!(bad, 2, "one batch in each of two epochs");
+    assert!(trainer.state().parameters.iter().all(|v| v.is_finite()));
+    assert!((f64::from(trainer.state().optimiser[0]) - 14.0).abs() < 1e-6, "skipped steps are not counted by the optimiser");
+}
+
+/// A buffer that the device refuses is named, with its size.
+#[test]
+fn a_refused_buffer_is_named() {
+    let Backend::Gpu(gpu) = gpu() else { unreachable!("the device was asked for") };
+    let shape = model_shape(&Waves::new(1).shape);
+    let model = pgat::model::build(&shape, pgat::model::Mode::Score).expect("a model");
+    let program = pgat::graph::Program::forward("too large", model.graph, vec![model.mixture]);
+    // Limits beyond the device's own, as if it had promised more than it holds.
+    let limits = DeviceLimits { buffer_bytes: 8 << 30, ..DeviceLimits::default() };
+    let options = PlanOptions { limits, ..PlanOptions::new(40_000, gpu.class.clone()) };
+    let plan = Arc::new(Plan::new(vec![(program, options)]).expect("a plan"));
+    let error = pollster::block_on(GpuRun::new(gpu, plan)).err().expect("a refusal");
+    let GpuError::OutOfMemory { buffer, bytes, .. } = &error else { panic!("{error}") };
+    assert!(*bytes > 256 << 20, "{error}");
+    assert!(error.to_string().contains(buffer.as_str()) && error.to_string().contains("micro_batch"), "{error}");
+}
+
+/// A bound on memory that the plan does not meet is refused before anything is created.
+#[test]
+fn a_bound_below_the_plan_is_refused() {
+    let settings = TrainingSettings { memory: Some("100KiB".into()), ..settings() };
+    let shape = model_shape(&Waves::new(1).shape);
+    let refused = pgat::session::plan(&shape, &settings, Purpose::Train, &Backend::Reference, None);
+    let error = refused.err().expect("a refusal").to_string();
+    assert!(error.contains("102400") && error.contains("batch_size"), "{error}");
+}
