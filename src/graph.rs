@@ -432,7 +432,9 @@ impl Program {
                 && let Some(list) = places.get_mut(&i)
             {
                 let name = format!("grad.{}@{}", t.name, list.len());
-                let id = self.graph.tensor(name, &[padded(t.operand.len())], Scope::Step, Place::Accumulator);
+                // A parameter's sum is its gradient, padding included; any other tensor's keeps its shape.
+                let shape = if t.place == Place::Parameter { vec![padded(t.operand.len())] } else { t.operand.shape.clone() };
+                let id = self.graph.tensor(name, &shape, Scope::Step, Place::Accumulator);
                 list.push(id);
                 return (Some(id), true);
             }

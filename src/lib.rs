@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod evaluate;
 pub mod executor;
 pub mod forecast;
 pub mod gpu;
@@ -21,3 +22,8 @@ pub mod shaders;
 pub mod step;
 pub mod train;
 pub mod verify;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -96,7 +96,7 @@ fn every_text_validates_and_translates() {
         }
     }
     let subgroups = texts.iter().filter(|t| t.subgroups).count();
-    println!("{} texts, {subgroups} with subgroups, {pipelines} pipelines", texts.len());
+    eprintln!("{} texts, {subgroups} with subgroups, {pipelines} pipelines", texts.len());
     assert!(subgroups > 0, "a class of the table uses subgroups");
 }
 

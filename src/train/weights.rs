@@ -48,11 +48,13 @@ fn views<'a>(places: &'a [ParameterPlace], prefix: &'a str, flat: &'a [f32]) -> 
     places.iter().filter_map(one).collect()
 }
 
+/// The metadata of a file: one entry, `pgat`, an object of strings as JSON. One, because the format keeps entries in no fixed order, and
+/// equal runs must give equal files.
 fn metadata(notes: &Notes) -> HashMap<String, String> {
-    let mut all: HashMap<_, _> = notes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut all = notes.clone();
     all.insert("format_version".into(), WEIGHTS_VERSION.to_string());
     all.insert("writer".into(), concat!("pgat ", env!("CARGO_PKG_VERSION")).into());
-    all
+    HashMap::from([("pgat".into(), serde_json::to_string(&all).unwrap_or_default())])
 }
 
 /// A file of parameters alone: loads into the reference model by name.
@@ -81,7 +83,11 @@ pub fn write_state(places: &[ParameterPlace], state: &State, notes: &Notes) -> R
 fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, Notes), WeightsError> {
     let format = |e: safetensors::SafeTensorError| WeightsError::Format(e.to_string());
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    let notes: Notes = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    // Files of the reference have no such entry: tensors alone.
+    let notes: Notes = match metadata.metadata().as_ref().and_then(|m| m.get("pgat")) {
+        Some(text) => serde_json::from_str(text).map_err(|e| WeightsError::Format(format!("metadata: {e}")))?,
+        None => Notes::new(),
+    };
     let found = notes.get("format_version").and_then(|v| v.parse().ok()).unwrap_or(1);
     if found > WEIGHTS_VERSION {
         return Err(WeightsError::Newer { found });

@@ -1,8 +1,7 @@
 //! Calls the twins of one op directly, on data in f64.
 
 use pgat::ops::twin::{StepValues, TwinCall, TwinTensor};
-use pgat::ops::{Attrs, Case, OpDef, Operand, Scope};
-use pgat::selftest::Draw;
+use pgat::ops::{Attrs, OpDef, Operand, Scope};
 
 /// One op with its numbers, its shapes and its data.
 #[derive(Clone)]
@@ -27,21 +26,6 @@ pub(crate) fn len(operand: &Operand, windows: usize) -> usize {
 }
 
 impl Driven {
-    /// A case with drawn data.
-    pub(crate) fn case(op: &'static OpDef, case: &Case, seed: u64) -> Self {
-        let mut draw = Draw::new(seed << 32);
-        let tensor = |i: &pgat::ops::CaseInput| {
-            let operand = Operand { shape: i.shape.clone(), scope: i.scope };
-            let data = draw.fill(i.fill, len(&operand, case.windows)).into_iter().map(f64::from).collect();
-            TwinTensor { operand, data }
-        };
-        let inputs = case.inputs.iter().map(tensor).collect();
-        let windows = u32::try_from(case.windows).expect("few windows");
-        let step =
-            StepValues { windows, first_window: 5, key0: 17, key1: 4, learning_rate: 0.01, inverse_count: 0.125, ..StepValues::default() };
-        Self { op, attrs: case.attrs.clone(), windows: case.windows, step, inputs }
-    }
-
     /// Shapes of outputs and saved tensors, as a graph makes them.
     pub(crate) fn shapes(&self) -> (Vec<Operand>, Vec<Operand>) {
         let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();

@@ -1,0 +1,149 @@
+//! Text on stdout and stderr.
+
+use super::error::ClosedPipe;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Writes a result to stdout.
+pub(crate) fn result(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
+        Err(e) => Err(anyhow::Error::new(e).context("stdout")),
+    }
+}
+
+/// Writes a value to stdout as JSON.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    result(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// Writes a line to stderr; one that nobody reads is no error.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Warns on stderr.
+pub(crate) fn warn(text: &str) {
+    line(&format!("{} {text}", bold("warning:")));
+}
+
+fn styled(text: &str, code: &str) -> String {
+    let colour = std::io::stderr().is_terminal() && !no_color();
+    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+}
+
+pub(crate) fn bold(text: &str) -> String {
+    styled(text, "1")
+}
+
+pub(crate) fn bold_red(text: &str) -> String {
+    styled(text, "1;31")
+}
+
+/// Logs of the library on stderr: warnings, or more with -v; those of other crates only when they are errors, or with -vv.
+pub(crate) fn log(verbose: u8, quiet: bool) {
+    let (own, others) = match (quiet, verbose) {
+        (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
+        (false, 0) => (LevelFilter::WARN, LevelFilter::OFF),
+        (false, 1) => (LevelFilter::INFO, LevelFilter::ERROR),
+        (false, 2) => (LevelFilter::DEBUG, LevelFilter::WARN),
+        (false, _) => (LevelFilter::TRACE, LevelFilter::INFO),
+    };
+    let format = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color())
+        .without_time();
+    let filter = Targets::new().with_target("pgat", own).with_default(others);
+    tracing_subscriber::registry().with(filter).with(format).init();
+}
+
+/// 12,345,678
+pub(crate) fn thousands(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// 12.3 MiB
+#[expect(clippy::cast_precision_loss, reason = "for reading")]
+pub(crate) fn bytes(count: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| count >> shift > 0) {
+        Some((unit, shift)) => format!("{:.1} {unit}", count as f64 / (1_u64 << shift) as f64),
+        None => format!("{count} bytes"),
+    }
+}
+
+/// 75 s, 3 min 20 s, 2 h 5 min
+pub(crate) fn duration(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..100 => format!("{whole} s"),
+        100..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// Milliseconds to three digits.
+pub(crate) fn milliseconds(ms: f64) -> String {
+    let decimals = if ms < 1.0 { 3 } else if ms < 10.0 { 2 } else { usize::from(ms < 100.0) };
+    format!("{ms:.decimals$} ms")
+}
+
+/// A path as one types it into a shell.
+pub(crate) fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%~".contains(c) || !c.is_ascii();
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Rows as aligned columns: those in `left` to the left, the others to the right.
+pub(crate) fn table(rows: &[Vec<String>], left: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate();
+        let padded = cells.map(|(c, (cell, &w))| if left.contains(&c) { format!("{cell:<w$}") } else { format!("{cell:>w$}") });
+        text += padded.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(["0", "999", "1,000", "12,345,678"], [0_u64, 999, 1000, 12_345_678].map(thousands).each_ref().map(String::as_str));
+        assert_eq!((bytes(12), bytes(1536), bytes(3 << 30)), ("12 bytes".into(), "1.5 KiB".into(), "3.0 GiB".into()));
+        assert_eq!((duration(7.4), duration(200.0), duration(7500.0)), ("7 s".into(), "3 min 20 s".into(), "2 h 5 min".into()));
+        assert_eq!((milliseconds(0.1234), milliseconds(12.34), milliseconds(456.7)), ("0.123 ms".into(), "12.3 ms".into(), "457 ms".into()));
+    }
+
+    #[test]
+    fn paths_can_be_pasted() {
+        assert_eq!(shell(Path::new("runs/a-2")), "runs/a-2");
+        assert_eq!(shell(Path::new("my run")), "'my run'");
+        assert_eq!(shell(Path::new("it's")), "'it'\\''s'");
+    }
+}

@@ -1,0 +1,199 @@
+//! `pgat doctor`.
+
+use super::console::{bytes, duration};
+use super::context::{BackendKind, Context};
+use super::{Ending, console};
+use pgat::gpu::device::{adapters, record_of};
+use pgat::gpu::{AdapterRecord, Gpu, GpuError};
+use pgat::ops::{OPS, OpDef};
+use pgat::selftest::check_case;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run every case of every op on the adapter and compare it with the f64 twins; exit status 1 if one fails
+    #[arg(long)]
+    self_test: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What there is.
+#[derive(Serialize)]
+struct Findings {
+    pgat: &'static str,
+    adapters: Vec<Adapter>,
+    /// Index of the one that would be used.
+    used: Option<usize>,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    self_test: Option<Vec<Tested>>,
+}
+
+#[derive(Serialize)]
+struct Adapter {
+    #[serde(flatten)]
+    record: AdapterRecord,
+    buffer_bytes: u64,
+    binding_bytes: u64,
+    storage_buffers: u32,
+    /// Least and greatest lanes of a subgroup, where it has them.
+    subgroup: Option<[u32; 2]>,
+    shader_f16: bool,
+    timestamp_query: bool,
+}
+
+/// The cases of an op.
+#[derive(Serialize)]
+struct Tested {
+    op: &'static str,
+    cases: usize,
+    /// Largest error, as a share of its tolerance.
+    worst: f64,
+    seconds: f64,
+    failures: Vec<String>,
+}
+
+fn examine(adapter: &wgpu::Adapter) -> Adapter {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let subgroup = features.contains(wgpu::Features::SUBGROUP).then_some([info.subgroup_min_size, info.subgroup_max_size]);
+    Adapter {
+        record: record_of(adapter),
+        buffer_bytes: limits.max_buffer_size,
+        binding_bytes: limits.max_storage_buffer_binding_size,
+        storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        subgroup,
+        shader_f16: features.contains(wgpu::Features::SHADER_F16),
+        timestamp_query: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+    }
+}
+
+/// Which adapter would be used, and why.
+fn choose(found: &[Adapter], wanted: Option<&str>) -> (Option<usize>, String) {
+    let Some(first) = found.first() else { return (None, "there is none".into()) };
+    match wanted {
+        Some(wanted) => {
+            let matches = |a: &Adapter| a.record.to_string().to_lowercase().contains(&wanted.to_lowercase());
+            match found.iter().position(matches) {
+                Some(i) => (Some(i), format!("the first that matches --device {wanted}")),
+                None => (None, format!("none matches --device {wanted}")),
+            }
+        }
+        None if found.len() == 1 => (Some(0), "the only one".into()),
+        None => (Some(0), format!("{}: discrete comes before integrated, virtual, other and cpu", first.record.kind)),
+    }
+}
+
+pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
+    let found = pollster::block_on(adapters());
+    let all: Vec<Adapter> = found.iter().map(examine).collect();
+    let (used, reason) = choose(&all, context.device.as_deref());
+    let mut findings = Findings { pgat: env!("CARGO_PKG_VERSION"), adapters: all, used, reason, self_test: None };
+    if !options.json {
+        console::result(&text(&findings))?;
+    }
+    if context.backend == Some(BackendKind::Reference) {
+        context.say("--backend reference was asked for: it needs none of these");
+    }
+    let Some(used) = used else {
+        if options.json {
+            console::json(&findings)?;
+        }
+        let Some(wanted) = context.device.clone().filter(|_| !found.is_empty()) else { return Err(GpuError::NoAdapter.into()) };
+        let found = found.iter().map(|a| record_of(a).to_string()).collect::<Vec<_>>().join("; ");
+        return Err(GpuError::NoSuchAdapter { wanted, found }.into());
+    };
+    // An adapter that lists itself may still give no device.
+    let gpu = Arc::new(pollster::block_on(Gpu::of(&found[used]))?);
+    let mut passed = true;
+    if options.self_test {
+        let tested = self_test(&gpu, options.json)?;
+        passed = tested.iter().all(|t| t.failures.is_empty());
+        findings.self_test = Some(tested);
+    }
+    if options.json {
+        console::json(&findings)?;
+    }
+    Ok(if passed { Ending::Done } else { Ending::Negative })
+}
+
+fn text(findings: &Findings) -> String {
+    let mut text = format!("pgat {}\n", findings.pgat);
+    for (i, a) in findings.adapters.iter().enumerate() {
+        let (r, yes) = (&a.record, |b: bool| if b { "yes" } else { "no" });
+        let subgroup = match a.subgroup {
+            None => "none".into(),
+            Some([least, most]) if least == most => format!("of {least} lanes"),
+            Some([least, most]) => format!("of {least} to {most} lanes"),
+        };
+        let limits = format!(
+            "buffer {}, binding {}, {} storage buffers a kernel",
+            bytes(a.buffer_bytes),
+            bytes(a.binding_bytes),
+            a.storage_buffers
+        );
+        let rows = [
+            ("type", format!("{}, {}", r.kind, r.backend)),
+            ("driver", format!("{} {}", r.driver, r.driver_info)),
+            ("class", r.class.clone()),
+            ("limits", limits),
+            (
+                "features",
+                format!("subgroups {subgroup}, shader-f16 {}, timestamp-query {}", yes(a.shader_f16), yes(a.timestamp_query)),
+            ),
+        ];
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|(k, v)| vec![String::new(), k.to_owned(), v]).collect();
+        text += &format!("\n{}. {}\n{}", i + 1, r.name, console::table(&rows, &[0, 1, 2]));
+    }
+    match findings.used {
+        Some(i) => text += &format!("\nused: {}. {} ({})\n", i + 1, findings.adapters[i].record.name, findings.reason),
+        None => text += &format!("\nadapter: {}\n", findings.reason),
+    }
+    text
+}
+
+/// Every case of every op, a line an op as it ends.
+fn self_test(gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Vec<Tested>> {
+    let (mut all, started) = (vec![], Instant::now());
+    if !json {
+        console::result("\nself-test: cases, largest error as a share of its tolerance, time\n")?;
+    }
+    for op in OPS {
+        let tested = test_op(gpu, op);
+        if !json {
+            console::result(&line(&tested))?;
+        }
+        all.push(tested);
+    }
+    if !json {
+        let failed = all.iter().filter(|t| !t.failures.is_empty()).count();
+        let verdict = if failed == 0 { "all ops agree with the f64 twins".into() } else { format!("{failed} ops FAILED") };
+        console::result(&format!("{verdict} ({})\n", duration(started.elapsed().as_secs_f64())))?;
+    }
+    Ok(all)
+}
+
+fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef) -> Tested {
+    let (cases, started) = ((op.cases)(), Instant::now());
+    let mut tested = Tested { op: op.name, cases: cases.len(), worst: 0.0, seconds: 0.0, failures: vec![] };
+    for (case, seed) in cases.iter().zip(1..) {
+        match pollster::block_on(check_case(gpu, op, case, seed)) {
+            Ok(worst) => tested.worst = tested.worst.max(worst),
+            Err(e) => tested.failures.push(e.to_string()),
+        }
+    }
+    tested.seconds = started.elapsed().as_secs_f64();
+    tested
+}
+
+fn line(t: &Tested) -> String {
+    let verdict = if t.failures.is_empty() { "ok" } else { "FAILED" };
+    let mut text = format!("  {:<16}{:>4}  {:>6.3}  {:>6.1} s  {verdict}\n", t.op, t.cases, t.worst, t.seconds);
+    for failure in &t.failures {
+        text += &format!("    {failure}\n");
+    }
+    text
+}

@@ -1,0 +1,93 @@
+//! `pgat evaluate`.
+
+use super::context::Context;
+use super::open::{self, Run};
+use super::progress::Progress;
+use super::{Ending, console};
+use anyhow::Context as _;
+use pgat::data::Part;
+use pgat::evaluate::{Evaluation, evaluate};
+use std::path::PathBuf;
+
+/// Scores, in the units of the data: negative log-likelihood, CRPS, pinball loss, absolute and squared errors, coverage of the central 50,
+/// 80 and 90 % intervals. On the same windows: the naive forecast (last value) and the seasonal naive one (same place in the last season),
+/// or the training climatology where the targets' history is hidden.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Folder that `pgat train` made
+    run: PathBuf,
+    /// Part of the data
+    #[arg(long, value_enum, default_value_t = PartName::Test)]
+    part: PartName,
+    /// Read FILE instead of the data that the run was trained on; [split] of the run's config applies to it
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Use the last weights instead of those with the lowest validation loss
+    #[arg(long)]
+    last: bool,
+    /// Add the CRPS of each series
+    #[arg(long)]
+    per_series: bool,
+    /// Add the CRPS of each step of the horizon
+    #[arg(long)]
+    per_step: bool,
+    /// As JSON, everything in it
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum PartName {
+    #[value(alias = "validation")]
+    Val,
+    Test,
+}
+
+pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
+    let run = Run::open(&options.run)?;
+    let dataset = match &options.data {
+        Some(file) => open::dataset(&run.config, file)?,
+        None => run.dataset()?,
+    };
+    if options.data.is_none() && !run.data_unchanged(&dataset) {
+        console::warn(&format!("{}: the training rows have changed since the run was started", run.record.data.display()));
+    }
+    let part = match options.part {
+        PartName::Val => Part::Validation,
+        PartName::Test => Part::Test,
+    };
+    // Refused before an adapter is opened: a part without windows.
+    let windows = dataset.evaluation_windows(part)?.len();
+    let mut session = run.scorer(context, &dataset, options.last, None)?;
+    let mut progress = Progress::new(windows as u64, 0, context.quiet);
+    let all = evaluate(&mut session, &dataset, &run.scaler, &run.config, part, |done, _| {
+        progress.at(done as u64, "windows scored".into());
+    });
+    let evaluation = pollster::block_on(all).with_context(|| options.run.display().to_string());
+    progress.finish();
+    let evaluation = evaluation?;
+    if options.json {
+        console::json(&evaluation)?;
+    } else {
+        console::result(&text(&evaluation, options))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn text(e: &Evaluation, options: &Options) -> String {
+    let mut text = format!("{} forecasts of the {} part, origins {} to {}\n\n", e.windows, e.part, e.first_origin, e.last_origin);
+    text += &e.report.to_text();
+    if let Some(nll) = e.standardised_nll {
+        text += &format!("NLL of the model in standardised units: {nll:.4}\n");
+    }
+    if options.per_series {
+        text += &format!("\n{}", e.report.series_text());
+    }
+    if options.per_step {
+        text += &format!("\n{}", e.report.step_text());
+    }
+    if let Some(verdict) = e.verdict() {
+        text += &format!("\n{verdict}\n");
+    }
+    text
+}

@@ -1,0 +1,120 @@
+//! The command line: results on stdout, all else on stderr.
+//!
+//! Exit status: 0 done; 1 a negative answer (`verify` above its tolerance, a failed self-test); 2 an error; 130 training was stopped by
+//! Ctrl-C or a termination signal, so that a script does not go on with half a model. A closed pipe is not an error.
+
+mod bench;
+mod console;
+mod context;
+mod doctor;
+mod error;
+mod evaluate;
+mod forecast;
+mod open;
+mod plan;
+mod progress;
+mod shaders;
+mod train;
+mod verify;
+
+use clap::{Args, Parser, Subcommand};
+use context::{BackendKind, Context};
+use std::process::ExitCode;
+
+/// Probabilistic forecasts of many time series, trained on any GPU.
+#[derive(Parser)]
+#[command(name = "pgat", version, max_term_width = 110)]
+#[command(after_help = "Exit status: 0 done, 1 a negative answer, 2 an error, 130 training was stopped by Ctrl-C (and can be resumed).")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Global {
+    /// Use the adapter whose name, backend or driver contains NAME; left out: the best one, see `pgat doctor`
+    #[arg(long, global = true, value_name = "NAME")]
+    device: Option<String>,
+    /// Where to compute; left out: gpu, and for `train --resume` where the run was
+    #[arg(long, global = true, value_enum)]
+    backend: Option<BackendKind>,
+    /// Log more to stderr; twice: still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Nothing on stderr but warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the adapters and say which one would be used; with --self-test, prove every kernel on it
+    Doctor(doctor::Options),
+    /// Train a model as a config file says, or go on with a run
+    Train(train::Options),
+    /// Score a run on validation or test windows, beside naive forecasts
+    Evaluate(evaluate::Options),
+    /// Forecast the steps after the last observation in a file
+    Forecast(forecast::Options),
+    /// Compare the model with golden files of the PyTorch reference
+    Verify(verify::Options),
+    /// Measure the adapter and the kernels, or the training step of a config
+    Bench(bench::Options),
+    /// Show what training a config would take: windows, parameters, memory, dispatches. Needs no adapter
+    Plan(plan::Options),
+    /// Write every WGSL text that can reach a device
+    #[command(hide = true)]
+    Shaders(shaders::Options),
+}
+
+/// How a command ended, if not in an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Done,
+    Negative,
+    Interrupted,
+}
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    console::log(global.verbose, global.quiet);
+    let context = Context { device: global.device, backend: global.backend, quiet: global.quiet };
+    match run(&context, command) {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Negative) => ExitCode::from(1),
+        Ok(Ending::Interrupted) => ExitCode::from(130),
+        Err(e) if error::is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            error::print(&e);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(context: &Context, command: Command) -> anyhow::Result<Ending> {
+    context.check()?;
+    match command {
+        Command::Doctor(options) => doctor::run(context, &options),
+        Command::Train(options) => train::run(context, &options),
+        Command::Evaluate(options) => evaluate::run(context, &options),
+        Command::Forecast(options) => forecast::run(context, &options),
+        Command::Verify(options) => verify::run(context, &options),
+        Command::Bench(options) => bench::run(context, &options),
+        Command::Plan(options) => plan::run(context, &options),
+        Command::Shaders(options) => shaders::run(&options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_options_fit_together() {
+        super::Cli::command().debug_assert();
+    }
+}

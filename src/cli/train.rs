@@ -1,0 +1,292 @@
+//! `pgat train`.
+
+use super::console::{self, duration, milliseconds, shell, thousands};
+use super::context::{self, BackendKind, Context};
+use super::error::Hint as _;
+use super::open::{self, Lock, Run};
+use super::plan::{Summary, Windows, summary};
+use super::progress::Progress;
+use super::Ending;
+use anyhow::{Context as _, bail};
+use pgat::config::Config;
+use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
+use pgat::executor::Backend;
+use pgat::plan::AdapterClass;
+use pgat::session::{Purpose, Session};
+use pgat::train::folder::{FolderError, RUN_VERSION, RunFolder, RunRecord};
+use pgat::train::{Control, Outcome, Progress as Progressed, TrainError, Trainer};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+/// Ctrl-C stores a checkpoint at the next step and ends with status 130; a second one quits at once. A run that was stopped, killed or
+/// cut off goes on with --resume to the same weights as one that was not. The run's folder is printed on stdout.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Config file
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Train for N optimiser steps
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    max_steps: Option<u64>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    seed: Option<u64>,
+    /// Folder for the run [default: runs/NAME, or runs/NAME-2 and so on where that is taken]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    out: Option<PathBuf>,
+    /// Kernel shapes: a file that `pgat tune` wrote, or the name of a class of adapters
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    class: Option<String>,
+    /// Go on with the run in this folder
+    #[arg(long, value_name = "RUN")]
+    resume: Option<PathBuf>,
+    /// With --resume: refuse an adapter of another class, on which bits may differ
+    #[arg(long, requires = "resume")]
+    strict: bool,
+}
+
+pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
+    match (&options.config, &options.resume) {
+        (_, Some(folder)) => resume(context, folder, options.strict),
+        (Some(config), None) => start(context, options, config),
+        (None, None) => bail!("give a config file, or --resume RUN"),
+    }
+}
+
+/// Training data of a run.
+struct Data {
+    dataset: Arc<Dataset>,
+    scaler: Arc<Scaler>,
+}
+
+impl Data {
+    fn trainer(&self, session: Session, config: &Config, device: Option<String>) -> anyhow::Result<Trainer> {
+        let windows = |index| -> Arc<dyn WindowSource> { Arc::new(PartWindows::new(self.dataset.clone(), self.scaler.clone(), index)) };
+        let train = windows(self.dataset.training_windows()?);
+        let validation = windows(self.dataset.evaluation_windows(Part::Validation)?);
+        Ok(Trainer::new(session, config.training.clone(), train, Some(validation), device, clock)?)
+    }
+}
+
+/// Milliseconds since the start.
+fn clock() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    1000.0 * START.elapsed().as_secs_f64()
+}
+
+fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<Ending> {
+    let mut config = open::config(path)?;
+    config.training.max_steps = options.max_steps.or(config.training.max_steps);
+    config.training.seed = options.seed.unwrap_or(config.training.seed);
+    config.validate()?;
+    if let Some(out) = options.out.as_ref().filter(|out| out.join("run.json").exists()) {
+        return Err(FolderError::Exists(out.clone()).into());
+    }
+    let dataset = open::dataset(&config, config.data.path.as_ref())?;
+    let (scaler, notes) = Scaler::fit(&dataset).with_context(|| config.data.path.clone())?;
+    open::notes(context, &dataset, &notes);
+    let backend = context.open()?;
+    let (summary, shape) = summary(&config, &dataset, &backend, options.class.as_deref())?;
+    let class = options.class.as_deref().map(context::class).transpose()?;
+    let (folder, lock) = folder(options.out.as_deref(), &config.name)?;
+    context.say(summary.text(&shape, Some(&backend)).trim_end());
+    let data = Data { dataset, scaler: Arc::new(scaler) };
+    let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref());
+    let session = pollster::block_on(session)?;
+    let record = record(&config, &data.dataset, &session);
+    folder.write_start(&config, &data.scaler, &summary, &record)?;
+    let trainer = data.trainer(session, &config, context.device.clone())?;
+    train(context, &folder, &record, trainer, lock)
+}
+
+fn record(config: &Config, dataset: &Dataset, session: &Session) -> RunRecord {
+    RunRecord {
+        format_version: RUN_VERSION,
+        pgat: env!("CARGO_PKG_VERSION").into(),
+        data: config.data.path.clone().into(),
+        seed: config.training.seed,
+        series: dataset.series_names().map(str::to_owned).collect(),
+        adapter: adapter(session.backend()),
+        class: session.plan().class.clone(),
+        breaks: vec![],
+    }
+}
+
+fn adapter(backend: &Backend) -> Option<pgat::gpu::AdapterRecord> {
+    match backend {
+        Backend::Gpu(gpu) => Some(gpu.adapter.clone()),
+        Backend::Reference => None,
+    }
+}
+
+/// The folder of a new run, locked: the one that is asked for, or the first free one of runs/NAME, runs/NAME-2, ..
+fn folder(asked: Option<&Path>, name: &str) -> anyhow::Result<(RunFolder, Lock)> {
+    if let Some(path) = asked {
+        let folder = RunFolder::create(path)?;
+        refuse_remains(path)?;
+        let lock = Lock::take(path)?;
+        let lock = lock.with_context(|| format!("{}: another pgat is training here", path.display()))?;
+        return Ok((folder, lock));
+    }
+    let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    let safe = if safe.trim_matches('.').is_empty() { "run".to_owned() } else { safe };
+    for number in 1_u32.. {
+        let path = Path::new("runs").join(if number == 1 { safe.clone() } else { format!("{safe}-{number}") });
+        // A folder with anything in it is somebody's; the lock alone is that of a run about to begin.
+        let taken = std::fs::read_dir(&path).is_ok_and(|mut all| all.any(|f| f.is_ok_and(|f| f.file_name() != "lock")));
+        if taken || path.is_file() {
+            continue;
+        }
+        let folder = RunFolder::create(&path)?;
+        if let Some(lock) = Lock::take(&path)? {
+            return Ok((folder, lock));
+        }
+    }
+    bail!("runs/{safe}: no number is free")
+}
+
+/// Refuses a folder in which weights of another run lie about.
+fn refuse_remains(path: &Path) -> anyhow::Result<()> {
+    let remains = ["checkpoint.safetensors", "weights.safetensors", "best.safetensors"];
+    if let Some(file) = remains.iter().find(|f| path.join(f).exists()) {
+        bail!("{} holds {file} of a run whose run.json is gone: give another --out, or clear the folder", path.display());
+    }
+    Ok(())
+}
+
+/// The backend of a run that goes on: where it was, unless told otherwise.
+fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> {
+    let own = if record.adapter.is_none() { BackendKind::Reference } else { BackendKind::Gpu };
+    if context.backend.is_none() && own == BackendKind::Reference && context.device.is_none() {
+        context.say("note: the run was started with --backend reference, and goes on there");
+        return Ok(Backend::Reference);
+    }
+    context.open()
+}
+
+fn class_name(backend: &Backend) -> &str {
+    match backend {
+        Backend::Gpu(gpu) => &gpu.adapter.class,
+        Backend::Reference => "reference",
+    }
+}
+
+fn resume(context: &Context, path: &Path, strict: bool) -> anyhow::Result<Ending> {
+    let mut run = Run::open(path)?;
+    let lock = Lock::take(path)?.with_context(|| format!("{}: another pgat is training here", path.display()))?;
+    let dataset = run.dataset()?;
+    let windows = Windows::count(&dataset)?;
+    if !run.data_unchanged(&dataset) {
+        return Err(anyhow::anyhow!(
+            "{}: the training rows have changed since the run was started (mean and deviation differ from scaler.json)",
+            run.record.data.display()
+        ))
+        .hint(|| "put the old file back, or start a new run".into());
+    }
+    let backend = backend_of(context, &run.record)?;
+    let was = run.record.adapter.as_ref().map_or("reference", |a| &a.class).to_owned();
+    let now = class_name(&backend).to_owned();
+    if was != now && strict {
+        bail!("the run was made on an adapter of class {was}, and this one is of class {now}: bits may differ (refused by --strict)");
+    }
+    let class: Option<AdapterClass> = run.class(&backend);
+    let shape = open::shape(&run.config, &dataset);
+    let session = Session::new(shape.clone(), run.config.training.clone(), Purpose::Train, backend, class.as_ref());
+    let session = pollster::block_on(session)?;
+    let stored = run.folder.checkpoint(session.parameters())?;
+    let steps = run.config.training.total_steps(windows.training);
+    if let Some((_, progress)) = stored.as_ref().filter(|(_, p)| finished(p, &run.config, steps)) {
+        context.say(&format!("the run is finished: {} steps of {}", thousands(progress.step), thousands(steps)));
+        next(context, path);
+        console::result(&format!("{}\n", path.display()))?;
+        return Ok(Ending::Done);
+    }
+    let step = stored.as_ref().map_or(0, |(_, p)| p.step);
+    if was != now {
+        console::warn(&format!("the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ"));
+        run.record.breaks.push((step, now));
+        run.record.adapter = adapter(session.backend());
+        run.record.class = session.plan().class.clone();
+        run.folder.write_record(&run.record)?;
+    }
+    context.say(Summary::new(session.plan(), windows, steps).text(&shape, Some(session.backend())).trim_end());
+    context.say(&format!("going on from step {}", thousands(step)));
+    run.folder.rewind(step)?;
+    let data = Data { dataset, scaler: run.scaler.clone() };
+    let mut trainer = data.trainer(session, &run.config, context.device.clone())?;
+    if let Some((state, progress)) = stored {
+        pollster::block_on(trainer.resume(state, progress))?;
+    }
+    train(context, &run.folder, &run.record, trainer, lock)
+}
+
+/// Whether a run came to its end: all steps done, or stopped early.
+fn finished(progress: &Progressed, config: &Config, steps: u64) -> bool {
+    progress.step >= steps || config.training.patience.is_some_and(|p| progress.stale > p)
+}
+
+/// Set by the first Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn catch_signals() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        console::line("\nstopping at the next step, with a checkpoint; once more to quit at once");
+    })
+    .context("signals cannot be caught")
+}
+
+fn train(context: &Context, folder: &RunFolder, record: &RunRecord, mut trainer: Trainer, _lock: Lock) -> anyhow::Result<Ending> {
+    let path = folder.path();
+    catch_signals()?;
+    let mut store = folder.store(trainer.session().parameters().to_vec(), &record.series);
+    let (first, started) = (trainer.progress().step, Instant::now());
+    let mut progress = Progress::new(trainer.total_steps(), first, context.quiet);
+    let outcome = pollster::block_on(trainer.run(&mut store, &mut |event| {
+        progress.event(event);
+        if STOP.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+    }));
+    progress.finish();
+    let go_on = || format!("pgat train --resume {}", shell(path));
+    let outcome = match outcome {
+        Err(e @ (TrainError::Session(_) | TrainError::KeepsFailing { .. })) if path.join("checkpoint.safetensors").exists() => {
+            return Err(e).hint(|| format!("the run goes on from its last checkpoint with {}", go_on()));
+        }
+        other => other?,
+    };
+    let done = trainer.progress().clone();
+    if outcome == Outcome::Stopped {
+        context.say(&format!("stopped at step {}; the checkpoint is stored. Go on with: {}", thousands(done.step), go_on()));
+        return Ok(Ending::Interrupted);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let each = milliseconds(1000.0 * seconds / (done.step - first).max(1) as f64);
+    let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer fell" } else { "" };
+    context.say(&format!(
+        "{} steps in {} ({each} a step, validation included){early}",
+        thousands(done.step - first),
+        duration(seconds)
+    ));
+    if let Some(loss) = done.best_loss {
+        context.say(&format!("best validation loss {loss:.4}, after step {}", thousands(done.best_step)));
+    }
+    let (created, planned) = (trainer.session().executor().created_bytes(), trainer.session().plan().bytes());
+    if created != planned {
+        bail!("internal error: {created} bytes of buffers were created, and {planned} were planned");
+    }
+    context.say(&format!("device memory: {} bytes created = {} bytes planned", thousands(created), thousands(planned)));
+    next(context, path);
+    console::result(&format!("{}\n", path.display()))?;
+    Ok(Ending::Done)
+}
+
+/// What one does with a run.
+fn next(context: &Context, path: &Path) {
+    let run = shell(path);
+    context.say(&format!("next: pgat evaluate {run}\n      pgat forecast {run} --data FILE --plot forecast.svg"));
+}

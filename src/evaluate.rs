@@ -1,0 +1,390 @@
+//! Scores and forecasts in original units: what the command line and the browser ask of a trained session. Needs no files.
+
+use crate::config::Config;
+use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowId, WindowIndex, WindowRun};
+use crate::forecast::baselines::BaselineError;
+use crate::forecast::metrics::ScoreError;
+use crate::forecast::{
+    Baselines, ForecastTable, HistoryTable, Mixture, MixtureError, Report, SampleKey, ScoreSpec, Scored, Scores, TableError,
+    TargetDistribution, TargetTransform, TransformError,
+};
+use crate::session::{Session, SessionError, WindowMixture};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A model cannot be scored, or a forecast cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The device or the plan.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Scale or bounds of a target.
+    #[error("target \"{series}\": {source}")]
+    Transform {
+        /// The target.
+        series: String,
+        /// What is wrong.
+        source: TransformError,
+    },
+    /// Levels or deviations.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// There is nothing to compare with.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// The model's numbers are no distribution: its weights are damaged or the training diverged.
+    #[error("the forecast of \"{series}\" for {time} is no distribution: {source}")]
+    Mixture {
+        /// The target.
+        series: String,
+        /// Stamp of the step.
+        time: String,
+        /// What is wrong.
+        source: MixtureError,
+    },
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The split has no such part.
+    #[error("there is no {0} part to score: [split] gives it no rows")]
+    NoPart(Part),
+}
+
+/// Scores of a model beside its baselines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// "validation" or "test".
+    pub part: String,
+    /// Forecasts scored.
+    pub windows: usize,
+    /// Origin (last row of the history) of the first of them.
+    pub first_origin: String,
+    /// Origin of the last.
+    pub last_origin: String,
+    /// Mean negative log-likelihood of the model in standardised units: what training and validation report.
+    pub standardised_nll: Option<f64>,
+    /// The scores.
+    #[serde(flatten)]
+    pub report: Report,
+}
+
+impl Evaluation {
+    /// Whether and by how much the model beats its reference, in words.
+    #[must_use]
+    pub fn verdict(&self) -> Option<String> {
+        let [model, .., reference] = self.report.forecasters.as_slice() else { return None };
+        let skill = self.report.skill.as_ref()?;
+        let all = skill.crps?;
+        let (score, other) = (model.overall.crps?, reference.overall.crps?);
+        let better = model.per_series.iter().zip(&reference.per_series).filter(|(a, b)| a.crps < b.crps).count();
+        let scored = model.per_series.iter().filter(|m| m.count > 0).count();
+        let verb = if all > 0.0 { "beats" } else { "does not beat" };
+        let than = |s: f64| format!("{:.1} % {}", 100.0 * s.abs(), if s > 0.0 { "lower" } else { "higher" });
+        let mut text = format!("The model {verb} {}: its CRPS is {} ({score:.4} against {other:.4})", reference.label, than(all));
+        if scored > 1 {
+            if let Some(mean) = skill.mean_crps_over_series {
+                text += &format!(", {} as a mean over series", than(mean));
+            }
+            text += &format!("; it is better on {better} of {scored} series");
+        }
+        Some(text + ".")
+    }
+}
+
+/// Scores every window that `[evaluation]` asks for in a part, in original units, beside the baselines on the same windows.
+/// `progress` gets the windows done and the windows in all. Memory does not grow with their number.
+///
+/// # Errors
+/// Fails if the part holds no window, the device is lost, or the model's numbers are no distributions.
+pub async fn evaluate(
+    session: &mut Session,
+    dataset: &Arc<Dataset>,
+    scaler: &Arc<Scaler>,
+    config: &Config,
+    part: Part,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Evaluation, EvaluateError> {
+    scaler.check(dataset)?;
+    let index = dataset.evaluation_windows(part)?;
+    if index.is_empty() {
+        return Err(EvaluateError::NoPart(part));
+    }
+    let judge = Judge::new(dataset, scaler, config, &index)?;
+    let source = PartWindows::new(dataset.clone(), scaler.clone(), index.clone());
+    let mut totals = judge.empty()?;
+    let all: Vec<usize> = (0..index.len()).collect();
+    progress(0, all.len());
+    for block in all.chunks(block_windows(session)) {
+        let mut outputs = Vec::with_capacity(block.len());
+        session.score(&source, block, |i, mixture| outputs.push((i, mixture))).await?;
+        judge.add(&outputs, &mut totals)?;
+        progress(block.last().map_or(0, |i| i + 1), all.len());
+    }
+    let labels = std::iter::once("model".to_owned()).chain(judge.baselines.kinds().iter().map(|k| judge.baselines.label(*k)));
+    let scored: Vec<Scored> = totals.iter().zip(labels).map(|(s, label)| s.finish(&label)).collect();
+    let origin = |i: usize| {
+        let id = index.get(i);
+        dataset.format_stamp(id.segment, id.row as usize + dataset.shape().history - 1)
+    };
+    Ok(Evaluation {
+        part: part.to_string(),
+        windows: index.len(),
+        first_origin: origin(0),
+        last_origin: origin(index.len() - 1),
+        standardised_nll: standardised_nll(&scored[0], &judge.spec),
+        report: Report::new(&judge.spec, scored),
+    })
+}
+
+/// Bytes of mixtures that are held at a time.
+const BLOCK_BYTES: usize = 16 << 20;
+/// Windows that one thread scores at a time. Sums are merged piece by piece, so this constant, not the number of cores, decides in
+/// which order numbers are added.
+const PIECE: usize = 4;
+
+/// Windows between two scorings on the host: whole batches, as many as [`BLOCK_BYTES`] hold.
+fn block_windows(session: &Session) -> usize {
+    let (shape, batch) = (session.shape(), session.plan().recordings.last().map_or(1, |r| r.batch.max(1)));
+    let window_bytes = 12 * shape.window.target_len() * shape.settings.mdn_components;
+    let batches = BLOCK_BYTES / (window_bytes * batch).max(1);
+    batch * batches.clamp(1, 8)
+}
+
+/// From original to standardised units: a density of x = mean + std z is that of z over std.
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+fn standardised_nll(model: &Scored, spec: &ScoreSpec) -> Option<f64> {
+    let parts = model.per_series.iter().zip(&spec.deviation).filter(|(m, _)| m.count > 0);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (measures, deviation) in parts {
+        sum += measures.count as f64 * (measures.nll? - deviation.ln());
+        count += measures.count as f64;
+    }
+    (count > 0.0).then(|| sum / count)
+}
+
+/// How the standardised values of each target become original units.
+///
+/// # Errors
+/// Fails if the scaler's numbers or the bounds cannot be.
+pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransform>, EvaluateError> {
+    let (lower, upper) = (config.evaluation.lower, config.evaluation.upper);
+    let one = |(t, series): (usize, &String)| {
+        let (mean, std) = scaler.target_scale(t);
+        TargetTransform::new(mean, std, lower, upper).map_err(|source| EvaluateError::Transform { series: series.clone(), source })
+    };
+    scaler.target_names().iter().enumerate().map(one).collect()
+}
+
+/// What a window's forecast says of one value.
+fn distribution(
+    mixture: &WindowMixture,
+    cell: usize,
+    components: usize,
+    transform: &TargetTransform,
+) -> Result<TargetDistribution, MixtureError> {
+    let range = cell * components..(cell + 1) * components;
+    let standardised = Mixture::from_decoder(&mixture.mean[range.clone()], &mixture.log_std[range.clone()], &mixture.logit[range.clone()])?;
+    Ok(transform.distribution(standardised))
+}
+
+/// Everything that scores need beside the model's output.
+struct Judge<'a> {
+    dataset: &'a Dataset,
+    index: &'a WindowIndex,
+    components: usize,
+    transforms: Vec<TargetTransform>,
+    baselines: Baselines,
+    spec: ScoreSpec,
+}
+
+impl<'a> Judge<'a> {
+    fn new(dataset: &'a Dataset, scaler: &Scaler, config: &Config, index: &'a WindowIndex) -> Result<Self, EvaluateError> {
+        let targets = dataset.target_names().len();
+        let training = (0..targets).map(|t| dataset.training_values(t)).collect::<Result<Vec<_>, _>>()?;
+        let hidden = vec![config.data.hide_history; targets];
+        let spec = ScoreSpec {
+            series: dataset.target_names().to_vec(),
+            deviation: (0..targets).map(|t| scaler.target_scale(t).1).collect(),
+            horizon: dataset.shape().horizon,
+            levels: config.evaluation.levels.values(),
+        };
+        Ok(Self {
+            dataset,
+            index,
+            components: config.model.mdn_components,
+            transforms: transforms(scaler, config)?,
+            baselines: Baselines::new(dataset.season(), dataset.rows(), hidden, training)?,
+            spec,
+        })
+    }
+
+    /// Scores of nothing: the model's, then one of each baseline.
+    fn empty(&self) -> Result<Vec<Scores>, EvaluateError> {
+        let empty = Scores::new(self.spec.clone())?;
+        Ok(vec![empty; 1 + self.baselines.kinds().len()])
+    }
+
+    fn add(&self, outputs: &[(usize, WindowMixture)], totals: &mut [Scores]) -> Result<(), EvaluateError> {
+        let pieces: Vec<_> = outputs.chunks(PIECE).collect();
+        for scores in map_in_order(&pieces, |piece| self.piece(piece)) {
+            totals.iter_mut().zip(&scores?).for_each(|(total, s)| total.merge(s));
+        }
+        Ok(())
+    }
+
+    fn piece(&self, outputs: &[(usize, WindowMixture)]) -> Result<Vec<Scores>, EvaluateError> {
+        let mut all = self.empty()?;
+        for (window, mixture) in outputs {
+            self.window(*window, mixture, &mut all)?;
+        }
+        Ok(all)
+    }
+
+    fn window(&self, window: usize, mixture: &WindowMixture, all: &mut [Scores]) -> Result<(), EvaluateError> {
+        let id = self.index.get(window);
+        let shape = self.dataset.shape();
+        let origin = id.row as usize + shape.history;
+        let history = |window: usize, target: usize, back: usize| {
+            let id = self.index.get(window);
+            let row = (id.row as usize + shape.history - 1).checked_sub(back)?;
+            self.dataset.target_value(id.segment, row, target)
+        };
+        let (model, others) = all.split_at_mut(1);
+        for step in 0..shape.horizon {
+            for (target, transform) in self.transforms.iter().enumerate() {
+                let Some(truth) = self.dataset.target_value(id.segment, origin + step, target).map(f64::from) else { continue };
+                let forecast = distribution(mixture, step * shape.num_targets + target, self.components, transform).map_err(|source| {
+                    EvaluateError::Mixture {
+                        series: self.spec.series[target].clone(),
+                        time: self.dataset.format_stamp(id.segment, origin + step),
+                        source,
+                    }
+                })?;
+                model[0].add(target, step, &forecast, Some(truth));
+                for (kind, scores) in self.baselines.kinds().iter().zip(others.iter_mut()) {
+                    let forecast = self.baselines.forecast(*kind, &history, window, target, step);
+                    scores.add(target, step, &forecast, Some(truth));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `f` of every item, on all cores, results in the order of the items.
+#[cfg(feature = "native")]
+fn map_in_order<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut mine = vec![];
+        while let Some((i, item)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, items.get(i)?))) {
+            mine.push((i, f(item)));
+        }
+        mine
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let join = |t: std::thread::ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        running.into_iter().flat_map(join).collect()
+    });
+    all.sort_by_key(|r| r.0);
+    all.into_iter().map(|r| r.1).collect()
+}
+
+/// `f` of every item: a page has no threads to share memory with.
+#[cfg(not(feature = "native"))]
+fn map_in_order<T, R>(items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
+    items.iter().map(f).collect()
+}
+
+/// What a forecast is to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastOptions {
+    /// Quantile levels, ascending.
+    pub levels: Vec<f64>,
+    /// Samples of each value.
+    pub samples: usize,
+    /// Seed of the samples.
+    pub seed: u64,
+}
+
+/// A forecast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    /// Stamp of the last row with an observed target.
+    pub origin: String,
+    /// The numbers, with the window's history.
+    pub table: ForecastTable,
+}
+
+/// Forecasts the steps after the last observed target of a dataset, in original units. Samples of different steps and series are drawn
+/// independently, each by its own address: a seed names the same samples everywhere.
+///
+/// # Errors
+/// Fails if the history is too short, a known-future value is missing, or the device is lost.
+pub async fn forecast(
+    session: &mut Session,
+    dataset: &Arc<Dataset>,
+    scaler: &Arc<Scaler>,
+    config: &Config,
+    options: &ForecastOptions,
+) -> Result<Forecast, EvaluateError> {
+    scaler.check(dataset)?;
+    let window = dataset.forecast_window()?;
+    let id = window.id;
+    let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
+    let source = PartWindows::new(dataset.clone(), scaler.clone(), WindowIndex::new(vec![run]));
+    let mut output = None;
+    session.score(&source, &[0], |_, mixture| output = Some(mixture)).await?;
+    let mut table = ForecastTable::new(window.horizon, dataset.target_names().to_vec(), options.levels.clone());
+    table.check()?;
+    if let Some(mixture) = output {
+        fill(&mut table, &mixture, &transforms(scaler, config)?, id, config.model.mdn_components, options)?;
+    }
+    table.history = Some(history(dataset, id));
+    Ok(Forecast { origin: window.origin, table })
+}
+
+fn fill(
+    table: &mut ForecastTable,
+    mixture: &WindowMixture,
+    transforms: &[TargetTransform],
+    id: WindowId,
+    components: usize,
+    options: &ForecastOptions,
+) -> Result<(), EvaluateError> {
+    let mut distributions = Vec::with_capacity(table.horizon() * transforms.len());
+    for step in 0..table.horizon() {
+        for (series, transform) in transforms.iter().enumerate() {
+            let one = distribution(mixture, step * transforms.len() + series, components, transform).map_err(|source| {
+                EvaluateError::Mixture { series: table.series[series].clone(), time: table.stamps[step].clone(), source }
+            })?;
+            table.set(step, series, &one);
+            distributions.push(one);
+        }
+    }
+    if options.samples > 0 {
+        let (seed, window) = (options.seed, u64::from(id.segment) << 32 | u64::from(id.row));
+        table.fill_samples(options.samples, |sample, step, series| {
+            let key = SampleKey { seed, window, series: series as u64, step: step as u64, sample: sample as u64 };
+            distributions[step * transforms.len() + series].sample(key)
+        });
+    }
+    Ok(())
+}
+
+/// The window's past, as a chart shows it.
+fn history(dataset: &Dataset, id: WindowId) -> HistoryTable {
+    let rows = id.row as usize..id.row as usize + dataset.shape().history;
+    let targets = dataset.target_names().len();
+    let value = |row: usize, target: usize| dataset.target_value(id.segment, row, target).unwrap_or(f32::NAN);
+    HistoryTable {
+        stamps: rows.clone().map(|row| dataset.format_stamp(id.segment, row)).collect(),
+        values: rows.flat_map(|row| (0..targets).map(move |target| (row, target))).map(|(row, target)| value(row, target)).collect(),
+    }
+}

@@ -1,0 +1,388 @@
+#!/usr/bin/env python3
+"""Test vectors of every op, made by PyTorch in float64: python3 tests/golden/make_op_vectors.py
+
+Writes ops/NAME.safetensors beside this file. The formulas are PyTorch's own functions, or written anew from the definition;
+nothing here is a translation of the Rust twins, so that a wrong formula in twin and shader alike is seen.
+
+A file holds several cases. Tensor names: CASE/in.I, CASE/out.I (outputs), CASE/update.I (input I afterwards, for optimisers),
+CASE/cotangent.I (gradient given for output I), CASE/grad.I (gradient of input I). Per-window tensors lead with the axis of
+windows; those that exist once a step have none. Metadata: `torch` (version), `cases`, a JSON list of {name, windows, attrs,
+scopes ("window" or "step" of each input), inverse_count, learning_rate, continues}. `continues`: the inputs that the op
+updates are those that the case before left, not the file's.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+torch.set_default_dtype(torch.float64)
+FOLDER = Path(__file__).parent / "ops"
+
+
+class File:
+    def __init__(self, op):
+        self.op, self.tensors, self.cases = op, {}, []
+        self.generator = torch.Generator().manual_seed(sum(map(ord, op)))
+
+    def normal(self, *shape, scale=1.0):
+        return torch.randn(shape, generator=self.generator) * scale
+
+    def uniform(self, *shape, low=0.0, high=1.0):
+        return torch.rand(shape, generator=self.generator) * (high - low) + low
+
+    def mask(self, *shape, p=0.7):
+        return (torch.rand(shape, generator=self.generator) < p).double()
+
+    def case(self, name, function, inputs, attrs=None, windows=1, **step):
+        """inputs: (tensor, "window" | "step", whether a gradient is wanted). function: inputs -> tuple of outputs."""
+        leaves = [t.clone().requires_grad_(grad) for t, _, grad in inputs]
+        outputs = function(*leaves)
+        for i, leaf in enumerate(leaves):
+            self.put(name, f"in.{i}", leaf)
+        for k, y in enumerate(outputs):
+            self.put(name, f"out.{k}", y)
+        if any(leaf.requires_grad for leaf in leaves):
+            cotangents = [self.normal(*y.shape) for y in outputs]
+            for k, d in enumerate(cotangents):
+                self.put(name, f"cotangent.{k}", d)
+            torch.autograd.backward(outputs, cotangents)
+            for i, leaf in enumerate(leaves):
+                if leaf.requires_grad:
+                    self.put(name, f"grad.{i}", torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+        self.describe(name, windows, attrs, [scope for _, scope, _ in inputs], **step)
+
+    def put(self, case, name, tensor):
+        self.tensors[f"{case}/{name}"] = tensor.detach().clone().contiguous()
+
+    def describe(self, name, windows, attrs, scopes, inverse_count=0.0, learning_rate=0.0, continues=False):
+        self.cases.append(
+            dict(
+                name=name,
+                windows=windows,
+                attrs={k: float(v) for k, v in (attrs or {}).items()},
+                scopes=scopes,
+                inverse_count=inverse_count,
+                learning_rate=learning_rate,
+                continues=continues,
+            )
+        )
+
+    def save(self):
+        assert not any(t.dtype != torch.float64 for t in self.tensors.values())
+        metadata = dict(format="1", op=self.op, torch=torch.__version__, cases=json.dumps(self.cases))
+        save_file(self.tensors, FOLDER / f"{self.op}.safetensors", metadata)
+
+
+def window(t, grad=True):
+    return t, "window", grad
+
+
+def step(t, grad=True):
+    return t, "step", grad
+
+
+def add():
+    f = File("add")
+    f.case("windows", lambda a, b: (torch.add(a, b),), [window(f.normal(3, 2, 4)), window(f.normal(3, 2, 4))], windows=3)
+    f.case("once a step", lambda a, b: (torch.add(a, b),), [step(f.normal(5, 8)), step(f.normal(5, 8))])
+    return f
+
+
+def linear():
+    f = File("linear")
+    acts = [lambda x: x, F.relu, lambda x: F.gelu(x, approximate="tanh")]
+
+    def one(name, shape, k, m, windows, bias, residual, activation):
+        inputs = [window(f.normal(windows, *shape, k)), step(f.normal(m, k, scale=0.3))]
+        inputs += [step(f.normal(m))] if bias else []
+        inputs += [window(f.normal(windows, *shape, m))] if residual else []
+
+        def function(x, w, *rest):
+            y = F.linear(acts[activation](x), w, rest[0] if bias else None)
+            return (y + rest[-1] if residual else y,)
+
+        f.case(name, function, inputs, dict(bias=bias, residual=residual, activation=activation, dropout=0), windows)
+
+    one("plain", (5,), 3, 4, 1, True, False, 0)
+    one("relu, no bias", (4,), 6, 5, 2, False, False, 1)
+    one("gelu, residual", (3, 2), 4, 4, 3, True, True, 2)
+    one("residual alone", (7,), 2, 9, 2, False, True, 0)
+    return f
+
+
+def layer_norm():
+    f = File("layer_norm")
+    for name, windows, rows, d, residual in [("plain", 2, 3, 8, 0), ("residual", 3, 5, 4, 1), ("wide", 1, 2, 32, 1)]:
+        inputs = [window(f.normal(windows, rows, d)), step(f.uniform(d, low=0.5, high=1.5)), step(f.normal(d))]
+        inputs += [window(f.normal(windows, rows, d))] if residual else []
+
+        def function(x, gamma, beta, *change):
+            return (F.layer_norm(sum(change, x), (x.shape[-1],), gamma, beta, 1e-5),)
+
+        f.case(name, function, inputs, dict(residual=residual, dropout=0), windows)
+    f.case(
+        "small deviations: epsilon matters",
+        lambda x, g, b: (F.layer_norm(x, (8,), g, b, 1e-5),),
+        [window(f.normal(1, 3, 8, scale=1e-3)), step(f.normal(8)), step(f.normal(8))],
+        dict(residual=0, dropout=0),
+    )
+    return f
+
+
+def attention():
+    f = File("attention")
+
+    def one(name, windows, t, n, heads, time_heads, width, scale=1.0):
+        d = heads * width
+
+        def function(q, kv):
+            q = q.reshape(windows, t, n, heads, width)
+            k, v = kv.reshape(windows, t, n, 2, heads, width).unbind(3)
+            y = torch.zeros_like(q)
+            for h in range(heads):
+                axis = (lambda z: z.transpose(1, 2)) if h < time_heads else (lambda z: z)  # lines lead, positions follow
+                part = F.scaled_dot_product_attention(*(axis(z[..., h, :]) for z in (q, k, v)))
+                y = y + F.one_hot(torch.tensor(h), heads).double()[:, None] * axis(part)[..., None, :]
+            return (y.reshape(windows, t, n, d),)
+
+        inputs = [window(f.normal(windows, t, n, d, scale=scale)), window(f.normal(windows, t, n, 2 * d))]
+        f.case(name, function, inputs, dict(heads=heads, time_heads=time_heads), windows)
+
+    one("both axes", 2, 3, 4, 2, 1, 4)
+    one("along steps", 1, 5, 2, 2, 2, 2)
+    one("across nodes", 2, 2, 6, 1, 0, 8)
+    one("four heads, sharp", 1, 4, 5, 4, 2, 2, scale=6.0)
+    return f
+
+
+def batch_mean():
+    f = File("batch_mean")
+    f.case("eight observed", lambda nll: (nll.sum().reshape(1) / 8,), [window(f.normal(5, 1, scale=100))], windows=5, inverse_count=0.125)
+    f.case("one window", lambda nll: (nll.sum().reshape(1) / 2,), [window(f.normal(1, 1))], inverse_count=0.5)
+    return f
+
+
+def embed_sum():
+    f = File("embed_sum")
+    for name, windows, t, n, nx, d, calendar in [("no calendar", 2, 3, 4, 3, 4, 0), ("calendar", 3, 2, 5, 2, 8, 1), ("all series", 2, 2, 3, 3, 4, 1)]:
+        inputs = [step(f.normal(t, n, d)), window(f.normal(windows, t, nx, d))]
+        inputs += [window(f.normal(windows, t, d))] if calendar else []
+
+        def function(base, series, *rest):
+            hubs = torch.zeros(windows, t, n - nx, d)
+            y = torch.cat([series, hubs], 2) + base
+            return (y + rest[0][:, :, None] if rest else y,)
+
+        f.case(name, function, inputs, dict(calendar=calendar), windows)
+    return f
+
+
+def gate_change():
+    f = File("gate_change")
+    for name, scale in [("usual", 1.0), ("saturated", 30.0)]:
+        inputs = [window(f.normal(2, 3, 4, scale=scale))] + [window(f.normal(2, 3, 4)) for _ in range(2)]
+        f.case(name, lambda g, mixed, x: (torch.sigmoid(g) * (mixed - x),), inputs, windows=2)
+    return f
+
+
+def gate_mix():
+    f = File("gate_mix")
+    for name, scale in [("usual", 1.0), ("saturated", 30.0)]:
+        inputs = [window(f.normal(2, 3, 4, scale=scale if i % 2 == 0 else 1.0)) for i in range(4)]
+        f.case(name, lambda g1, a, g2, b: (torch.sigmoid(g1) * a + torch.sigmoid(g2) * b,), inputs, windows=2)
+    return f
+
+
+def instance_norm():
+    f = File("instance_norm")
+
+    def one(name, windows, steps, history, covariates, targets, channels, p, active, seen):
+        series, epsilon = covariates + targets, 1e-2
+
+        def function(values, observed):
+            values = values * observed
+            shift, scale = torch.zeros(windows, targets), torch.ones(windows, targets)
+            if active:
+                for w in range(windows):
+                    for i in range(targets):
+                        past = values[w, :history, covariates + i, 0][observed[w, :history, covariates + i, 0] > 0]
+                        if len(past) > 0:
+                            shift[w, i] = past.mean()
+                            scale[w, i] = torch.sqrt(past.var(unbiased=False) + epsilon)
+            x = values.clone()
+            normal = (values[..., covariates:, 0] - shift[:, None]) / scale[:, None]
+            x[..., covariates:, 0] = torch.where(observed[..., covariates:, 0] > 0, normal, 0.0)
+            tokens = []
+            for t in range(steps // p):
+                part = slice(t * p, (t + 1) * p)  # [B, p, Nx, F] -> [B, Nx, p F]
+                patches = [z[:, part].transpose(1, 2).flatten(2) for z in (x, observed)]
+                tokens.append(torch.cat(patches, -1))
+            past = x[:, :history, covariates:, 0].transpose(1, 2)
+            return torch.stack(tokens, 1), past, torch.stack([shift, scale], -1)
+
+        attrs = dict(history=history, covariates=covariates, patch=p, epsilon=epsilon, active=active)
+        inputs = [window(f.normal(windows, steps, series, channels), False), window(f.mask(windows, steps, series, channels, p=seen), False)]
+        f.case(name, function, inputs, attrs, windows)
+
+    one("channels and patches", 2, 12, 8, 2, 3, 2, 4, 1, 0.7)
+    one("hardly anything observed", 3, 6, 4, 0, 5, 1, 2, 1, 0.2)
+    one("switched off", 2, 6, 4, 1, 2, 2, 2, 0, 0.7)
+    one("everything observed", 1, 10, 5, 0, 2, 1, 5, 1, 1.1)
+    return f
+
+
+def mixture_decode():
+    f = File("mixture_decode")
+    for name, windows, tokens, targets, p, k, highway, scale in [
+        ("one position", 2, 3, 2, 1, 3, 0, 1.0),
+        ("highway and patches", 2, 2, 3, 4, 2, 1, 1.0),
+        ("both clamps at work", 1, 2, 4, 2, 3, 1, 8.0),
+    ]:
+        steps = tokens * p
+        inputs = [
+            window(f.normal(windows, tokens, targets, 3 * p * k, scale=scale)),
+            window(f.uniform(windows, targets, 2, low=0.1, high=2.0), False),
+        ]
+        inputs += [window(f.normal(windows, targets, steps))] if highway else []
+
+        def function(head, stats, *rest):
+            mean, log_std, logit = (
+                head[..., part * p * k : (part + 1) * p * k].unflatten(-1, (p, k)).transpose(2, 3).flatten(1, 2) for part in range(3)
+            )  # [B, tokens, targets, p, K] -> [B, steps, targets, K]
+            if rest:
+                mean = mean + rest[0].transpose(1, 2)[..., None]
+            shift, scale = stats[:, None, :, 0, None], stats[:, None, :, 1, None]
+            return (torch.stack([mean * scale + shift, torch.clamp(log_std, -7.0, 5.0) + torch.log(scale), logit], 1),)
+
+        f.case(name, function, inputs, dict(patch=p, components=k, highway=highway), windows)
+    return f
+
+
+def mixture_nll():
+    f = File("mixture_nll")
+
+    def function(mixture, target, observed):
+        mean, log_std, logit = mixture.unbind(1)
+        mixed = torch.distributions.MixtureSameFamily(
+            torch.distributions.Categorical(logits=logit, validate_args=False),
+            torch.distributions.Normal(mean, log_std.exp(), validate_args=False),
+            validate_args=False,
+        )
+        return (-(mixed.log_prob(target) * observed).sum((1, 2))[:, None],)
+
+    for name, windows, steps, targets, k, spread, seen in [
+        ("usual", 3, 4, 3, 3, 1.0, 0.7),
+        ("one component", 2, 2, 2, 1, 1.0, 0.8),
+        ("all observed, wide", 2, 3, 2, 5, 2.5, 1.1),
+        ("nothing observed", 2, 2, 2, 2, 1.0, -1.0),
+    ]:
+        inputs = [window(f.normal(windows, 3, steps, targets, k, scale=spread)), window(f.normal(windows, steps, targets), False)]
+        inputs.append(window(f.mask(windows, steps, targets, p=seen), False))
+        f.case(name, function, inputs, windows=windows)
+    return f
+
+
+def patch_mean():
+    f = File("patch_mean")
+    for name, windows, tokens, p, c in [("patches", 2, 3, 4, 3), ("single steps", 1, 5, 1, 2)]:
+        function = lambda x: (F.avg_pool1d(x.transpose(1, 2), p).transpose(1, 2),)
+        f.case(name, function, [window(f.uniform(windows, tokens * p, c, low=-1.0), False)], dict(patch=p), windows)
+    return f
+
+
+def select():
+    f = File("select")
+    for name, windows, shape, s0, s, n0, n in [("a box", 2, (5, 6, 4), 1, 3, 2, 3), ("everything", 1, (2, 3, 8), 0, 2, 0, 3), ("a corner", 3, (4, 4, 4), 3, 1, 2, 2)]:
+        function = lambda x: (x.narrow(1, s0, s).narrow(2, n0, n),)
+        f.case(name, function, [window(f.normal(windows, *shape))], dict(step0=s0, steps=s, node0=n0, nodes=n), windows)
+    return f
+
+
+def token_base():
+    f = File("token_base")
+    for name, t, covariates, targets, hubs, d, adaptive in [
+        ("all kinds", 3, 2, 3, 2, 4, 1),
+        ("no covariates, no adaptive", 2, 0, 4, 1, 8, 0),
+        ("no hubs", 4, 1, 2, 0, 4, 1),
+    ]:
+        n = covariates + targets + hubs
+        inputs = [step(f.normal(n, d)), step(f.normal(3, d)), step(f.normal(t, d))]
+        inputs += [step(f.normal(t, n, d))] if adaptive else []
+
+        def function(node, kind, temporal, *rest):
+            index = torch.tensor([0] * covariates + [1] * targets + [2] * hubs)
+            return (node + F.embedding(index, kind) + temporal[:, None] + (rest[0] if rest else 0.0),)
+
+        f.case(name, function, inputs, dict(covariates=covariates, targets=targets, adaptive=adaptive))
+    return f
+
+
+def grad_norm():
+    f = File("grad_norm")
+    for name, n, scale, clip in [("clipped", 37, 1.0, 1.0), ("not clipped", 37, 0.01, 1.0), ("another bound", 5000, 1.0, 0.5), ("one", 1, 3.0, 1.0)]:
+        gradient, loss = f.normal(n, scale=scale), f.normal(1)
+        parameter = nn.Parameter(torch.zeros(n))
+        parameter.grad = gradient.clone()
+        norm = nn.utils.clip_grad_norm_([parameter], clip)
+        at = gradient.abs().argmax()
+        factor = parameter.grad[at] / gradient[at]
+        made = torch.stack([norm, factor, torch.ones(()), loss[0]])
+        f.case(name, lambda g, l: (made,), [step(gradient, False), step(loss, False)], dict(clip_norm=clip))
+    gradient, loss = f.normal(50), f.normal(1)
+    made = torch.stack([torch.linalg.vector_norm(gradient), torch.ones(()), torch.ones(()), loss[0]])
+    f.case("no clipping", lambda g, l: (made,), [step(gradient, False), step(loss, False)], dict(clip_norm=0))
+    return f
+
+
+def adamw():
+    """Steps of torch.optim.AdamW after clip_grad_norm_, each with its own rate; each case goes on from the one before."""
+    f = File("adamw")
+    for run, n, decay, betas, epsilon in [("default", 24, 0.01, (0.9, 0.999), 1e-8), ("heavy decay, short memory", 8, 0.3, (0.5, 0.75), 1e-3)]:
+        parameter = nn.Parameter(f.normal(n))
+        optimiser = torch.optim.AdamW([parameter], lr=1.0, betas=betas, eps=epsilon, weight_decay=decay)
+        zeros = torch.zeros(n)
+        moments, taken = [zeros, zeros], 0
+        for k in range(6):
+            name, rate = f"{run}, step {k}", 2.0 ** -(5 + k % 3)
+            gradient = f.normal(n, scale=3.0 if k % 2 else 0.01)
+            before = [parameter.detach().clone(), *moments]
+            state = torch.tensor([taken, *((1 - b**taken) for b in betas), 0, 0, 0, 0, 0])
+            parameter.grad = gradient.clone()
+            norm = nn.utils.clip_grad_norm_([parameter], 1.0)
+            factor = torch.clamp(1.0 / (norm + 1e-6), max=1.0)
+            optimiser.param_groups[0]["lr"] = rate
+            optimiser.step()
+            taken += 1
+            moments = [optimiser.state[parameter][m].clone() for m in ("exp_avg", "exp_avg_sq")]
+            assert optimiser.state[parameter]["step"] == taken
+            after = torch.tensor([taken, *((1 - b**taken) for b in betas), 0, 0, 0, 0, 0])
+            verdict = torch.stack([norm, factor, torch.ones(()), torch.zeros(())])
+            for i, tensor in enumerate([*before, gradient, verdict, state]):
+                f.put(name, f"in.{i}", tensor)
+            for i, tensor in zip((0, 1, 2, 5), (parameter, *moments, after)):
+                f.put(name, f"update.{i}", tensor)
+            attrs = dict(beta1=betas[0], beta2=betas[1], epsilon=epsilon, weight_decay=decay)
+            f.describe(name, 1, attrs, ["step"] * 6, learning_rate=rate, continues=k > 0)
+    return f
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    makers = [
+        adamw, add, attention, batch_mean, embed_sum, gate_change, gate_mix, grad_norm, instance_norm, layer_norm, linear, mixture_decode,
+        mixture_nll, patch_mean, select, token_base,
+    ]  # fmt: skip
+    for make in makers:
+        make().save()
+    total = sum(p.stat().st_size for p in FOLDER.glob("*.safetensors"))
+    print(f"{len(makers)} files, {total / 1000:.0f} kB, torch {torch.__version__}")
+    assert math.isfinite(total) and total < 300_000
+
+
+if __name__ == "__main__":
+    main()

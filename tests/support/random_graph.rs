@@ -1,0 +1,285 @@
+//! Random programs: chains with branches of the ops that models are made of, on tensors per window and per step, with parameters that
+//! are used once or in several places.
+
+use pgat::graph::{Graph, OptimiserSettings, Place, Program, TensorId};
+use pgat::ops::{Attrs, Fill, Operand, Scope};
+use pgat::plan::{Plan, PlanError, PlanOptions};
+use pgat::selftest::Draw;
+use pgat::step::StepInput;
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+/// What a program is made from; every value is a valid one.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) steps: usize,
+    pub(crate) nodes: usize,
+    /// Width in groups of four.
+    pub(crate) quads: usize,
+    /// Ops: kind and three choices of operands or sizes.
+    pub(crate) ops: Vec<[u8; 4]>,
+    /// Whether it ends in a loss and an optimiser; else in given gradients of every leaf.
+    pub(crate) trains: bool,
+}
+
+/// Recipes of up to `ops` ops.
+pub(crate) fn recipes(ops: usize) -> impl Strategy<Value = Recipe> {
+    let kinds = prop::collection::vec(any::<[u8; 4]>(), 1..ops);
+    (1..6_usize, 1..6_usize, 1..3_usize, kinds, any::<bool>()).prop_map(|(steps, nodes, quads, ops, trains)| Recipe {
+        steps,
+        nodes,
+        quads,
+        ops,
+        trains,
+    })
+}
+
+/// A program and what its results are.
+pub(crate) struct Built {
+    pub(crate) program: Program,
+    /// Per-window tensors that nothing consumes: pinned.
+    pub(crate) leaves: Vec<TensorId>,
+}
+
+struct Builder {
+    graph: Graph,
+    draw: Draw,
+    /// Tensors that ops may take.
+    pool: Vec<TensorId>,
+    /// Weights by shape, to be shared now and then.
+    weights: Vec<TensorId>,
+    /// What depends on a parameter.
+    trained: HashSet<TensorId>,
+}
+
+impl Builder {
+    fn shape(&self, t: TensorId) -> Vec<usize> {
+        self.graph.tensors[t].operand.shape.clone()
+    }
+
+    fn scope(&self, t: TensorId) -> Scope {
+        self.graph.tensors[t].operand.scope
+    }
+
+    fn parameter(&mut self, shape: &[usize]) -> TensorId {
+        let name = format!("p{}", self.graph.tensors.len());
+        self.graph.parameter(&name, shape)
+    }
+
+    /// A weight of that shape: one used before if `share`.
+    fn weight(&mut self, shape: &[usize], share: bool) -> TensorId {
+        let known = self.weights.iter().copied().find(|&w| share && self.graph.tensors[w].operand.shape == shape);
+        known.unwrap_or_else(|| {
+            let w = self.parameter(shape);
+            self.weights.push(w);
+            w
+        })
+    }
+
+    /// Up to `n` different tensors like `t`, `t` first.
+    fn like(&self, t: TensorId, n: usize) -> Vec<TensorId> {
+        let same = |&&o: &&TensorId| o != t && self.shape(o) == self.shape(t) && self.scope(o) == self.scope(t);
+        std::iter::once(t).chain(self.pool.iter().rev().filter(same).copied()).take(n).collect()
+    }
+
+    fn apply(&mut self, op: &str, attrs: &[(&'static str, f64)], inputs: &[TensorId]) -> TensorId {
+        let label = format!("n{}.{op}", self.graph.nodes.len());
+        let y = self.graph.apply1(op, &label, Attrs::new(attrs), inputs).unwrap_or_else(|e| panic!("the recipe is valid: {e}"));
+        if inputs.iter().any(|i| self.trained.contains(i) || self.graph.tensors[*i].place == Place::Parameter) {
+            self.trained.insert(y);
+        }
+        // What is wide is only taken by the op that it was made for: widths stay small.
+        if self.graph.tensors[y].operand.last() <= 16 {
+            self.pool.push(y);
+        }
+        y
+    }
+
+    fn linear(&mut self, x: TensorId, columns: usize, choice: u8) -> TensorId {
+        let inner = self.graph.tensors[x].operand.last();
+        let mut inputs = vec![x, self.weight(&[columns, inner], choice & 1 == 1)];
+        let bias = choice & 2 != 0;
+        if bias {
+            inputs.push(self.parameter(&[columns]));
+        }
+        let residual = if choice & 4 != 0 && columns == inner { self.like(x, 2).get(1).copied() } else { None };
+        inputs.extend(residual);
+        let flag = |b| f64::from(u8::from(b));
+        let attrs = [
+            ("bias", flag(bias)),
+            ("residual", flag(residual.is_some())),
+            ("activation", f64::from(choice >> 3 & 3).min(2.0)),
+            ("dropout", if choice & 32 != 0 { 0.25 } else { 0.0 }),
+        ];
+        self.apply("linear", &attrs, &inputs)
+    }
+
+    /// Of what depends on no parameter there is none: the op writes the gradient of its input always.
+    fn layer_norm(&mut self, x: TensorId, choice: u8) -> TensorId {
+        if !self.trained.contains(&x) {
+            let d = self.graph.tensors[x].operand.last();
+            return self.linear(x, d, choice);
+        }
+        let d = self.graph.tensors[x].operand.last();
+        let mut inputs = vec![x, self.parameter(&[d]), self.parameter(&[d])];
+        let residual = if choice & 1 == 1 { self.like(x, 9).into_iter().skip(1).find(|t| self.trained.contains(t)) } else { None };
+        inputs.extend(residual);
+        let dropout = if residual.is_some() && choice & 2 != 0 { 0.1 } else { 0.0 };
+        self.apply("layer_norm", &[("residual", f64::from(u8::from(residual.is_some()))), ("dropout", dropout)], &inputs)
+    }
+
+    fn attention(&mut self, q: TensorId, choice: u8) -> TensorId {
+        let d = self.graph.tensors[q].operand.last();
+        let kv = self.linear(q, 2 * d, choice & 0b11);
+        let heads = if choice & 4 != 0 { 2 } else { 4 };
+        let time_heads = usize::from(choice >> 3) % (heads + 1);
+        #[expect(clippy::cast_precision_loss, reason = "few heads")]
+        self.apply("attention", &[("heads", heads as f64), ("time_heads", time_heads as f64)], &[q, kv])
+    }
+
+    fn select(&mut self, x: TensorId, choice: u8) -> TensorId {
+        let shape = self.shape(x);
+        let part = |n: usize, c: usize| {
+            let first = c % n;
+            (first, 1 + (c / 4) % (n - first))
+        };
+        let ((s0, s), (n0, n)) = (part(shape[0], usize::from(choice)), part(shape[1], usize::from(choice >> 2)));
+        #[expect(clippy::cast_precision_loss, reason = "few steps and nodes")]
+        let attrs = [("step0", s0 as f64), ("steps", s as f64), ("node0", n0 as f64), ("nodes", n as f64)];
+        self.apply("select", &attrs, &[x])
+    }
+
+    fn token_base(&mut self, [t, n, d]: [usize; 3], choice: u8) -> TensorId {
+        let values = self.draw.fill(Fill::Normal(0.5), t * d);
+        let temporal = self.graph.constant(&format!("c{}", self.graph.tensors.len()), &[t, d], values);
+        let mut inputs = vec![self.parameter(&[n, d]), self.parameter(&[3, d]), temporal];
+        let adaptive = choice & 1 == 1;
+        if adaptive {
+            inputs.push(self.parameter(&[t, n, d]));
+        }
+        let attrs = [("covariates", 0.0), ("targets", f64::from(u8::from(n > 1))), ("adaptive", f64::from(u8::from(adaptive)))];
+        self.apply("token_base", &attrs, &inputs)
+    }
+
+    fn op(&mut self, [kind, first, second, third]: [u8; 4], extents: [usize; 3]) {
+        let x = self.pool[usize::from(first) % self.pool.len()];
+        let d = self.graph.tensors[x].operand.last();
+        match kind % 10 {
+            0 | 1 => {
+                self.linear(x, d, second);
+            }
+            2 => {
+                let wide = self.linear(x, 4 * (1 + usize::from(second % 4)), third);
+                self.linear(wide, d, second);
+            }
+            3 => {
+                self.layer_norm(x, second);
+            }
+            4 if self.scope(x) == Scope::Window && d.is_multiple_of(4) => {
+                self.attention(x, second);
+            }
+            5 => {
+                self.select(x, second);
+            }
+            6 => {
+                self.token_base(extents, second);
+            }
+            7 => {
+                // From once a step into every window.
+                let of = |scope, b: &Self| b.pool.iter().rev().copied().find(|&t| b.scope(t) == scope && b.shape(t) == extents);
+                match (of(Scope::Step, self), of(Scope::Window, self)) {
+                    (Some(base), Some(series)) => self.apply("embed_sum", &[("calendar", 0.0)], &[base, series]),
+                    _ => self.layer_norm(x, second),
+                };
+            }
+            _ => {
+                let same = self.like(x, 2 + usize::from(second % 3));
+                match same.len() {
+                    4 => self.apply("gate_mix", &[], &same),
+                    3 => self.apply("gate_change", &[], &same),
+                    2 => self.apply("add", &[], &same),
+                    _ => self.layer_norm(x, second),
+                };
+            }
+        }
+    }
+
+    fn leaves(&self, scope: Scope) -> Vec<TensorId> {
+        let used = |t: &TensorId| self.graph.nodes.iter().any(|n| n.inputs.contains(t));
+        let made = self.graph.nodes.iter().flat_map(|n| n.outputs.clone());
+        made.filter(|t| !used(t) && self.scope(*t) == scope).collect()
+    }
+
+    /// A mixture on every leaf per window, and the mean of their likelihoods as a loss.
+    fn loss(&mut self) -> TensorId {
+        let x = self.leaves(Scope::Window)[0];
+        let shape = self.shape(x);
+        let head = self.linear(x, 6, 2);
+        let stats = self.graph.input("stats", &[shape[1], 2]);
+        let mixture = self.apply("mixture_decode", &[("patch", 1.0), ("components", 2.0), ("highway", 0.0)], &[head, stats]);
+        let target = self.graph.input("target", &[shape[0], shape[1]]);
+        let observed = self.graph.input("observed", &[shape[0], shape[1]]);
+        let nll = self.apply("mixture_nll", &[], &[mixture, target, observed]);
+        self.apply("batch_mean", &[], &[nll])
+    }
+}
+
+impl Recipe {
+    pub(crate) fn build(&self) -> Built {
+        let extents = [self.steps, self.nodes, 4 * self.quads];
+        let mut b = Builder { graph: Graph::default(), draw: Draw::new(9), pool: vec![], weights: vec![], trained: HashSet::new() };
+        for name in ["x", "z"] {
+            let t = b.graph.input(name, &extents);
+            b.pool.push(t);
+        }
+        b.token_base(extents, 1);
+        let x = b.pool[0];
+        b.linear(x, extents[2], 3);
+        for op in &self.ops {
+            b.op(*op, extents);
+        }
+        if self.trains {
+            let loss = b.loss();
+            let leaves = b.leaves(Scope::Window);
+            let mut program = Program::training(b.graph, loss, &OptimiserSettings::default()).expect("the recipe has gradients");
+            program.pinned.extend(&leaves);
+            return Built { program, leaves };
+        }
+        let leaves = b.leaves(Scope::Window);
+        let mut seeds = vec![];
+        for (k, &leaf) in leaves.iter().enumerate() {
+            let shape = b.shape(leaf);
+            seeds.push((leaf, b.graph.input(&format!("cotangent.{k}"), &shape)));
+        }
+        let wanted: Vec<_> = b.graph.parameters().into_iter().map(|p| p.0).collect();
+        let program = Program::with_gradients("random", b.graph, &seeds, &wanted, leaves.clone()).expect("the recipe has gradients");
+        Built { program, leaves }
+    }
+
+    /// The program's plan.
+    pub(crate) fn plan(&self, options: PlanOptions) -> Result<(Plan, Vec<TensorId>), PlanError> {
+        let built = self.build();
+        Ok((Plan::new(vec![(built.program, options)])?, built.leaves))
+    }
+}
+
+/// Data for every input of the plan's recording.
+pub(crate) fn inputs(plan: &Plan, windows: usize, seed: u64) -> Vec<Vec<f32>> {
+    let recording = &plan.recordings[0];
+    let mut draw = Draw::new(seed << 32);
+    let mut one = |operand: &Operand, name: &str| {
+        let fill = match name {
+            "stats" => Fill::Uniform(0.5, 1.5),
+            "observed" => Fill::Mask(0.8),
+            _ => Fill::Normal(1.0),
+        };
+        draw.fill(fill, operand.len() * windows)
+    };
+    let tensors = recording.inputs().into_iter().map(|t| &recording.program.graph.tensors[t]);
+    tensors.map(|t| one(&t.operand, &t.name)).collect()
+}
+
+/// A step over those data.
+pub(crate) fn step(windows: usize, inputs: &[Vec<f32>]) -> StepInput<'_> {
+    StepInput { windows, first_window: 3, keys: [7, 11], learning_rate: 0.01, inverse_count: 0.125, inputs }
+}
