@@ -4,6 +4,8 @@
 //! features, F channels of a series, Nc covariate series, Nt target series, Nr transition nodes, Nx = Nc + Nt, N = Nx + Nr, D width,
 //! h heads, K mixture components.
 
+#[cfg(feature = "native")]
+pub mod bench;
 pub mod compare;
 pub mod config;
 pub mod data;
@@ -21,6 +23,8 @@ pub mod session;
 pub mod shaders;
 pub mod step;
 pub mod train;
+#[cfg(feature = "native")]
+pub mod tune;
 pub mod verify;
 
 /// The README's example compiles.

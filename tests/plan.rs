@@ -26,7 +26,7 @@ fn config(cases: u32) -> Config {
 }
 
 /// Small enough to force micro-batches and chunks, large enough for the scratch of any recipe.
-const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 640 << 10, buffer_bytes: 1 << 20, storage_buffers: 8 };
+const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 640 << 10, buffer_bytes: 2 << 20, storage_buffers: 8 };
 
 fn options(batch: usize) -> PlanOptions {
     PlanOptions::new(batch, AdapterClass::portable(true))
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn small_limits_are_obeyed(recipe in recipes(10), batch in 1..2000_usize, class in 0..5_usize, short: bool) {
+    fn small_limits_are_obeyed(recipe in recipes(10), batch in 1..6000_usize, class in 0..5_usize, short: bool) {
         let class = pgat::shaders::classes().swap_remove(class);
         let submit_seconds = if short { 1e-5 } else { 0.5 };
         let made = recipe.plan(PlanOptions { limits: SMALL, submit_seconds, ..PlanOptions::new(batch, class) });
@@ -275,13 +275,13 @@ proptest! {
 #[test]
 fn small_limits_force_cuts() {
     let (mut micro, mut ranges) = (0, 0);
-    for recipe in samples(40, 10) {
-        let (plan, _) = recipe.plan(PlanOptions { limits: SMALL, ..options(1500) }).expect("a plan");
-        micro += usize::from(plan.recordings[0].micro_batch < 1500);
+    for recipe in samples(60, 10) {
+        let (plan, _) = recipe.plan(PlanOptions { limits: SMALL, ..options(6000) }).expect("a plan");
+        micro += usize::from(plan.recordings[0].micro_batch < 6000);
         ranges += usize::from(plan.recordings[0].dispatches.iter().any(|d| d.window0 > 0));
     }
-    eprintln!("of 40 plans, {micro} in micro-batches, {ranges} with dispatches over ranges of windows");
-    assert!(micro >= 5 && ranges >= 5, "{micro} in micro-batches, {ranges} in ranges");
+    eprintln!("of 60 plans, {micro} in micro-batches, {ranges} with dispatches over ranges of windows");
+    assert!(micro >= 20 && ranges >= 3, "{micro} in micro-batches, {ranges} in ranges");
 }
 
 /// Recipes that are the same in every run.

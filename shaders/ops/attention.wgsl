@@ -21,6 +21,8 @@ struct Params {
     line_stride: u32,      // tokens from a line to the next
     position_stride: u32,  // tokens from a position to the next
     chunks: u32,           // invocations a line: ceil(length / ROWS)
+    rows: u32,             // ROWS and PARTS as values, for loops that shall not be unrolled
+    parts: u32,
     lines_first: u32,      // 1: neighbouring invocations take neighbouring lines; 0: neighbouring chunks of a line
     scale: f32,            // 1 / sqrt(HEAD_WIDTH)
     q_base: u32,

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Measure the adapter and its kernels, or the training step of a config
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Measure the training step of this config instead of the adapter and the kernels
@@ -48,7 +49,7 @@ struct StepReport {
     ops: Vec<OpTime>,
 }
 
-/// Time of an op in a step. Each phase is submitted and awaited on its own, so that the sum is above the time of a step.
+/// Time of an op in a step. Each phase is submitted and awaited on its own, so that the sum is not quite the time of a step.
 #[derive(Serialize)]
 struct OpTime {
     op: String,
@@ -181,5 +182,5 @@ fn text(r: &StepReport) -> String {
     let rows: Vec<_> = std::iter::once(header).chain(r.ops.iter().map(row)).collect();
     text += &table(&rows, &[0, 1]);
     let sum: f64 = r.ops.iter().map(|o| o.ms).sum();
-    text + &format!("sum {}; each op is submitted and awaited on its own here, which costs more than a whole step\n", milliseconds(sum))
+    text + &format!("sum {}; here each phase is submitted and awaited on its own\n", milliseconds(sum))
 }

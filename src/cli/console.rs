@@ -102,7 +102,13 @@ pub(crate) fn duration(seconds: f64) -> String {
 
 /// Milliseconds to three digits.
 pub(crate) fn milliseconds(ms: f64) -> String {
-    let decimals = if ms < 1.0 { 3 } else if ms < 10.0 { 2 } else { usize::from(ms < 100.0) };
+    let decimals = if ms < 1.0 {
+        3
+    } else if ms < 10.0 {
+        2
+    } else {
+        usize::from(ms < 100.0)
+    };
     format!("{ms:.decimals$} ms")
 }
 
@@ -137,7 +143,10 @@ mod tests {
         assert_eq!(["0", "999", "1,000", "12,345,678"], [0_u64, 999, 1000, 12_345_678].map(thousands).each_ref().map(String::as_str));
         assert_eq!((bytes(12), bytes(1536), bytes(3 << 30)), ("12 bytes".into(), "1.5 KiB".into(), "3.0 GiB".into()));
         assert_eq!((duration(7.4), duration(200.0), duration(7500.0)), ("7 s".into(), "3 min 20 s".into(), "2 h 5 min".into()));
-        assert_eq!((milliseconds(0.1234), milliseconds(12.34), milliseconds(456.7)), ("0.123 ms".into(), "12.3 ms".into(), "457 ms".into()));
+        assert_eq!(
+            (milliseconds(0.1234), milliseconds(12.34), milliseconds(456.7)),
+            ("0.123 ms".into(), "12.3 ms".into(), "457 ms".into())
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::console::{bytes, duration};
 use super::context::{BackendKind, Context};
+use super::progress::Progress;
 use super::{Ending, console};
 use pgat::gpu::device::{adapters, record_of};
 use pgat::gpu::{AdapterRecord, Gpu, GpuError};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// List the adapters and say which one would be used
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run every case of every op on the adapter and compare it with the f64 twins; exit status 1 if one fails
@@ -110,7 +112,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let gpu = Arc::new(pollster::block_on(Gpu::of(&found[used]))?);
     let mut passed = true;
     if options.self_test {
-        let tested = self_test(&gpu, options.json)?;
+        let tested = self_test(context, &gpu, options.json)?;
         passed = tested.iter().all(|t| t.failures.is_empty());
         findings.self_test = Some(tested);
     }
@@ -129,21 +131,14 @@ fn text(findings: &Findings) -> String {
             Some([least, most]) if least == most => format!("of {least} lanes"),
             Some([least, most]) => format!("of {least} to {most} lanes"),
         };
-        let limits = format!(
-            "buffer {}, binding {}, {} storage buffers a kernel",
-            bytes(a.buffer_bytes),
-            bytes(a.binding_bytes),
-            a.storage_buffers
-        );
+        let limits =
+            format!("buffer {}, binding {}, {} storage buffers a kernel", bytes(a.buffer_bytes), bytes(a.binding_bytes), a.storage_buffers);
         let rows = [
             ("type", format!("{}, {}", r.kind, r.backend)),
             ("driver", format!("{} {}", r.driver, r.driver_info)),
             ("class", r.class.clone()),
             ("limits", limits),
-            (
-                "features",
-                format!("subgroups {subgroup}, shader-f16 {}, timestamp-query {}", yes(a.shader_f16), yes(a.timestamp_query)),
-            ),
+            ("features", format!("subgroups {subgroup}, shader-f16 {}, timestamp-query {}", yes(a.shader_f16), yes(a.timestamp_query))),
         ];
         let rows: Vec<Vec<String>> = rows.into_iter().map(|(k, v)| vec![String::new(), k.to_owned(), v]).collect();
         text += &format!("\n{}. {}\n{}", i + 1, r.name, console::table(&rows, &[0, 1, 2]));
@@ -156,31 +151,32 @@ fn text(findings: &Findings) -> String {
 }
 
 /// Every case of every op, a line an op as it ends.
-fn self_test(gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Vec<Tested>> {
+fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Vec<Tested>> {
     let (mut all, started) = (vec![], Instant::now());
-    if !json {
-        console::result("\nself-test: cases, largest error as a share of its tolerance, time\n")?;
-    }
+    let cases: usize = OPS.iter().map(|op| (op.cases)().len()).sum();
+    let mut progress = Progress::new(cases as u64, 0, context.quiet);
+    let tell = |progress: &Progress, text: &str| if json { Ok(()) } else { progress.aside(|| console::result(text)) };
+    tell(&progress, "\nself-test: cases, largest error as a share of its tolerance, time\n")?;
+    let mut done = 0;
     for op in OPS {
-        let tested = test_op(gpu, op);
-        if !json {
-            console::result(&line(&tested))?;
-        }
+        let tested = test_op(gpu, op, |i| progress.at(done + i, op.name.into()));
+        done += tested.cases as u64;
+        tell(&progress, &line(&tested))?;
         all.push(tested);
     }
-    if !json {
-        let failed = all.iter().filter(|t| !t.failures.is_empty()).count();
-        let verdict = if failed == 0 { "all ops agree with the f64 twins".into() } else { format!("{failed} ops FAILED") };
-        console::result(&format!("{verdict} ({})\n", duration(started.elapsed().as_secs_f64())))?;
-    }
+    let failed = all.iter().filter(|t| !t.failures.is_empty()).count();
+    let verdict = if failed == 0 { "all ops agree with the f64 twins".into() } else { format!("{failed} ops FAILED") };
+    progress.finish();
+    tell(&progress, &format!("{verdict} ({})\n", duration(started.elapsed().as_secs_f64())))?;
     Ok(all)
 }
 
-fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef) -> Tested {
+fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef, mut at: impl FnMut(u64)) -> Tested {
     let (cases, started) = ((op.cases)(), Instant::now());
     let mut tested = Tested { op: op.name, cases: cases.len(), worst: 0.0, seconds: 0.0, failures: vec![] };
-    for (case, seed) in cases.iter().zip(1..) {
-        match pollster::block_on(check_case(gpu, op, case, seed)) {
+    for (case, number) in cases.iter().zip(1..) {
+        at(number - 1);
+        match pollster::block_on(check_case(gpu, op, case, number)) {
             Ok(worst) => tested.worst = tested.worst.max(worst),
             Err(e) => tested.failures.push(e.to_string()),
         }

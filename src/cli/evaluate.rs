@@ -9,6 +9,8 @@ use pgat::data::Part;
 use pgat::evaluate::{Evaluation, evaluate};
 use std::path::PathBuf;
 
+/// Score a run beside naive forecasts
+///
 /// Scores, in the units of the data: negative log-likelihood, CRPS, pinball loss, absolute and squared errors, coverage of the central 50,
 /// 80 and 90 % intervals. On the same windows: the naive forecast (last value) and the seasonal naive one (same place in the last season),
 /// or the training climatology where the targets' history is hidden.

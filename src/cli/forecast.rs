@@ -10,6 +10,8 @@ use pgat::forecast::ForecastTable;
 use pgat::forecast::plot::{FanChartOptions, fan_chart};
 use std::path::PathBuf;
 
+/// Forecast the steps after the last observation in a file
+///
 /// The forecast starts after the last row of FILE in which any target has a value. Later rows supply the columns that are known in the
 /// future. Written as CSV: a row for each step and series, with mean, standard deviation and quantiles.
 #[derive(clap::Args)]

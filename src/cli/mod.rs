@@ -51,21 +51,13 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the adapters and say which one would be used; with --self-test, prove every kernel on it
     Doctor(doctor::Options),
-    /// Train a model as a config file says, or go on with a run
     Train(train::Options),
-    /// Score a run on validation or test windows, beside naive forecasts
     Evaluate(evaluate::Options),
-    /// Forecast the steps after the last observation in a file
     Forecast(forecast::Options),
-    /// Compare the model with golden files of the PyTorch reference
     Verify(verify::Options),
-    /// Measure the adapter and the kernels, or the training step of a config
     Bench(bench::Options),
-    /// Show what training a config would take: windows, parameters, memory, dispatches. Needs no adapter
     Plan(plan::Options),
-    /// Write every WGSL text that can reach a device
     #[command(hide = true)]
     Shaders(shaders::Options),
 }

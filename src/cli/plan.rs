@@ -12,6 +12,9 @@ use pgat::session::{Purpose, plan};
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// Show what training would take; needs no adapter
+///
+/// Windows, parameters, memory by buffer, dispatches and predicted time of a step.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Config file
@@ -82,8 +85,8 @@ fn name(role: BufferRole) -> String {
     match role {
         BufferRole::Parameters => "parameters".into(),
         BufferRole::Gradients => "gradients".into(),
-        BufferRole::Moment1 => "first moments".into(),
-        BufferRole::Moment2 => "second moments".into(),
+        BufferRole::Moment1 => "moments 1".into(),
+        BufferRole::Moment2 => "moments 2".into(),
         BufferRole::State => "optimiser state".into(),
         BufferRole::Constants => "constants".into(),
         BufferRole::Inputs => "inputs".into(),
@@ -152,23 +155,32 @@ impl Summary {
                 ),
             ),
             ("steps", thousands(self.steps)),
-            ("class", self.class.clone()),
         ];
-        if let Some(backend) = backend {
-            rows.insert(rows.len() - 1, ("adapter", context::describe(backend)));
+        let adapter = backend.map(context::describe);
+        if !adapter.as_ref().is_some_and(|a| a.contains(&self.class)) {
+            rows.push(("class", self.class.clone()));
         }
+        rows.extend(adapter.map(|a| ("adapter", a)));
         let rows: Vec<Vec<String>> = rows.into_iter().map(|(k, v)| vec![k.to_owned(), v]).collect();
         table(&rows, &[0, 1])
     }
 
     /// Buffers from the largest down; those below a percent together.
     fn buffers_text(&self) -> String {
-        let mut all: Vec<&Buffer> = self.buffers.iter().collect();
-        all.sort_by_key(|b| std::cmp::Reverse(b.bytes));
-        let (large, small): (Vec<&Buffer>, Vec<&Buffer>) = all.into_iter().partition(|b| b.bytes >= self.bytes / 100);
+        let mut sums: Vec<Buffer> = vec![];
+        for b in &self.buffers {
+            // Pages of the arena and slots of the staging ring are numbered.
+            let kind = b.name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+            match sums.iter_mut().find(|s| s.name == kind) {
+                Some(sum) => sum.bytes += b.bytes,
+                None => sums.push(Buffer { name: kind.to_owned(), bytes: b.bytes }),
+            }
+        }
+        sums.sort_by_key(|b| std::cmp::Reverse(b.bytes));
+        let (large, small): (Vec<Buffer>, Vec<Buffer>) = sums.into_iter().partition(|b| b.bytes >= self.bytes / 100);
         let mut parts: Vec<String> = large.iter().map(|b| format!("{} {}", b.name, bytes(b.bytes))).collect();
         if !small.is_empty() {
-            parts.push(format!("{} smaller ones {}", small.len(), bytes(small.iter().map(|b| b.bytes).sum())));
+            parts.push(format!("{} others {}", small.len(), bytes(small.iter().map(|b| b.bytes).sum())));
         }
         parts.join(", ")
     }

@@ -15,10 +15,9 @@ pub(crate) struct Progress {
     quiet: bool,
     total: u64,
     last_line: Instant,
-    /// The first line comes at once: it tells that all is well.
-    lines: u64,
+    /// Whether there was a report; the first one is shown at once, as it tells that all is well.
+    warm: bool,
     milliseconds: Option<f64>,
-    loss: Option<f32>,
     bad: u32,
 }
 
@@ -28,23 +27,21 @@ impl Progress {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style).with_position(done)
         });
-        Self { bar, quiet, total, last_line: Instant::now(), lines: 0, milliseconds: None, loss: None, bad: 0 }
+        Self { bar, quiet, total, last_line: Instant::now(), warm: false, milliseconds: None, bad: 0 }
     }
 
-    /// A line that stays.
-    pub(crate) fn say(&self, text: &str) {
+    /// Does something with the bar out of the way.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
-            _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| console::line(text)),
-            None => console::line(text),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
-    /// A line that is told even when all else is not.
-    pub(crate) fn warn(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| console::warn(text)),
-            None => console::warn(text),
+    /// A line that stays.
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            self.aside(|| console::line(text));
         }
     }
 
@@ -74,10 +71,11 @@ impl Progress {
             Event::Step { step, loss, bad, ms, .. } => {
                 self.step(*step, *ms, *loss);
                 if *bad > self.bad {
-                    self.warn(&format!(
+                    let text = format!(
                         "step {step}: loss or gradient was not finite in {} steps so far; such steps change nothing",
                         thousands(*bad)
-                    ));
+                    );
+                    self.aside(|| console::warn(&text));
                     self.bad = *bad;
                 }
             }
@@ -87,21 +85,25 @@ impl Progress {
             }
             Event::Checkpoint { .. } => {}
             Event::Restarted { step, reason } => {
-                self.warn(&format!("the device was lost ({reason}); it was opened anew, and training goes on from step {step}"));
+                let text = format!("the device was lost ({reason}); it was opened anew, and training goes on from step {step}");
+                self.aside(|| console::warn(&text));
             }
         }
     }
 
     fn step(&mut self, step: u64, ms: f64, loss: f32) {
-        // Averages over some reports, so that the time left does not jump.
-        let smooth = self.milliseconds.map_or(ms, |old| 0.8 * old + 0.2 * ms);
-        self.milliseconds = Some(smooth);
-        self.loss = Some(loss);
-        #[expect(clippy::cast_precision_loss, reason = "a count")]
-        let left = duration(smooth * self.total.saturating_sub(step) as f64 / 1000.0);
-        let message = format!("loss {loss:.4}  {} a step  {left} left", milliseconds(smooth));
-        if self.bar.is_none() && !self.quiet && self.lines == 0 {
-            self.lines = 1;
+        // The first report holds the compilation of the kernels; later ones are averaged, so that the time left does not jump.
+        let first = !std::mem::replace(&mut self.warm, true);
+        let message = if first {
+            format!("loss {loss:.4}")
+        } else {
+            let smooth = self.milliseconds.map_or(ms, |old| 0.7 * old + 0.3 * ms);
+            self.milliseconds = Some(smooth);
+            #[expect(clippy::cast_precision_loss, reason = "a count")]
+            let left = duration(smooth * self.total.saturating_sub(step) as f64 / 1000.0);
+            format!("loss {loss:.4}  {} a step  {left} left", milliseconds(smooth))
+        };
+        if first && self.bar.is_none() && !self.quiet {
             console::line(&format!("{step}/{}  {message}", self.total));
             self.last_line = Instant::now();
         } else {

@@ -4,6 +4,7 @@ use super::{Ending, console};
 use anyhow::Context as _;
 use std::path::PathBuf;
 
+/// Write every WGSL text that can reach a device
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Folder for the texts and their constants

@@ -1,12 +1,12 @@
 //! `pgat train`.
 
+use super::Ending;
 use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, BackendKind, Context};
 use super::error::Hint as _;
 use super::open::{self, Lock, Run};
 use super::plan::{Summary, Windows, summary};
 use super::progress::Progress;
-use super::Ending;
 use anyhow::{Context as _, bail};
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+/// Train a model as a config file says, or go on with a run
+///
 /// Ctrl-C stores a checkpoint at the next step and ends with status 130; a second one quits at once. A run that was stopped, killed or
 /// cut off goes on with --resume to the same weights as one that was not. The run's folder is printed on stdout.
 #[derive(clap::Args)]
@@ -93,6 +95,7 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     let (folder, lock) = folder(options.out.as_deref(), &config.name)?;
     context.say(summary.text(&shape, Some(&backend)).trim_end());
     let data = Data { dataset, scaler: Arc::new(scaler) };
+    context.say("compiling the kernels; the first steps take longer than the rest");
     let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
     let record = record(&config, &data.dataset, &session);
@@ -205,7 +208,9 @@ fn resume(context: &Context, path: &Path, strict: bool) -> anyhow::Result<Ending
     }
     let step = stored.as_ref().map_or(0, |(_, p)| p.step);
     if was != now {
-        console::warn(&format!("the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ"));
+        console::warn(&format!(
+            "the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ"
+        ));
         run.record.breaks.push((step, now));
         run.record.adapter = adapter(session.backend());
         run.record.class = session.plan().class.clone();
@@ -267,11 +272,7 @@ fn train(context: &Context, folder: &RunFolder, record: &RunRecord, mut trainer:
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     let each = milliseconds(1000.0 * seconds / (done.step - first).max(1) as f64);
     let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer fell" } else { "" };
-    context.say(&format!(
-        "{} steps in {} ({each} a step, validation included){early}",
-        thousands(done.step - first),
-        duration(seconds)
-    ));
+    context.say(&format!("{} steps in {} ({each} a step, validation included){early}", thousands(done.step - first), duration(seconds)));
     if let Some(loss) = done.best_loss {
         context.say(&format!("best validation loss {loss:.4}, after step {}", thousands(done.best_step)));
     }

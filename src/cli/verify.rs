@@ -8,6 +8,8 @@ use pgat::verify::{Golden, GroupError, verify};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
+/// Compare the model with golden files of the PyTorch reference
+///
 /// Runs each file's model on the file's inputs and compares block outputs, results, loss and every gradient with those in the file. An
 /// error is relative to the larger of the tensor's largest magnitude and 1e-4 of its group's. Exit status 1 if one is above its tolerance.
 #[derive(clap::Args)]
@@ -16,7 +18,7 @@ pub(crate) struct Options {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Greatest error of any group [default: 1e-6 on the reference; on a device 2e-3 for gradients, else 2e-4]
-    #[arg(long, value_name = "X", value_parser = tolerance)]
+    #[arg(long, value_name = "X", value_parser = tolerance, allow_negative_numbers = true)]
     tolerance: Option<f64>,
     /// As JSON
     #[arg(long)]

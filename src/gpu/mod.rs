@@ -1,6 +1,8 @@
 //! The only place that knows wgpu: adapters, buffers, pipelines, bind groups, submits and read-backs.
 
 pub mod device;
+#[cfg(feature = "native")]
+pub mod probe;
 pub mod run;
 mod transfer;
 

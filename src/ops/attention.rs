@@ -34,8 +34,6 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const FORWARD: &str = "attention_forward";
-
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     let wrong = |m: String| Err(OpError::new("attention", m));
     let [q, kv] = inputs else {
@@ -84,7 +82,7 @@ fn axes(q: &Operand, attrs: &Attrs) -> Vec<Axis> {
 fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, pair_flops: usize, elements: usize) -> KernelDef {
     let (heads, tokens) = (c.attrs.size("heads"), c.inputs[0].rows());
     let head_width = c.inputs[0].last() / heads;
-    let rows = text::rows(c.variants, head_width, axis.length, entry != FORWARD);
+    let rows = text::rows(c.variants, head_width, axis.length);
     let accumulate = [0, 1].map(|i| c.accumulate.get(i).copied().unwrap_or(false) && c.wants(i));
     let chunks = axis.length.div_ceil(rows);
     let count = axis.lines * chunks;
@@ -100,6 +98,8 @@ fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, p
         ("line_stride", Value::U32(to_u32(axis.line_stride))),
         ("position_stride", Value::U32(to_u32(axis.position_stride))),
         ("chunks", Value::U32(to_u32(chunks))),
+        ("rows", Value::U32(to_u32(rows))),
+        ("parts", Value::U32(to_u32(text::parts(head_width)))),
         ("lines_first", Value::U32(u32::from(axis.lines_first))),
         ("scale", Value::F32(scale)),
     ];
@@ -125,7 +125,8 @@ fn forward(c: &OpCtx) -> Phase {
             Binding::output("lse", Slot::Saved(0), "lse_base"),
         ]
     };
-    let kernels = axes(&c.inputs[0], c.attrs).iter().map(|a| kernel(c, a, FORWARD, bindings(), 5 * width + 6, 4 * width + 1)).collect();
+    let kernels =
+        axes(&c.inputs[0], c.attrs).iter().map(|a| kernel(c, a, "attention_forward", bindings(), 5 * width + 6, 4 * width + 1)).collect();
     Phase { kernels, scratch: vec![] }
 }
 

@@ -8,8 +8,8 @@ use super::def::{
     Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
     Value, block_rows, partials_in_scratch, to_u32,
 };
-use super::generator::Tile;
-use super::generator::matmul::{Matmul, extent, fit, text};
+use super::generator::matmul::{self, Matmul, extent, fit, text};
+use super::generator::{Broadcast, Tile};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 
 pub(super) static OP: OpDef = OpDef {
@@ -26,12 +26,14 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const ACCESSORS: &str = concat!(
+const LINEAR: &str = concat!(
     include_str!("../../shaders/ops/linear.wgsl"),
     include_str!("../../shaders/lib/step.wgsl"),
     include_str!("../../shaders/lib/random.wgsl"),
     include_str!("../../shaders/lib/activation.wgsl")
 );
+const QUADS: &str = include_str!("../../shaders/ops/linear_quads.wgsl");
+const SCALARS: &str = include_str!("../../shaders/ops/linear_scalars.wgsl");
 
 fn index_of_residual(attrs: &Attrs) -> usize {
     2 + usize::from(attrs.flag("bias"))
@@ -91,16 +93,33 @@ fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
         ("blocks", Value::U32(to_u32(s.blocks))),
         ("group", Value::U32(to_u32(s.group))),
         ("has_bias", Value::U32(u32::from(c.attrs.flag("bias")))),
-        ("accumulate_x", c.accumulates(0)),
-        ("accumulate_residual", c.accumulates(index_of_residual(c.attrs))),
     ]
 }
 
-fn kernel(c: &OpCtx, tiled: &str, entry: &'static str, bindings: Vec<Binding>, grid: Grid, cost: Cost) -> KernelDef {
+/// Whether every four neighbours along a row can be moved at once.
+fn in_quads(c: &OpCtx) -> bool {
+    c.inputs[0].last().is_multiple_of(4) && c.inputs[1].shape[0].is_multiple_of(4)
+}
+
+/// Elements that one invocation of an element-wise kernel takes.
+fn lanes(c: &OpCtx) -> usize {
+    if in_quads(c) { 4 } else { 1 }
+}
+
+/// A kernel; `stored` is the input whose gradient is stored by rows.
+fn kernel(c: &OpCtx, tiled: &str, entry: &'static str, bindings: Vec<Binding>, grid: Grid, cost: Cost, stored: Option<usize>) -> KernelDef {
+    let elements = if in_quads(c) { QUADS } else { SCALARS };
+    let flag = |b: bool| f64::from(u8::from(b));
+    let accumulate = stored.is_some_and(|i| c.accumulate.get(i).copied().unwrap_or(false));
     KernelDef {
-        source: format!("{ACCESSORS}{tiled}").into(),
+        source: format!("{elements}{LINEAR}{tiled}").into(),
         entry,
-        overrides: vec![("activation", c.attrs.f64("activation"))],
+        overrides: vec![
+            ("activation", c.attrs.f64("activation")),
+            ("drops", flag(c.attrs.flag("dropout"))),
+            ("biased", flag(c.attrs.flag("bias"))),
+            ("accumulate", flag(accumulate)),
+        ],
         bindings,
         params: fields(c),
         grid,
@@ -139,10 +158,8 @@ fn forward(c: &OpCtx) -> Phase {
         tile,
         columns: s.columns,
         prologue: &prologue,
-        a: "forward_a",
-        b: "forward_b",
-        a_along_s: true,
-        b_along_s: true,
+        a: matmul::Operand { name: "forward_a", along_s: true },
+        b: matmul::Operand { name: "forward_b", along_s: true },
         store: if residual { "forward_residual_store(" } else { "forward_store(" },
         row_sums: None,
     };
@@ -154,7 +171,7 @@ fn forward(c: &OpCtx) -> Phase {
     let moved = s.rows * (s.inner + s.columns * (1 + usize::from(residual))) + s.partial;
     let grid = Grid::Windows { per_window: s.rows, per_group, across };
     Phase {
-        kernels: vec![kernel(c, &tiled, "linear_forward", bindings, grid, Cost::new(2 * s.rows * s.inner * s.columns, moved))],
+        kernels: vec![kernel(c, &tiled, "linear_forward", bindings, grid, Cost::new(2 * s.rows * s.inner * s.columns, moved), None)],
         scratch: vec![],
     }
 }
@@ -167,8 +184,8 @@ fn backward(c: &OpCtx) -> Phase {
         let n = s.rows * s.columns;
         let bindings =
             vec![Binding::input("d_y", Slot::DOut(0), "d_y_base"), Binding::output("d_residual", Slot::DIn(residual), "d_residual_base")];
-        let grid = Grid::Windows { per_window: n, per_group: 64, across: 1 };
-        kernels.push(kernel(c, "", "linear_backward_residual", bindings, grid, Cost::new(0, 2 * n)));
+        let grid = Grid::Windows { per_window: n / lanes(c), per_group: 64, across: 1 };
+        kernels.push(kernel(c, "", "linear_backward_residual", bindings, grid, Cost::new(0, 2 * n), Some(residual)));
     }
     if c.wants(0) {
         kernels.push(backward_x(c, &s));
@@ -190,10 +207,8 @@ fn backward_x(c: &OpCtx, s: &Sizes) -> KernelDef {
         tile,
         columns: s.inner,
         prologue: &prologue,
-        a: "backward_a",
-        b: "backward_b",
-        a_along_s: true,
-        b_along_s: false,
+        a: matmul::Operand { name: "backward_a", along_s: true },
+        b: matmul::Operand { name: "backward_b", along_s: false },
         store,
         row_sums: None,
     };
@@ -208,13 +223,14 @@ fn backward_x(c: &OpCtx, s: &Sizes) -> KernelDef {
     }
     let moved = s.rows * (s.inner * (1 + usize::from(activated(c.attrs))) + s.columns) + s.inner * s.columns;
     let grid = Grid::Windows { per_window: s.rows, per_group, across };
-    kernel(c, &tiled, "linear_backward_x", bindings, grid, Cost::new(2 * s.rows * s.inner * s.columns, moved))
+    kernel(c, &tiled, "linear_backward_x", bindings, grid, Cost::new(2 * s.rows * s.inner * s.columns, moved), Some(0))
 }
 
 fn backward_weight(c: &OpCtx, s: &Sizes) -> Vec<KernelDef> {
     let tile = fit(c.variants.weights, s.columns);
     let (rows, wide) = extent(tile, s.inner);
     let across = s.inner.div_ceil(wide);
+    let pairs = in_quads(c) && tile.broadcast == Broadcast::Subgroup && tile.rows == 2 * tile.lanes;
     let prologue = format!(
         "    let block = group.x + params.first;\n    if block >= active_windows() * params.blocks {{ return; }}\n    \
          let in_window = (block % params.blocks) * params.block_rows;\n    \
@@ -227,10 +243,8 @@ fn backward_weight(c: &OpCtx, s: &Sizes) -> Vec<KernelDef> {
         tile,
         columns: s.inner,
         prologue: &prologue,
-        a: "weight_a",
-        b: "weight_b",
-        a_along_s: false,
-        b_along_s: false,
+        a: matmul::Operand { name: "weight_a", along_s: false },
+        b: matmul::Operand { name: "weight_b", along_s: false },
         store: "weight_store(group.x,",
         row_sums: c.attrs.flag("bias").then_some("bias_store(group.x,"),
     };
@@ -246,20 +260,22 @@ fn backward_weight(c: &OpCtx, s: &Sizes) -> Vec<KernelDef> {
             &text(&m),
             "linear_backward_weight",
             vec![
-                Binding::input("d_y", Slot::DOut(0), "d_y_base"),
+                Binding::input(if pairs { "d_y_pairs" } else { "d_y" }, Slot::DOut(0), "d_y_base"),
                 Binding::input("x", Slot::In(0), "x_base"),
                 Binding::output(name, slot, base),
             ],
             Grid::Blocks { per_window: s.blocks, group: s.group, across: across * s.columns.div_ceil(rows) },
             Cost::new(2 * s.rows * s.inner * s.columns, s.rows * (s.inner + s.columns) + s.blocks * s.partial),
+            None,
         ),
         kernel(
             c,
             "",
             "linear_fold",
             vec![Binding::input(name, slot, base), Binding::gradients("d_weights", &gradients)],
-            Grid::Fixed { groups: s.partial.div_ceil(64), in_blocks: true },
+            Grid::Fixed { groups: (s.partial / lanes(c)).div_ceil(64), in_blocks: true },
             Cost::new(s.blocks * s.partial, s.blocks * s.partial),
+            None,
         ),
     ]
 }
@@ -358,5 +374,8 @@ fn cases() -> Vec<Case> {
         case("wide, relu and dropout", [50, 33, 130], 2, true, false, 1.0, 0.3),
         case("two blocks a window, gelu", [700, 12, 8], 2, true, true, 2.0, 0.1),
         case("many windows", [5, 8, 4], 70, true, false, 0.0, 0.0),
+        case("quads, a tile less four, relu", [63, 60, 124], 2, true, true, 1.0, 0.0),
+        case("quads, a tile and four, gelu and dropout", [65, 68, 132], 3, true, false, 2.0, 0.2),
+        case("quads, two blocks, no bias", [700, 16, 36], 2, false, false, 0.0, 0.0),
     ]
 }

@@ -53,8 +53,9 @@ impl AdapterClass {
     /// Mesa's lavapipe with subgroups of 8 lanes.
     #[must_use]
     pub fn lavapipe_subgroups() -> Self {
-        let weights = tile(Broadcast::Subgroup, 32, 4, 64, 1, 8);
-        Self { name: "lavapipe-subgroup8".into(), variants: Variants { weights, ..Self::lavapipe().variants }, ..Self::lavapipe() }
+        let rows = tile(Broadcast::Subgroup, 8, 4, 64, 1, 8);
+        let weights = tile(Broadcast::Subgroup, 16, 4, 64, 1, 8);
+        Self { name: "lavapipe-subgroup8".into(), variants: Variants { rows, weights, ..Self::lavapipe().variants }, ..Self::lavapipe() }
     }
 
     /// Mesa's lavapipe without subgroups.
@@ -63,7 +64,7 @@ impl AdapterClass {
         Self {
             name: "lavapipe".into(),
             variants: Variants {
-                rows: tile(Broadcast::Workgroup, 4, 4, 256, 16, 0),
+                rows: tile(Broadcast::None, 4, 4, 64, 1, 0),
                 weights: tile(Broadcast::None, 8, 8, 64, 1, 0),
                 attention_rows: 4,
             },

@@ -60,6 +60,14 @@ pub enum FolderError {
         /// How.
         reason: String,
     },
+    /// The config in the folder cannot be used: edited, or newer.
+    #[error("{path}: {source}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::config::ConfigError,
+    },
     /// A weight file is of another model, or damaged.
     #[error("{path}: {source}")]
     Weights {
@@ -198,7 +206,7 @@ impl RunFolder {
     /// Fails if it is damaged.
     pub fn config(&self) -> Result<Config, FolderError> {
         let text = String::from_utf8_lossy(&self.read("config.toml")?).into_owned();
-        Config::from_toml(&text).map_err(|e| FolderError::Damaged { path: self.path.join("config.toml"), reason: e.to_string() })
+        Config::from_toml(&text).map_err(|source| FolderError::Config { path: self.path.join("config.toml"), source })
     }
 
     /// The scaler.

@@ -228,12 +228,10 @@ impl Recipe {
     pub(crate) fn build(&self) -> Built {
         let extents = [self.steps, self.nodes, 4 * self.quads];
         let mut b = Builder { graph: Graph::default(), draw: Draw::new(9), pool: vec![], weights: vec![], trained: HashSet::new() };
-        for name in ["x", "z"] {
-            let t = b.graph.input(name, &extents);
-            b.pool.push(t);
-        }
+        // One input alone: with more, their sum would cut the batch before any single tensor is too large for a binding.
+        let x = b.graph.input("x", &extents);
+        b.pool.push(x);
         b.token_base(extents, 1);
-        let x = b.pool[0];
         b.linear(x, extents[2], 3);
         for op in &self.ops {
             b.op(*op, extents);

@@ -36,31 +36,35 @@ impl Driven {
         (outputs, inferred.saved.into_iter().map(|(_, shape)| Operand { shape, scope }).collect())
     }
 
-    fn call(&self) -> TwinCall<'_> {
+    /// A call whose outputs hold `before`, as memory holds anything; but sums over windows start at 0.
+    fn call(&self, before: f64) -> TwinCall<'_> {
         let (outputs, saved) = self.shapes();
-        let zeros = |operand: Operand| TwinTensor { data: vec![0.0; len(&operand, self.windows)], operand };
+        let sums = self.inputs.iter().any(|i| i.operand.scope == Scope::Window) && outputs.iter().any(|o| o.scope == Scope::Step);
+        let before = if sums { 0.0 } else { before };
+        let filled = |operand: Operand| TwinTensor { data: vec![before; len(&operand, self.windows)], operand };
         TwinCall {
             attrs: &self.attrs,
             windows: self.windows,
             node: 3,
             step: self.step,
             inputs: self.inputs.clone(),
-            outputs: outputs.into_iter().map(zeros).collect(),
-            saved: saved.into_iter().map(zeros).collect(),
+            outputs: outputs.into_iter().map(filled).collect(),
+            saved: saved.into_iter().map(filled).collect(),
             d_outputs: vec![],
             d_inputs: vec![],
         }
     }
 
+    /// Forward onto outputs that are not numbers: it must write them all.
     pub(crate) fn forward(&self) -> Made {
-        let mut call = self.call();
+        let mut call = self.call(f64::NAN);
         (self.op.twin.forward)(&mut call);
         Made { outputs: call.outputs, saved: call.saved, inputs: call.inputs }
     }
 
     /// Gradients of the inputs, added to `start` where there is one; `None` there: not wanted.
     pub(crate) fn backward(&self, made: &Made, cotangents: &[Vec<f64>], start: Vec<Option<Vec<f64>>>) -> Vec<Option<Vec<f64>>> {
-        let mut call = self.call();
+        let mut call = self.call(0.0);
         call.outputs.clone_from(&made.outputs);
         call.saved.clone_from(&made.saved);
         let tensors = made.outputs.iter().zip(cotangents);

@@ -11,15 +11,14 @@ const SHARED: &str = include_str!("../../../shaders/ops/attention.wgsl");
 const STEP: &str = include_str!("../../../shaders/lib/step.wgsl");
 
 /// Rows that an invocation holds of a line of `length`: what `variants` says for heads up to 16 wide, half for 32, one for wider ones;
-/// half of that in backward, where a row takes three or four vectors instead of two. No more than spread evenly over the line.
+/// no more than spread evenly over the invocations of the line.
 #[must_use]
-pub fn rows(variants: &Variants, head_width: usize, length: usize, backward: bool) -> usize {
+pub fn rows(variants: &Variants, head_width: usize, length: usize) -> usize {
     let most = match head_width {
         0..=16 => variants.attention_rows,
         17..=32 => variants.attention_rows / 2,
         _ => 1,
     };
-    let most = if backward { most / 2 } else { most };
     let length = length.max(1);
     length.div_ceil(length.div_ceil(most.max(1)))
 }
@@ -29,21 +28,29 @@ pub fn rows(variants: &Variants, head_width: usize, length: usize, backward: boo
 /// That is text and not a uniform flag, because storage accesses are what a CPU adapter's compiler is slow at (a branch has three).
 #[must_use]
 pub fn source(head_width: usize, rows: usize, accumulate: [bool; 2]) -> String {
-    let (vector, lanes) = match head_width {
-        w if w.is_multiple_of(4) => ("vec4<f32>", 4),
-        w if w.is_multiple_of(2) => ("vec2<f32>", 2),
-        _ => ("f32", 1),
+    let text = Text { rows, parts: parts(head_width), lanes: head_width / parts(head_width) };
+    let vector = match text.lanes {
+        4 => "vec4<f32>",
+        2 => "vec2<f32>",
+        _ => "f32",
     };
-    let text = Text { rows, parts: head_width / lanes, lanes };
     let [q, kv] = accumulate.map(|add| if add { "+=" } else { "=" });
     format!(
-        "// Heads {head_width} wide, {rows} rows an invocation.\nalias Vector = {vector};\nconst LANES: u32 = {lanes}u;\n\
+        "// Heads {head_width} wide, {rows} rows an invocation.\nalias Vector = {vector};\nconst LANES: u32 = {}u;\n\
          const HEAD_WIDTH: u32 = {head_width}u;\nconst ROWS: u32 = {rows}u;\n\
          fn put_q(at: u32, d: Vector) {{ d_q[at] {q} d; }}\nfn put_kv(at: u32, d: Vector) {{ d_kv[at] {kv} d; }}\n{SHARED}{}{}{}{STEP}",
+        text.lanes,
         text.forward(),
         text.dq(),
         text.dkv(),
     )
+}
+
+/// Vectors that a head is made of.
+#[must_use]
+pub fn parts(head_width: usize) -> usize {
+    let lanes = if head_width.is_multiple_of(4) { 4 } else { 2 - head_width % 2 };
+    head_width / lanes
 }
 
 /// Sizes that the text depends on.
@@ -85,6 +92,7 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     let head = params.head0 + group.y;
     let values = params.heads * PARTS;
     let length = params.length;
+    var held: array<Vector, ROWS * PARTS>;
 {load}    for (var j = 0u; j < length; j++) {{
         let token = place.x + j * params.position_stride;
 {position}{row}    }}
@@ -95,16 +103,34 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         text
     }
 
+    /// Copies an invocation's rows of a tensor into names `{name}{row}_{part}`. `value` gives the part at index `at`. Drivers that compile on the CPU take long for every access to memory in straight-line text, so one small loop fetches
+    /// everything into an array, from which the names are taken once; the main loop sees only names. The loop's bound is a value of
+    /// the dispatch: were it a constant, such compilers would unroll the loop (5 s a kernel instead of 1.3 on lavapipe).
+    fn fetch(&self, name: &str, place: &str, value: &str) -> String {
+        let names = self.each_row(|r| self.each_part(|i| format!("    let {name}{r}_{i} = held[{}];\n", r * self.parts + i)));
+        format!(
+            "    for (var e = 0u; e < params.rows * params.parts; e++) {{\n        \
+             let at = {place}(token_at(place.x, place.y + e / PARTS), head) + e % PARTS;\n        held[e] = {value};\n    }}\n{names}"
+        )
+    }
+
+    /// Stores an invocation's rows: `value(row, part)` by `statement`, which sees `held[e]` and its index `at`.
+    fn put(&self, value: impl Fn(usize, usize) -> String, place: &str, statement: &str) -> String {
+        let names = self.each_row(|r| self.each_part(|i| format!("    held[{}] = {};\n", r * self.parts + i, value(r, i))));
+        format!(
+            "{names}    for (var e = 0u; e < params.rows * params.parts; e++) {{\n        if place.y + e / PARTS >= length {{ break; }}\n        \
+             let at = {place}(token_at(place.x, place.y + e / PARTS), head) + e % PARTS;\n        {statement}\n    }}\n"
+        )
+    }
+
+    /// Declares a vector accumulator for each row and part.
+    fn zeros(&self, name: &str) -> String {
+        self.each_row(|r| self.each_part(|i| format!("    var {name}{r}_{i} = Vector();\n")))
+    }
+
     fn forward(&self) -> String {
-        let load = self.each_row(|r| {
-            let parts = self.each_part(|i| {
-                format!("    let q{r}_{i} = params.scale * q[params.q_base / LANES + row{r} + {i}u];\n    var a{r}_{i} = Vector();\n")
-            });
-            format!(
-                "    let token{r} = token_at(place.x, place.y + {r}u);\n    let row{r} = row_at(token{r}, head);\n\
-                 {parts}    var m{r} = -1e30;\n    var l{r} = 0.0;\n"
-            )
-        });
+        let state = self.each_row(|r| format!("    var m{r} = -1e30;\n    var l{r} = 0.0;\n"));
+        let load = self.fetch("q", "row_at", "params.scale * q[params.q_base / LANES + at]") + &self.zeros("a") + &state;
         // One exponential a key: exp(-|s - m|) either scales what was summed so far or weighs the new value.
         let row = self.each_row(|r| {
             let dot = self.dot(&format!("q{r}_"), "k_");
@@ -115,57 +141,52 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
                  \x20       m{r} = max(m{r}, s{r});\n        l{r} = l{r} * keep{r} + p{r};\n{sum}"
             )
         });
-        let store = self.each_row(|r| {
-            let parts = self.each_part(|i| format!("        y[params.y_base / LANES + row{r} + {i}u] = a{r}_{i} / l{r};\n"));
+        let sums = self.each_row(|r| {
             format!(
-                "    if place.y + {r}u < length {{\n{parts}\
-                 \x20       lse[params.lse_base + scalar_at(token{r}, head)] = m{r} + log(l{r});\n    }}\n"
+                "    if place.y + {r}u < length {{ lse[params.lse_base + scalar_at(token_at(place.x, place.y + {r}u), head)] = m{r} + log(l{r}); }}\n"
             )
         });
-        self.kernel("forward", load, &self.keys_and_values(), row, store)
+        let store = self.put(|r, i| format!("a{r}_{i} / l{r}"), "row_at", "y[params.y_base / LANES + at] = held[e];");
+        self.kernel("forward", load, &self.keys_and_values(), row, store + &sums)
     }
 
+    /// Also makes delta, first of all: what follows reads it back.
     fn dq(&self) -> String {
-        let load = self.each_row(|r| {
-            let parts = self.each_part(|i| {
-                format!(
-                    "    let q{r}_{i} = params.scale * q[params.q_base / LANES + row{r} + {i}u];\n\
-                     \x20   let g{r}_{i} = d_y[params.d_y_base / LANES + row{r} + {i}u];\n\
-                     \x20   let y{r}_{i} = y[params.y_base / LANES + row{r} + {i}u];\n    var d{r}_{i} = Vector();\n"
-                )
-            });
-            let delta = self.dot(&format!("g{r}_"), &format!("y{r}_"));
+        let term = if self.lanes == 1 {
+            "d_y[params.d_y_base + at] * y[params.y_base + at]"
+        } else {
+            "dot(d_y[params.d_y_base / LANES + at], y[params.y_base / LANES + at])"
+        };
+        let delta = format!(
+            "    for (var r = 0u; r < min(params.rows, length - place.y); r++) {{\n        let token = token_at(place.x, place.y + r);\n        \
+             var sum = 0.0;\n        for (var i = 0u; i < params.parts; i++) {{\n            let at = row_at(token, head) + i;\n            \
+             sum += {term};\n        }}\n        delta[params.delta_base + scalar_at(token, head)] = sum;\n    }}\n"
+        );
+        let scalars = self.each_row(|r| {
             format!(
-                "    let token{r} = token_at(place.x, place.y + {r}u);\n    let row{r} = row_at(token{r}, head);\n{parts}\
-                 \x20   let lse{r} = lse[params.lse_base + scalar_at(token{r}, head)];\n    let delta{r} = {delta};\n"
+                "    let scalar{r} = scalar_at(token_at(place.x, place.y + {r}u), head);\n    \
+                 let lse{r} = lse[params.lse_base + scalar{r}];\n    let delta{r} = delta[params.delta_base + scalar{r}];\n"
             )
         });
+        let load = delta
+            + &self.fetch("q", "row_at", "params.scale * q[params.q_base / LANES + at]")
+            + &self.fetch("g", "row_at", "d_y[params.d_y_base / LANES + at]")
+            + &self.zeros("d")
+            + &scalars;
         let row = self.each_row(|r| {
             let (s, dp) = (self.dot(&format!("q{r}_"), "k_"), self.dot(&format!("g{r}_"), "v_"));
             let sum = self.each_part(|i| format!("        d{r}_{i} += k_{i} * ds{r};\n"));
             format!("        let ds{r} = exp({s} - lse{r}) * ({dp} - delta{r});\n{sum}")
         });
-        let store = self.each_row(|r| {
-            let parts = self.each_part(|i| format!("        put_q(params.d_q_base / LANES + row{r} + {i}u, params.scale * d{r}_{i});\n"));
-            format!(
-                "    if place.y + {r}u < length {{\n{parts}\
-                 \x20       delta[params.delta_base + scalar_at(token{r}, head)] = delta{r};\n    }}\n"
-            )
-        });
+        let store = self.put(|r, i| format!("params.scale * d{r}_{i}"), "row_at", "put_q(params.d_q_base / LANES + at, held[e]);");
         self.kernel("dq", load, &self.keys_and_values(), row, store)
     }
 
     fn dkv(&self) -> String {
-        let load = self.each_row(|r| {
-            let parts = self.each_part(|i| {
-                format!(
-                    "    let k{r}_{i} = params.scale * kv[params.kv_base / LANES + key{r} + {i}u];\n\
-                     \x20   let v{r}_{i} = kv[params.kv_base / LANES + key{r} + values + {i}u];\n\
-                     \x20   var dk{r}_{i} = Vector();\n    var dv{r}_{i} = Vector();\n"
-                )
-            });
-            format!("    let key{r} = key_at(token_at(place.x, place.y + {r}u), head);\n{parts}")
-        });
+        let load = self.fetch("k", "key_at", "params.scale * kv[params.kv_base / LANES + at]")
+            + &self.fetch("v", "key_at", "kv[params.kv_base / LANES + at + values]")
+            + &self.zeros("dk")
+            + &self.zeros("dv");
         let parts = self.each_part(|i| {
             format!(
                 "        let q_{i} = q[params.q_base / LANES + start + {i}u];\n\
@@ -182,15 +203,8 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
             let sum = self.each_part(|i| format!("        dk{r}_{i} += q_{i} * ds{r};\n        dv{r}_{i} += g_{i} * p{r};\n"));
             format!("        let p{r} = exp({s} - lse_of);\n        let ds{r} = p{r} * ({dp} - delta_of);\n{sum}")
         });
-        let store = self.each_row(|r| {
-            let parts = self.each_part(|i| {
-                format!(
-                    "        put_kv(params.d_kv_base / LANES + key{r} + {i}u, params.scale * dk{r}_{i});\n\
-                     \x20       put_kv(params.d_kv_base / LANES + key{r} + values + {i}u, dv{r}_{i});\n"
-                )
-            });
-            format!("    if place.y + {r}u < length {{\n{parts}    }}\n")
-        });
+        let store = self.put(|r, i| format!("params.scale * dk{r}_{i}"), "key_at", "put_kv(params.d_kv_base / LANES + at, held[e]);")
+            + &self.put(|r, i| format!("dv{r}_{i}"), "key_at", "put_kv(params.d_kv_base / LANES + at + values, held[e]);");
         self.kernel("dkv", load, &position, row, store)
     }
 

@@ -1,12 +1,24 @@
 //! Text of a tiled matrix product `out[i, j] = sum_s a(i, s) b(s, j)`.
 //!
-//! Operands and result are reached through accessor functions of the op's own WGSL text, which guard the edges; so one loop nest serves
-//! products by rows, by columns, and later convolutions. Sums run over s in ascending order whatever the tile.
+//! Operands and result are reached four elements at a time through functions of the op's own WGSL text; so one loop nest serves products
+//! by rows, by columns, and later convolutions. An operand `a` has two functions: `a_at(i) -> u32`, called once a row outside of the loop
+//! and clamped to what exists, and `a(at, i, s) -> vec4<f32>`. Where s is consecutive in memory ([`Operand::along_s`]), the four are
+//! `s .. s + 4` of row i; else they are rows `i .. i + 4` at s. Sums run over s in ascending order whatever the tile.
 
 use super::{Broadcast, Tile};
 use std::fmt::Write;
 
-/// What a product is made of.
+/// One side of a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    /// Stem of its functions.
+    pub name: &'a str,
+    /// Whether consecutive s are consecutive in memory; else i (or j) are, and where rows are shared by subgroups there is a function
+    /// `name_pair(at, i, s) -> vec2<f32>` too.
+    pub along_s: bool,
+}
+
+/// What a product is made of. `b` may lie along s only if `a` does.
 pub struct Matmul<'a> {
     /// Entry point.
     pub entry: &'a str,
@@ -16,19 +28,17 @@ pub struct Matmul<'a> {
     pub columns: usize,
     /// Statements that define `i0`, `j0`, `s_begin`, `s_end` (uniform over the workgroup), given `TILE_ROWS` and `TILE_COLUMNS`.
     pub prologue: &'a str,
-    /// `fn(i, s, s_end) -> f32`.
-    pub a: &'a str,
-    /// `fn(s, j, s_end) -> f32`.
-    pub b: &'a str,
-    /// Whether consecutive s are consecutive in memory for a; else i are.
-    pub a_along_s: bool,
-    /// Whether consecutive s are consecutive in memory for b; else j are.
-    pub b_along_s: bool,
-    /// Call that stores: `name(extra i, j, value)`; everything up to and including the extra arguments.
+    /// Left side.
+    pub a: Operand<'a>,
+    /// Right side.
+    pub b: Operand<'a>,
+    /// Call that stores four columns: `name(extra i, j, vec4)`; everything up to and including the extra arguments. It guards the edges.
     pub store: &'a str,
-    /// Call that stores sums of a over s, one a row i, from the workgroups with j0 = 0; like `store`.
+    /// Call that stores sums of a over s: `name(extra i, vec4)`, from the invocations with j = 0; for an `a` that is not along s.
     pub row_sums: Option<&'a str>,
 }
+
+const PARTS: [&str; 4] = ["x", "y", "z", "w"];
 
 /// The tile with no more subgroups than an output of `rows` rows can use.
 #[must_use]
@@ -57,180 +67,260 @@ fn threads(tile: Tile, columns: usize) -> (usize, usize) {
 }
 
 /// Writes the entry point.
+///
+/// # Panics
+/// Panics if only `b` lies along s.
 #[must_use]
 pub fn text(m: &Matmul) -> String {
+    assert!(m.a.along_s || !m.b.along_s, "{}: only the right side lies along s", m.entry);
+    let mut out = String::new();
     match m.tile.broadcast {
-        Broadcast::None => registers(m),
-        Broadcast::Workgroup => workgroup(m),
-        Broadcast::Subgroup => subgroup(m),
+        Broadcast::None => registers(m, &mut out),
+        Broadcast::Workgroup => workgroup(m, &mut out),
+        Broadcast::Subgroup => subgroup(m, &mut out),
     }
+    out
 }
 
+fn line(out: &mut String, depth: usize, text: impl std::fmt::Display) {
+    let _ = writeln!(out, "{:1$}{text}", "", 4 * depth);
+}
+
+/// Opens the entry point: `i` and `j` are the first row and column of the invocation.
 fn head(m: &Matmul, out: &mut String) {
     let (rows, columns) = extent(m.tile, m.columns);
-    let Matmul { entry, prologue, .. } = m;
-    let arguments = if m.tile.broadcast == Broadcast::Subgroup { ", @builtin(subgroup_invocation_id) sub: u32" } else { "" };
-    let prologue = prologue.replace("TILE_ROWS", &format!("{rows}u")).replace("TILE_COLUMNS", &format!("{columns}u"));
-    let _ = write!(
+    let (across, _) = threads(m.tile, m.columns);
+    let shared = m.tile.broadcast == Broadcast::Subgroup;
+    let argument = if shared { ", @builtin(subgroup_invocation_id) sub: u32" } else { "" };
+    let prologue = m.prologue.replace("TILE_ROWS", &format!("{rows}u")).replace("TILE_COLUMNS", &format!("{columns}u"));
+    line(out, 0, format_args!("@compute @workgroup_size({})", m.tile.threads));
+    line(
         out,
-        "@compute @workgroup_size({})\nfn {entry}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32{arguments}) {{\n{prologue}\n",
-        m.tile.threads
+        0,
+        format_args!(
+            "fn {}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32{argument}) {{\n{prologue}",
+            m.entry
+        ),
     );
-}
-
-/// Declares accumulators `acc_{row}_{quad}` (four columns each) and, if asked for, the sums of rows.
-fn accumulators(m: &Matmul, out: &mut String) {
+    let column = if shared { "sub".to_owned() } else { format!("(lane % {across}u)") };
+    line(out, 1, format_args!("let i = i0 + (lane / {across}u) * {}u;", m.tile.rows));
+    line(out, 1, format_args!("let j = j0 + {column} * {}u;", m.tile.columns));
     for r in 0..m.tile.rows {
         for q in 0..m.tile.columns / 4 {
-            let _ = writeln!(out, "    var acc_{r}_{q} = vec4<f32>(0.0);");
+            line(out, 1, format_args!("var acc_{r}_{q} = vec4<f32>();"));
         }
-        if m.row_sums.is_some() {
-            let _ = writeln!(out, "    var sum_{r} = 0.0;");
-        }
-    }
-    if m.row_sums.is_some() {
-        let _ = writeln!(out, "    let sums_rows = j0 == 0u;");
     }
 }
 
 fn stores(m: &Matmul, out: &mut String) {
     for r in 0..m.tile.rows {
         for q in 0..m.tile.columns / 4 {
-            for (c, name) in ["x", "y", "z", "w"].iter().enumerate() {
-                let _ = writeln!(out, "    {} i + {r}u, j + {}u, acc_{r}_{q}.{name});", m.store, 4 * q + c);
-            }
+            line(out, 1, format_args!("{} i + {r}u, j + {}u, acc_{r}_{q});", m.store, 4 * q));
         }
-    }
-    if let Some(call) = m.row_sums {
-        let _ = writeln!(out, "    if sums_rows && across == 0u {{");
-        for r in 0..m.tile.rows {
-            let _ = writeln!(out, "        {call} i + {r}u, sum_{r});");
-        }
-        let _ = writeln!(out, "    }}");
     }
     out.push_str("}\n");
 }
 
-/// One step of s: `av_{row}` scalars times `bv_{quad}` vectors.
-fn multiply(m: &Matmul, indent: &str, out: &mut String) {
+/// `acc += a b` at one s; `a(r)` is a scalar's text, `b_{q}` a quad's.
+fn multiply(m: &Matmul, depth: usize, a: &dyn Fn(usize) -> String, b: &dyn Fn(usize) -> String, out: &mut String) {
     for r in 0..m.tile.rows {
+        let scalar = a(r);
         for q in 0..m.tile.columns / 4 {
-            let _ = writeln!(out, "{indent}acc_{r}_{q} = fma(vec4<f32>(av_{r}), bv_{q}, acc_{r}_{q});");
+            line(out, depth, format_args!("acc_{r}_{q} = fma(vec4<f32>({scalar}), {}, acc_{r}_{q});", b(q)));
         }
     }
-    if m.row_sums.is_some() {
-        let sums: String = (0..m.tile.rows).map(|r| format!("sum_{r} += av_{r}; ")).collect();
-        let _ = writeln!(out, "{indent}if sums_rows {{ {sums}}}");
+}
+
+/// Four steps of s from rows `av_{row}` (or what `a` says) along s and, by `b_along_s`, columns `bv_{column}` along s or quads
+/// `bv_{s}_{quad}`.
+fn multiply_quad(m: &Matmul, depth: usize, a: &dyn Fn(usize, usize, &mut String) -> String, out: &mut String) {
+    for (s, part) in PARTS.iter().enumerate() {
+        if m.b.along_s {
+            for q in 0..m.tile.columns / 4 {
+                let quad: Vec<_> = (0..4).map(|c| format!("bv_{}.{part}", 4 * q + c)).collect();
+                line(out, depth, format_args!("let bv_{s}_{q} = vec4<f32>({});", quad.join(", ")));
+            }
+        }
+        let rows: Vec<String> = (0..m.tile.rows).map(|r| a(r, s, out)).collect();
+        multiply(m, depth, &|r| rows[r].clone(), &|q| format!("bv_{s}_{q}"), out);
+    }
+}
+
+/// Declares where each column, or quad of columns, starts.
+fn right_starts(m: &Matmul, out: &mut String) {
+    let step = if m.b.along_s { 1 } else { 4 };
+    for c in 0..m.tile.columns / step {
+        line(out, 1, format_args!("let b_at_{c} = {}_at(j + {}u);", m.b.name, step * c));
+    }
+}
+
+/// Loads the right side for four steps of s from `s` on (for one, if a is not along s).
+fn right_loads(m: &Matmul, out: &mut String) {
+    let name = m.b.name;
+    if m.b.along_s {
+        for c in 0..m.tile.columns {
+            line(out, 2, format_args!("let bv_{c} = {name}(b_at_{c}, j + {c}u, s);"));
+        }
+        return;
+    }
+    for s in 0..if m.a.along_s { 4 } else { 1 } {
+        for q in 0..m.tile.columns / 4 {
+            line(out, 2, format_args!("let bv_{s}_{q} = {name}(b_at_{q}, j + {}u, s + {s}u);", 4 * q));
+        }
     }
 }
 
 /// Every invocation loads its operands itself.
-fn registers(m: &Matmul) -> String {
-    let (across, _) = threads(m.tile, m.columns);
-    let mut out = String::new();
-    head(m, &mut out);
-    let Matmul { a, b, tile, .. } = m;
-    let _ = writeln!(
-        out,
-        "    let across = lane % {across}u;\n    let i = i0 + (lane / {across}u) * {}u;\n    let j = j0 + across * {}u;",
-        tile.rows, tile.columns
-    );
-    accumulators(m, &mut out);
-    out.push_str("    for (var s = s_begin; s < s_end; s++) {\n");
-    for q in 0..tile.columns / 4 {
-        let at = |c: usize| format!("{b}(s, j + {}u, s_end)", 4 * q + c);
-        let _ = writeln!(out, "        let bv_{q} = vec4<f32>({}, {}, {}, {});", at(0), at(1), at(2), at(3));
+fn registers(m: &Matmul, out: &mut String) {
+    let (a, tile) = (m.a.name, m.tile);
+    head(m, out);
+    right_starts(m, out);
+    let step = if m.a.along_s { 1 } else { 4 };
+    for r in 0..tile.rows / step {
+        line(out, 1, format_args!("let a_at_{r} = {a}_at(i + {}u);", step * r));
+        if m.row_sums.is_some() {
+            line(out, 1, format_args!("var sum_{r} = vec4<f32>();"));
+        }
     }
-    for r in 0..tile.rows {
-        let _ = writeln!(out, "        let av_{r} = {a}(i + {r}u, s, s_end);");
+    line(out, 1, format_args!("for (var s = s_begin; s < s_end; s += {}u) {{", 5 - step));
+    right_loads(m, out);
+    for r in 0..tile.rows / step {
+        line(out, 2, format_args!("let av_{r} = {a}(a_at_{r}, i + {}u, s);", step * r));
+        if m.row_sums.is_some() {
+            line(out, 2, format_args!("sum_{r} += av_{r};"));
+        }
     }
-    multiply(m, "        ", &mut out);
-    out.push_str("    }\n");
-    stores(m, &mut out);
-    out
+    if m.a.along_s {
+        multiply_quad(m, 2, &|r, s, _| format!("av_{r}.{}", PARTS[s]), out);
+    } else {
+        multiply(m, 2, &|r| format!("av_{}.{}", r / 4, PARTS[r % 4]), &|q| format!("bv_0_{q}"), out);
+    }
+    line(out, 1, "}");
+    sums_of_quads(m, out);
+    stores(m, out);
 }
 
-/// Loads a tile of an operand into workgroup memory, quads of i (or j) by s.
-fn fill(array: &str, call: &dyn Fn(usize) -> String, quads: usize, k: usize, threads: usize, along_s: bool, out: &mut String) {
-    let (quad, s) = if along_s { (format!("e / {k}u"), format!("e % {k}u")) } else { (format!("e % {quads}u"), format!("e / {quads}u")) };
-    let _ = writeln!(
-        out,
-        "        for (var e = lane; e < {}u; e += {threads}u) {{\n            let quad = {quad};\n            let s = {s};\n            {array}[s * {quads}u + quad] = vec4<f32>({}, {}, {}, {});\n        }}",
-        quads * k,
-        call(0),
-        call(1),
-        call(2),
-        call(3)
-    );
+/// Stores the sums of rows, four a quad.
+fn sums_of_quads(m: &Matmul, out: &mut String) {
+    if let Some(call) = m.row_sums {
+        line(out, 1, "if j == 0u {");
+        for r in 0..m.tile.rows / 4 {
+            line(out, 2, format_args!("{call} i + {}u, sum_{r});", 4 * r));
+        }
+        line(out, 1, "}");
+    }
+}
+
+/// Copies a tile of an operand into workgroup memory as it lies in memory: rows of `k / 4` quads along s (one quad of padding against
+/// bank conflicts), or a row of quads for each s.
+fn fill(m: &Matmul, side: Operand, letter: char, extent: usize, k: usize, out: &mut String) {
+    let (name, index, threads) = (side.name, if letter == 'a' { 'i' } else { 'j' }, m.tile.threads);
+    let across = if side.along_s { k / 4 } else { extent / 4 };
+    line(out, 2, format_args!("for (var e = lane; e < {}u; e += {threads}u) {{", extent * k / 4));
+    if side.along_s {
+        line(out, 3, format_args!("let at = {index}0 + e / {across}u;\n            let s = s0 + 4u * (e % {across}u);"));
+        line(out, 3, format_args!("if s < s_end {{ {}_{letter}[e + e / {across}u] = {name}({name}_at(at), at, s); }}", m.entry));
+    } else {
+        line(out, 3, format_args!("let at = {index}0 + 4u * (e % {across}u);\n            let s = s0 + e / {across}u;"));
+        line(out, 3, "var quad = vec4<f32>();");
+        line(out, 3, format_args!("if s < s_end {{ quad = {name}({name}_at(at), at, s); }}\n            {}_{letter}[e] = quad;", m.entry));
+    }
+    line(out, 2, "}");
 }
 
 /// Operands go through workgroup memory.
-fn workgroup(m: &Matmul) -> String {
+fn workgroup(m: &Matmul, out: &mut String) {
     let (across, _) = threads(m.tile, m.columns);
     let (rows, columns) = extent(m.tile, m.columns);
-    let Matmul { entry, a, b, tile, .. } = m;
+    let Matmul { entry, tile, .. } = m;
+    let quads = |side: Operand, extent: usize, k: usize| if side.along_s { extent * (k / 4 + 1) } else { extent * k / 4 };
     // 16 KiB of workgroup memory are granted everywhere.
-    let mut k = tile.k_step;
-    while (rows + columns) * k * 4 > 16_384 {
-        k /= 2;
+    let mut k = tile.k_step.next_multiple_of(4);
+    while k > 4 && 16 * (quads(m.a, rows, k) + quads(m.b, columns, k)) > 16_384 {
+        k = (k / 2).next_multiple_of(4);
     }
-    let mut out = String::new();
-    let _ = writeln!(out, "var<workgroup> {entry}_a: array<vec4<f32>, {}>;", rows / 4 * k);
-    let _ = writeln!(out, "var<workgroup> {entry}_b: array<vec4<f32>, {}>;", columns / 4 * k);
-    head(m, &mut out);
-    let _ = writeln!(
-        out,
-        "    let across = lane % {across}u;\n    let down = lane / {across}u;\n    let i = i0 + down * {}u;\n    let j = j0 + across * {}u;",
-        tile.rows, tile.columns
-    );
-    accumulators(m, &mut out);
-    let _ = writeln!(out, "    for (var s0 = s_begin; s0 < s_end; s0 += {k}u) {{");
-    let call_a = |c: usize| format!("{a}(i0 + quad * 4u + {c}u, s0 + s, s_end)");
-    let call_b = |c: usize| format!("{b}(s0 + s, j0 + quad * 4u + {c}u, s_end)");
-    fill(&format!("{entry}_a"), &call_a, rows / 4, k, tile.threads, m.a_along_s, &mut out);
-    fill(&format!("{entry}_b"), &call_b, columns / 4, k, tile.threads, m.b_along_s, &mut out);
-    let _ = writeln!(out, "        workgroupBarrier();\n        for (var s = 0u; s < {k}u; s++) {{");
-    for q in 0..tile.columns / 4 {
-        let _ = writeln!(out, "            let bv_{q} = {entry}_b[s * {}u + across * {}u + {q}u];", columns / 4, tile.columns / 4);
+    line(out, 0, format_args!("var<workgroup> {entry}_a: array<vec4<f32>, {}>;", quads(m.a, rows, k)));
+    line(out, 0, format_args!("var<workgroup> {entry}_b: array<vec4<f32>, {}>;", quads(m.b, columns, k)));
+    head(m, out);
+    if m.row_sums.is_some() {
+        (0..tile.rows / 4).for_each(|r| line(out, 1, format_args!("var sum_{r} = vec4<f32>();")));
     }
-    for q in 0..tile.rows / 4 {
-        let _ = writeln!(out, "            let aq_{q} = {entry}_a[s * {}u + down * {}u + {q}u];", rows / 4, tile.rows / 4);
-        for (c, name) in ["x", "y", "z", "w"].iter().enumerate() {
-            let _ = writeln!(out, "            let av_{} = aq_{q}.{name};", 4 * q + c);
+    line(out, 1, format_args!("let down = (lane / {across}u) * {}u;\n    let right = (lane % {across}u) * {}u;", tile.rows, tile.columns));
+    line(out, 1, format_args!("for (var s0 = s_begin; s0 < s_end; s0 += {k}u) {{"));
+    fill(m, m.a, 'a', rows, k, out);
+    fill(m, m.b, 'b', columns, k, out);
+    line(out, 2, format_args!("workgroupBarrier();\n        let steps = min({k}u, s_end - s0);"));
+    line(out, 2, format_args!("for (var s = 0u; s < steps; s += {}u) {{", if m.a.along_s { 4 } else { 1 }));
+    let padded = k / 4 + 1;
+    if m.b.along_s {
+        (0..tile.columns).for_each(|c| line(out, 3, format_args!("let bv_{c} = {entry}_b[(right + {c}u) * {padded}u + s / 4u];")));
+    } else {
+        for s in 0..if m.a.along_s { 4 } else { 1 } {
+            (0..tile.columns / 4).for_each(|q| {
+                line(out, 3, format_args!("let bv_{s}_{q} = {entry}_b[(s + {s}u) * {}u + right / 4u + {q}u];", columns / 4));
+            });
         }
     }
-    multiply(m, "            ", &mut out);
-    out.push_str("        }\n        workgroupBarrier();\n    }\n");
-    stores(m, &mut out);
-    out
+    if m.a.along_s {
+        (0..tile.rows).for_each(|r| line(out, 3, format_args!("let av_{r} = {entry}_a[(down + {r}u) * {padded}u + s / 4u];")));
+        multiply_quad(m, 3, &|r, s, _| format!("av_{r}.{}", PARTS[s]), out);
+    } else {
+        for r in 0..tile.rows / 4 {
+            line(out, 3, format_args!("let av_{r} = {entry}_a[s * {}u + down / 4u + {r}u];", rows / 4));
+            if m.row_sums.is_some() {
+                line(out, 3, format_args!("sum_{r} += av_{r};"));
+            }
+        }
+        multiply(m, 3, &|r| format!("av_{}.{}", r / 4, PARTS[r % 4]), &|q| format!("bv_0_{q}"), out);
+    }
+    line(out, 2, "}\n        workgroupBarrier();\n    }");
+    sums_of_quads(m, out);
+    stores(m, out);
 }
 
-/// Lanes of a subgroup hold neighbouring columns; each loads rows of a, which are handed round by broadcasts with literal lanes. Tall in
-/// rows: `tile.rows` accumulators of four columns a lane.
-fn subgroup(m: &Matmul) -> String {
-    let Matmul { a, b, tile, .. } = m;
-    let lanes = tile.lanes;
-    let mut out = String::new();
-    head(m, &mut out);
-    let _ = writeln!(
-        out,
-        "    let across = sub;\n    let i = i0 + (lane / {lanes}u) * {}u;\n    let j = j0 + across * {}u;",
-        tile.rows, tile.columns
-    );
-    accumulators(m, &mut out);
-    out.push_str("    for (var s = s_begin; s < s_end; s++) {\n");
-    for q in 0..tile.columns / 4 {
-        let at = |c: usize| format!("{b}(s, j + {}u, s_end)", 4 * q + c);
-        let _ = writeln!(out, "        let bv_{q} = vec4<f32>({}, {}, {}, {});", at(0), at(1), at(2), at(3));
+/// Lanes of a subgroup hold neighbouring columns; each loads its share of the rows, which are handed round by broadcasts with literal
+/// lanes. Along s a lane holds four steps of every `lanes`-th row; else two or four neighbouring rows of one step.
+fn subgroup(m: &Matmul, out: &mut String) {
+    let (a, tile) = (m.a.name, m.tile);
+    let (lanes, held) = (tile.lanes, tile.rows / tile.lanes);
+    head(m, out);
+    right_starts(m, out);
+    let broadcast = |value: String, lane: usize| format!("subgroupBroadcast({value}, {lane}u)");
+    if m.a.along_s {
+        for g in 0..held {
+            line(out, 1, format_args!("let a_row_{g} = i + {}u + sub;\n    let a_at_{g} = {a}_at(a_row_{g});", g * lanes));
+        }
+        line(out, 1, "for (var s = s_begin; s < s_end; s += 4u) {");
+        right_loads(m, out);
+        for g in 0..held {
+            line(out, 2, format_args!("let own_{g} = {a}(a_at_{g}, a_row_{g}, s);"));
+        }
+        let row = |r: usize, s: usize, out: &mut String| {
+            line(out, 2, format_args!("let av_{s}_{r} = {};", broadcast(format!("own_{}.{}", r / lanes, PARTS[s]), r % lanes)));
+            format!("av_{s}_{r}")
+        };
+        multiply_quad(m, 2, &row, out);
+        line(out, 1, "}");
+        stores(m, out);
+        return;
     }
-    for g in 0..tile.rows / lanes {
-        let _ = writeln!(out, "        let own_{g} = {a}(i + {}u + sub, s, s_end);", g * lanes);
+    assert!(held == 2 || held == 4, "{}: {} rows on {lanes} lanes", m.entry, tile.rows);
+    line(out, 1, format_args!("let a_row = i + {held}u * sub;\n    let a_at = {a}_at(a_row);\n    var sum = vec{held}<f32>();"));
+    line(out, 1, "for (var s = s_begin; s < s_end; s++) {");
+    right_loads(m, out);
+    let load = if held == 2 { format!("{a}_pair") } else { a.to_owned() };
+    line(out, 2, format_args!("let own = {load}(a_at, a_row, s);"));
+    if m.row_sums.is_some() {
+        line(out, 2, "sum += own;");
     }
     for r in 0..tile.rows {
-        let _ = writeln!(out, "        let av_{r} = subgroupBroadcast(own_{}, {}u);", r / lanes, r % lanes);
+        line(out, 2, format_args!("let av_{r} = {};", broadcast(format!("own.{}", PARTS[r % held]), r / held)));
     }
-    multiply(m, "        ", &mut out);
-    out.push_str("    }\n");
-    stores(m, &mut out);
-    out
+    multiply(m, 2, &|r| format!("av_{r}"), &|q| format!("bv_0_{q}"), out);
+    line(out, 1, "}");
+    if let Some(call) = m.row_sums {
+        let call = if held == 2 { call.replacen('(', "_pair(", 1) } else { call.to_owned() };
+        line(out, 1, format_args!("if j0 == 0u {{ {call} a_row, sum); }}"));
+    }
+    stores(m, out);
 }

@@ -1,0 +1,348 @@
+//! What `pgat bench` measures, only when asked: the adapter's ceilings, matrix products, an encoder layer's training step. Times are the
+//! least of several runs, and beside each rate stands its share of the ceiling measured in the same minute.
+
+use crate::gpu::probe::{Ceilings, ceilings};
+use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
+use crate::graph::{Direction, Graph, GraphError, OptimiserSettings, Program, Section};
+use crate::ops::{Attrs, Fill};
+use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
+use crate::selftest::Draw;
+use crate::step::StepInput;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A benchmark failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// Its graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Its plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+}
+
+/// A matrix product.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ProductTime {
+    /// `y = x W^T + b`, `dx = dy W` or `dW = dy^T x`.
+    pub what: &'static str,
+    /// Rows of x.
+    pub rows: usize,
+    /// Columns of x.
+    pub inner: usize,
+    /// Columns of y.
+    pub columns: usize,
+    /// Least milliseconds.
+    pub ms: f64,
+    /// 10^9 floating-point operations a second.
+    pub gflops: f64,
+    /// Share of the multiply-add ceiling.
+    pub share: f64,
+}
+
+/// Part of a step.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct PartTime {
+    /// Op.
+    pub op: String,
+    /// Direction.
+    pub direction: Direction,
+    /// Dispatches in a step.
+    pub dispatches: usize,
+    /// Milliseconds, each phase submitted and awaited on its own.
+    pub ms: f64,
+    /// Share of the sum over all parts.
+    pub share: f64,
+}
+
+/// A training step.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StepTime {
+    /// What is trained.
+    pub what: String,
+    /// Dispatches in a step.
+    pub dispatches: usize,
+    /// Bytes of the plan.
+    pub bytes: u64,
+    /// Seconds from the start of compilation to the end of the first step.
+    pub first_seconds: f64,
+    /// Least milliseconds of a later step.
+    pub ms: f64,
+    /// Median milliseconds.
+    pub median_ms: f64,
+    /// 10^9 floating-point operations of a step, from the ops' own counts.
+    pub gflop: f64,
+    /// Share of the multiply-add ceiling.
+    pub share: f64,
+    /// Split by op.
+    pub parts: Vec<PartTime>,
+}
+
+/// Everything measured.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct BenchReport {
+    /// The adapter.
+    pub adapter: AdapterRecord,
+    /// Its ceilings.
+    pub ceilings: Ceilings,
+    /// Matrix products.
+    pub products: Vec<ProductTime>,
+    /// An encoder layer's training step.
+    pub encoder: StepTime,
+}
+
+/// Rows, inner and columns of the products measured.
+pub const PRODUCTS: [[usize; 3]; 6] =
+    [[12_288, 64, 64], [12_288, 64, 128], [12_288, 64, 192], [12_288, 64, 256], [12_288, 256, 64], [19_872, 64, 64]];
+
+/// Measures everything with the kernel shapes of `class`; `progress` is told what is next.
+///
+/// # Errors
+/// Fails if the device does.
+pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, BenchError> {
+    progress("ceilings");
+    let ceilings = ceilings(gpu)?;
+    let mut products = vec![];
+    for shape in PRODUCTS {
+        for what in ["y = x W^T + b", "dx = dy W", "dW = dy^T x"] {
+            progress(&format!("{what}, {shape:?}"));
+            products.push(product(gpu, class, what, shape, &ceilings).await?);
+        }
+    }
+    progress("encoder layer");
+    let encoder = encoder(gpu, class, &ceilings).await?;
+    Ok(BenchReport { adapter: gpu.adapter.clone(), ceilings, products, encoder })
+}
+
+/// Milliseconds of the products of one kind: by rows, or gradients of weights.
+///
+/// # Errors
+/// Fails if the device does.
+pub async fn products_ms(gpu: &Arc<Gpu>, class: &AdapterClass, weights: bool) -> Result<f64, BenchError> {
+    let ceilings = Ceilings { fma_flops_per_second: 1.0, triad_bytes_per_second: 1.0, dispatch_seconds: 0.0 };
+    let kinds: &[&'static str] = if weights { &["dW = dy^T x"] } else { &["y = x W^T + b", "dx = dy W"] };
+    let mut total = 0.0;
+    for shape in [PRODUCTS[0], PRODUCTS[3], PRODUCTS[4]] {
+        for what in kinds {
+            total += product(gpu, class, what, shape, &ceilings).await?.ms;
+        }
+    }
+    Ok(total)
+}
+
+/// Windows into which the rows are cut.
+const WINDOWS: usize = 32;
+
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+async fn product(
+    gpu: &Arc<Gpu>,
+    class: &AdapterClass,
+    what: &'static str,
+    [rows, inner, columns]: [usize; 3],
+    ceilings: &Ceilings,
+) -> Result<ProductTime, BenchError> {
+    let mut graph = Graph::default();
+    let x = graph.input("x", &[rows / WINDOWS, inner]);
+    let weight = graph.parameter("weight", &[columns, inner]);
+    let bias = graph.parameter("bias", &[columns]);
+    let y = graph.apply1("linear", "y", linear(0.0), &[x, weight, bias])?;
+    let seed = graph.input("seed", &[rows / WINDOWS, columns]);
+    let wanted: &[usize] = match what {
+        "dx = dy W" => &[x],
+        "dW = dy^T x" => &[weight, bias],
+        _ => &[],
+    };
+    let program = Program::with_gradients("product", graph, &[(y, seed)], wanted, vec![y])?;
+    let options = PlanOptions { limits: gpu.limits, ..PlanOptions::new(WINDOWS, class.clone()) };
+    let plan = Arc::new(Plan::new(vec![(program, options)])?);
+    let mut run = GpuRun::new(gpu.clone(), plan.clone()).await?;
+    let inputs: Vec<Vec<f32>> = [rows * inner, rows * columns].map(|n| vec![0.5; n]).into();
+    run.step(0, &input(&inputs)).await?;
+    run.finish()?;
+    let phase = plan.recordings[0].phases.len() - 1;
+    let mut seconds = f64::INFINITY;
+    for _ in 0..8 {
+        seconds = seconds.min(run.time_phases(0, WINDOWS)?[phase]);
+    }
+    let flops = 2.0 * (rows * inner * columns) as f64 / seconds;
+    Ok(ProductTime { what, rows, inner, columns, ms: seconds * 1e3, gflops: flops / 1e9, share: flops / ceilings.fma_flops_per_second })
+}
+
+fn linear(activation: f64) -> Attrs {
+    Attrs::new(&[("bias", 1.0), ("residual", 0.0), ("activation", activation), ("dropout", 0.0)])
+}
+
+fn input(inputs: &[Vec<f32>]) -> StepInput<'_> {
+    StepInput { windows: WINDOWS, first_window: 0, keys: [1, 2], learning_rate: 1e-3, inverse_count: 1e-4, inputs }
+}
+
+/// One encoder layer on 32 windows of 96 steps and 4 nodes, width 64, 4 heads along time, feed-forward 256, a Gaussian head, AdamW.
+fn encoder_program() -> Result<Program, GraphError> {
+    let (steps, nodes, d, ff) = (96, 4, 64, 256);
+    let mut g = Graph::default();
+    let series = g.input("series", &[steps, nodes, d]);
+    let base = g.parameter("base", &[steps, nodes, d]);
+    let x = g.apply1("embed_sum", "x", Attrs::new(&[("calendar", 0.0)]), &[base, series])?;
+    let dense = |g: &mut Graph, name: &str, x, columns: usize, inner: usize, activation| {
+        let weight = g.parameter(&format!("{name}.weight"), &[columns, inner]);
+        let bias = g.parameter(&format!("{name}.bias"), &[columns]);
+        g.apply1("linear", name, linear(activation), &[x, weight, bias])
+    };
+    let norm = |g: &mut Graph, name: &str, x, change| {
+        let gamma = g.parameter(&format!("{name}.weight"), &[d]);
+        let beta = g.parameter(&format!("{name}.bias"), &[d]);
+        g.apply1("layer_norm", name, Attrs::new(&[("residual", 1.0), ("dropout", 0.1)]), &[x, gamma, beta, change])
+    };
+    let query = dense(&mut g, "query", x, d, d, 0.0)?;
+    let key_value = dense(&mut g, "key_value", x, 2 * d, d, 0.0)?;
+    let heads = Attrs::new(&[("heads", 4.0), ("time_heads", 4.0)]);
+    let attended = g.apply1("attention", "attention", heads, &[query, key_value])?;
+    let out = dense(&mut g, "out", attended, d, d, 0.0)?;
+    let y = norm(&mut g, "norm1", x, out)?;
+    let hidden = dense(&mut g, "ff1", y, ff, d, 0.0)?;
+    let change = dense(&mut g, "ff2", hidden, d, ff, 2.0)?;
+    let z = norm(&mut g, "norm2", y, change)?;
+    let head = dense(&mut g, "head", z, 3, d, 0.0)?;
+    let stats = g.input("stats", &[nodes, 2]);
+    let decode = Attrs::new(&[("patch", 1.0), ("components", 1.0), ("highway", 0.0)]);
+    let mixture = g.apply1("mixture_decode", "mixture", decode, &[head, stats])?;
+    let target = g.input("target", &[steps, nodes]);
+    let observed = g.input("observed", &[steps, nodes]);
+    let nll = g.apply1("mixture_nll", "nll", Attrs::default(), &[mixture, target, observed])?;
+    let loss = g.apply1("batch_mean", "loss", Attrs::default(), &[nll])?;
+    Program::training(g, loss, &OptimiserSettings::default())
+}
+
+async fn encoder(gpu: &Arc<Gpu>, class: &AdapterClass, ceilings: &Ceilings) -> Result<StepTime, BenchError> {
+    let options = PlanOptions { limits: gpu.limits, ..PlanOptions::new(WINDOWS, class.clone()) };
+    let program = encoder_program()?;
+    let mut draw = Draw::new(1);
+    let mut data = |n: usize, fill| draw.fill(fill, n * WINDOWS);
+    let inputs = vec![
+        data(96 * 4 * 64, Fill::Normal(1.0)),
+        data(4 * 2, Fill::Constant(1.0)),
+        data(96 * 4, Fill::Normal(1.0)),
+        data(96 * 4, Fill::Constant(1.0)),
+    ];
+    let flat = program.graph.flat_len();
+    let start = Instant::now();
+    let plan = Arc::new(Plan::new(vec![(program, options)])?);
+    let mut run = GpuRun::new(gpu.clone(), plan).await?;
+    let parameters = draw.fill(Fill::Normal(0.1), flat);
+    run.upload(BufferRole::Parameters, 0, bytemuck::cast_slice(&parameters)).await?;
+    step_time("encoder layer, 12,288 tokens", &mut run, &inputs, start, ceilings).await
+}
+
+/// Times whole steps of the run's first recording, then its parts.
+async fn step_time(what: &str, run: &mut GpuRun, inputs: &[Vec<f32>], start: Instant, ceilings: &Ceilings) -> Result<StepTime, BenchError> {
+    run.step(0, &input(inputs)).await?;
+    run.finish()?;
+    let first_seconds = start.elapsed().as_secs_f64();
+    let mut times = vec![];
+    for _ in 0..12 {
+        let start = Instant::now();
+        run.step(0, &input(inputs)).await?;
+        run.finish()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    let parts = step_split(run, 0, WINDOWS, 4)?;
+    let recording = &run.plan().recordings[0];
+    let flops = step_flops(run, 0);
+    Ok(StepTime {
+        what: what.into(),
+        dispatches: recording.dispatch_count(),
+        bytes: run.plan().bytes(),
+        first_seconds,
+        ms: times[0] * 1e3,
+        median_ms: times[times.len() / 2] * 1e3,
+        gflop: flops / 1e9,
+        share: flops / times[0] / ceilings.fma_flops_per_second,
+        parts,
+    })
+}
+
+/// Floating-point operations of a step on a whole batch, from the ops' own counts.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub fn step_flops(run: &GpuRun, recording: usize) -> f64 {
+    let recording = &run.plan().recordings[recording];
+    let windows = |s: Section| if s == Section::Body { recording.batch as f64 } else { 1.0 };
+    recording.phases.iter().map(|p| p.cost.flops * windows(p.section)).sum()
+}
+
+/// Times of a step's parts by op and direction, the longest first: least of `repeats`.
+///
+/// # Errors
+/// Fails if the device is lost.
+pub fn step_split(run: &GpuRun, recording: usize, windows: usize, repeats: usize) -> Result<Vec<PartTime>, GpuError> {
+    let mut least = run.time_phases(recording, windows)?;
+    for _ in 1..repeats {
+        for (l, t) in least.iter_mut().zip(run.time_phases(recording, windows)?) {
+            *l = l.min(t);
+        }
+    }
+    let total: f64 = least.iter().sum();
+    let mut parts: Vec<PartTime> = vec![];
+    for (phase, seconds) in run.plan().recordings[recording].phases.iter().zip(least) {
+        let found = parts.iter().position(|p| p.op == phase.op && p.direction == phase.direction);
+        let at = found.unwrap_or_else(|| {
+            parts.push(PartTime { op: phase.op.into(), direction: phase.direction, dispatches: 0, ms: 0.0, share: 0.0 });
+            parts.len() - 1
+        });
+        parts[at].dispatches += phase.dispatches.len();
+        parts[at].ms += seconds * 1e3;
+        parts[at].share += seconds / total;
+    }
+    parts.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    Ok(parts)
+}
+
+impl BenchReport {
+    /// As aligned text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        use std::fmt::Write;
+        let c = &self.ceilings;
+        let mut text = format!(
+            "{}\nceilings: {:.1} GFLOP/s multiply-add, {:.1} GB/s triad, {:.1} us an empty dispatch\n\n",
+            self.adapter,
+            c.fma_flops_per_second / 1e9,
+            c.triad_bytes_per_second / 1e9,
+            c.dispatch_seconds * 1e6
+        );
+        for p in &self.products {
+            let size = format!("{} x {} x {}", p.rows, p.inner, p.columns);
+            let _ = writeln!(
+                text,
+                "{:<14} {size:<18} {:>8.2} ms {:>8.1} GFLOP/s {:>6.1} % of the ceiling",
+                p.what,
+                p.ms,
+                p.gflops,
+                100.0 * p.share
+            );
+        }
+        let e = &self.encoder;
+        let _ = writeln!(
+            text,
+            "\n{}: {:.1} ms a step (median {:.1}), {:.2} GFLOP, {:.1} % of the ceiling, {} dispatches, {} bytes; first step {:.1} s",
+            e.what,
+            e.ms,
+            e.median_ms,
+            e.gflop,
+            100.0 * e.share,
+            e.dispatches,
+            e.bytes,
+            e.first_seconds
+        );
+        for p in &e.parts {
+            let name = format!("{} {}", p.op, if p.direction == Direction::Forward { "forward" } else { "backward" });
+            let _ = writeln!(text, "  {name:<28} {:>8.2} ms {:>5.1} % {:>3} dispatches", p.ms, 100.0 * p.share, p.dispatches);
+        }
+        text
+    }
+}

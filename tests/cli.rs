@@ -1,0 +1,429 @@
+//! The command line: status, stdout and stderr of every command, on a tiny series. Most tests use the f64 twins and need no adapter.
+#![expect(clippy::cast_precision_loss, reason = "test data")]
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin;
+use pgat::config::Config;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use tempfile::TempDir;
+
+/// Rows of the series.
+const ROWS: usize = 400;
+
+/// A folder with a config and its data.
+struct Place {
+    folder: TempDir,
+}
+
+/// Exit status, stdout, stderr.
+struct Said {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn said(output: &Output) -> Said {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    Said { status: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+impl Said {
+    #[track_caller]
+    fn ok(self) -> Self {
+        assert_eq!(self.status, Some(0), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// An error: status 2, nothing on stdout, one line `error: ..` with these words.
+    #[track_caller]
+    fn error(self, words: &[&str]) {
+        assert_eq!(self.status, Some(2), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert_eq!(self.out, "", "an error's stdout is empty");
+        let lines: Vec<&str> = self.err.lines().filter(|l| l.starts_with("error: ")).collect();
+        assert_eq!(lines.len(), 1, "{}", self.err);
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in\n{}", self.err);
+        }
+    }
+}
+
+/// Three sines of one day, hourly, by turns out of phase, with a ripple so that nothing is exact.
+fn series() -> String {
+    let mut text = String::from("time,a,b,c\n");
+    for row in 0..ROWS {
+        let (day, hour) = (row / 24, row % 24);
+        let stamp = format!("2024-{:02}-{:02} {hour:02}:00", 1 + day / 28, 1 + day % 28);
+        let angle = row as f64 * std::f64::consts::TAU / 24.0;
+        let value = |k: f64| 10.0 * k + (angle + k).sin() + 0.1 * (row as f64 * 1.7 + k).sin();
+        text += &format!("{stamp},{:.4},{:.4},{:.4}\n", value(0.0), value(1.0), value(2.0));
+    }
+    text
+}
+
+const CONFIG: &str = r#"
+name = "waves"
+[data]
+path = "waves.csv"
+time = "time"
+targets = ["*"]
+[window]
+history = 8
+horizon = 4
+[split]
+train = 0.7
+validation = 0.15
+test = 0.15
+[evaluation]
+stride = 6
+levels = [0.1, 0.5, 0.9]
+[model]
+patch_len = 4
+num_transitions = 1
+d_model = 8
+n_heads = 2
+n_layers = 1
+d_ff = 8
+mdn_components = 2
+[training]
+batch_size = 4
+max_steps = 4
+validate_every = 2
+checkpoint_every = 2
+log_every = 2
+"#;
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: TempDir::new().expect("a folder") };
+        place.write("config.toml", CONFIG);
+        place.write("waves.csv", &series());
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("a file")
+    }
+
+    /// Changes a text file.
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{name} has no {from}");
+        self.write(name, &text.replacen(from, to, 1));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cargo_bin("pgat"));
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+    }
+
+    /// Runs a command on the twins.
+    fn run(&self, arguments: &[&str]) -> Said {
+        said(&self.command(arguments).args(["--backend", "reference"]).output().expect("it runs"))
+    }
+
+    /// Runs a command on the device that tests use.
+    fn run_on_device(&self, arguments: &[&str]) -> Said {
+        let mut command = self.command(arguments);
+        if let Ok(device) = std::env::var("PGAT_DEVICE") {
+            command.args(["--device", &device]);
+        }
+        said(&command.output().expect("it runs"))
+    }
+
+    /// A trained run in `run`.
+    fn trained() -> Self {
+        let place = Self::new();
+        place.run(&["train", "config.toml", "--out", "run"]).ok();
+        place
+    }
+}
+
+#[test]
+fn trains_scores_and_forecasts() {
+    let place = Place::new();
+    let train = place.run(&["train", "config.toml"]).ok();
+    assert_eq!(train.out, "runs/waves\n", "the folder is the result");
+    for words in ["3 targets", "parameters", "on the device", "dispatches", "validation loss", "pgat evaluate runs/waves", "bytes planned"]
+    {
+        assert!(train.err.contains(words), "{words:?} is not in\n{}", train.err);
+    }
+    let mut files: Vec<String> = fs::read_dir(place.path("runs/waves"))
+        .expect("a folder")
+        .map(|f| f.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let expected = [
+        "best.safetensors",
+        "checkpoint.safetensors",
+        "config.toml",
+        "metrics.jsonl",
+        "plan.json",
+        "run.json",
+        "scaler.json",
+        "weights.safetensors",
+    ];
+    assert_eq!(files, expected);
+    let config = Config::from_toml(&place.read("runs/waves/config.toml")).expect("the config as resolved");
+    assert!(Path::new(&config.data.path).is_absolute());
+
+    let json = place.run(&["evaluate", "runs/waves", "--json"]).ok().out;
+    let report: serde_json::Value = serde_json::from_str(&json).expect("stdout is JSON alone");
+    assert_eq!(report["part"], "test");
+    assert_eq!(report["series"], serde_json::json!(["a", "b", "c"]));
+    assert!(report["windows"].as_u64().expect("a count") > 5);
+    let labels: Vec<_> = report["forecasters"].as_array().expect("a list").iter().map(|f| f["label"].clone()).collect();
+    assert_eq!(labels, ["model", "naive", "seasonal naive"]);
+    let model = &report["forecasters"][0]["overall"];
+    for measure in ["nll", "crps", "mae", "mse", "mean_pinball", "standardised_mae", "standardised_mse"] {
+        assert!(model[measure].as_f64().is_some_and(f64::is_finite), "{measure}: {}", model[measure]);
+    }
+    assert_eq!((model["pinball"].as_array().map(Vec::len), model["coverage"].as_array().map(Vec::len)), (Some(3), Some(3)));
+    assert!(report["standardised_nll"].is_f64() && report["skill"]["crps"].is_f64());
+    let text = place.run(&["evaluate", "runs/waves", "--part", "val", "--last", "--per-series", "--per-step"]).ok().out;
+    for words in ["validation part", "CRPS by series", "CRPS by step", "seasonal naive: its CRPS is"] {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    forecasts(&place);
+    assert_eq!(place.run(&["train", "config.toml", "--max-steps", "1"]).ok().out, "runs/waves-2\n", "the first name is taken");
+}
+
+fn forecasts(place: &Place) {
+    let forecast = ["forecast", "runs/waves", "--data", "waves.csv"];
+    let plot = place.run(&[&forecast[..], &["--plot", "fan.svg", "--samples-out", "samples.csv", "--samples", "5"]].concat()).ok();
+    let lines: Vec<&str> = plot.out.lines().collect();
+    assert_eq!(lines[0], "time,series,mean,std,q0.1,q0.5,q0.9", "the chart's levels stay out of the table");
+    assert_eq!(lines.len(), 1 + 4 * 3);
+    // 400 rows end on day 17 at 15:00.
+    assert!(lines[1].starts_with("2024-01-17 16:00:00,a,") && lines[12].starts_with("2024-01-17 19:00:00,c,"), "{}", plot.out);
+    assert!(place.read("fan.svg").contains("<svg"));
+    assert_eq!(place.read("samples.csv").lines().count(), 1 + 4 * 3 * 5);
+    let again = place.run(&[&forecast[..], &["--samples-out", "again.csv", "--samples", "5"]].concat()).ok();
+    assert_eq!(again.out, plot.out);
+    assert_eq!(place.read("again.csv"), place.read("samples.csv"), "the run's seed names the samples");
+    let to_file = place.run(&[&forecast[..], &["--out", "table.csv", "--levels", "0.5,0.25"]].concat()).ok();
+    assert_eq!(to_file.out, "");
+    assert!(place.read("table.csv").starts_with("time,series,mean,std,q0.25,q0.5\n"));
+}
+
+#[test]
+fn the_device_trains_scores_and_forecasts() {
+    let place = Place::new();
+    let train = place.run_on_device(&["train", "config.toml", "--out", "run"]).ok();
+    assert_eq!(train.out, "run\n");
+    let line = train.err.lines().find(|l| l.contains("bytes created")).expect("created and planned bytes");
+    let numbers: Vec<String> = line.split(" bytes").map(|p| p.chars().filter(char::is_ascii_digit).collect()).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
+    let evaluation = place.run_on_device(&["evaluate", "run", "--json"]).ok();
+    serde_json::from_str::<serde_json::Value>(&evaluation.out).expect("JSON");
+    assert_eq!(place.run_on_device(&["forecast", "run", "--data", "waves.csv"]).ok().out.lines().count(), 13);
+    let doctor = place.run_on_device(&["doctor", "--json"]).ok();
+    let doctor: serde_json::Value = serde_json::from_str(&doctor.out).expect("JSON");
+    assert!(doctor["used"].is_u64() && doctor["adapters"][0]["class"].is_string());
+    place.run_on_device(&["doctor", "--device", "no such thing"]).error_after_findings("no adapter matches");
+    // The run goes on elsewhere: told, recorded, and refused where asked to.
+    place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
+    place.run(&["train", "--resume", "run", "--strict"]).error(&["of class reference", "--strict"]);
+    let resumed = place.run(&["train", "--resume", "run"]).ok();
+    assert!(resumed.err.contains("bits may differ"), "{}", resumed.err);
+    assert!(place.read("run/run.json").contains("\"breaks\": [\n"), "{}", place.read("run/run.json"));
+}
+
+impl Said {
+    /// `doctor` tells what it found before it fails.
+    #[track_caller]
+    fn error_after_findings(self, words: &str) {
+        assert_eq!(self.status, Some(2));
+        assert!(self.out.contains("driver") && self.err.contains(words), "{}{}", self.out, self.err);
+    }
+}
+
+#[test]
+fn one_seed_gives_one_set_of_weights() {
+    let place = Place::trained();
+    place.run(&["train", "config.toml", "--out", "again"]).ok();
+    let weights = |run: &str| fs::read(place.path(run).join("weights.safetensors")).expect("weights");
+    assert!(weights("run") == weights("again"), "two runs with one seed differ");
+    place.run(&["train", "config.toml", "--out", "other", "--seed", "7"]).ok();
+    assert!(weights("run") != weights("other"), "another seed gives the same weights");
+}
+
+#[test]
+fn a_run_that_was_cut_off_goes_on() {
+    let place = Place::trained();
+    let whole = fs::read(place.path("run/weights.safetensors")).expect("weights");
+    let done = place.run(&["train", "--resume", "run"]).ok();
+    assert!(done.err.contains("finished") && done.out == "run\n", "{}", done.err);
+    // As a kill before the first checkpoint leaves it.
+    for file in ["checkpoint.safetensors", "weights.safetensors", "best.safetensors"] {
+        fs::remove_file(place.path("run").join(file)).expect("a file");
+    }
+    place.run(&["evaluate", "run"]).error(&["no weights yet", "hint: ", "--resume run"]);
+    let resumed = place.run(&["train", "--resume", "run"]).ok();
+    assert!(resumed.err.contains("going on from step 0"), "{}", resumed.err);
+    assert!(fs::read(place.path("run/weights.safetensors")).expect("weights") == whole, "other weights");
+    let events = place.read("run/metrics.jsonl");
+    assert_eq!(events.lines().filter(|l| l.contains("\"event\":\"step\"")).count(), 2, "{events}");
+
+    place.edit("waves.csv", "2024-01-01 03:00,", "2024-01-01 03:00,9");
+    place.edit("run/config.toml", "max_steps = 4", "max_steps = 6");
+    place.run(&["train", "--resume", "run"]).error(&["training rows have changed", "hint: "]);
+    fs::remove_file(place.path("waves.csv")).expect("a file");
+    place.run(&["train", "--resume", "run"]).error(&["waves.csv", "cannot be opened", "hint: "]);
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_stores_a_checkpoint() {
+    use std::io::{BufRead, BufReader};
+    let place = Place::trained();
+    let long = CONFIG.replace("max_steps = 4", "max_steps = 40000").replace("log_every = 2", "log_every = 1");
+    place.write("long.toml", &long);
+    let mut child = std::process::Command::new(cargo_bin("pgat"))
+        .current_dir(place.folder.path())
+        .args(["train", "long.toml", "--out", "long", "--backend", "reference"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines().map(|l| l.expect("text"));
+    lines.find(|l| l.contains("validation loss")).expect("it trains");
+    let second = place.run(&["train", "--resume", "long"]);
+    second.error(&["another pgat is training here"]);
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill runs").success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|l| l.contains("pgat train --resume long")), "{rest:?}");
+    place.run(&["evaluate", "long"]).ok();
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let place = Place::trained();
+    let mut child = std::process::Command::new(cargo_bin("pgat"))
+        .current_dir(place.folder.path())
+        .args(["forecast", "run", "--data", "waves.csv", "--backend", "reference"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let said = said(&child.wait_with_output().expect("it ends"));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(!said.err.contains("error") && !said.err.contains("panicked"), "{}", said.err);
+}
+
+#[test]
+fn wrong_configs_and_data_are_named() {
+    let place = Place::new();
+    let with = |name: &str, from: &str, to: &str| {
+        assert!(CONFIG.contains(from));
+        place.write(name, &CONFIG.replacen(from, to, 1));
+        place.run(&["train", name])
+    };
+    with("key.toml", "batch_size", "batchsize").error(&["key.toml: line", "unknown key `batchsize`", "did you mean `batch_size`"]);
+    with("hops.toml", "[model]", "[model]\nuse_hops = true").error(&["use_hops", "use_hops = false"]);
+    with("new.toml", "name =", "format_version = 2\nname =").error(&["new.toml", "format_version 2", "update pgat"]);
+    with("lost.toml", "waves.csv", "lost.csv").error(&["lost.csv", "cannot be opened"]);
+    with("few.toml", "history = 8", "history = 4000").error(&["the training part holds no window"]);
+    place.run(&["train", "nowhere.toml"]).error(&["nowhere.toml", "cannot be read"]);
+    place.edit("waves.csv", "2024-01-01 02:00,", "2024-01-01 02:00,x");
+    place.run(&["train", "config.toml"]).error(&["waves.csv: line 4, column \"a\""]);
+    assert!(!place.path("runs").exists() || fs::read_dir(place.path("runs")).expect("a folder").next().is_none(), "failures leave no run");
+}
+
+#[test]
+fn wrong_folders_are_refused() {
+    let place = Place::trained();
+    place.run(&["train", "config.toml", "--out", "run"]).error(&["run already holds a run", "--resume run"]);
+    fs::create_dir(place.path("empty")).expect("a folder");
+    place.run(&["evaluate", "empty"]).error(&["empty is not a run folder"]);
+    place.run(&["forecast", "run", "--data", "config.toml"]).error(&["config.toml"]);
+    place.run(&["evaluate", "run", "--data", "nowhere.csv"]).error(&["nowhere.csv"]);
+
+    let whole = fs::read(place.path("run/best.safetensors")).expect("weights");
+    fs::write(place.path("run/best.safetensors"), &whole[..whole.len() / 2]).expect("a file");
+    place.run(&["evaluate", "run"]).error(&["best.safetensors", "safetensors"]);
+    place.run(&["evaluate", "run", "--last"]).ok();
+    // The version stands in the header's text: as many bytes, another digit.
+    for (file, command) in [("best.safetensors", ["evaluate", "run"].as_slice()), ("checkpoint.safetensors", &["train", "--resume", "run"])]
+    {
+        let bytes = if file == "best.safetensors" { whole.clone() } else { fs::read(place.path("run").join(file)).expect("a file") };
+        let (old, new) = (b"\"format_version\":\"1\"", b"\"format_version\":\"9\"");
+        let at = bytes.windows(old.len()).position(|w| w == old).expect("a version");
+        fs::write(place.path("run").join(file), [&bytes[..at], new, &bytes[at + old.len()..]].concat()).expect("a file");
+        place.run(command).error(&[file, "format version 9", "update pgat"]);
+    }
+    place.edit("run/config.toml", "format_version = 1", "format_version = 9");
+    place.run(&["evaluate", "run"]).error(&["config.toml", "format_version 9", "update pgat"]);
+    place.edit("run/run.json", "\"format_version\": 1", "\"format_version\": 9");
+    place.run(&["evaluate", "run"]).error(&["format version 9", "update pgat"]);
+}
+
+#[test]
+fn verify_compares_and_refuses_what_is_damaged() {
+    let place = Place::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/model/small.safetensors");
+    let good = place.run(&["verify", golden]).ok().out;
+    assert_eq!(["act ", "out ", "loss ", "grad "].map(|g| good.lines().filter(|l| l.starts_with(g)).count()), [1; 4], "{good}");
+    let strict = place.run(&["verify", golden, golden, "--tolerance", "1e-300"]);
+    assert_eq!(strict.status, Some(1), "above its tolerance: a negative answer, no error\n{}", strict.err);
+    assert!(strict.out.contains("ABOVE") && !strict.err.contains("error"), "{}{}", strict.out, strict.err);
+    let json = place.run(&["verify", golden, "--json"]).ok().out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON")[0]["passed"], true);
+    place.write("bad.safetensors", "not a tensor in sight");
+    place.run(&["verify", "bad.safetensors"]).error(&["bad.safetensors", "cannot be read as safetensors"]);
+    place.run(&["verify", "none.safetensors"]).error(&["none.safetensors"]);
+    place.run(&["verify", "x", "--tolerance", "-1"]).usage("--tolerance");
+}
+
+#[test]
+fn plans_without_an_adapter() {
+    let place = Place::new();
+    let text = place.run(&["plan", "config.toml", "--class", "gpu"]).ok().out;
+    assert!(text.contains("a step   4 windows") && text.contains("class    gpu"), "{text}");
+    let plan: serde_json::Value = serde_json::from_str(&place.run(&["plan", "config.toml", "--json"]).ok().out).expect("JSON");
+    let sum: u64 = plan["buffers"].as_array().expect("a list").iter().map(|b| b["bytes"].as_u64().expect("bytes")).sum();
+    assert_eq!(plan["bytes"].as_u64(), Some(sum));
+    place.run(&["plan", "config.toml", "--class", "abacus"]).error(&["--class abacus", "portable-cpu"]);
+}
+
+impl Said {
+    /// Wrong usage, as clap tells it.
+    #[track_caller]
+    fn usage(self, word: &str) {
+        assert_eq!((self.status, self.out.as_str()), (Some(2), ""));
+        assert!(self.err.contains(word), "{}", self.err);
+    }
+}
+
+#[test]
+fn wrong_usage_is_an_error() {
+    let place = Place::new();
+    place.run(&["train"]).usage("CONFIG");
+    place.run(&["train", "config.toml", "--resume", "run"]).usage("--resume");
+    place.run(&["tarin"]).usage("train");
+    place.run(&["doctor", "--device", "x"]).error(&["--device", "--backend reference"]);
+    place.run(&["forecast", "run", "--data", "waves.csv", "--levels", "0.5,1.5"]).usage("--levels");
+    assert!(place.run(&["--help"]).ok().out.contains("Usage: pgat"));
+}
+
+#[test]
+fn the_examples_are_valid() {
+    for name in ["weather/config.toml", "etth1.toml", "wind-day.toml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let text = fs::read_to_string(&path).expect("an example");
+        Config::from_toml(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+}

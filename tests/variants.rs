@@ -1,0 +1,49 @@
+//! The generated kernels (`linear`, `attention`) with the shapes of every class of the table, on the adapter against their f64 twins.
+
+use pgat::gpu::Gpu;
+use pgat::ops::op;
+use pgat::plan::AdapterClass;
+use pgat::selftest::check_case;
+use std::sync::Arc;
+
+fn check(class: AdapterClass) {
+    pollster::block_on(async {
+        let mut gpu = Gpu::open(std::env::var("PGAT_DEVICE").ok().as_deref()).await.expect("tests need an adapter");
+        if class.name == AdapterClass::lavapipe_subgroups().name && gpu.class.name != class.name {
+            println!("{} has no subgroups of 8 lanes", gpu.adapter);
+            return;
+        }
+        gpu.class = class;
+        let gpu = Arc::new(gpu);
+        for name in ["linear", "attention"] {
+            for (i, case) in (op(name).cases)().iter().enumerate() {
+                let seed = i as u64 + 1;
+                let start = std::time::Instant::now();
+                match check_case(&gpu, op(name), case, seed).await {
+                    Ok(worst) => println!("{name}, {}: {worst:.3} of the tolerance, {:.1} s", case.name, start.elapsed().as_secs_f64()),
+                    Err(e) => panic!("{}, seed {seed}: {e}", gpu.class.name),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn portable() {
+    check(AdapterClass::portable(true));
+}
+
+#[test]
+fn gpu() {
+    check(AdapterClass::gpu());
+}
+
+#[test]
+fn lavapipe() {
+    check(AdapterClass::lavapipe());
+}
+
+#[test]
+fn lavapipe_subgroups() {
+    check(AdapterClass::lavapipe_subgroups());
+}
