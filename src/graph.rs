@@ -334,8 +334,21 @@ impl Program {
     /// Fails if a gradient is needed through an op that has none.
     pub fn training(mut graph: Graph, loss: TensorId, settings: &OptimiserSettings) -> Result<Self, GraphError> {
         let one = graph.constant("loss.seed", &[1], vec![1.0]);
+        Self::training_from(graph, &[(loss, one)], loss, settings)
+    }
+
+    /// A training step from given gradients; `loss` (per step, [1]) is tested for finiteness and reported.
+    ///
+    /// # Errors
+    /// Fails if a gradient is needed through an op that has none.
+    pub fn training_from(
+        graph: Graph,
+        seeds: &[(TensorId, TensorId)],
+        loss: TensorId,
+        settings: &OptimiserSettings,
+    ) -> Result<Self, GraphError> {
         let wanted: Vec<_> = graph.parameters().iter().map(|p| p.0).collect();
-        let mut program = Self::with_gradients("train", graph, &[(loss, one)], &wanted, vec![])?;
+        let mut program = Self::with_gradients("train", graph, seeds, &wanted, vec![])?;
         program.optimiser(loss, settings)?;
         Ok(program)
     }

@@ -307,7 +307,7 @@ fn no_field_of_params_is_forgotten() {
         given.extend(HEADER);
         given.extend(k.params.iter().map(|p| p.0));
         given.extend(k.bindings.iter().flat_map(|b| &b.slots).map(|s| s.1));
-        there.entry(op.name).or_insert_with(BTreeSet::new).extend(KernelText::parse(&k.source).fields);
+        there.entry(op.name).or_default().extend(KernelText::parse(&k.source).fields);
     });
     for (op, fields) in there {
         let forgotten: Vec<_> = fields.iter().filter(|f| !given[op].contains(f.as_str())).collect();

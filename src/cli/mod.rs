@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod shaders;
 mod train;
+mod tune;
 mod verify;
 
 use clap::{Args, Parser, Subcommand};
@@ -57,6 +58,7 @@ enum Command {
     Forecast(forecast::Options),
     Verify(verify::Options),
     Bench(bench::Options),
+    Tune(tune::Options),
     Plan(plan::Options),
     #[command(hide = true)]
     Shaders(shaders::Options),
@@ -96,6 +98,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<Ending> {
         Command::Forecast(options) => forecast::run(context, &options),
         Command::Verify(options) => verify::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),
+        Command::Tune(options) => tune::run(context, &options),
         Command::Plan(options) => plan::run(context, &options),
         Command::Shaders(options) => shaders::run(&options),
     }

@@ -14,6 +14,18 @@ pub struct Ceilings {
     pub dispatch_seconds: f64,
 }
 
+impl Ceilings {
+    /// The better of two measurements, figure by figure.
+    #[must_use]
+    pub fn better(&self, other: &Self) -> Self {
+        Self {
+            fma_flops_per_second: self.fma_flops_per_second.max(other.fma_flops_per_second),
+            triad_bytes_per_second: self.triad_bytes_per_second.max(other.triad_bytes_per_second),
+            dispatch_seconds: self.dispatch_seconds.min(other.dispatch_seconds),
+        }
+    }
+}
+
 const SOURCE: &str = include_str!("../../shaders/probe.wgsl");
 /// Invocations and turns of the multiply-add loop; 12 chains of 2 operations a turn.
 const FMA_GROUPS: u32 = 1024;

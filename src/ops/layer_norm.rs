@@ -107,17 +107,26 @@ fn backward(c: &OpCtx) -> Phase {
     let block = block_rows(rows);
     let group = partials_in_scratch(2 * width);
     let blocks = rows.div_ceil(block);
+    let mut scratch = vec![(group * 2 * width, Scope::Step)];
+    // One kernel makes all gradients: what nobody wants goes to scratch.
+    let mut wanted = |input: usize| {
+        if c.wants(input) {
+            return Slot::DIn(input);
+        }
+        scratch.push((n, c.inputs[0].scope));
+        Slot::Scratch(scratch.len() - 1)
+    };
     let mut bindings = vec![
         Binding::input("x", Slot::In(0), "x_base"),
         Binding::parameters("weights", &[(Slot::In(1), "gamma_base")]),
         Binding::input("stats", Slot::Saved(0), "stats_base"),
         Binding::input("d_y", Slot::DOut(0), "d_y_base"),
-        Binding::output("d_x", Slot::DIn(0), "d_x_base"),
+        Binding::output("d_x", wanted(0), "d_x_base"),
         Binding::output("partial", Slot::Scratch(0), "partial_base"),
     ];
     if residual {
         bindings.push(Binding::input("change", Slot::In(3), "change_base"));
-        bindings.push(Binding::output("d_change", Slot::DIn(3), "d_change_base"));
+        bindings.push(Binding::output("d_change", wanted(3), "d_change_base"));
     }
     let kernel = |entry, bindings, grid, cost| KernelDef {
         source: source(c.attrs).into(),
@@ -146,7 +155,7 @@ fn backward(c: &OpCtx) -> Phase {
                 Cost::new(2 * width * blocks, 2 * width * blocks),
             ),
         ],
-        scratch: vec![(group * 2 * width, Scope::Step)],
+        scratch,
     }
 }
 

@@ -55,7 +55,12 @@ impl AdapterClass {
     pub fn lavapipe_subgroups() -> Self {
         let rows = tile(Broadcast::Subgroup, 8, 4, 64, 1, 8);
         let weights = tile(Broadcast::Subgroup, 16, 4, 64, 1, 8);
-        Self { name: "lavapipe-subgroup8".into(), variants: Variants { rows, weights, ..Self::lavapipe().variants }, ..Self::lavapipe() }
+        Self {
+            name: "lavapipe-subgroup8".into(),
+            variants: Variants { rows, weights, ..Self::lavapipe().variants },
+            flops_per_second: 24e9,
+            ..Self::lavapipe()
+        }
     }
 
     /// Mesa's lavapipe without subgroups.

@@ -87,7 +87,8 @@ pub fn layout(
         };
         regions[t] = Some(Region { role, offset, bytes, window_bytes });
     }
-    if inputs > limit {
+    if inputs > options.limits.buffer_bytes {
+        let limit = options.limits.buffer_bytes;
         return Err(PlanError::TooLarge { tensor: "the inputs of a micro-batch".into(), bytes: inputs, limit });
     }
     // Without an optimiser, gradients exist only if something accumulates.

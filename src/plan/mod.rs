@@ -121,9 +121,9 @@ impl PlanOptions {
 /// A plan cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// A tensor of one window is larger than the device's buffers or bindings.
+    /// A tensor of one window, or a fixed scratch, is larger than the device's buffers or bindings.
     #[error(
-        "{tensor} takes {bytes} bytes even for a single window, and this device allows {limit}: use fewer nodes, a shorter history or a smaller width"
+        "{tensor} takes {bytes} bytes even in the smallest micro-batch, and this device allows {limit}: use fewer nodes, a shorter history or a smaller width"
     )]
     TooLarge {
         /// The tensor.

@@ -62,7 +62,9 @@ fn threads(tile: Tile, columns: usize) -> (usize, usize) {
         return (tile.lanes, tile.threads / tile.lanes);
     }
     let most = (1_usize << (tile.threads.ilog2() / 2)).max(4);
-    let across = columns.div_ceil(tile.columns).next_power_of_two().clamp(1, most);
+    // A tile in workgroup memory must not be so tall that four steps of it take more than is granted.
+    let least = if tile.broadcast == Broadcast::Workgroup { 4 } else { 1 };
+    let across = columns.div_ceil(tile.columns).next_power_of_two().clamp(least, most);
     (across, tile.threads / across)
 }
 

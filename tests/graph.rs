@@ -1,0 +1,149 @@
+//! Autodiff over whole graphs, without a GPU: on random programs the gradients of the parameters are the differences of a weighted sum of
+//! all leaves. Each op's own backward pass is proved elsewhere; what is proved here is how gradients of several consumers, of parameters
+//! used in several places and of what is made once a step are put together.
+
+mod support {
+    pub(crate) mod random_graph;
+}
+
+use pgat::graph::{GraphError, Place, Program, TensorId};
+use pgat::ops::Attrs;
+use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+use pgat::reference::Reference;
+use pgat::selftest::Draw;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use std::sync::Arc;
+use support::random_graph::{inputs, recipes, step};
+
+const WINDOWS: usize = 3;
+const TOLERANCE: f64 = 1e-6;
+
+/// A program without optimiser, planned, with its data.
+struct Differentiated {
+    plan: Arc<Plan>,
+    leaves: Vec<TensorId>,
+    data: Vec<Vec<f32>>,
+    parameters: Vec<f64>,
+}
+
+impl Differentiated {
+    fn run(&self, parameters: &[f64]) -> Reference {
+        let mut reference = Reference::new(self.plan.clone());
+        reference.write_buffer(BufferRole::Parameters, parameters);
+        reference.run(0, &step(WINDOWS, &self.data));
+        reference
+    }
+
+    /// Every leaf's elements times their given gradients.
+    fn terms(&self, parameters: &[f64]) -> Vec<f64> {
+        let reference = self.run(parameters);
+        let recording = &self.plan.recordings[0];
+        let read = |t: TensorId| reference.read(0, t, WINDOWS);
+        let weights = |k: usize| {
+            let t = recording.program.graph.find(&format!("cotangent.{k}")).expect("each leaf has one");
+            read(t)
+        };
+        self.leaves.iter().enumerate().flat_map(|(k, &t)| read(t).into_iter().zip(weights(k)).map(|(y, w)| y * w)).collect()
+    }
+
+    /// The derivative along `direction`, by five points, and the sum of its absolute terms.
+    fn slope(&self, direction: &[(usize, f64)], h: f64) -> (f64, f64) {
+        let at = |t: f64| {
+            let mut moved = self.parameters.clone();
+            direction.iter().for_each(|(e, v)| moved[*e] += t * v);
+            self.terms(&moved)
+        };
+        let [near_up, near_down, far_up, far_down] = [h, -h, 2.0 * h, -2.0 * h].map(at);
+        let d = |i: usize| (8.0 * (near_up[i] - near_down[i]) - (far_up[i] - far_down[i])) / (12.0 * h);
+        (0..near_up.len()).map(d).fold((0.0, 0.0), |(s, a), d| (s + d, a + d.abs()))
+    }
+}
+
+/// Compares the gradient along one direction; `None` where a kink is too close for every step.
+fn error(program: &Differentiated, direction: &[(usize, f64)], gradients: &[f64]) -> Option<f64> {
+    let analytic: f64 = direction.iter().map(|(e, v)| gradients[*e] * v).sum();
+    [1e-3, 1e-4, 1e-5].into_iter().find_map(|h| {
+        let ((coarse, _), (fine, terms)) = (program.slope(direction, h), program.slope(direction, h / 2.0));
+        let allowed = TOLERANCE * (terms + 1e-3);
+        ((coarse - fine).abs() <= 0.3 * allowed).then(|| (fine - analytic).abs() / allowed)
+    })
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 64, rng_seed: RngSeed::Fixed(20_260_803), failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn gradients_are_differences(recipe in recipes(10)) {
+        let recipe = support::random_graph::Recipe { trains: false, ..recipe };
+        let (plan, leaves) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable(true))).expect("default limits suffice");
+        let plan = Arc::new(plan);
+        let mut draw = Draw::new(3);
+        let graph = &plan.recordings[0].program.graph;
+        let parameters = (0..graph.flat_len()).map(|_| 0.4 * draw.normal()).collect();
+        let data = inputs(&plan, WINDOWS, 5);
+        let program = Differentiated { plan: plan.clone(), leaves, data, parameters };
+        let gradients = program.run(&program.parameters).read_buffer(BufferRole::Gradients).to_vec();
+        let (mut compared, mut skipped) = (0, 0);
+        for (t, start) in graph.parameters() {
+            let n = graph.tensors[t].operand.len();
+            // A direction over all of the parameter: nothing can hide in an element that was not touched.
+            let scale = 1.0 / f64::from(u32::try_from(n).expect("small")).sqrt();
+            let direction: Vec<_> = (start..start + n).map(|e| (e, scale * draw.normal())).collect();
+            match error(&program, &direction, &gradients) {
+                Some(times) => {
+                    prop_assert!(times <= 1.0, "gradient of {}: {times:.2e} times the tolerance off", graph.tensors[t].name);
+                    compared += 1;
+                }
+                None => skipped += 1,
+            }
+        }
+        prop_assert!(compared > 0 && skipped <= 1 + compared / 2, "{compared} compared, {skipped} too close to a kink");
+    }
+}
+
+fn not_differentiable() -> (pgat::graph::Graph, TensorId, TensorId) {
+    let mut graph = pgat::graph::Graph::default();
+    let x = graph.input("x", &[4, 3]);
+    let w = graph.parameter("w", &[3, 3]);
+    let attrs = Attrs::new(&[("bias", 0.0), ("residual", 0.0), ("activation", 0.0), ("dropout", 0.0)]);
+    let y = graph.apply1("linear", "y", attrs, &[x, w]).expect("valid");
+    let mean = graph.apply1("patch_mean", "mean", Attrs::new(&[("patch", 2.0)]), &[y]).expect("valid");
+    (graph, w, mean)
+}
+
+/// What has no gradient says so, with its reason; it is never silently missing.
+#[test]
+fn a_missing_gradient_is_an_error() {
+    let (mut graph, w, mean) = not_differentiable();
+    let seed = graph.input("seed", &[2, 3]);
+    let refused = Program::with_gradients("refused", graph, &[(mean, seed)], &[w], vec![]).err().expect("patch_mean has no gradient");
+    assert!(matches!(&refused, GraphError::NotDifferentiable { op: "patch_mean", .. }), "{refused}");
+    assert!(refused.to_string().contains("it reads data only"), "{refused}");
+}
+
+#[test]
+fn one_tensor_in_two_roles_is_an_error() {
+    let mut graph = pgat::graph::Graph::default();
+    let x = graph.input("x", &[2, 4]);
+    let refused = graph.apply1("add", "sum", Attrs::default(), &[x, x]).expect_err("x stands twice");
+    assert!(matches!(refused, GraphError::RepeatedInput { .. }), "{refused}");
+}
+
+/// Gradients live where the optimiser finds them: at the offset of their parameter.
+#[test]
+fn gradients_lie_at_the_offsets_of_their_parameters() {
+    let recipe =
+        support::random_graph::Recipe { steps: 2, nodes: 3, quads: 1, ops: vec![[0, 3, 1, 0], [0, 4, 1, 0], [3, 4, 0, 0]], trains: true };
+    let (plan, _) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable(true))).expect("default limits suffice");
+    let recording = &plan.recordings[0];
+    let mut seen = 0;
+    for (i, t) in recording.program.graph.tensors.iter().enumerate() {
+        if let Place::Gradient(p) = t.place {
+            let (gradient, parameter) = (recording.regions[i].expect("placed"), recording.regions[p].expect("placed"));
+            assert_eq!(gradient.offset, parameter.offset, "{}", t.name);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "only {seen} gradients");
+}
