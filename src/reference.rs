@@ -15,7 +15,6 @@ pub struct Reference {
     memory: BTreeMap<BufferRole, Vec<f64>>,
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a plan on the host fits its address space")]
 fn elements(bytes: u64) -> usize {
     (bytes / 4) as usize
 }

@@ -132,7 +132,7 @@ struct HostBatch {
 
 impl HostBatch {
     fn new(shape: &WindowShape) -> Self {
-        Self { shape: shape.clone(), windows: 0, observed: 0.0, inputs: vec![] }
+        Self { shape: *shape, windows: 0, observed: 0.0, inputs: vec![] }
     }
 
     /// Fills the inputs of a recording (values, observed, calendar if any, target, its mask) with these windows of a source.

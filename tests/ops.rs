@@ -15,7 +15,7 @@ fn check(name: &str) {
         for (i, case) in cases.iter().enumerate() {
             let seed = i as u64 + 1;
             match check_case(&gpu, op, case, seed).await {
-                Ok(worst) => println!("{name}, {}: {worst:.3} of the tolerance", case.name),
+                Ok(worst) => eprintln!("{name}, {}: {worst:.3} of the tolerance", case.name),
                 Err(e) => panic!("seed {seed}: {e}"),
             }
         }

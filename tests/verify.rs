@@ -22,7 +22,7 @@ fn check(backend: &Backend, limit: impl Fn(&str) -> f64) {
         let groups = pollster::block_on(verify(&golden, backend)).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         assert_eq!(groups.len(), 4);
         for g in groups {
-            println!("{}: {} of {} tensors: {:e} ({})", file.display(), g.group, g.tensors, g.error, g.worst);
+            eprintln!("{}: {} of {} tensors: {:e} ({})", file.display(), g.group, g.tensors, g.error, g.worst);
             assert!(g.error < limit(&g.group), "{}: {g:?}", file.display());
             assert!(g.tensors > 0);
         }

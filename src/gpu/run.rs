@@ -399,19 +399,20 @@ impl Encoding<'_> {
     fn section(&mut self, section: Section, entry: usize, windows: usize) {
         let phases: Vec<_> = self.rec.phases.iter().filter(|p| p.section == section).collect();
         let (Some(first), Some(last)) = (phases.first(), phases.last()) else { return };
-        let (mut start, end) = (first.dispatches.start, last.dispatches.end);
+        let (begin, end) = (first.dispatches.start, last.dispatches.end);
         let entry = crate::ops::def::to_u32(entry);
-        for i in start..end {
+        let mut pending = begin;
+        for i in begin..end {
             let dispatch = &self.rec.dispatches[i];
             let cost = dispatch.seconds + self.rec.dispatch_seconds;
             if self.seconds + cost > self.rec.submit_seconds && self.seconds > 0.0 {
-                self.pass(start..i, entry, windows);
+                self.pass(pending..i, entry, windows);
                 self.submit();
-                start = i;
+                pending = i;
             }
             self.seconds += cost;
         }
-        self.pass(start..end, entry, windows);
+        self.pass(pending..end, entry, windows);
     }
 
     fn pass(&mut self, dispatches: std::ops::Range<usize>, entry: u32, windows: usize) {

@@ -9,7 +9,7 @@ const RELU: u8 = 1;
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder, x: TensorId, embedded: &Embedded) -> Result<TensorId, ModelError> {
-    let (w, s, d) = (b.shape.window.clone(), b.shape.settings.clone(), b.width());
+    let (w, s, d) = (b.shape.window, b.shape.settings.clone(), b.width());
     let past = w.history / s.patch_len;
     let attrs = Attrs::new(&[
         ("step0", past as f64),

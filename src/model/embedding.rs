@@ -19,7 +19,7 @@ pub(super) struct Embedded {
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
-    let (w, s) = (b.shape.window.clone(), b.shape.settings.clone());
+    let (w, s) = (b.shape.window, b.shape.settings.clone());
     let (tokens, nodes, d) = (b.shape.tokens(), b.shape.nodes(), b.width());
     let shape = [w.steps(), w.num_series(), w.num_channels];
     let values = b.graph.input("values", &shape);
@@ -54,7 +54,7 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, ModelError> {
     let d = b.width();
-    let (w, s) = (b.shape.window.clone(), b.shape.settings.clone());
+    let (w, s) = (b.shape.window, b.shape.settings.clone());
     let small = Init::Normal(0.02);
     let node = b.parameter("embedding.node", &[nodes, d], small);
     let kind = b.parameter("embedding.kind", &[3, d], small);
