@@ -1,5 +1,5 @@
 //! Training on the adapter: bits, bounds, and what happens when something breaks.
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "test data")]
+#![expect(clippy::cast_precision_loss, reason = "test data")]
 
 mod common;
 

@@ -48,7 +48,7 @@ impl WindowSource for Waves {
                 for c in 0..f {
                     let at = (t * nx + n) * f + c;
                     let known = c > 0 || n < s.num_covariates || t < s.history;
-                    let seen = known && (index + t + n) % 7 != 0;
+                    let seen = known && !(index + t + n).is_multiple_of(7);
                     out.observed[at] = f32::from(u8::from(seen));
                     out.values[at] = if seen { wave(c as f32) } else { 0.0 };
                     if self.poisoned == Some(index) && seen {
@@ -58,7 +58,7 @@ impl WindowSource for Waves {
                 if t >= s.history && n >= s.num_covariates {
                     let at = (t - s.history) * s.num_targets + n - s.num_covariates;
                     out.target[at] = wave(0.0);
-                    out.target_observed[at] = f32::from(u8::from((index + t) % 5 != 0));
+                    out.target_observed[at] = f32::from(u8::from(!(index + t).is_multiple_of(5)));
                 }
             }
         }
@@ -76,7 +76,7 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
         dropout: 0.2,
         ..ModelSettings::default()
     };
-    ModelShape { window: window.clone(), settings }
+    ModelShape { window: *window, settings }
 }
 
 pub(crate) fn settings() -> TrainingSettings {
