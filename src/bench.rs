@@ -4,9 +4,10 @@
 use crate::gpu::probe::{Ceilings, ceilings};
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::{Direction, Graph, GraphError, OptimiserSettings, Program, Section};
-use crate::ops::{Attrs, Fill};
+use crate::ops::{Attrs, Case, Fill, OPS, OpDef};
+use crate::plan::record::RecordedPhase;
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
-use crate::selftest::Draw;
+use crate::selftest::{Draw, prepare};
 use crate::step::StepInput;
 use std::sync::Arc;
 use std::time::Instant;
@@ -82,17 +83,40 @@ pub struct StepTime {
     pub parts: Vec<PartTime>,
 }
 
+/// An op on its own. Cases are small: read fixed costs off these, not rates.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct OpTime {
+    /// Op.
+    pub op: &'static str,
+    /// Case.
+    pub case: &'static str,
+    /// Direction.
+    pub direction: Direction,
+    /// Dispatches.
+    pub dispatches: usize,
+    /// Least milliseconds, submit and wait included.
+    pub ms: f64,
+    /// 10^9 floating-point operations a second.
+    pub gflops: f64,
+    /// 10^9 bytes a second, each tensor counted once.
+    pub gigabytes_per_second: f64,
+}
+
 /// Everything measured.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct BenchReport {
     /// The adapter.
     pub adapter: AdapterRecord,
+    /// Class whose kernel shapes were measured.
+    pub class: String,
     /// Its ceilings.
     pub ceilings: Ceilings,
-    /// Matrix products.
-    pub products: Vec<ProductTime>,
     /// An encoder layer's training step.
     pub encoder: StepTime,
+    /// Matrix products.
+    pub products: Vec<ProductTime>,
+    /// Each op's largest test case.
+    pub ops: Vec<OpTime>,
 }
 
 /// Rows, inner and columns of the products measured.
@@ -106,6 +130,10 @@ pub const PRODUCTS: [[usize; 3]; 6] =
 pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, BenchError> {
     progress("ceilings");
     let mut best = ceilings(gpu)?;
+    // First, so that the time of its first step holds the compilation of every kernel in it.
+    progress("encoder layer");
+    let mut encoder = encoder(gpu, class).await?;
+    best = best.better(&ceilings(gpu)?);
     let mut products = vec![];
     for shape in PRODUCTS {
         for what in ["y = x W^T + b", "dx = dy W", "dW = dy^T x"] {
@@ -114,13 +142,48 @@ pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(
             best = best.better(&ceilings(gpu)?);
         }
     }
-    progress("encoder layer");
-    let mut encoder = encoder(gpu, class).await?;
-    best = best.better(&ceilings(gpu)?);
+    let mut ops = vec![];
+    for op in OPS {
+        progress(op.name);
+        ops.extend(op_times(gpu, class, op).await?);
+    }
     // Shares are of the best ceiling seen between the measurements: other work on the machine slows both.
     products.iter_mut().for_each(|p| p.share = p.gflops * 1e9 / best.fma_flops_per_second);
     encoder.share = encoder.gflop * 1e12 / encoder.ms / best.fma_flops_per_second;
-    Ok(BenchReport { adapter: gpu.adapter.clone(), ceilings: best, products, encoder })
+    Ok(BenchReport { adapter: gpu.adapter.clone(), class: class.name.clone(), ceilings: best, encoder, products, ops })
+}
+
+/// Times of an op's largest case, forward and backward.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+async fn op_times(gpu: &Arc<Gpu>, class: &AdapterClass, op: &'static OpDef) -> Result<Vec<OpTime>, BenchError> {
+    let size = |c: &Case| c.windows * c.inputs.iter().map(|i| i.shape.iter().product::<usize>()).sum::<usize>();
+    let Some(case) = (op.cases)().into_iter().max_by_key(size) else { return Ok(vec![]) };
+    let prepared = prepare(op, &case, 1)?;
+    let options = PlanOptions { limits: gpu.limits, ..PlanOptions::new(case.windows, class.clone()) };
+    let plan = Arc::new(Plan::new(vec![(prepared.program, options)])?);
+    let mut run = GpuRun::new(gpu.clone(), plan.clone()).await?;
+    run.upload(BufferRole::Parameters, 0, bytemuck::cast_slice(&prepared.parameters)).await?;
+    run.step(0, &StepInput { windows: case.windows, ..input(&prepared.inputs) }).await?;
+    run.finish()?;
+    let mut least = run.time_phases(0, case.windows)?;
+    for _ in 1..5 {
+        for (l, t) in least.iter_mut().zip(run.time_phases(0, case.windows)?) {
+            *l = l.min(t);
+        }
+    }
+    let line = |(phase, seconds): (&RecordedPhase, f64)| {
+        let windows = if phase.section == Section::Body { case.windows as f64 } else { 1.0 };
+        OpTime {
+            op: op.name,
+            case: case.name,
+            direction: phase.direction,
+            dispatches: phase.dispatches.len(),
+            ms: seconds * 1e3,
+            gflops: phase.cost.flops * windows / seconds / 1e9,
+            gigabytes_per_second: phase.cost.bytes * windows / seconds / 1e9,
+        }
+    };
+    Ok(plan.recordings[0].phases.iter().zip(least).map(line).collect())
 }
 
 /// Milliseconds of the products of one kind: by rows, or gradients of weights.
@@ -304,8 +367,9 @@ impl BenchReport {
         use std::fmt::Write;
         let c = &self.ceilings;
         let mut text = format!(
-            "{}\nceilings: {:.1} GFLOP/s multiply-add, {:.1} GB/s triad, {:.1} us an empty dispatch\n\n",
+            "{}\nkernel shapes of class {}\nceilings: {:.1} GFLOP/s multiply-add, {:.1} GB/s triad, {:.1} us an empty dispatch\n\n",
             self.adapter,
+            self.class,
             c.fma_flops_per_second / 1e9,
             c.triad_bytes_per_second / 1e9,
             c.dispatch_seconds * 1e6
@@ -337,6 +401,15 @@ impl BenchReport {
         for p in &e.parts {
             let name = format!("{} {}", p.op, if p.direction == Direction::Forward { "forward" } else { "backward" });
             let _ = writeln!(text, "  {name:<28} {:>8.2} ms {:>5.1} % {:>3} dispatches", p.ms, 100.0 * p.share, p.dispatches);
+        }
+        text.push_str("\nops, largest test case of each, submit and wait included:\n");
+        for o in &self.ops {
+            let name = format!("{} {}", o.op, if o.direction == Direction::Forward { "forward" } else { "backward" });
+            let _ = writeln!(
+                text,
+                "  {name:<28} {:>8.3} ms {:>8.2} GFLOP/s {:>7.2} GB/s {:>3} dispatches  ({})",
+                o.ms, o.gflops, o.gigabytes_per_second, o.dispatches, o.case
+            );
         }
         text
     }

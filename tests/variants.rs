@@ -10,7 +10,7 @@ fn check(class: AdapterClass) {
     pollster::block_on(async {
         let mut gpu = Gpu::open(std::env::var("PGAT_DEVICE").ok().as_deref()).await.expect("tests need an adapter");
         if class.name == AdapterClass::lavapipe_subgroups().name && gpu.class.name != class.name {
-            println!("{} has no subgroups of 8 lanes", gpu.adapter);
+            eprintln!("{} has no subgroups of 8 lanes", gpu.adapter);
             return;
         }
         gpu.class = class;
@@ -20,7 +20,7 @@ fn check(class: AdapterClass) {
                 let seed = i as u64 + 1;
                 let start = std::time::Instant::now();
                 match check_case(&gpu, op(name), case, seed).await {
-                    Ok(worst) => println!("{name}, {}: {worst:.3} of the tolerance, {:.1} s", case.name, start.elapsed().as_secs_f64()),
+                    Ok(worst) => eprintln!("{name}, {}: {worst:.3} of the tolerance, {:.1} s", case.name, start.elapsed().as_secs_f64()),
                     Err(e) => panic!("{}, seed {seed}: {e}", gpu.class.name),
                 }
             }
