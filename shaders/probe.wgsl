@@ -3,14 +3,36 @@
 @group(0) @binding(1) var<storage, read_write> b: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;
 
-// 1,024 turns of 12 independent chains: more than any pipeline is deep, few enough for 16 vector registers.
+// 128 turns of 8 multiply-adds on each of 12 independent chains: more chains than a pipeline is deep, few enough for 16 vector
+// registers, and the loop itself costs little.
 @compute @workgroup_size(64)
 fn multiply_add(@builtin(global_invocation_id) id: vec3<u32>) {
     var x = vec4<f32>(f32(id.x));
     var y = x + vec4<f32>(1.0);
     var z = x + vec4<f32>(2.0);
     let scale = vec4<f32>(0.999);
-    for (var i = 0u; i < 1024u; i++) {
+    for (var i = 0u; i < 128u; i++) {
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
+        x = fma(x, scale, scale);
+        y = fma(y, scale, scale);
+        z = fma(z, scale, scale);
         x = fma(x, scale, scale);
         y = fma(y, scale, scale);
         z = fma(z, scale, scale);

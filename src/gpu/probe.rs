@@ -27,7 +27,7 @@ impl Ceilings {
 }
 
 const SOURCE: &str = include_str!("../../shaders/probe.wgsl");
-/// Invocations and turns of the multiply-add loop; 12 chains of 2 operations a turn.
+/// Workgroups of the multiply-add loop; 1,024 multiply-adds on each of 12 chains an invocation.
 const FMA_GROUPS: u32 = 1024;
 const FMA_FLOPS: f64 = 1024.0 * 64.0 * 1024.0 * 24.0;
 /// vec4 elements of each of the triad's arrays.
