@@ -280,7 +280,12 @@ fn train(context: &Context, folder: &RunFolder, record: &RunRecord, mut trainer:
     if created != planned {
         bail!("internal error: {created} bytes of buffers were created, and {planned} were planned");
     }
-    context.say(&format!("device memory: {} bytes created = {} bytes planned", thousands(created), thousands(planned)));
+    let reserved = match trainer.session().backend() {
+        Backend::Gpu(gpu) => gpu.reserved_bytes(),
+        Backend::Reference => None,
+    };
+    let reserved = reserved.map_or(String::new(), |r| format!(" (the driver's allocator holds {} in blocks)", thousands(r)));
+    context.say(&format!("device memory: {} bytes created = {} bytes planned{reserved}", thousands(created), thousands(planned)));
     next(context, path);
     console::result(&format!("{}\n", path.display()))?;
     Ok(Ending::Done)

@@ -288,6 +288,12 @@ impl Gpu {
         polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()))
     }
 
+    /// Bytes that wgpu's allocator holds for all buffers, where it can tell: more than what was created, by the rounding of its blocks.
+    #[must_use]
+    pub fn reserved_bytes(&self) -> Option<u64> {
+        self.device.generate_allocator_report().map(|r| r.total_reserved_bytes)
+    }
+
     /// Destroys the device, as a driver reset would: for tests of recovery.
     pub fn destroy(&self) {
         self.device.destroy();

@@ -15,8 +15,8 @@ use init::Init;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// Switches of parts that this version does not have.
-    #[error("this version of pgat cannot yet run {0}: set {1} = false in [model]")]
-    NotBuilt(String, String),
+    #[error("this version of pgat cannot yet run {0}: set to false in [model]")]
+    NotBuilt(String),
     /// An op refused a shape.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -65,7 +65,7 @@ impl ModelShape {
             ("use_autocorr", s.use_autocorr),
         ];
         let on: Vec<&str> = missing.iter().filter(|m| m.1).map(|m| m.0).collect();
-        if on.is_empty() { Ok(()) } else { Err(ModelError::NotBuilt(on.join(", "), on.join(" = "))) }
+        if on.is_empty() { Ok(()) } else { Err(ModelError::NotBuilt(on.join(", "))) }
     }
 }
 

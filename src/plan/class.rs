@@ -41,13 +41,20 @@ const fn tile(broadcast: Broadcast, rows: usize, columns: usize, threads: usize,
 }
 
 impl AdapterClass {
-    /// The class of an adapter.
+    /// The class of an adapter: kernel shapes of its family, and a name that holds backend, driver and the driver's major version, since
+    /// another compiler may round otherwise.
     #[must_use]
     pub fn of(facts: &AdapterFacts) -> Self {
-        if facts.driver == "llvmpipe" {
-            return if facts.subgroup == 8 { Self::lavapipe_subgroups() } else { Self::lavapipe() };
-        }
-        if facts.cpu || facts.backend == "webgpu" { Self::portable(facts.cpu) } else { Self::gpu() }
+        let family = match (facts.driver, facts.subgroup) {
+            ("llvmpipe", 8) => Self::lavapipe_subgroups(),
+            ("llvmpipe", _) => Self::lavapipe(),
+            _ if facts.cpu || facts.backend == "webgpu" => Self::portable(facts.cpu),
+            _ => Self::gpu(),
+        };
+        let digits = facts.driver_info.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
+        let parts = [family.name.as_str(), facts.backend, facts.driver, digits.unwrap_or_default()];
+        let named: Vec<_> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+        Self { name: named.join("/").replace(' ', "-"), ..family }
     }
 
     /// Mesa's lavapipe with subgroups of 8 lanes.
@@ -58,7 +65,7 @@ impl AdapterClass {
         Self {
             name: "lavapipe-subgroup8".into(),
             variants: Variants { rows, weights, ..Self::lavapipe().variants },
-            flops_per_second: 24e9,
+            flops_per_second: 14e9,
             ..Self::lavapipe()
         }
     }
@@ -73,8 +80,8 @@ impl AdapterClass {
                 weights: tile(Broadcast::None, 8, 8, 64, 1, 0),
                 attention_rows: 4,
             },
-            flops_per_second: 12e9,
-            bytes_per_second: 6e9,
+            flops_per_second: 9e9,
+            bytes_per_second: 3e9,
             dispatch_seconds: 60e-6,
         }
     }
@@ -111,5 +118,21 @@ impl AdapterClass {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn seconds(&self, cost: Cost, windows: usize) -> f64 {
         (cost.flops / self.flops_per_second).max(cost.bytes / self.bytes_per_second) * windows as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_driver_is_another_class() {
+        let facts = |driver_info| AdapterFacts { backend: "vulkan", driver: "llvmpipe", driver_info, cpu: true, subgroup: 8 };
+        let (old, new) = (AdapterClass::of(&facts("Mesa 22.3.6 (LLVM 15.0.6)")), AdapterClass::of(&facts("Mesa 25.0.7-2 (LLVM 15.0.6)")));
+        assert_eq!(new.name, "lavapipe-subgroup8/vulkan/llvmpipe/25");
+        assert_eq!(old.variants, new.variants);
+        assert_ne!(old.name, new.name);
+        let gpu = AdapterFacts { backend: "vulkan", driver: "NVIDIA", driver_info: "580.159.03", cpu: false, subgroup: 32 };
+        assert_eq!(AdapterClass::of(&gpu).name, "gpu/vulkan/NVIDIA/580");
     }
 }

@@ -11,6 +11,7 @@
 //! | `weights.safetensors` | parameters of the last checkpoint, names of the reference |
 //! | `best.safetensors` | parameters of the lowest validation loss |
 //! | `metrics.jsonl` | one line an event |
+//! | `lock` | held by the process that trains; a lock left by a killed one is taken over |
 
 use super::run::{Event, Progress, Store};
 use super::weights::{Notes, WeightsError, read_state, read_weights, write_state, write_weights};
