@@ -1,0 +1,65 @@
+// Start here. The page is a small machine: state.js holds its phase; setup.js brings it to a plan, training.js to scores, keep.js to a
+// file. The engine runs in a worker behind engine.js; protocol.d.ts is all that is said between the two.
+
+import { button, box, show } from "./dom.js";
+import { app, engine, losses, openEngine, setPhase, working } from "./state.js";
+import { failureOf } from "./engine.js";
+import { listenForFiles } from "./files.js";
+import { runSelfTest, showNoGpu } from "./device-view.js";
+import { showError } from "./notices.js";
+import { take } from "./setup.js";
+import "./training.js";
+import "./keep.js";
+
+/** @typedef {import('./protocol').Failure} Failure */
+
+async function start() {
+  show(box("no-gpu"), false);
+  setPhase("starting");
+  try {
+    if (!("gpu" in navigator)) throw new Error("This browser does not offer WebGPU here.");
+    await openEngine();
+    if (app.phase === "starting") setPhase("empty");
+  } catch (error) {
+    notStarted("gpu" in navigator ? failureOf(error) : { ...failureOf(error), kind: "no-webgpu" });
+  }
+}
+
+/** @param {Failure} failure */
+function notStarted(failure) {
+  if (failure.kind === "no-webgpu" || failure.kind === "no-adapter") {
+    showNoGpu(failure);
+    setPhase("no-gpu");
+    return;
+  }
+  box("adapter").textContent = "The engine did not start";
+  setPhase("failed");
+  showError("top", failure);
+}
+
+/** The theme: the system's, until one is chosen. */
+function themeButton() {
+  const toggle = button("theme");
+  const root = document.documentElement;
+  const reflect = () => toggle.setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
+  toggle.addEventListener("click", () => {
+    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    try {
+      localStorage.setItem("pgat-theme", root.dataset.theme);
+    } catch {
+      // Storage is forbidden: the choice lasts as long as the page.
+    }
+  });
+  new MutationObserver(reflect).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
+  reflect();
+}
+
+button("retry").addEventListener("click", () => {
+  engine.restart();
+  void start();
+});
+button("self-test").addEventListener("click", () => void working(() => runSelfTest(engine)));
+listenForFiles(take);
+themeButton();
+Object.assign(window, { pgat: { engine, losses } });
+void start();

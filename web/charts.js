@@ -1,0 +1,137 @@
+// What all charts share (colours of the theme, sizes, redraws), and the chart of the losses.
+
+import uPlot from "./vendor/uPlot.js";
+
+/** @typedef {import('./record.js').TrainingRecord} TrainingRecord */
+
+/** @type {Set<uPlot>} */
+const charts = new Set();
+/** @type {Map<string, string>} */
+let colours = new Map();
+
+/**
+ * A colour of the style sheet, by name; functions, since uPlot asks again at each drawing.
+ * @param {string} name
+ */
+export const colour = (name) => () => {
+  let value = colours.get(name);
+  if (value === undefined) {
+    value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    colours.set(name, value);
+  }
+  return value;
+};
+
+new MutationObserver(() => {
+  colours = new Map();
+  for (const chart of charts) chart.redraw(false, true);
+}).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+
+/**
+ * @param {Partial<uPlot.Axis>} extra
+ * @returns {uPlot.Axis}
+ */
+export function axis(extra) {
+  return {
+    stroke: colour("c-axis"),
+    font: "12px system-ui, sans-serif",
+    grid: { stroke: colour("c-grid"), width: 1 },
+    ticks: { stroke: colour("c-grid"), width: 1, size: 5 },
+    ...extra,
+  };
+}
+
+/**
+ * A chart as wide and high as its box, for as long as the page lives.
+ * @param {HTMLElement} host
+ * @param {Omit<uPlot.Options, "width" | "height">} options
+ * @param {uPlot.AlignedData} data
+ * @returns {uPlot}
+ */
+export function chartIn(host, options, data) {
+  const size = () => ({ width: Math.max(host.clientWidth, 120), height: Math.max(host.clientHeight, 120) });
+  const chart = new uPlot({ ...options, ...size(), legend: { show: false } }, data, host);
+  charts.add(chart);
+  new ResizeObserver(() => {
+    const { width, height } = size();
+    if (host.clientWidth > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });
+  }).observe(host);
+  return chart;
+}
+
+/**
+ * The first losses of a run can be a hundred times those that follow. The frame then ends above the 98th percentile.
+ * @param {TrainingRecord} record
+ * @returns {{ range: [number, number], above: number }}
+ */
+function lossFrame(record) {
+  const all = [...record.training, ...record.validation].filter((x) => x !== null).sort((a, b) => a - b);
+  if (all.length === 0) return { range: [0, 1], above: 0 };
+  const at = (/** @type {number} */ share) => all[Math.min(all.length - 1, Math.floor(share * all.length))] ?? 0;
+  const [low, usual, high] = [at(0), at(0.98), at(1)];
+  const span = Math.max(usual - low, 1e-3);
+  const top = all.length > 50 && high > usual + span ? usual + 0.15 * span : high + 0.06 * Math.max(high - low, 1e-3);
+  return { range: [low - 0.06 * span, top], above: all.filter((x) => x > top).length };
+}
+
+/** @param {HTMLElement} host */
+export function lossChart(host) {
+  /** @type {[number, number]} */
+  let frame = [0, 1];
+  let total = 1;
+  const diamonds = (/** @type {uPlot} */ u, /** @type {number} */ k) => drawDiamond(u, k);
+  const chart = chartIn(
+    host,
+    {
+      scales: { x: { time: false, range: () => [0, total] }, y: { range: () => frame } },
+      axes: [axis({ label: "step", labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 32 }), axis({ size: 52 })],
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+      series: [
+        {},
+        { label: "training", stroke: colour("c-train"), width: 1, spanGaps: true, points: { show: false } },
+        { label: "validation", stroke: colour("c-val"), width: 2, spanGaps: true, points: { show: true, size: 7, fill: colour("c-val") } },
+        { label: "best", stroke: colour("c-best"), paths: () => null, points: { show: (u, k) => (diamonds(u, k), false) } },
+      ],
+    },
+    [[], [], [], []],
+  );
+  return {
+    /**
+     * @param {TrainingRecord} record
+     * @returns {number} points above the frame
+     */
+    draw(record) {
+      const { range, above } = lossFrame(record);
+      frame = range;
+      total = Math.max(record.total, record.step, 1);
+      chart.setData([record.steps, record.training, record.validation, record.best]);
+      return above;
+    },
+  };
+}
+
+/**
+ * The best validation, as a shape of its own: not told by colour alone.
+ * @param {uPlot} u
+ * @param {number} series
+ */
+function drawDiamond(u, series) {
+  const [xs, ys] = [u.data[0], u.data[series] ?? []];
+  const at = ys.findLastIndex((y) => y !== null && y !== undefined);
+  const y = ys[at];
+  if (at < 0 || y === null || y === undefined) return;
+  const [px, py] = [u.valToPos(xs[at] ?? 0, "x", true), u.valToPos(y, "y", true)];
+  const r = 7 * devicePixelRatio;
+  const { ctx } = u;
+  ctx.save();
+  ctx.lineWidth = 2.5 * devicePixelRatio;
+  ctx.strokeStyle = colour("c-best")();
+  ctx.beginPath();
+  ctx.moveTo(px, py - r);
+  ctx.lineTo(px + r, py);
+  ctx.lineTo(px, py + r);
+  ctx.lineTo(px - r, py);
+  ctx.closePath();
+  ctx.stroke();
+  ctx.restore();
+}

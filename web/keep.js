@@ -1,0 +1,94 @@
+// The run as a file: downloading it, what to do with it afterwards, and asking before it would be lost.
+
+import { box, button, make, saveFile } from "./dom.js";
+import { count } from "./format.js";
+import { failureOf } from "./engine.js";
+import { app, ask, training, unsaved, working } from "./state.js";
+import { question, showError } from "./notices.js";
+
+/** Name of a run that the engine can no longer name. */
+const fallbackName = () => `${(app.loaded?.name ?? "run").replace(/[^\w.-]+/g, "-")}.pgat`;
+/** @type {string | null} */
+let fileName = null;
+
+/** @returns {Promise<boolean>} whether the browser was handed the file */
+export async function download() {
+  if (app.phase === "failed") return rescue();
+  const { step } = training.record;
+  try {
+    const { run, file } = await working(() => ask("run", {}));
+    saveFile(run, file);
+    saved(step, file);
+    return true;
+  } catch (error) {
+    showError("keep", failureOf(error));
+    return false;
+  }
+}
+
+/** The last checkpoint, which the page keeps itself: works without an engine. */
+export function rescue() {
+  const { checkpoint } = app;
+  if (!checkpoint) return false;
+  const file = fallbackName();
+  saveFile(checkpoint.run, file);
+  saved(checkpoint.step, file);
+  return true;
+}
+
+/**
+ * @param {number} step
+ * @param {string} file
+ */
+function saved(step, file) {
+  app.savedStep = step;
+  fileName = file;
+  box("download-said").textContent = `${file}, as of step ${count(step)}`;
+  showCommands();
+}
+
+/**
+ * Before a load or a run file takes the place of a run that was not downloaded.
+ * @returns {Promise<boolean>} whether it may
+ */
+export async function mayForget() {
+  if (!unsaved()) return true;
+  const step = app.phase === "failed" ? (app.checkpoint?.step ?? 0) : training.record.step;
+  const answer = await question("Forget the trained run?", `The run on this page (step ${count(step)}) was not downloaded. A new plan takes its place.`, [
+    { value: "download", label: "Download it, then go on", primary: true },
+    { value: "discard", label: "Forget it" },
+    { value: "", label: "Cancel" },
+  ]);
+  return answer === "download" ? download() : answer === "discard";
+}
+
+/** @param {string} name as a shell reads it */
+const quoted = (name) => (/^[\w./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`);
+
+export function showCommands() {
+  const run = quoted(fileName ?? fallbackName());
+  const data = quoted(app.source?.csv.name ?? "data.csv");
+  const lines = [
+    `pgat evaluate ${run} --data ${data}`,
+    `pgat forecast ${run} --data ${data} --plot forecast.svg`,
+    `pgat train --resume ${run} --data ${data}`,
+  ];
+  box("commands").replaceChildren(...lines.map((line) => make("li", {}, make("code", {}, line), copyButton(line))));
+}
+
+/** @param {string} line */
+function copyButton(line) {
+  const copy = make("button", { type: "button", class: "quiet", "aria-label": `Copy: ${line}` }, "Copy");
+  copy.addEventListener("click", async () => {
+    const done = await navigator.clipboard.writeText(line).then(() => true, () => false);
+    copy.textContent = done ? "Copied" : "Not allowed";
+    setTimeout(() => (copy.textContent = "Copy"), 1500);
+  });
+  return copy;
+}
+
+button("download").addEventListener("click", () => void download());
+button("rescue").addEventListener("click", () => void rescue());
+addEventListener("beforeunload", (e) => {
+  if (unsaved()) e.preventDefault();
+});

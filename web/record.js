@@ -1,0 +1,90 @@
+// What was said of a training so far: losses by step, in the columns that the chart draws.
+
+/** @typedef {import('./protocol').EngineEvent} EngineEvent */
+/** @typedef {Extract<EngineEvent, { event: "step" }>} StepEvent */
+
+export class TrainingRecord {
+  /** @type {number[]} */
+  steps = [];
+  /** @type {(number | null)[]} */
+  training = [];
+  /** @type {(number | null)[]} */
+  validation = [];
+  /** @type {(number | null)[]} Null but for the best validation. */
+  best = [];
+  /** @type {{ step: number, loss: number } | null} */
+  bestPoint = null;
+  /** @type {StepEvent | null} The last that was read back. */
+  last = null;
+  /** Steps submitted, and in all. */
+  step = 0;
+  total = 0;
+
+  /** @param {EngineEvent} event */
+  add(event) {
+    if (event.event === "tick") {
+      this.step = event.step;
+      this.total = event.total;
+    } else if (event.event === "step") {
+      this.last = event;
+      this.training[this.#at(event.step)] = finite(event.loss);
+      this.step = Math.max(this.step, event.step);
+    } else if (event.event === "validation") {
+      this.#validated(event.step, event.loss, event.best);
+    } else if (event.event === "restarted") {
+      this.#cut(event.step);
+    }
+  }
+
+  /**
+   * @param {number} step
+   * @param {number} loss
+   * @param {boolean} best
+   */
+  #validated(step, loss, best) {
+    const at = this.#at(step);
+    this.validation[at] = finite(loss);
+    if (best) this.#mark(at);
+  }
+
+  /** @param {number} at */
+  #mark(at) {
+    const [step, loss] = [this.steps[at], this.validation[at]];
+    if (step === undefined || loss === null || loss === undefined) return;
+    if (this.bestPoint) this.best[this.#at(this.bestPoint.step)] = null;
+    this.best[at] = loss;
+    this.bestPoint = { step, loss };
+  }
+
+  /**
+   * Steps after `step` are done again after a lost device.
+   * @param {number} step
+   */
+  #cut(step) {
+    let keep = this.steps.length;
+    while (keep > 0 && (this.steps[keep - 1] ?? 0) > step) keep -= 1;
+    for (const column of [this.steps, this.training, this.validation, this.best]) column.length = keep;
+    this.step = step;
+    if (!this.bestPoint || this.bestPoint.step <= step) return;
+    this.bestPoint = null;
+    const seen = this.validation.map((loss, k) => ({ loss, k })).filter((v) => v.loss !== null);
+    const lowest = seen.reduce((a, b) => ((a.loss ?? 0) <= (b.loss ?? 0) ? a : b), seen[0] ?? { loss: null, k: -1 });
+    if (lowest.k >= 0) this.#mark(lowest.k);
+  }
+
+  /**
+   * The row of a step, made if there is none. Steps come nearly in order: the search starts at the end.
+   * @param {number} step
+   */
+  #at(step) {
+    let at = this.steps.length;
+    while (at > 0 && (this.steps[at - 1] ?? 0) > step) at -= 1;
+    if (at > 0 && this.steps[at - 1] === step) return at - 1;
+    this.steps.splice(at, 0, step);
+    for (const column of [this.training, this.validation, this.best]) column.splice(at, 0, null);
+    return at;
+  }
+}
+
+/** @param {number} x */
+const finite = (x) => (Number.isFinite(x) ? x : null);

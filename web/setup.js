@@ -1,0 +1,203 @@
+// From files to a plan: which config goes with which CSV, and when the engine is asked. Nothing that was there is lost before a new
+// load succeeded.
+
+import { box, button, fillNotes, get, make, show } from "./dom.js";
+import { binary, count } from "./format.js";
+import { failureOf } from "./engine.js";
+import { app, ask, busy, forecasts, refresh, setPhase, training, working } from "./state.js";
+import { clearError, clearNotices, question, say, showError } from "./notices.js";
+import { fetchExample } from "./files.js";
+import { mayForget } from "./keep.js";
+import { score } from "./training.js";
+import { showPlan } from "./plan-view.js";
+
+/** @typedef {import('./protocol').Loaded} Loaded */
+/** @typedef {import('./files.js').Brought} Brought */
+/** @typedef {import('./files.js').NamedBytes} NamedBytes */
+
+const editor = get("config", HTMLTextAreaElement);
+/** Whether the config is the user's: from a file, or typed. One that the page wrote may be replaced. */
+let own = false;
+/** @type {NamedBytes | null} A run file that waits for its CSV. */
+let waitingRun = null;
+
+/** @param {Promise<Brought>} promise */
+export async function take(promise) {
+  if (busy() || app.phase === "no-gpu") {
+    void promise.catch(() => {});
+    const hint = app.phase === "no-gpu" ? "See below what it needs." : "Pause or end what is running, then choose the files again.";
+    showError("top", { kind: "busy", message: "Files cannot be opened just now.", hint });
+    return;
+  }
+  clearError();
+  try {
+    await sort(await promise);
+  } catch (error) {
+    showError("top", { kind: "data", message: failureOf(error).message, hint: "Choose the file again." });
+  }
+}
+
+export async function takeExample() {
+  if (own && !(await mayReplaceConfig())) return;
+  clearError();
+  try {
+    const { csv, config } = await working(fetchExample);
+    waitingRun = null;
+    app.csv = csv ?? null;
+    setConfig(config ?? "", false);
+  } catch (error) {
+    showError("top", { kind: "data", message: failureOf(error).message, hint: "Check the connection and try again, or use your own CSV." });
+    return;
+  }
+  await plan();
+}
+
+/** Says what was brought, and does the next thing that it allows. @param {Brought} brought */
+async function sort({ csv, config, run }) {
+  if (run) waitingRun = run;
+  if (config !== undefined) {
+    waitingRun = run ?? null;
+    setConfig(config, true);
+  }
+  if (csv) app.csv = csv;
+  showChosen();
+  const table = csv ?? app.csv;
+  if (waitingRun && table) return restore(waitingRun, table);
+  if (waitingRun || !table) return undefined;
+  if (config === undefined && !own) return writeStarter();
+  return plan();
+}
+
+/** Asks the engine for a config for the CSV, and plans it. */
+export async function writeStarter() {
+  const { csv } = app;
+  if (!csv) return;
+  clearError();
+  try {
+    const answer = await working(() => ask("starter", { csv: csv.bytes, file: csv.name }));
+    setConfig(answer.config, false);
+    fillNotes(box("starter-notes"), answer.notes);
+  } catch (error) {
+    show(box("setup"), true);
+    showError("config", failureOf(error));
+    return;
+  }
+  await plan();
+}
+
+export async function plan() {
+  const { csv } = app;
+  if (!csv) {
+    showError("config", { kind: "data", message: "There are no data yet.", hint: "Choose a CSV above; the config says what its columns mean." });
+    return;
+  }
+  const config = editor.value;
+  if (busy() || !(await mayForget())) return;
+  clearError();
+  try {
+    const loaded = await working(() => ask("load", { config, csv: csv.bytes, file: csv.name }));
+    app.source = { config, csv };
+    app.checkpoint = null;
+    adopt(loaded);
+  } catch (error) {
+    showError("config", failureOf(error));
+    say("The config could not be planned.");
+  }
+}
+
+/**
+ * @param {NamedBytes} run
+ * @param {NamedBytes} csv
+ */
+async function restore(run, csv) {
+  if (!(await mayForget())) return;
+  try {
+    const loaded = await working(() => ask("restore", { run: run.bytes, csv: csv.bytes, file: csv.name }));
+    waitingRun = null;
+    app.source = { config: loaded.config, csv };
+    app.checkpoint = { step: loaded.step, run: run.bytes.buffer };
+    setConfig(loaded.config, false);
+    adopt(loaded);
+  } catch (error) {
+    showError("top", failureOf(error));
+    return;
+  }
+  if (training.record.step >= training.record.total) await score();
+}
+
+/** A load succeeded: what was before is forgotten. @param {Loaded} loaded */
+function adopt(loaded) {
+  app.loaded = loaded;
+  app.outcome = null;
+  app.stale = false;
+  app.savedStep = loaded.step;
+  clearNotices();
+  forecasts.close();
+  show(box("scores"), false);
+  show(box("recover"), false);
+  box("download-said").textContent = "";
+  training.reset(loaded.plan.steps, loaded.record, loaded.step);
+  showPlan(loaded);
+  showChosen();
+  setPhase(loaded.step > 0 ? "paused" : "planned");
+  training.refresh();
+  say(`Planned: ${count(loaded.plan.bytes)} bytes on the device, ${count(loaded.plan.steps)} steps.`);
+}
+
+/**
+ * @param {string} text
+ * @param {boolean} byUser
+ */
+function setConfig(text, byUser) {
+  editor.value = text;
+  own = byUser;
+  fillNotes(box("starter-notes"), []);
+  show(box("setup"), true);
+  showChosen();
+}
+
+/** @returns {Promise<boolean>} */
+async function mayReplaceConfig() {
+  const answer = await question("Replace your config?", "The example comes with a config of its own. Yours would be gone from this page.", [
+    { value: "replace", label: "Replace it", primary: true },
+    { value: "", label: "Keep mine" },
+  ]);
+  return answer === "replace";
+}
+
+function showChosen() {
+  const line = box("chosen");
+  const { csv } = app;
+  const data = csv ? `Data: ${csv.name}, ${binary(csv.bytes.length)}.` : "";
+  const next = csv ? "" : waitingRun || editor.value ? " Now choose the CSV that goes with it." : "";
+  line.replaceChildren(waitingRun ? `Run file: ${waitingRun.name}. ` : "", data || (editor.value && !waitingRun ? "A config, no data yet." : ""), next);
+  if (waitingRun) line.append(" ", forgetButton());
+  show(line, line.textContent !== "");
+}
+
+function forgetButton() {
+  const forget = make("button", { type: "button", class: "quiet" }, "Forget the run file");
+  forget.addEventListener("click", () => {
+    waitingRun = null;
+    showChosen();
+    document.getElementById("open-run")?.focus();
+  });
+  return forget;
+}
+
+editor.addEventListener("input", () => {
+  own = true;
+  app.stale = app.source !== null && (editor.value !== app.source.config || app.csv !== app.source.csv);
+  refresh();
+});
+editor.addEventListener("keydown", (e) => {
+  if (e.key !== "Enter" || !(e.ctrlKey || e.metaKey)) return;
+  e.preventDefault();
+  void plan();
+});
+button("plan-button").addEventListener("click", () => void plan());
+button("starter").addEventListener("click", async () => {
+  if (own && !(await mayReplaceConfig())) return;
+  await writeStarter();
+});
+button("use-example").addEventListener("click", () => void takeExample());

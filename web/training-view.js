@@ -1,0 +1,163 @@
+// The training as it goes: numbers, progress and losses, written at most ten times a second whatever the engine sends.
+
+import { box, fillTable, get, table, write } from "./dom.js";
+import { clock, count, milliseconds, number } from "./format.js";
+import { lossChart } from "./charts.js";
+import { TrainingRecord } from "./record.js";
+import { say } from "./notices.js";
+
+/** @typedef {import('./protocol').EngineEvent} EngineEvent */
+
+const EVERY_MS = 100;
+
+export class TrainingView {
+  record = new TrainingRecord();
+  /** @type {ReturnType<typeof lossChart> | null} */
+  #chart = null;
+  #waiting = false;
+  #drawn = 0;
+  /** What a drawing costs; a long record is drawn more seldom, so that charts take a tenth of the time at most. */
+  #cost = 0;
+  #newPoints = true;
+  #elapsed = 0;
+  /** @type {number | null} */
+  #since = null;
+  /** Milliseconds a step, smoothed over the reports. */
+  #pace = NaN;
+  #said = 0;
+
+  constructor() {
+    get("loss-details", HTMLDetailsElement).addEventListener("toggle", () => this.#fillTable());
+  }
+
+  /**
+   * Starts over, with the record of a run that was opened or none.
+   * @param {number} total
+   * @param {EngineEvent[]} [record]
+   * @param {number} [step]
+   */
+  reset(total, record = [], step = 0) {
+    this.record = new TrainingRecord();
+    for (const event of record) this.record.add(event);
+    this.record.total = total;
+    this.record.step = step;
+    this.#elapsed = 0;
+    this.#since = null;
+    this.#pace = this.record.last?.ms ?? NaN;
+    this.#newPoints = true;
+    this.#said = performance.now();
+    box("created").textContent = "";
+    this.refresh();
+  }
+
+  /** @param {boolean} running */
+  runClock(running) {
+    if (running && this.#since === null) this.#since = performance.now();
+    if (!running && this.#since !== null) {
+      this.#elapsed += performance.now() - this.#since;
+      this.#since = null;
+    }
+    this.refresh();
+  }
+
+  /** @param {EngineEvent} event */
+  take(event) {
+    this.record.add(event);
+    if (event.event === "step") this.#pace = Number.isFinite(this.#pace) ? 0.7 * this.#pace + 0.3 * event.ms : event.ms;
+    if (event.event !== "tick") this.#newPoints = true;
+    this.refresh();
+  }
+
+  /** Draws at the next frame that is due. */
+  refresh() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    const wait = Math.max(0, this.#drawn + Math.max(EVERY_MS, 10 * this.#cost) - performance.now());
+    setTimeout(() => requestAnimationFrame(() => this.#draw()), wait);
+  }
+
+  #draw() {
+    this.#waiting = false;
+    const start = performance.now();
+    this.#writeNumbers();
+    if (this.#newPoints) this.#drawLosses();
+    this.#drawn = performance.now();
+    this.#cost = this.#drawn - start;
+  }
+
+  #writeNumbers() {
+    const { step, total, last, bestPoint } = this.record;
+    const elapsed = this.#elapsed + (this.#since === null ? 0 : performance.now() - this.#since);
+    const counter = box("step");
+    write(counter, count(step));
+    counter.dataset.step = String(step);
+    write(box("step-of"), `of ${count(total)}`);
+    write(box("ms-per-step"), milliseconds(last?.ms ?? NaN));
+    write(box("elapsed"), clock(elapsed));
+    write(box("remaining"), step >= total ? clock(0) : clock((total - step) * this.#pace));
+    write(box("loss-now"), number(last?.loss));
+    write(box("best"), bestPoint ? number(bestPoint.loss) : "–");
+    box("best").title = bestPoint ? `at step ${count(bestPoint.step)}` : "";
+    write(box("grad-norm"), number(last?.grad_norm, 3));
+    write(box("learning-rate"), number(last?.learning_rate, 3));
+    this.setProgress(step, total);
+    this.#speak(elapsed);
+  }
+
+  /** @param {number} elapsed */
+  #speak(elapsed) {
+    const { step, total, last } = this.record;
+    const now = performance.now();
+    if (this.#since === null || elapsed < 1 || now - this.#said < 30_000) return;
+    this.#said = now;
+    say(`Step ${count(step)} of ${count(total)}, loss ${number(last?.loss, 3)}.`);
+  }
+
+  #drawLosses() {
+    const host = box("loss-chart");
+    if (host.clientWidth === 0) return; // hidden: drawn when it shows
+    this.#newPoints = false;
+    this.#chart ??= lossChart(host);
+    const above = this.#chart.draw(this.record);
+    const { step, last, bestPoint } = this.record;
+    const best = bestPoint ? `, best validation loss ${number(bestPoint.loss)} at step ${count(bestPoint.step)}` : "";
+    const label = last ? `Loss by step: training loss ${number(last.loss)} at step ${count(step)}${best}` : "Loss by step: nothing yet";
+    host.setAttribute("aria-label", label);
+    write(box("loss-clipped"), above > 0 ? `${count(above)} early points lie above the frame.` : "");
+    this.#fillTable();
+  }
+
+  /** At most some hundred rows: every validation, and steps evenly between. */
+  #fillTable() {
+    if (!get("loss-details", HTMLDetailsElement).open) return;
+    const { steps, training, validation, best } = this.record;
+    const every = Math.ceil(steps.length / 200);
+    const rows = steps
+      .map((step, k) => ({ step, k }))
+      .filter(({ k }) => k % every === 0 || validation[k] !== null)
+      .map(({ step, k }) => [count(step), number(training[k]), number(validation[k]) + (best[k] === null ? "" : " (best)")]);
+    fillTable(table("loss-table"), ["Step", "Training", "Validation"], rows, every > 1 ? `Every ${count(every)}th report` : undefined);
+  }
+
+  /**
+   * @param {number} done
+   * @param {number} total
+   */
+  setProgress(done, total) {
+    const bar = get("progress", HTMLProgressElement);
+    bar.max = Math.max(total, 1);
+    bar.value = done;
+  }
+
+  /**
+   * What was created beside what was planned: the promise of the plan, checked.
+   * @param {number} created
+   * @param {number} planned
+   */
+  showCreated(created, planned) {
+    box("created").textContent =
+      created === planned
+        ? `Created on the device: ${count(created)} bytes, to the byte what was planned.`
+        : `Created on the device: ${count(created)} bytes; planned were ${count(planned)}. This should not happen: please report it.`;
+  }
+}

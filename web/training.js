@@ -1,0 +1,190 @@
+// Training, pausing, scoring, and getting up again after a lost device or a dead worker.
+
+import { box, button, show } from "./dom.js";
+import { count } from "./format.js";
+import { failureOf } from "./engine.js";
+import { app, ask, busy, engine, forecasts, losses, openEngine, setPhase, training, working } from "./state.js";
+import { clearError, say, showError, showNotice } from "./notices.js";
+import { showCommands } from "./keep.js";
+import { showScores } from "./scores.js";
+
+/** @typedef {import('./protocol').EngineEvent} EngineEvent */
+/** @typedef {import('./protocol').Failure} Failure */
+/** @typedef {import('./protocol').Part} Part */
+
+/** "Stop and score" was pressed: the pause that follows is followed by scoring. */
+let scoreNext = false;
+
+/** @param {boolean} fresh whether kernels are to be compiled before the first step */
+async function train(fresh) {
+  if (busy() || !app.loaded) return;
+  clearError();
+  scoreNext = false;
+  setPhase(fresh ? "compiling" : "training");
+  training.runClock(true);
+  say("Training has begun.");
+  try {
+    const trained = await ask("train", {}, onEvent);
+    app.outcome = trained.outcome;
+    training.record.step = trained.step;
+    training.showCreated(trained.created_bytes, app.loaded.plan.bytes);
+  } catch (error) {
+    failed(failureOf(error));
+    return;
+  } finally {
+    training.runClock(false);
+  }
+  showCommands();
+  if (app.outcome !== "stopped" || scoreNext) await score();
+  else paused();
+}
+
+function paused() {
+  setPhase("paused");
+  say(`Paused at step ${count(training.record.step)}.`);
+}
+
+/** @param {EngineEvent} event */
+function onEvent(event) {
+  if (event.event === "compiling") setPhase("compiling");
+  else if (event.event === "checkpoint") app.checkpoint = event;
+  else if (app.phase === "compiling" && event.event !== "restarted") setPhase("training");
+  if (event.event === "step") losses.push({ step: event.step, loss: event.loss });
+  if (event.event === "restarted") restarted(event.step, event.reason);
+  if (event.event !== "compiling" && event.event !== "checkpoint") training.take(event);
+}
+
+/**
+ * @param {number} step
+ * @param {string} reason
+ */
+function restarted(step, reason) {
+  const why = reason ? ` (${reason.replace(/\.$/, "")})` : "";
+  showNotice(`The GPU device was lost${why}. Training went on from step ${count(step)} on a new device; the result is the same as without the loss.`);
+}
+
+/** @param {boolean} thenScore */
+function pause(thenScore) {
+  scoreNext ||= thenScore;
+  engine.control("pause");
+  button("pause").disabled = true;
+  if (thenScore) button("stop").disabled = true;
+  box("phase-text").textContent = thenScore ? "Stopping after this step…" : "Pausing after this step…";
+}
+
+/** Scores the test part, or the validation part where there is no other, and shows forecasts of it. */
+export async function score() {
+  const { loaded } = app;
+  if (!loaded) return;
+  const { windows } = loaded.plan;
+  /** @type {Part} */
+  const part = windows.test > 0 ? "test" : "validation";
+  showCommands();
+  if (windows[part] === 0) {
+    setPhase("done");
+    showNotice("There is neither a test nor a validation part to score: [split] in the config gives them no whole window.");
+    return;
+  }
+  setPhase("scoring");
+  training.setProgress(0, 1);
+  try {
+    const evaluation = await ask("evaluate", { part }, (e) => e.event === "scored" && scoring(part, e.done, e.total));
+    showScores(evaluation);
+    setPhase("done");
+    say(evaluation.verdict ?? "Scored.");
+    await forecasts.open(part, evaluation.windows);
+  } catch (error) {
+    scoringFailed(failureOf(error));
+  } finally {
+    training.refresh();
+  }
+}
+
+/**
+ * @param {Part} part
+ * @param {number} done
+ * @param {number} total
+ */
+function scoring(part, done, total) {
+  training.setProgress(done, total);
+  box("phase-text").textContent = `Scoring the ${part} part: ${count(done)} of ${count(total)} forecasts`;
+}
+
+/** @param {Failure} failure */
+function scoringFailed(failure) {
+  if (isFatal(failure)) {
+    failed(failure);
+    return;
+  }
+  setPhase(training.record.step < training.record.total ? "paused" : "done");
+  showError("training", failure);
+}
+
+/** Whether the worker or its device cannot be trusted any more. @param {Failure} failure */
+const isFatal = (failure) => !engine.alive || failure.kind === "device-lost" || failure.kind === "bug";
+
+/** @param {Failure} failure */
+export function failed(failure) {
+  if (failure.kind === "busy") {
+    setPhase(training.record.step > 0 ? "paused" : "planned");
+    showError("training", failure);
+    return;
+  }
+  app.suspect = app.suspect || isFatal(failure);
+  const { checkpoint } = app;
+  const offered = checkpoint !== null || isFatal(failure);
+  if (checkpoint) {
+    const step = count(checkpoint.step);
+    box("recover-text").textContent = `This page kept the run as it was at step ${step}. Going on from there gives the same result as if nothing had happened.`;
+    button("go-on").textContent = `Go on from step ${step}`;
+    button("rescue").textContent = `Download the run as it was at step ${step}`;
+  } else {
+    box("recover-text").textContent = "There was no checkpoint yet, so training has to start from the beginning.";
+    button("go-on").textContent = "Start again";
+  }
+  show(button("rescue"), checkpoint !== null);
+  show(box("recover"), offered);
+  setPhase("failed");
+  showError("training", failure);
+}
+
+/** A new worker, the kept checkpoint and the kept CSV: on with the training. */
+async function goOn() {
+  const { checkpoint, source } = app;
+  if (!source || busy()) return;
+  clearError();
+  try {
+    const loaded = await working(async () => {
+      engine.restart();
+      await openEngine();
+      const csv = { csv: source.csv.bytes, file: source.csv.name };
+      return checkpoint
+        ? engine.ask("restore", { run: new Uint8Array(checkpoint.run), ...csv })
+        : engine.ask("load", { config: source.config, ...csv });
+    });
+    app.loaded = loaded;
+    app.outcome = null;
+    training.reset(loaded.plan.steps, loaded.record, loaded.step);
+  } catch (error) {
+    failed(failureOf(error));
+    return;
+  }
+  show(box("recover"), false);
+  if (training.record.step >= training.record.total) await score();
+  else await train(true);
+}
+
+/** The worker died while nothing was asked of it. */
+engine.onDeath = (failure) => {
+  if (app.phase === "paused" || app.phase === "done") failed(failure);
+};
+
+button("train").addEventListener("click", () => {
+  void train(true);
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  box("training").scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+});
+button("continue").addEventListener("click", () => void train(false));
+button("pause").addEventListener("click", () => pause(false));
+button("stop").addEventListener("click", () => (app.phase === "paused" ? void score() : pause(true)));
+button("go-on").addEventListener("click", () => void goOn());
