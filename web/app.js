@@ -41,7 +41,11 @@ function notStarted(failure) {
 function themeButton() {
   const toggle = button("theme");
   const root = document.documentElement;
-  const reflect = () => toggle.setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
+  const reflect = () => {
+    const other = root.dataset.theme === "dark" ? "light" : "dark";
+    toggle.textContent = other === "dark" ? "Dark" : "Light";
+    toggle.setAttribute("aria-label", `Switch to the ${other} theme`);
+  };
   toggle.addEventListener("click", () => {
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
     try {

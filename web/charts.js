@@ -52,10 +52,17 @@ export function chartIn(host, options, data) {
   const size = () => ({ width: Math.max(host.clientWidth, 120), height: Math.max(host.clientHeight, 120) });
   const chart = new uPlot({ ...options, ...size(), legend: { show: false } }, data, host);
   charts.add(chart);
-  new ResizeObserver(() => {
+  const resized = new ResizeObserver(() => {
     const { width, height } = size();
     if (host.clientWidth > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });
-  }).observe(host);
+  });
+  resized.observe(host);
+  chart.hooks.destroy = [
+    () => {
+      charts.delete(chart);
+      resized.disconnect();
+    },
+  ];
   return chart;
 }
 
@@ -74,23 +81,26 @@ function lossFrame(record) {
   return { range: [low - 0.06 * span, top], above: all.filter((x) => x > top).length };
 }
 
-/** @param {HTMLElement} host */
-export function lossChart(host) {
+/**
+ * @param {HTMLElement} host
+ * @param {(index: number | null) => void} onPoint which row the pointer is over
+ */
+export function lossChart(host, onPoint) {
   /** @type {[number, number]} */
   let frame = [0, 1];
   let total = 1;
-  const diamonds = (/** @type {uPlot} */ u, /** @type {number} */ k) => drawDiamond(u, k);
   const chart = chartIn(
     host,
     {
       scales: { x: { time: false, range: () => [0, total] }, y: { range: () => frame } },
       axes: [axis({ label: "step", labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 32 }), axis({ size: 52 })],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+      hooks: { setCursor: [(u) => onPoint(u.cursor.left === undefined || u.cursor.left < 0 ? null : (u.cursor.idx ?? null))] },
       series: [
         {},
         { label: "training", stroke: colour("c-train"), width: 1, spanGaps: true, points: { show: false } },
         { label: "validation", stroke: colour("c-val"), width: 2, spanGaps: true, points: { show: true, size: 7, fill: colour("c-val") } },
-        { label: "best", stroke: colour("c-best"), paths: () => null, points: { show: (u, k) => (diamonds(u, k), false) } },
+        { label: "best", stroke: colour("c-best"), paths: () => null, points: { show: (u, k) => drawDiamond(u, k) } },
       ],
     },
     [[], [], [], []],
@@ -114,12 +124,13 @@ export function lossChart(host) {
  * The best validation, as a shape of its own: not told by colour alone.
  * @param {uPlot} u
  * @param {number} series
+ * @returns {false} no points of uPlot's own
  */
 function drawDiamond(u, series) {
   const [xs, ys] = [u.data[0], u.data[series] ?? []];
   const at = ys.findLastIndex((y) => y !== null && y !== undefined);
   const y = ys[at];
-  if (at < 0 || y === null || y === undefined) return;
+  if (at < 0 || y === null || y === undefined) return false;
   const [px, py] = [u.valToPos(xs[at] ?? 0, "x", true), u.valToPos(y, "y", true)];
   const r = 7 * devicePixelRatio;
   const { ctx } = u;
@@ -134,4 +145,5 @@ function drawDiamond(u, series) {
   ctx.closePath();
   ctx.stroke();
   ctx.restore();
+  return false;
 }

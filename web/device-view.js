@@ -16,7 +16,7 @@ export function showAdapter(adapter) {
   const line = box("adapter");
   const slow = adapter.kind === "cpu";
   const name = adapter.name || "an unnamed adapter";
-  line.textContent = slow ? `${name}: a software adapter. Its results are right, but it is slow.` : name;
+  line.textContent = slow ? `${name}: a software adapter, right but slow` : name;
   line.classList.toggle("slow", slow);
   line.dataset.kind = adapter.kind;
   const driver = [adapter.driver, adapter.driver_info].filter(Boolean).join(", ");

@@ -73,6 +73,11 @@ export class Engine {
     this.#worker?.postMessage({ control: name });
   }
 
+  /** Ends the worker; its open requests fail. @param {string} why */
+  kill(why) {
+    if (this.#worker) this.#died(this.#worker, why);
+  }
+
   /** @param {Reply} reply */
   #receive(reply) {
     const pending = this.#pending.get(reply.id);

@@ -74,7 +74,7 @@ export function fanChart(host, onPoint) {
     scales: { x: { time: timed } },
     axes: [axis(timed ? { values: /** @type {any} */ (TIMES), size: 42 } : { size: 32 }), axis({ size: 58 })],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    hooks: { drawAxes: [(u) => drawOrigin(u, split)], setCursor: [(u) => onPoint(u.cursor.idx ?? null)] },
+    hooks: { drawAxes: [(u) => drawOrigin(u, split)], setCursor: [(u) => onPoint(u.cursor.left === undefined || u.cursor.left < 0 ? null : (u.cursor.idx ?? null))] },
     bands: BANDS.map(([low, high, name]) => ({ series: [high + 1, low + 1], fill: colour(name) })),
     series: [
       {},

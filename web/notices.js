@@ -36,8 +36,12 @@ export function clearError() {
   show(panel, false);
 }
 
-/** @param {string} text */
-export function showNotice(text) {
+/**
+ * @param {Slot} slot
+ * @param {string} text
+ */
+export function showNotice(slot, text) {
+  box(`slot-${slot}`).append(box("notice"));
   const list = box("notice-list");
   list.append(make("li", {}, text));
   while (list.children.length > 4) list.firstElementChild?.remove();

@@ -34,7 +34,7 @@ function planFacts(plan) {
   return [
     ["Windows", `${count(training)} to train, ${count(validation)} to validate, ${count(test)} to test`],
     ["Parameters", count(plan.parameters)],
-    ["Steps", `${count(plan.steps)} of ${counted(plan.batch, "window")}${cut}`],
+    ["Steps", `${count(plan.steps)}, each of ${counted(plan.batch, "window")}${cut}`],
     ["Dispatches", `${count(plan.dispatches)} a step`],
     ["Predicted time", `${milliseconds(plan.predicted_ms)} a step`],
     ["Device class", plan.class],
@@ -46,7 +46,7 @@ function planFacts(plan) {
  * @returns {string}
  */
 function describeData(data) {
-  const every = data.frequency ? `, one every ${data.frequency}` : "";
+  const every = data.frequency ? `, every ${data.frequency}` : "";
   const drivers = [...data.covariates, ...data.channels];
   const also = drivers.length > 0 ? ` and ${counted(drivers.length, "driver")}` : "";
   const pieces = data.segments > 1 ? ` in ${count(data.segments)} segments` : "";

@@ -7,13 +7,17 @@ import { count, levelName, number, percent } from "./format.js";
 /** @typedef {import('./protocol').Measures} Measures */
 /** @typedef {{ label: string, values: (number | null)[], target: number | null, write: (x: number | null) => string }} Row */
 
-/** @param {Evaluation} evaluation */
-export function showScores(evaluation) {
+/**
+ * @param {Evaluation} evaluation
+ * @param {number} step of the weights
+ */
+export function showScores(evaluation, step) {
   const model = evaluation.forecasters[0];
-  box("verdict").textContent = evaluation.verdict ?? "There was nothing to compare the model with.";
+  box("verdict").textContent = evaluation.verdict?.replaceAll(" %", "\u00a0%") ?? "There was nothing to compare the model with.";
   const first = `${evaluation.part === "test" ? "Test" : "Validation"} part: ${count(evaluation.windows)} forecasts`;
   box("scores-of").textContent =
     `${first}, from ${evaluation.first_origin} to ${evaluation.last_origin}; ${count(model?.overall.count ?? 0)} values, in the data’s own units. ` +
+    `The weights are those of step ${count(step)}, where the validation loss was lowest. ` +
     "Lower is better; a coverage should be near its name. The best of a row has a star.";
   fillRows(table("metrics"), "Score", evaluation, rows(evaluation));
   fillRows(table("per-series"), "Series", evaluation, seriesRows(evaluation));

@@ -114,9 +114,10 @@ async function restore(run, csv) {
   try {
     const loaded = await working(() => ask("restore", { run: run.bytes, csv: csv.bytes, file: csv.name }));
     waitingRun = null;
-    app.source = { config: loaded.config, csv };
+    app.csv = csv;
     app.checkpoint = { step: loaded.step, run: run.bytes.buffer };
     setConfig(loaded.config, false);
+    app.source = { config: editor.value, csv };
     adopt(loaded);
   } catch (error) {
     showError("top", failureOf(error));
@@ -139,7 +140,7 @@ function adopt(loaded) {
   training.reset(loaded.plan.steps, loaded.record, loaded.step);
   showPlan(loaded);
   showChosen();
-  setPhase(loaded.step > 0 ? "paused" : "planned");
+  setPhase(loaded.step === 0 ? "planned" : loaded.step < loaded.plan.steps ? "paused" : "done");
   training.refresh();
   say(`Planned: ${count(loaded.plan.bytes)} bytes on the device, ${count(loaded.plan.steps)} steps.`);
 }
@@ -154,6 +155,14 @@ function setConfig(text, byUser) {
   fillNotes(box("starter-notes"), []);
   show(box("setup"), true);
   showChosen();
+  compare();
+}
+
+/** What is in the editor may no longer be what was planned. */
+function compare() {
+  const { source, csv } = app;
+  app.stale = source !== null && (editor.value !== source.config || csv !== source.csv);
+  refresh();
 }
 
 /** @returns {Promise<boolean>} */
@@ -187,8 +196,7 @@ function forgetButton() {
 
 editor.addEventListener("input", () => {
   own = true;
-  app.stale = app.source !== null && (editor.value !== app.source.config || app.csv !== app.source.csv);
-  refresh();
+  compare();
 });
 editor.addEventListener("keydown", (e) => {
   if (e.key !== "Enter" || !(e.ctrlKey || e.metaKey)) return;

@@ -37,6 +37,8 @@ export const app = {
   savedStep: 0,
   /** @type {Trained["outcome"] | null} */
   outcome: null,
+  /** A pause was asked for; it takes effect at the next step. */
+  pausing: false,
   /** The config was edited since it was planned. */
   stale: false,
 };
@@ -125,8 +127,8 @@ export function refresh() {
   button("continue").disabled = busy();
   show(button("stop"), live || phase === "paused");
   button("stop").textContent = phase === "paused" ? "Score what there is" : "Stop and score";
-  if (!live) button("pause").disabled = false;
-  button("stop").disabled = app.working;
+  // Not `disabled`: that would take the focus away from them.
+  for (const id of ["pause", "stop"]) button(id).setAttribute("aria-disabled", String(app.pausing));
   show(box("training"), loaded !== null && phase !== "planned" && phase !== "empty");
   show(box("keep"), loaded !== null && (phase === "paused" || phase === "done" || phase === "scoring" || (phase === "failed" && app.checkpoint !== null)));
   box("phase-text").textContent = phaseText();
@@ -139,7 +141,7 @@ function keepFocus(before) {
   if (before instanceof HTMLElement && before !== document.body && !usable(before)) lostFocus = before;
   const now = document.activeElement;
   if (!lostFocus || (now !== document.body && now !== lostFocus && now !== null)) return;
-  const next = [lostFocus, button("pause"), button("continue"), button("stop"), button("go-on")].find(usable);
+  const next = [lostFocus, button("pause"), button("continue"), button("stop"), button("go-on"), box("verdict")].find(usable);
   next?.focus({ preventScroll: true });
   if (next) lostFocus = null;
 }
@@ -148,9 +150,9 @@ function phaseText() {
   const { step, total } = training.record;
   switch (app.phase) {
     case "compiling":
-      return "Compiling the kernels…";
     case "training":
-      return "Training";
+      if (app.pausing) return "Stopping after this step…";
+      return app.phase === "training" ? "Training" : "Compiling the kernels…";
     case "paused":
       return `Paused at step ${count(step)}`;
     case "scoring":

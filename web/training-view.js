@@ -57,6 +57,7 @@ export class TrainingView {
       this.#elapsed += performance.now() - this.#since;
       this.#since = null;
     }
+    this.#writeNumbers(); // at once: who pauses at a step reads that step
     this.refresh();
   }
 
@@ -101,6 +102,8 @@ export class TrainingView {
     write(box("grad-norm"), number(last?.grad_norm, 3));
     write(box("learning-rate"), number(last?.learning_rate, 3));
     this.setProgress(step, total);
+    const title = this.#since === null ? "pgat in a tab" : `${Math.floor((100 * step) / Math.max(total, 1))} % · pgat`;
+    if (document.title !== title) document.title = title;
     this.#speak(elapsed);
   }
 
@@ -117,7 +120,7 @@ export class TrainingView {
     const host = box("loss-chart");
     if (host.clientWidth === 0) return; // hidden: drawn when it shows
     this.#newPoints = false;
-    this.#chart ??= lossChart(host);
+    this.#chart ??= lossChart(host, (k) => this.#readOut(k));
     const above = this.#chart.draw(this.record);
     const { step, last, bestPoint } = this.record;
     const best = bestPoint ? `, best validation loss ${number(bestPoint.loss)} at step ${count(bestPoint.step)}` : "";
@@ -125,6 +128,13 @@ export class TrainingView {
     host.setAttribute("aria-label", label);
     write(box("loss-clipped"), above > 0 ? `${count(above)} early points lie above the frame.` : "");
     this.#fillTable();
+  }
+
+  /** @param {number | null} at */
+  #readOut(at) {
+    const { steps, training, validation } = this.record;
+    const scored = at === null || validation[at] === null ? "" : ` · validation ${number(validation[at])}`;
+    write(box("loss-readout"), at === null || steps[at] === undefined ? "" : `step ${count(steps[at])} · training ${number(training[at])}${scored}`);
   }
 
   /** At most some hundred rows: every validation, and steps evenly between. */

@@ -3,7 +3,7 @@
 import { box, button, show } from "./dom.js";
 import { count } from "./format.js";
 import { failureOf } from "./engine.js";
-import { app, ask, busy, engine, forecasts, losses, openEngine, setPhase, training, working } from "./state.js";
+import { app, ask, busy, engine, forecasts, losses, openEngine, refresh, setPhase, training, working } from "./state.js";
 import { clearError, say, showError, showNotice } from "./notices.js";
 import { showCommands } from "./keep.js";
 import { showScores } from "./scores.js";
@@ -14,12 +14,17 @@ import { showScores } from "./scores.js";
 
 /** "Stop and score" was pressed: the pause that follows is followed by scoring. */
 let scoreNext = false;
+/** When the engine last said something. */
+let heard = 0;
+const SILENCE_MS = 60_000;
 
 /** @param {boolean} fresh whether kernels are to be compiled before the first step */
 async function train(fresh) {
   if (busy() || !app.loaded) return;
   clearError();
   scoreNext = false;
+  heard = performance.now();
+  const watch = setInterval(lookAfter, 1000);
   setPhase(fresh ? "compiling" : "training");
   training.runClock(true);
   say("Training has begun.");
@@ -32,6 +37,9 @@ async function train(fresh) {
     failed(failureOf(error));
     return;
   } finally {
+    clearInterval(watch);
+    show(button("give-up"), false);
+    app.pausing = false;
     training.runClock(false);
   }
   showCommands();
@@ -44,8 +52,18 @@ function paused() {
   say(`Paused at step ${count(training.record.step)}.`);
 }
 
+/** A hung driver says nothing at all. The user may then end the worker; the checkpoint is here. */
+function lookAfter() {
+  training.refresh();
+  const silent = performance.now() - heard;
+  const offer = app.phase === "training" && silent > SILENCE_MS;
+  if (offer) box("phase-text").textContent = `Nothing was heard from the engine for ${count(silent / 1000)} seconds`;
+  show(button("give-up"), offer);
+}
+
 /** @param {EngineEvent} event */
 function onEvent(event) {
+  heard = performance.now();
   if (event.event === "compiling") setPhase("compiling");
   else if (event.event === "checkpoint") app.checkpoint = event;
   else if (app.phase === "compiling" && event.event !== "restarted") setPhase("training");
@@ -60,16 +78,15 @@ function onEvent(event) {
  */
 function restarted(step, reason) {
   const why = reason ? ` (${reason.replace(/\.$/, "")})` : "";
-  showNotice(`The GPU device was lost${why}. Training went on from step ${count(step)} on a new device; the result is the same as without the loss.`);
+  showNotice("training", `The GPU device was lost${why}. Training went on from step ${count(step)} on a new device; the result is the same as without the loss.`);
 }
 
 /** @param {boolean} thenScore */
 function pause(thenScore) {
   scoreNext ||= thenScore;
-  engine.control("pause");
-  button("pause").disabled = true;
-  if (thenScore) button("stop").disabled = true;
-  box("phase-text").textContent = thenScore ? "Stopping after this step…" : "Pausing after this step…";
+  if (!app.pausing) engine.control("pause");
+  app.pausing = true;
+  refresh();
 }
 
 /** Scores the test part, or the validation part where there is no other, and shows forecasts of it. */
@@ -82,14 +99,14 @@ export async function score() {
   showCommands();
   if (windows[part] === 0) {
     setPhase("done");
-    showNotice("There is neither a test nor a validation part to score: [split] in the config gives them no whole window.");
+    showNotice("training", "There is neither a test nor a validation part to score: [split] in the config gives them no whole window.");
     return;
   }
   setPhase("scoring");
   training.setProgress(0, 1);
   try {
     const evaluation = await ask("evaluate", { part }, (e) => e.event === "scored" && scoring(part, e.done, e.total));
-    showScores(evaluation);
+    showScores(evaluation, training.record.bestPoint?.step ?? training.record.step);
     setPhase("done");
     say(evaluation.verdict ?? "Scored.");
     await forecasts.open(part, evaluation.windows);
@@ -187,4 +204,5 @@ button("train").addEventListener("click", () => {
 button("continue").addEventListener("click", () => void train(false));
 button("pause").addEventListener("click", () => pause(false));
 button("stop").addEventListener("click", () => (app.phase === "paused" ? void score() : pause(true)));
+button("give-up").addEventListener("click", () => engine.kill("it did not answer any more"));
 button("go-on").addEventListener("click", () => void goOn());
