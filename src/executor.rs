@@ -1,6 +1,6 @@
 //! One face for both executors: the device, and the f64 twins.
 
-use crate::gpu::{Gpu, GpuError, GpuRun};
+use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::TensorId;
 use crate::plan::{BufferRole, Plan};
 use crate::reference::Reference;
@@ -14,6 +14,26 @@ pub enum Backend {
     Gpu(Arc<Gpu>),
     /// On the f64 twins.
     Reference,
+}
+
+impl Backend {
+    /// Class name of the twins.
+    pub const REFERENCE: &str = "reference";
+
+    /// The adapter; nothing for the twins.
+    #[must_use]
+    pub fn adapter(&self) -> Option<&AdapterRecord> {
+        match self {
+            Self::Gpu(gpu) => Some(&gpu.adapter),
+            Self::Reference => None,
+        }
+    }
+
+    /// Name of the adapter's class: same class, same bits.
+    #[must_use]
+    pub fn class_name(&self) -> &str {
+        self.adapter().map_or(Self::REFERENCE, |a| &a.class)
+    }
 }
 
 /// A plan ready to run.

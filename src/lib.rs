@@ -21,11 +21,14 @@ pub mod reference;
 pub mod selftest;
 pub mod session;
 pub mod shaders;
+pub mod starter;
 pub mod step;
 pub mod train;
 #[cfg(feature = "native")]
 pub mod tune;
 pub mod verify;
+#[cfg(target_arch = "wasm32")]
+mod web;
 
 /// The README's example compiles.
 #[cfg(doctest)]

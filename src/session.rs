@@ -4,7 +4,7 @@ use crate::config::TrainingSettings;
 use crate::data::{WindowBuffers, WindowMut, WindowShape, WindowSource};
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
-use crate::graph::{GraphError, OptimiserSettings, Program, STATE_LEN, TensorId};
+use crate::graph::{Graph, GraphError, OptimiserSettings, Program, STATE_LEN, TensorId};
 use crate::model::init::start;
 use crate::model::{Mode, ModelError, ModelShape, build};
 use crate::ops::def::to_u32;
@@ -230,6 +230,22 @@ pub fn plan(
     Ok(plan)
 }
 
+fn places(graph: &Graph) -> Vec<ParameterPlace> {
+    let place = |(t, start): (TensorId, usize)| {
+        let tensor = &graph.tensors[t];
+        ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start }
+    };
+    graph.parameters().into_iter().map(place).collect()
+}
+
+/// Names, shapes and places of a model's parameters, without a session.
+///
+/// # Errors
+/// Fails if the model cannot be built.
+pub fn parameter_places(shape: &ModelShape) -> Result<Vec<ParameterPlace>, SessionError> {
+    Ok(places(&build(shape, Mode::Score)?.graph))
+}
+
 impl Session {
     /// Plans the model and makes everything on the backend, parameters at their start. `class` overrides the adapter's kernel shapes.
     ///
@@ -245,14 +261,7 @@ impl Session {
         let plan = Arc::new(plan(&shape, &settings, purpose, &backend, class)?);
         let model = build(&shape, Mode::Score)?;
         let initial = start(&model.graph, &model.inits, settings.seed);
-        let places = model.graph.parameters();
-        let places = places
-            .into_iter()
-            .map(|(t, start)| {
-                let tensor = &model.graph.tensors[t];
-                ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start }
-            })
-            .collect();
+        let places = places(&model.graph);
         let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
         let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| purpose == Purpose::Train);
         let executor = Executor::new(&backend, plan.clone()).await?;

@@ -4,7 +4,7 @@ use super::console::{bytes, duration};
 use super::context::{BackendKind, Context};
 use super::progress::Progress;
 use super::{Ending, console};
-use pgat::gpu::device::{adapters, record_of};
+use pgat::gpu::device::{Found, adapters};
 use pgat::gpu::{AdapterRecord, Gpu, GpuError};
 use pgat::ops::{OPS, OpDef};
 use pgat::selftest::check_case;
@@ -59,11 +59,11 @@ struct Tested {
     failures: Vec<String>,
 }
 
-fn examine(adapter: &wgpu::Adapter) -> Adapter {
-    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+fn examine(found: &Found) -> Adapter {
+    let (info, limits, features) = (&found.info, found.adapter.limits(), found.adapter.features());
     let subgroup = features.contains(wgpu::Features::SUBGROUP).then_some([info.subgroup_min_size, info.subgroup_max_size]);
     Adapter {
-        record: record_of(adapter),
+        record: found.record(),
         buffer_bytes: limits.max_buffer_size,
         binding_bytes: limits.max_storage_buffer_binding_size,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
@@ -105,7 +105,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
             console::json(&findings)?;
         }
         let Some(wanted) = context.device.clone().filter(|_| !found.is_empty()) else { return Err(GpuError::NoAdapter.into()) };
-        let found = found.iter().map(|a| record_of(a).to_string()).collect::<Vec<_>>().join("; ");
+        let found = found.iter().map(|f| f.record().to_string()).collect::<Vec<_>>().join("; ");
         return Err(GpuError::NoSuchAdapter { wanted, found }.into());
     };
     // An adapter that lists itself may still give no device.

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// or the training climatology where the targets' history is hidden.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Folder that `pgat train` made
+    /// Folder that `pgat train` made, or a file that the browser page saved
     run: PathBuf,
     /// Part of the data
     #[arg(long, value_enum, default_value_t = PartName::Test)]
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let run = Run::open(&options.run)?;
     let dataset = match &options.data {
         Some(file) => open::dataset(&run.config, file)?,
-        None => run.dataset()?,
+        None => run.dataset(None)?,
     };
     if options.data.is_none() && !run.data_unchanged(&dataset) {
         console::warn(&format!("{}: the training rows have changed since the run was started", run.record.data.display()));

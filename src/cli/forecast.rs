@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// future. Written as CSV: a row for each step and series, with mean, standard deviation and quantiles.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Folder that `pgat train` made
+    /// Folder that `pgat train` made, or a file that the browser page saved
     run: PathBuf,
     /// CSV file, plain or gzip'd, with the columns of the training data
     #[arg(long, value_name = "FILE")]

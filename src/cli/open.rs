@@ -6,11 +6,9 @@ use super::error::Hint as _;
 use anyhow::Context as _;
 use pgat::config::{Config, ConfigError};
 use pgat::data::{DataError, Dataset, Scaler};
-use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::plan::AdapterClass;
 use pgat::session::{Purpose, Session};
-use pgat::train::folder::{RunFolder, RunRecord};
+use pgat::train::stored::{RunRecord, StoredRun};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,7 +49,7 @@ pub(crate) fn shape(config: &Config, dataset: &Dataset) -> ModelShape {
 
 /// A run that was opened to be used.
 pub(crate) struct Run {
-    pub(crate) folder: RunFolder,
+    pub(crate) stored: StoredRun,
     pub(crate) record: RunRecord,
     pub(crate) config: Config,
     pub(crate) scaler: Arc<Scaler>,
@@ -59,20 +57,29 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let (folder, record) = RunFolder::open(path)?;
-        let config = folder.config()?;
-        let scaler = Arc::new(folder.scaler()?);
-        Ok(Self { folder, record, config, scaler })
+        let (stored, record) = StoredRun::open(path)?;
+        let config = stored.config()?;
+        let scaler = Arc::new(stored.scaler()?);
+        Ok(Self { stored, record, config, scaler })
     }
 
-    /// The run's own data.
-    pub(crate) fn dataset(&self) -> anyhow::Result<Arc<Dataset>> {
-        let path = &self.record.data;
+    /// The run's own data, or the file that `data` says has taken its place.
+    pub(crate) fn dataset(&self, data: Option<&Path>) -> anyhow::Result<Arc<Dataset>> {
+        let path = data.unwrap_or(&self.record.data);
         let read = dataset(&self.config, path);
-        let moved = || "the run was trained on this file: put it back, or give its new place to `pgat evaluate` with --data".into();
-        let dataset = if path.exists() { read } else { read.hint(moved) }?;
+        let dataset = if path.exists() { read } else { read.hint(|| self.moved(data.is_some())) }?;
         self.scaler.check(&dataset).with_context(|| path.display().to_string())?;
         Ok(dataset)
+    }
+
+    /// What to do where the data are not where they were.
+    fn moved(&self, told: bool) -> String {
+        let file = self.record.data.display();
+        match (told, self.record.data.is_absolute()) {
+            (true, _) => "check the path that --data gives".into(),
+            (false, true) => "the run was trained on this file: put it back, or give its new place with --data".into(),
+            (false, false) => format!("the run was trained in a browser, on a file named {file}: say where it is with --data"),
+        }
     }
 
     /// Whether the scaler that the data give today is the run's own.
@@ -80,21 +87,10 @@ impl Run {
         Scaler::fit(dataset).is_ok_and(|(scaler, _)| scaler == *self.scaler)
     }
 
-    /// The table of kernel shapes to use on a backend: the run's own where the backend can run it.
-    pub(crate) fn class(&self, backend: &Backend) -> Option<AdapterClass> {
-        let lanes = |class: &AdapterClass| class.variants.rows.lanes.max(class.variants.weights.lanes);
-        let own = &self.record.class;
-        let fits = match backend {
-            Backend::Gpu(gpu) => lanes(own) == 0 || lanes(own) == lanes(&gpu.class),
-            Backend::Reference => true,
-        };
-        fits.then(|| own.clone())
-    }
-
     /// A session that scores with the run's weights, `batch` windows at a time.
     pub(crate) fn scorer(&self, context: &Context, dataset: &Dataset, last: bool, batch: Option<usize>) -> anyhow::Result<Session> {
-        let path = self.folder.path();
-        if !path.join("weights.safetensors").exists() && !path.join("best.safetensors").exists() {
+        let path = self.stored.path();
+        if !self.stored.has_weights() {
             return Err(anyhow::anyhow!("{}: the run has no weights yet", path.display()))
                 .hint(|| format!("train it: pgat train --resume {}", shell(path)));
         }
@@ -104,10 +100,10 @@ impl Run {
             settings.micro_batch = None;
         }
         let backend = context.open()?;
-        let class = self.class(&backend);
+        let class = self.record.class_on(&backend);
         let session = Session::new(shape(&self.config, dataset), settings, Purpose::Score, backend, class.as_ref());
         let mut session = pollster::block_on(session)?;
-        let (parameters, file) = self.folder.weights(session.parameters(), last)?;
+        let (parameters, file) = self.stored.weights(session.parameters(), last)?;
         pollster::block_on(session.load_parameters(&parameters))?;
         context.say(&format!("weights: {}", path.join(file).display()));
         context.say(&format!("adapter: {}", context::describe(session.backend())));

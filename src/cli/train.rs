@@ -5,15 +5,15 @@ use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, BackendKind, Context};
 use super::error::Hint as _;
 use super::open::{self, Lock, Run};
-use super::plan::{Summary, Windows, summary};
+use super::plan::{self, count_windows, summary};
 use super::progress::Progress;
 use anyhow::{Context as _, bail};
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
 use pgat::executor::Backend;
-use pgat::plan::AdapterClass;
+use pgat::plan::Summary;
 use pgat::session::{Purpose, Session};
-use pgat::train::folder::{FolderError, RUN_VERSION, RunFolder, RunRecord};
+use pgat::train::stored::{RunRecord, StoredError, StoredRun};
 use pgat::train::{Control, Outcome, Progress as Progressed, TrainError, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,14 +36,19 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     seed: Option<u64>,
     /// Folder for the run [default: runs/NAME, or runs/NAME-2 and so on where that is taken]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    ///
+    /// With --resume only for a run file: a folder goes on where it is.
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Kernel shapes: a file that `pgat tune` wrote, or the name of a class of adapters
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     class: Option<String>,
-    /// Go on with the run in this folder
+    /// Go on with the run in this folder, or in a file that the browser page saved (which is unpacked into a folder first)
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
+    /// With --resume: where the training data are now
+    #[arg(long, value_name = "FILE", requires = "resume")]
+    data: Option<PathBuf>,
     /// With --resume: refuse an adapter of another class, on which bits may differ
     #[arg(long, requires = "resume")]
     strict: bool,
@@ -51,7 +56,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     match (&options.config, &options.resume) {
-        (_, Some(folder)) => resume(context, folder, options.strict),
+        (_, Some(run)) => resume(context, run, options),
         (Some(config), None) => start(context, options, config),
         (None, None) => bail!("give a config file, or --resume RUN"),
     }
@@ -84,7 +89,7 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     config.training.seed = options.seed.unwrap_or(config.training.seed);
     config.validate()?;
     if let Some(out) = options.out.as_ref().filter(|out| out.join("run.json").exists()) {
-        return Err(FolderError::Exists(out.clone()).into());
+        return Err(StoredError::Exists(out.clone()).into());
     }
     let dataset = open::dataset(&config, config.data.path.as_ref())?;
     let (scaler, notes) = Scaler::fit(&dataset).with_context(|| config.data.path.clone())?;
@@ -93,41 +98,21 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     let (summary, shape) = summary(&config, &dataset, &backend, options.class.as_deref())?;
     let class = options.class.as_deref().map(context::class).transpose()?;
     let (folder, lock) = folder(options.out.as_deref(), &config.name)?;
-    context.say(summary.text(&shape, Some(&backend)).trim_end());
+    context.say(plan::text(&summary, &shape, Some(&backend)).trim_end());
     let data = Data { dataset, scaler: Arc::new(scaler) };
     context.say("compiling the kernels; the first steps take longer than the rest");
     let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
-    let record = record(&config, &data.dataset, &session);
+    let record = RunRecord::new(&config, &data.dataset, &session);
     folder.write_start(&config, &data.scaler, &summary, &record)?;
     let trainer = data.trainer(session, &config, context.device.clone())?;
     train(context, &folder, &record, trainer, lock)
 }
 
-fn record(config: &Config, dataset: &Dataset, session: &Session) -> RunRecord {
-    RunRecord {
-        format_version: RUN_VERSION,
-        pgat: env!("CARGO_PKG_VERSION").into(),
-        data: config.data.path.clone().into(),
-        seed: config.training.seed,
-        series: dataset.series_names().map(str::to_owned).collect(),
-        adapter: adapter(session.backend()),
-        class: session.plan().class.clone(),
-        breaks: vec![],
-    }
-}
-
-fn adapter(backend: &Backend) -> Option<pgat::gpu::AdapterRecord> {
-    match backend {
-        Backend::Gpu(gpu) => Some(gpu.adapter.clone()),
-        Backend::Reference => None,
-    }
-}
-
 /// The folder of a new run, locked: the one that is asked for, or the first free one of runs/NAME, runs/NAME-2, ..
-fn folder(asked: Option<&Path>, name: &str) -> anyhow::Result<(RunFolder, Lock)> {
+fn folder(asked: Option<&Path>, name: &str) -> anyhow::Result<(StoredRun, Lock)> {
     if let Some(path) = asked {
-        let folder = RunFolder::create(path)?;
+        let folder = StoredRun::create_folder(path)?;
         refuse_remains(path)?;
         let lock = Lock::take(path)?;
         let lock = lock.with_context(|| format!("{}: another pgat is training here", path.display()))?;
@@ -142,7 +127,7 @@ fn folder(asked: Option<&Path>, name: &str) -> anyhow::Result<(RunFolder, Lock)>
         if taken || path.is_file() {
             continue;
         }
-        let folder = RunFolder::create(&path)?;
+        let folder = StoredRun::create_folder(&path)?;
         if let Some(lock) = Lock::take(&path)? {
             return Ok((folder, lock));
         }
@@ -169,36 +154,63 @@ fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> 
     context.open()
 }
 
-fn class_name(backend: &Backend) -> &str {
-    match backend {
-        Backend::Gpu(gpu) => &gpu.adapter.class,
-        Backend::Reference => "reference",
-    }
+/// Unpacks a run file into a folder, where it goes on.
+fn unpack(context: &Context, options: &Options, run: &mut Run) -> anyhow::Result<Lock> {
+    let name = run.stored.path().file_stem().map_or_else(|| run.config.name.clone(), |s| s.to_string_lossy().into_owned());
+    let (folder, lock) = folder(options.out.as_deref(), &name)?;
+    run.stored.copy(&folder)?;
+    context.say(&format!("unpacked {} into {}", run.stored.path().display(), folder.path().display()));
+    run.stored = folder;
+    Ok(lock)
 }
 
-fn resume(context: &Context, path: &Path, strict: bool) -> anyhow::Result<Ending> {
+/// A run that is to go on, with its data: nothing is unpacked or written before these are known to be the run's own.
+fn reopen(context: &Context, options: &Options, path: &Path) -> anyhow::Result<(Run, Arc<Dataset>, Lock)> {
     let mut run = Run::open(path)?;
-    let lock = Lock::take(path)?.with_context(|| format!("{}: another pgat is training here", path.display()))?;
-    let dataset = run.dataset()?;
-    let windows = Windows::count(&dataset)?;
+    let packed = path.is_file();
+    if !packed && options.out.is_some() {
+        bail!("--out goes with a new run or a run file: the run in {} goes on where it is", path.display());
+    }
+    let lock = if packed { None } else { Lock::take(path)? };
+    if !packed && lock.is_none() {
+        bail!("{}: another pgat is training here", path.display());
+    }
+    let dataset = run.dataset(options.data.as_deref())?;
+    let file = options.data.as_ref().unwrap_or(&run.record.data);
     if !run.data_unchanged(&dataset) {
         return Err(anyhow::anyhow!(
             "{}: the training rows have changed since the run was started (mean and deviation differ from scaler.json)",
-            run.record.data.display()
+            file.display()
         ))
         .hint(|| "put the old file back, or start a new run".into());
     }
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+    let lock = match lock {
+        Some(lock) => lock,
+        None => unpack(context, options, &mut run)?,
+    };
+    if file != run.record.data {
+        run.record.data = file;
+        run.stored.write_record(&run.record)?;
+    }
+    Ok((run, dataset, lock))
+}
+
+fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<Ending> {
+    let (mut run, dataset, lock) = reopen(context, options, path)?;
+    let strict = options.strict;
+    let windows = count_windows(&dataset)?;
+    let path = &run.stored.path().to_owned();
     let backend = backend_of(context, &run.record)?;
-    let was = run.record.adapter.as_ref().map_or("reference", |a| &a.class).to_owned();
-    let now = class_name(&backend).to_owned();
+    let (was, now) = (run.record.adapter_class().to_owned(), backend.class_name().to_owned());
     if was != now && strict {
         bail!("the run was made on an adapter of class {was}, and this one is of class {now}: bits may differ (refused by --strict)");
     }
-    let class: Option<AdapterClass> = run.class(&backend);
+    let class = run.record.class_on(&backend);
     let shape = open::shape(&run.config, &dataset);
     let session = Session::new(shape.clone(), run.config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
-    let stored = run.folder.checkpoint(session.parameters())?;
+    let stored = run.stored.checkpoint(session.parameters())?;
     let steps = run.config.training.total_steps(windows.training);
     if let Some((_, progress)) = stored.as_ref().filter(|(_, p)| finished(p, &run.config, steps)) {
         context.say(&format!("the run is finished: {} steps of {}", thousands(progress.step), thousands(steps)));
@@ -207,24 +219,21 @@ fn resume(context: &Context, path: &Path, strict: bool) -> anyhow::Result<Ending
         return Ok(Ending::Done);
     }
     let step = stored.as_ref().map_or(0, |(_, p)| p.step);
-    if was != now {
+    if run.record.go_on(step, &session) {
         console::warn(&format!(
             "the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ"
         ));
-        run.record.breaks.push((step, now));
-        run.record.adapter = adapter(session.backend());
-        run.record.class = session.plan().class.clone();
-        run.folder.write_record(&run.record)?;
+        run.stored.write_record(&run.record)?;
     }
-    context.say(Summary::new(session.plan(), windows, steps).text(&shape, Some(session.backend())).trim_end());
+    context.say(plan::text(&Summary::new(session.plan(), windows, steps), &shape, Some(session.backend())).trim_end());
     context.say(&format!("going on from step {}", thousands(step)));
-    run.folder.rewind(step)?;
+    run.stored.rewind(step)?;
     let data = Data { dataset, scaler: run.scaler.clone() };
     let mut trainer = data.trainer(session, &run.config, context.device.clone())?;
     if let Some((state, progress)) = stored {
         pollster::block_on(trainer.resume(state, progress))?;
     }
-    train(context, &run.folder, &run.record, trainer, lock)
+    train(context, &run.stored, &run.record, trainer, lock)
 }
 
 /// Whether a run came to its end: all steps done, or stopped early.
@@ -245,7 +254,7 @@ fn catch_signals() -> anyhow::Result<()> {
     .context("signals cannot be caught")
 }
 
-fn train(context: &Context, folder: &RunFolder, record: &RunRecord, mut trainer: Trainer, _lock: Lock) -> anyhow::Result<Ending> {
+fn train(context: &Context, folder: &StoredRun, record: &RunRecord, mut trainer: Trainer, _lock: Lock) -> anyhow::Result<Ending> {
     let path = folder.path();
     catch_signals()?;
     let mut store = folder.store(trainer.session().parameters().to_vec(), &record.series);

@@ -35,7 +35,7 @@ pub use scaler::Scaler;
 pub use shuffle::Permutation;
 pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};
 pub use time::{Frequency, Stamp, format_stamp, parse_stamp, parse_time_of_day};
-pub use windows::{Pace, Part, WindowId, WindowIndex, WindowRun};
+pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};
 
 /// Rounds to the precision that data and model work in.
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the purpose")]

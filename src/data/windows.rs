@@ -108,6 +108,17 @@ impl WindowIndex {
     }
 }
 
+/// Windows of the parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WindowCounts {
+    /// That train.
+    pub training: usize,
+    /// That choose the best weights.
+    pub validation: usize,
+    /// That are scored at the end.
+    pub test: usize,
+}
+
 impl Dataset {
     /// The rows of a part, counted over all segments.
     ///
@@ -166,6 +177,19 @@ impl Dataset {
     /// As [`Dataset::windows`].
     pub fn evaluation_windows(&self, part: Part) -> Result<WindowIndex, DataError> {
         self.windows(part, self.evaluation_pace)
+    }
+
+    /// Windows of each part, and why there are none to test where there are none: training needs none.
+    ///
+    /// # Errors
+    /// If the split does not fit the file, or nothing is left to train on.
+    pub fn count_windows(&self) -> Result<(WindowCounts, Option<DataError>), DataError> {
+        let (test, refused) = match self.evaluation_windows(Part::Test) {
+            Ok(index) => (index.len(), None),
+            Err(e) => (0, Some(e)),
+        };
+        let (training, validation) = (self.training_windows()?.len(), self.evaluation_windows(Part::Validation)?.len());
+        Ok((WindowCounts { training, validation, test }, refused))
     }
 
     /// The windows of a part: training windows lie wholly in it, the others with their horizon, and none straddles a gap.

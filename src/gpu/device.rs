@@ -84,58 +84,67 @@ impl std::fmt::Display for AdapterRecord {
     }
 }
 
-fn kind(info: &wgpu::AdapterInfo) -> &'static str {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => "discrete",
-        wgpu::DeviceType::IntegratedGpu => "integrated",
-        wgpu::DeviceType::VirtualGpu => "virtual",
-        wgpu::DeviceType::Cpu => "cpu",
-        wgpu::DeviceType::Other => "other",
+/// An adapter, and what is known of it.
+pub struct Found {
+    /// The adapter.
+    pub adapter: wgpu::Adapter,
+    /// What wgpu says; in a browser, where wgpu says little, what the browser does.
+    pub info: wgpu::AdapterInfo,
+}
+
+impl Found {
+    fn kind(&self) -> &'static str {
+        match self.info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "cpu",
+            wgpu::DeviceType::Other => "other",
+        }
     }
-}
 
-/// Subgroup size, if it is fixed and can be asked for.
-fn subgroup(adapter: &wgpu::Adapter) -> usize {
-    let info = adapter.get_info();
-    let fixed = info.subgroup_min_size == info.subgroup_max_size;
-    if adapter.features().contains(wgpu::Features::SUBGROUP) && fixed { info.subgroup_min_size as usize } else { 0 }
-}
+    /// Subgroup size, if it is fixed and can be asked for.
+    fn subgroup(&self) -> usize {
+        let fixed = self.info.subgroup_min_size == self.info.subgroup_max_size;
+        let offered = self.adapter.features().contains(wgpu::Features::SUBGROUP);
+        if offered && fixed { self.info.subgroup_min_size as usize } else { 0 }
+    }
 
-/// Class of an adapter.
-#[must_use]
-pub fn class_of(adapter: &wgpu::Adapter) -> AdapterClass {
-    let info = adapter.get_info();
-    AdapterClass::of(&AdapterFacts {
-        backend: &info.backend.to_string(),
-        driver: &info.driver,
-        driver_info: &info.driver_info,
-        cpu: info.device_type == wgpu::DeviceType::Cpu,
-        subgroup: subgroup(adapter),
-    })
-}
+    /// Its class.
+    #[must_use]
+    pub fn class(&self) -> AdapterClass {
+        AdapterClass::of(&AdapterFacts {
+            backend: &self.info.backend.to_string(),
+            driver: &self.info.driver,
+            driver_info: &self.info.driver_info,
+            cpu: self.info.device_type == wgpu::DeviceType::Cpu,
+            subgroup: self.subgroup(),
+        })
+    }
 
-/// What is recorded of an adapter.
-#[must_use]
-pub fn record_of(adapter: &wgpu::Adapter) -> AdapterRecord {
-    let info = adapter.get_info();
-    AdapterRecord {
-        name: if info.name.is_empty() { "unnamed".into() } else { info.name.clone() },
-        backend: info.backend.to_string(),
-        kind: kind(&info).into(),
-        driver: info.driver.clone(),
-        driver_info: info.driver_info.clone(),
-        class: class_of(adapter).name,
+    /// What is recorded of it.
+    #[must_use]
+    pub fn record(&self) -> AdapterRecord {
+        AdapterRecord {
+            name: if self.info.name.is_empty() { "unnamed".into() } else { self.info.name.clone() },
+            backend: self.info.backend.to_string(),
+            kind: self.kind().into(),
+            driver: self.info.driver.clone(),
+            driver_info: self.info.driver_info.clone(),
+            class: self.class().name,
+        }
     }
 }
 
 /// All adapters that could be used, best first: discrete, integrated, virtual, other, CPU.
 #[cfg(not(target_arch = "wasm32"))]
-pub async fn adapters() -> Vec<wgpu::Adapter> {
+pub async fn adapters() -> Vec<Found> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let instance = wgpu::Instance::new(descriptor);
-    let mut found = instance.enumerate_adapters(wgpu::Backends::all()).await;
-    let rank = |a: &wgpu::Adapter| match kind(&a.get_info()) {
+    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let mut found: Vec<Found> = found.into_iter().map(|adapter| Found { info: adapter.get_info(), adapter }).collect();
+    let rank = |f: &Found| match f.kind() {
         "discrete" => 0,
         "integrated" => 1,
         "virtual" => 2,
@@ -148,10 +157,23 @@ pub async fn adapters() -> Vec<wgpu::Adapter> {
 
 /// The browser's adapter.
 #[cfg(target_arch = "wasm32")]
-pub async fn adapters() -> Vec<wgpu::Adapter> {
+pub async fn adapters() -> Vec<Found> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect()
+    let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    let Ok(adapter) = instance.request_adapter(&options).await else { return vec![] };
+    let info = super::browser::describe(adapter.get_info()).await;
+    vec![Found { adapter, info }]
 }
+
+/// Lets a browser deliver what has come in meanwhile (a wish to stop, say): without it a loop of submits starves its worker.
+#[cfg(target_arch = "wasm32")]
+pub(super) async fn breathe() {
+    super::browser::turn().await;
+}
+
+/// Nothing waits for this thread natively.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) async fn breathe() {}
 
 /// An open device.
 pub struct Gpu {
@@ -183,8 +205,8 @@ impl Gpu {
         if found.is_empty() {
             return Err(GpuError::NoAdapter);
         }
-        let text = |a: &wgpu::Adapter| record_of(a).to_string();
-        let matches = |a: &&wgpu::Adapter| wanted.is_none_or(|w| text(a).to_lowercase().contains(&w.to_lowercase()));
+        let text = |f: &Found| f.record().to_string();
+        let matches = |f: &&Found| wanted.is_none_or(|w| text(f).to_lowercase().contains(&w.to_lowercase()));
         let Some(adapter) = found.iter().find(matches) else {
             let found = found.iter().map(text).collect::<Vec<_>>().join("; ");
             return Err(GpuError::NoSuchAdapter { wanted: wanted.unwrap_or_default().into(), found });
@@ -196,9 +218,9 @@ impl Gpu {
     ///
     /// # Errors
     /// Fails if it gives none.
-    pub async fn of(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
-        let record = record_of(adapter);
-        let features = if subgroup(adapter) > 0 { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+    pub async fn of(found: &Found) -> Result<Self, GpuError> {
+        let record = found.record();
+        let features = if found.subgroup() > 0 { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("pgat"),
             required_features: features,
@@ -206,11 +228,12 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
-        let (device, queue) = adapter
+        let (device, queue) = found
+            .adapter
             .request_device(&descriptor)
             .await
             .map_err(|e| GpuError::Device { adapter: record.to_string(), reason: e.to_string() })?;
-        Ok(Self::from_parts(device, queue, record, class_of(adapter)))
+        Ok(Self::from_parts(device, queue, record, found.class()))
     }
 
     /// A device that does nothing, for tests of plans and faults.

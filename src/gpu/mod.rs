@@ -1,5 +1,7 @@
 //! The only place that knows wgpu: adapters, buffers, pipelines, bind groups, submits and read-backs.
 
+#[cfg(target_arch = "wasm32")]
+mod browser;
 pub mod device;
 #[cfg(feature = "native")]
 pub mod probe;

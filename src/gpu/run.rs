@@ -1,6 +1,6 @@
 //! A compiled plan on a device: every buffer, pipeline and bind group is made here, once; a step only encodes and submits.
 
-use super::device::{Gpu, GpuError};
+use super::device::{Gpu, GpuError, breathe};
 use super::transfer::{StagingSlot, read_mapped};
 use crate::graph::{Section, TensorId};
 use crate::ops::Scope;
@@ -234,7 +234,7 @@ impl GpuRun {
         if let Ok(gradients) = self.buffer(BufferRole::Gradients) {
             encoding.encoder().clear_buffer(gradients, 0, None);
         }
-        encoding.section(Section::Prologue, 0, 1);
+        encoding.section(Section::Prologue, 0, 1).await;
         for (i, (first, windows)) in micro.iter().enumerate() {
             for (t, offset) in rec.inputs().into_iter().zip(&offsets) {
                 if let Some(region) = rec.regions[t] {
@@ -242,10 +242,10 @@ impl GpuRun {
                     encoding.encoder().copy_buffer_to_buffer(staging, from, self.buffer(region.role)?, region.offset, bytes);
                 }
             }
-            encoding.section(Section::Body, i + 1, *windows);
+            encoding.section(Section::Body, i + 1, *windows).await;
         }
-        encoding.section(Section::Epilogue, 0, 1);
-        encoding.submit();
+        encoding.section(Section::Epilogue, 0, 1).await;
+        encoding.submit().await;
         if let Some(last) = encoding.last.take() {
             self.staging[slot].submitted(last);
         }
@@ -396,7 +396,7 @@ impl Encoding<'_> {
         self.encoder.get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") }))
     }
 
-    fn section(&mut self, section: Section, entry: usize, windows: usize) {
+    async fn section(&mut self, section: Section, entry: usize, windows: usize) {
         let phases: Vec<_> = self.rec.phases.iter().filter(|p| p.section == section).collect();
         let (Some(first), Some(last)) = (phases.first(), phases.last()) else { return };
         let (begin, end) = (first.dispatches.start, last.dispatches.end);
@@ -407,7 +407,7 @@ impl Encoding<'_> {
             let cost = dispatch.seconds + self.rec.dispatch_seconds;
             if self.seconds + cost > self.rec.submit_seconds && self.seconds > 0.0 {
                 self.pass(pending..i, entry, windows);
-                self.submit();
+                self.submit().await;
                 pending = i;
             }
             self.seconds += cost;
@@ -423,10 +423,11 @@ impl Encoding<'_> {
         run.encode(self.encoder(), recording, dispatches, entry, windows);
     }
 
-    fn submit(&mut self) {
+    async fn submit(&mut self) {
+        self.seconds = 0.0;
         if let Some(encoder) = self.encoder.take() {
             self.last = Some(self.run.gpu.queue.submit([encoder.finish()]));
+            breathe().await;
         }
-        self.seconds = 0.0;
     }
 }

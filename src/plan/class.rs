@@ -48,7 +48,7 @@ impl AdapterClass {
         let family = match (facts.driver, facts.subgroup) {
             ("llvmpipe", 8) => Self::lavapipe_subgroups(),
             ("llvmpipe", _) => Self::lavapipe(),
-            _ if facts.cpu || facts.backend == "webgpu" => Self::portable(facts.cpu),
+            _ if facts.cpu => Self::portable(true),
             _ => Self::gpu(),
         };
         let digits = facts.driver_info.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());

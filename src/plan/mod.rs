@@ -8,12 +8,14 @@ pub mod class;
 pub mod layout;
 pub mod lifetime;
 pub mod record;
+pub mod summary;
 pub mod text;
 
 use crate::graph::{Flat, Program};
 pub use class::{AdapterClass, AdapterFacts};
 pub use layout::Region;
 pub use record::{BoundRange, Dispatch, Recording};
+pub use summary::{BufferSummary, Summary};
 
 /// What a buffer is for. One buffer each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

@@ -284,7 +284,7 @@ impl Trainer {
             if losses > MOST_LOSSES {
                 return Err(TrainError::KeepsFailing { times: losses, reason });
             }
-            self.rebuild().await?;
+            self.recover().await?;
             store.rewind(self.progress.step).map_err(TrainError::Store)?;
             let event = Event::Restarted { step: self.progress.step, reason };
             store.record(&event).map_err(TrainError::Store)?;
@@ -292,13 +292,24 @@ impl Trainer {
         }
     }
 
-    /// A new device with the last stored state.
-    async fn rebuild(&mut self) -> Result<(), TrainError> {
+    /// Opens a new device in the place of a lost one, with the last stored state.
+    ///
+    /// # Errors
+    /// Fails if there is no device any more.
+    pub async fn recover(&mut self) -> Result<(), TrainError> {
         let gpu = Gpu::open(self.device.as_deref()).await.map_err(SessionError::from)?;
         let class = self.session.plan().class.clone();
         let purpose = crate::session::Purpose::Train;
         let backend = Backend::Gpu(Arc::new(gpu));
         self.session = Session::new(self.session.shape().clone(), self.settings.clone(), purpose, backend, Some(&class)).await?;
+        self.rewind().await
+    }
+
+    /// Goes back to the last stored state: after an error, or after other parameters were scored.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn rewind(&mut self) -> Result<(), TrainError> {
         self.session.load(&self.good.0).await?;
         self.progress = self.good.1.clone();
         Ok(())

@@ -1,16 +1,19 @@
 //! Scores and forecasts in original units: what the command line and the browser ask of a trained session. Needs no files.
 
+mod forecast;
+
 use crate::config::Config;
-use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowId, WindowIndex, WindowRun};
+use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowIndex};
 use crate::forecast::baselines::BaselineError;
 use crate::forecast::metrics::ScoreError;
 use crate::forecast::{
-    Baselines, ForecastTable, HistoryTable, Mixture, MixtureError, Report, SampleKey, ScoreSpec, Scored, Scores, TableError,
-    TargetDistribution, TargetTransform, TransformError,
+    Baselines, Mixture, MixtureError, Report, ScoreSpec, Scored, Scores, TableError, TargetDistribution, TargetTransform, TransformError,
 };
 use crate::session::{Session, SessionError, WindowMixture};
 use serde::Serialize;
 use std::sync::Arc;
+
+pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast_window};
 
 /// A model cannot be scored, or a forecast cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,16 @@ pub enum EvaluateError {
     /// The split has no such part.
     #[error("there is no {0} part to score: [split] gives it no rows")]
     NoPart(Part),
+    /// A window that a part does not have.
+    #[error("the {part} part has {windows} windows, numbered from 0: there is no window {window}")]
+    NoWindow {
+        /// The part.
+        part: Part,
+        /// What was asked for.
+        window: usize,
+        /// How many there are.
+        windows: usize,
+    },
 }
 
 /// Scores of a model beside its baselines.
@@ -300,91 +313,4 @@ fn map_in_order<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Ve
 #[cfg(not(feature = "native"))]
 fn map_in_order<T, R>(items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
     items.iter().map(f).collect()
-}
-
-/// What a forecast is to hold.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ForecastOptions {
-    /// Quantile levels, ascending.
-    pub levels: Vec<f64>,
-    /// Samples of each value.
-    pub samples: usize,
-    /// Seed of the samples.
-    pub seed: u64,
-}
-
-/// A forecast.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Forecast {
-    /// Stamp of the last row with an observed target.
-    pub origin: String,
-    /// The numbers, with the window's history.
-    pub table: ForecastTable,
-}
-
-/// Forecasts the steps after the last observed target of a dataset, in original units. Samples of different steps and series are drawn
-/// independently, each by its own address: a seed names the same samples everywhere.
-///
-/// # Errors
-/// Fails if the history is too short, a known-future value is missing, or the device is lost.
-pub async fn forecast(
-    session: &mut Session,
-    dataset: &Arc<Dataset>,
-    scaler: &Arc<Scaler>,
-    config: &Config,
-    options: &ForecastOptions,
-) -> Result<Forecast, EvaluateError> {
-    scaler.check(dataset)?;
-    let window = dataset.forecast_window()?;
-    let id = window.id;
-    let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
-    let source = PartWindows::new(dataset.clone(), scaler.clone(), WindowIndex::new(vec![run]));
-    let mut output = None;
-    session.score(&source, &[0], |_, mixture| output = Some(mixture)).await?;
-    let mut table = ForecastTable::new(window.horizon, dataset.target_names().to_vec(), options.levels.clone());
-    table.check()?;
-    if let Some(mixture) = output {
-        fill(&mut table, &mixture, &transforms(scaler, config)?, id, config.model.mdn_components, options)?;
-    }
-    table.history = Some(history(dataset, id));
-    Ok(Forecast { origin: window.origin, table })
-}
-
-fn fill(
-    table: &mut ForecastTable,
-    mixture: &WindowMixture,
-    transforms: &[TargetTransform],
-    id: WindowId,
-    components: usize,
-    options: &ForecastOptions,
-) -> Result<(), EvaluateError> {
-    let mut distributions = Vec::with_capacity(table.horizon() * transforms.len());
-    for step in 0..table.horizon() {
-        for (series, transform) in transforms.iter().enumerate() {
-            let one = distribution(mixture, step * transforms.len() + series, components, transform).map_err(|source| {
-                EvaluateError::Mixture { series: table.series[series].clone(), time: table.stamps[step].clone(), source }
-            })?;
-            table.set(step, series, &one);
-            distributions.push(one);
-        }
-    }
-    if options.samples > 0 {
-        let (seed, window) = (options.seed, u64::from(id.segment) << 32 | u64::from(id.row));
-        table.fill_samples(options.samples, |sample, step, series| {
-            let key = SampleKey { seed, window, series: series as u64, step: step as u64, sample: sample as u64 };
-            distributions[step * transforms.len() + series].sample(key)
-        });
-    }
-    Ok(())
-}
-
-/// The window's past, as a chart shows it.
-fn history(dataset: &Dataset, id: WindowId) -> HistoryTable {
-    let rows = id.row as usize..id.row as usize + dataset.shape().history;
-    let targets = dataset.target_names().len();
-    let value = |row: usize, target: usize| dataset.target_value(id.segment, row, target).unwrap_or(f32::NAN);
-    HistoryTable {
-        stamps: rows.clone().map(|row| dataset.format_stamp(id.segment, row)).collect(),
-        values: rows.flat_map(|row| (0..targets).map(move |target| (row, target))).map(|(row, target)| value(row, target)).collect(),
-    }
 }

@@ -1,0 +1,145 @@
+//! Forecasts of single windows, as tables in original units.
+
+use super::{EvaluateError, distribution, transforms};
+use crate::config::Config;
+use crate::data::{Dataset, Part, PartWindows, Scaler, WindowId, WindowIndex, WindowRun};
+use crate::forecast::{ForecastTable, HistoryTable, SampleKey, TargetTransform};
+use crate::session::{Session, WindowMixture};
+use std::sync::Arc;
+
+/// What a forecast is to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastOptions {
+    /// Quantile levels, ascending.
+    pub levels: Vec<f64>,
+    /// Samples of each value.
+    pub samples: usize,
+    /// Seed of the samples.
+    pub seed: u64,
+}
+
+/// A forecast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    /// Stamp of the last row with an observed target.
+    pub origin: String,
+    /// The numbers, with the window's history.
+    pub table: ForecastTable,
+}
+
+/// A forecast of a window of a part, with what came after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowForecast {
+    /// Windows of the part.
+    pub windows: usize,
+    /// The forecast; its table holds the truth.
+    pub forecast: Forecast,
+}
+
+/// Forecasts the steps after the last observed target of a dataset, in original units. Samples of different steps and series are drawn
+/// independently, each by its own address: a seed names the same samples everywhere.
+///
+/// # Errors
+/// Fails if the history is too short, a known-future value is missing, or the device is lost.
+pub async fn forecast(
+    session: &mut Session,
+    dataset: &Arc<Dataset>,
+    scaler: &Arc<Scaler>,
+    config: &Config,
+    options: &ForecastOptions,
+) -> Result<Forecast, EvaluateError> {
+    let window = dataset.forecast_window()?;
+    let table = table(session, dataset, scaler, config, window.id, options).await?;
+    Ok(Forecast { origin: window.origin, table })
+}
+
+/// Forecasts one window that [`evaluate`](super::evaluate) scores, and puts what came after beside it.
+///
+/// # Errors
+/// Fails if the part has no such window, or the device is lost.
+pub async fn forecast_window(
+    session: &mut Session,
+    dataset: &Arc<Dataset>,
+    scaler: &Arc<Scaler>,
+    config: &Config,
+    (part, window): (Part, usize),
+    options: &ForecastOptions,
+) -> Result<WindowForecast, EvaluateError> {
+    let index = dataset.evaluation_windows(part)?;
+    let windows = index.len();
+    if windows == 0 {
+        return Err(EvaluateError::NoPart(part));
+    }
+    if window >= windows {
+        return Err(EvaluateError::NoWindow { part, window, windows });
+    }
+    let id = index.get(window);
+    let mut table = table(session, dataset, scaler, config, id, options).await?;
+    let first = id.row as usize + dataset.shape().history;
+    table.truth = Some(values(dataset, id, first..first + dataset.shape().horizon));
+    let origin = dataset.format_stamp(id.segment, first - 1);
+    Ok(WindowForecast { windows, forecast: Forecast { origin, table } })
+}
+
+async fn table(
+    session: &mut Session,
+    dataset: &Arc<Dataset>,
+    scaler: &Arc<Scaler>,
+    config: &Config,
+    id: WindowId,
+    options: &ForecastOptions,
+) -> Result<ForecastTable, EvaluateError> {
+    scaler.check(dataset)?;
+    let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
+    let source = PartWindows::new(dataset.clone(), scaler.clone(), WindowIndex::new(vec![run]));
+    let mut output = None;
+    session.score(&source, &[0], |_, mixture| output = Some(mixture)).await?;
+    let first = id.row as usize + dataset.shape().history;
+    let stamps = (first..first + dataset.shape().horizon).map(|row| dataset.format_stamp(id.segment, row)).collect();
+    let mut table = ForecastTable::new(stamps, dataset.target_names().to_vec(), options.levels.clone());
+    table.check()?;
+    if let Some(mixture) = output {
+        fill(&mut table, &mixture, &transforms(scaler, config)?, id, config.model.mdn_components, options)?;
+    }
+    let rows = id.row as usize..first;
+    table.history = Some(HistoryTable {
+        stamps: rows.clone().map(|row| dataset.format_stamp(id.segment, row)).collect(),
+        values: values(dataset, id, rows),
+    });
+    Ok(table)
+}
+
+fn fill(
+    table: &mut ForecastTable,
+    mixture: &WindowMixture,
+    transforms: &[TargetTransform],
+    id: WindowId,
+    components: usize,
+    options: &ForecastOptions,
+) -> Result<(), EvaluateError> {
+    let mut distributions = Vec::with_capacity(table.horizon() * transforms.len());
+    for step in 0..table.horizon() {
+        for (series, transform) in transforms.iter().enumerate() {
+            let one = distribution(mixture, step * transforms.len() + series, components, transform).map_err(|source| {
+                EvaluateError::Mixture { series: table.series[series].clone(), time: table.stamps[step].clone(), source }
+            })?;
+            table.set(step, series, &one);
+            distributions.push(one);
+        }
+    }
+    if options.samples > 0 {
+        let (seed, window) = (options.seed, u64::from(id.segment) << 32 | u64::from(id.row));
+        table.fill_samples(options.samples, |sample, step, series| {
+            let key = SampleKey { seed, window, series: series as u64, step: step as u64, sample: sample as u64 };
+            distributions[step * transforms.len() + series].sample(key)
+        });
+    }
+    Ok(())
+}
+
+/// Targets in original units, NaN where unobserved, [rows, Nt].
+fn values(dataset: &Dataset, id: WindowId, rows: std::ops::Range<usize>) -> Vec<f32> {
+    let targets = dataset.target_names().len();
+    let value = |row: usize, target: usize| dataset.target_value(id.segment, row, target).unwrap_or(f32::NAN);
+    rows.flat_map(|row| (0..targets).map(move |target| (row, target))).map(|(row, target)| value(row, target)).collect()
+}

@@ -1,0 +1,78 @@
+//! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
+
+use super::{BufferRole, Plan};
+use crate::data::WindowCounts;
+use serde::Serialize;
+
+/// A plan in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Windows of the parts.
+    pub windows: WindowCounts,
+    /// Optimiser steps of the whole run.
+    pub steps: u64,
+    /// Numbers that are learned.
+    pub parameters: usize,
+    /// Windows of an optimiser step.
+    pub batch: usize,
+    /// Windows on the device at once.
+    pub micro_batch: usize,
+    /// Dispatches of a training step.
+    pub dispatches: usize,
+    /// Predicted time of a training step.
+    pub predicted_ms: f64,
+    /// Class of adapters that it was made for.
+    pub class: String,
+    /// All buffers together.
+    pub bytes: u64,
+    /// Each buffer.
+    pub buffers: Vec<BufferSummary>,
+}
+
+/// A buffer by name.
+#[derive(Clone, Debug, Serialize)]
+pub struct BufferSummary {
+    /// What it holds; pages of the arena and slots of the staging ring are numbered.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+fn name(role: BufferRole) -> String {
+    match role {
+        BufferRole::Parameters => "parameters".into(),
+        BufferRole::Gradients => "gradients".into(),
+        BufferRole::Moment1 => "moments 1".into(),
+        BufferRole::Moment2 => "moments 2".into(),
+        BufferRole::State => "optimiser state".into(),
+        BufferRole::Constants => "constants".into(),
+        BufferRole::Inputs => "inputs".into(),
+        BufferRole::Arena(page) => format!("arena {page}"),
+        BufferRole::DispatchUniforms => "dispatch uniforms".into(),
+        BufferRole::StepUniforms => "step uniforms".into(),
+        BufferRole::Staging(slot) => format!("staging {slot}"),
+        BufferRole::ReadBack => "read-back".into(),
+    }
+}
+
+impl Summary {
+    /// Of a plan whose first recording trains.
+    #[must_use]
+    pub fn new(plan: &Plan, windows: WindowCounts, steps: u64) -> Self {
+        let training = &plan.recordings[0];
+        let graph = &training.program.graph;
+        let parameters = graph.parameters().iter().map(|p| graph.tensors[p.0].operand.len()).sum();
+        Self {
+            windows,
+            steps,
+            parameters,
+            batch: training.batch,
+            micro_batch: training.micro_batch,
+            dispatches: training.dispatch_count(),
+            predicted_ms: 1000.0 * training.seconds(),
+            class: plan.class.name.clone(),
+            bytes: plan.bytes(),
+            buffers: plan.buffers.iter().map(|b| BufferSummary { name: name(b.role), bytes: b.bytes }).collect(),
+        }
+    }
+}

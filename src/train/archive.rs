@@ -1,0 +1,188 @@
+//! A run as one file: a zip of the run folder's files. A browser keeps its runs so, and anybody can unpack one into a folder.
+
+use super::files::Files;
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+/// Bytes that an archive may unpack to: weights of a billion numbers with moments, and no bomb.
+const MOST_BYTES: u64 = 16 << 30;
+
+/// An archive cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Not a zip file, or damaged.
+    #[error("{path} is no run file, or is damaged ({source}); give a run folder, or a file that the browser page saved")]
+    Format {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong.
+        source: ZipError,
+    },
+    /// It unpacks to too much.
+    #[error("{path} says that it holds {bytes} bytes: that is no run")]
+    TooLarge {
+        /// The archive.
+        path: PathBuf,
+        /// Bytes that it would unpack to.
+        bytes: u64,
+    },
+    /// A file of it cannot be read: damaged, or packed in a way that is not supported.
+    #[error("{path}: {name} cannot be read: {source}")]
+    File {
+        /// The archive.
+        path: PathBuf,
+        /// The file in it.
+        name: String,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The archive cannot be written.
+    #[error("the run cannot be packed: {0}")]
+    Write(#[from] ZipError),
+}
+
+/// Files in memory.
+pub struct Archive {
+    label: PathBuf,
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Archive {
+    /// An empty one. `label` is what messages call it.
+    #[must_use]
+    pub fn new(label: impl Into<PathBuf>) -> Self {
+        Self { label: label.into(), files: Mutex::default() }
+    }
+
+    /// Unpacks a zip file. Files in folders (as some packers store them) go by their last name; checksums are verified.
+    ///
+    /// # Errors
+    /// Fails if it is damaged or no zip file.
+    pub fn unpack(label: impl Into<PathBuf>, bytes: &[u8]) -> Result<Self, ArchiveError> {
+        let archive = Self::new(label);
+        let format = |source| ArchiveError::Format { path: archive.label.clone(), source };
+        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(format)?;
+        let mut left = MOST_BYTES;
+        for i in 0..zip.len() {
+            let mut file = zip.by_index(i).map_err(format)?;
+            let name = file.name().map_err(format)?.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+            if file.is_dir() || name.is_empty() {
+                continue;
+            }
+            let too_large = ArchiveError::TooLarge { path: archive.label.clone(), bytes: file.size() };
+            left = left.checked_sub(file.size()).ok_or(too_large)?;
+            let mut content = vec![];
+            // No further than the size it states, whatever it unpacks to.
+            let size = file.size();
+            let read = file.by_ref().take(size).read_to_end(&mut content);
+            read.map_err(|source| ArchiveError::File { path: archive.label.clone(), name: name.clone(), source })?;
+            archive.lock().insert(name, content);
+        }
+        Ok(archive)
+    }
+
+    /// All files as one zip file, stored as they are: weights hardly compress. Equal files give equal bytes.
+    ///
+    /// # Errors
+    /// Fails only if the file would be too large for its format.
+    pub fn pack(&self) -> Result<Vec<u8>, ArchiveError> {
+        let mut zip = ZipWriter::new(Cursor::new(vec![]));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        for (name, bytes) in &*self.lock() {
+            zip.start_file(name, options.large_file(bytes.len() > 0xffff_0000))?;
+            zip.write_all(bytes).map_err(ZipError::from)?;
+        }
+        Ok(zip.finish()?.into_inner())
+    }
+
+    /// Names of all files.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Files for Archive {
+    fn label(&self) -> &Path {
+        &self.label
+    }
+
+    fn exists(&self, name: &str) -> bool {
+        self.lock().contains_key(name)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.lock().get(name).cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such file in the run file"))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.lock().insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.lock().entry(name.to_owned()).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed() -> Vec<u8> {
+        let archive = Archive::new("run.zip");
+        archive.write("a.json", b"{}").expect("memory");
+        archive.write("weights.safetensors", &[7; 1000]).expect("memory");
+        archive.append("metrics.jsonl", b"1\n").expect("memory");
+        archive.append("metrics.jsonl", b"2\n").expect("memory");
+        archive.pack().expect("a zip file")
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let archive = Archive::unpack("run.zip", &packed()).expect("a run file");
+        assert_eq!(archive.names(), ["a.json", "metrics.jsonl", "weights.safetensors"]);
+        assert_eq!(archive.read("metrics.jsonl").expect("there"), b"1\n2\n");
+        assert_eq!(archive.read("weights.safetensors").expect("there"), [7; 1000]);
+        assert_eq!(packed(), packed(), "equal files, equal bytes");
+        assert!(archive.read("b").is_err());
+    }
+
+    /// Another packer compresses, and puts the files into a folder.
+    #[test]
+    fn packed_anew_by_another_tool() {
+        let mut zip = ZipWriter::new(Cursor::new(vec![]));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        zip.add_directory("run/", options).expect("memory");
+        zip.start_file("run/run.json", options).expect("memory");
+        zip.write_all(&[b'x'; 5000]).expect("memory");
+        let bytes = zip.finish().expect("a zip file").into_inner();
+        assert!(bytes.len() < 1000, "compressed");
+        let archive = Archive::unpack("run.zip", &bytes).expect("a run file");
+        assert_eq!(archive.names(), ["run.json"]);
+        assert_eq!(archive.read("run.json").expect("there"), [b'x'; 5000]);
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let good = packed();
+        let mut flipped = good.clone();
+        let at = good.iter().position(|b| *b == 7).expect("weights") + 500;
+        flipped[at] ^= 1;
+        let damaged = [&good[..good.len() / 2], b"time,a\n1,2\n", b"", &flipped];
+        for bytes in damaged {
+            let error = Archive::unpack("run.zip", bytes).err().expect("a refusal").to_string();
+            assert!(error.contains("run.zip"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What goes to the page: each type has its namesake in `web/protocol.d.ts`.
+
+use crate::data::Part;
+use crate::evaluate::{Evaluation, WindowForecast};
+use crate::plan::Summary;
+use serde::Serialize;
+
+/// A config and its data, ready to be trained.
+#[derive(Serialize)]
+pub(super) struct Loaded {
+    pub(super) name: String,
+    pub(super) config: String,
+    pub(super) data: DataView,
+    pub(super) plan: Summary,
+    pub(super) step: u64,
+    pub(super) record: Vec<serde_json::Value>,
+}
+
+/// What reading the data found.
+#[derive(Serialize)]
+pub(super) struct DataView {
+    pub(super) file: String,
+    pub(super) rows: usize,
+    pub(super) segments: usize,
+    pub(super) frequency: Option<String>,
+    pub(super) missing_cells: usize,
+    pub(super) notes: Vec<String>,
+    pub(super) targets: Vec<String>,
+    pub(super) covariates: Vec<String>,
+    pub(super) channels: Vec<String>,
+    pub(super) history: usize,
+    pub(super) horizon: usize,
+    pub(super) first: String,
+    pub(super) last: String,
+}
+
+/// How a call of `train` ended.
+#[derive(Serialize)]
+pub(super) struct Trained {
+    pub(super) outcome: &'static str,
+    pub(super) step: u64,
+    pub(super) total: u64,
+    pub(super) created_bytes: u64,
+    pub(super) best_loss: Option<f64>,
+    pub(super) best_step: u64,
+}
+
+/// Scores, and the verdict in words.
+#[derive(Serialize)]
+pub(super) struct Scored {
+    #[serde(flatten)]
+    pub(super) evaluation: Evaluation,
+    pub(super) verdict: Option<String>,
+}
+
+/// Events that only a page needs.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum WebEvent {
+    Compiling,
+    Scored { done: usize, total: usize },
+    Case { op: &'static str, name: &'static str, done: usize, total: usize, times: f64 },
+}
+
+/// One forecast beside what came after; JSON has no NaN: unobserved values become null.
+#[derive(Serialize)]
+pub(super) struct ForecastView<'a> {
+    part: String,
+    window: usize,
+    windows: usize,
+    origin: &'a str,
+    stamps: &'a [String],
+    series: &'a [String],
+    levels: &'a [f64],
+    mean: &'a [f32],
+    std: &'a [f32],
+    quantiles: &'a [f32],
+    history: HistoryView<'a>,
+    truth: &'a [f32],
+}
+
+#[derive(Serialize)]
+struct HistoryView<'a> {
+    stamps: &'a [String],
+    values: &'a [f32],
+}
+
+impl<'a> ForecastView<'a> {
+    pub(super) fn new(part: Part, window: usize, made: &'a WindowForecast) -> Self {
+        let table = &made.forecast.table;
+        let history = table.history.as_ref();
+        Self {
+            part: part.to_string(),
+            window,
+            windows: made.windows,
+            origin: &made.forecast.origin,
+            stamps: &table.stamps,
+            series: &table.series,
+            levels: &table.levels,
+            mean: &table.mean,
+            std: &table.std,
+            quantiles: &table.quantiles,
+            history: HistoryView { stamps: history.map_or(&[], |h| &h.stamps), values: history.map_or(&[], |h| &h.values) },
+            truth: table.truth.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// What the self-test found; a case that fails ends it with an error.
+#[derive(Default, Serialize)]
+pub(super) struct SelfTested {
+    pub(super) cases: usize,
+    pub(super) worst: f64,
+    pub(super) worst_case: String,
+}
+
+impl SelfTested {
+    pub(super) fn add(&mut self, op: &str, case: &str, times: f64) {
+        self.cases += 1;
+        if times >= self.worst {
+            self.worst = times;
+            self.worst_case = format!("{op}, {case}");
+        }
+    }
+}

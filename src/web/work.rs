@@ -1,0 +1,232 @@
+//! One run in a tab: its data, its files in memory, and a trainer once it is compiled.
+
+use super::failure::Failure;
+use super::messages::{DataView, Loaded};
+use super::{Listener, clock, span};
+use crate::config::Config;
+use crate::data::{Dataset, Part, PartWindows, Scaler, WindowCounts, WindowSource};
+use crate::evaluate::EvaluateError;
+use crate::executor::Backend;
+use crate::gpu::{Gpu, GpuError};
+use crate::model::ModelShape;
+use crate::plan::{AdapterClass, Summary};
+use crate::session::{Purpose, Session, SessionError, parameter_places, plan};
+use crate::train::stored::{RunRecord, RunStore, StoredRun};
+use crate::train::{Archive, Trainer};
+use std::sync::Arc;
+
+/// Data of a run, and what is known of them.
+#[derive(Clone)]
+pub(super) struct Data {
+    pub(super) config: Arc<Config>,
+    pub(super) dataset: Arc<Dataset>,
+    pub(super) scaler: Arc<Scaler>,
+}
+
+/// A trainer, and whether the device holds other numbers than its last stored state.
+pub(super) struct Training {
+    pub(super) inner: Trainer,
+    pub(super) stale: bool,
+}
+
+pub(super) struct Work {
+    pub(super) data: Data,
+    pub(super) listener: Listener,
+    pub(super) archive: Arc<Archive>,
+    pub(super) trainer: Option<Training>,
+    stored: StoredRun,
+    /// Of a run that was opened; a new one gets its record when it is compiled.
+    record: Option<RunRecord>,
+    summary: Summary,
+}
+
+/// How often a lost device is replaced within one request.
+const MOST_LOSSES: usize = 3;
+
+fn model_shape(config: &Config, dataset: &Dataset) -> ModelShape {
+    ModelShape { window: *dataset.shape(), settings: config.model.clone() }
+}
+
+/// A name for a file, from a config's.
+fn plain(name: &str) -> String {
+    let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    if safe.trim_matches(['.', '-']).is_empty() { "run".into() } else { safe }
+}
+
+impl Work {
+    /// A new run.
+    pub(super) fn begin(config: &str, csv: &[u8], file: &str, backend: &Backend) -> Result<(Self, Loaded), Failure> {
+        let mut config = Config::from_toml(config)?;
+        file.clone_into(&mut config.data.path);
+        if config.name.is_empty() {
+            config.name = file.split('.').next().unwrap_or("run").into();
+        }
+        let dataset = Dataset::read(&config, csv)?;
+        let (scaler, notes) = Scaler::fit(&dataset)?;
+        let archive = Arc::new(Archive::new(format!("{}.zip", plain(&config.name))));
+        let stored = StoredRun::create(archive.clone())?;
+        let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler) };
+        Self::planned(data, archive, stored, None, backend, notes, (0, vec![]))
+    }
+
+    /// A run that a file holds.
+    pub(super) fn reopen(run: &[u8], csv: &[u8], file: &str, backend: &Backend) -> Result<(Self, Loaded), Failure> {
+        let archive = Arc::new(Archive::unpack("the run file", run)?);
+        let (stored, mut record) = StoredRun::load(archive.clone())?;
+        let config = stored.config()?;
+        let scaler = stored.scaler()?;
+        let dataset = Dataset::read(&config, csv)?;
+        scaler.check(&dataset)?;
+        if !Scaler::fit(&dataset).is_ok_and(|(fitted, _)| fitted == scaler) {
+            return Err(Failure::other_data(file));
+        }
+        let places = parameter_places(&model_shape(&config, &dataset))?;
+        let step = stored.checkpoint(&places)?.map_or(0, |(state, _)| state.step);
+        stored.rewind(step)?;
+        let lines = stored.record_lines()?;
+        let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let mut notes = vec![];
+        if record.adapter_class() != backend.class_name() {
+            notes.push(format!(
+                "the run was made on an adapter of class {}, and goes on on class {}: from step {step} on, bits may differ",
+                record.adapter_class(),
+                backend.class_name()
+            ));
+        }
+        record.data = file.into();
+        let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler) };
+        Self::planned(data, archive, stored, Some(record), backend, notes, (step, lines))
+    }
+
+    fn planned(
+        data: Data,
+        archive: Arc<Archive>,
+        stored: StoredRun,
+        record: Option<RunRecord>,
+        backend: &Backend,
+        notes: Vec<String>,
+        (step, lines): (u64, Vec<serde_json::Value>),
+    ) -> Result<(Self, Loaded), Failure> {
+        let (config, dataset) = (&data.config, &data.dataset);
+        let (windows, refused) = dataset.count_windows()?;
+        let class = record.as_ref().and_then(|r| r.class_on(backend));
+        let summary = summary(&data, windows, backend, class.as_ref())?;
+        let report = dataset.report();
+        let mut all = report.notes.clone();
+        all.extend(notes);
+        all.extend(refused.map(|e| format!("there will be nothing to evaluate: {e}")));
+        let [first, last] = span(dataset);
+        let loaded = Loaded {
+            name: config.name.clone(),
+            config: config.to_toml()?,
+            data: DataView {
+                file: config.data.path.clone(),
+                rows: report.rows,
+                segments: report.segments,
+                frequency: report.frequency.map(|f| f.to_string()),
+                missing_cells: report.missing_cells,
+                notes: all,
+                targets: dataset.target_names().to_vec(),
+                covariates: dataset.covariate_names().to_vec(),
+                channels: dataset.channel_names().to_vec(),
+                history: config.window.history,
+                horizon: config.window.horizon,
+                first,
+                last,
+            },
+            plan: summary.clone(),
+            step,
+            record: lines,
+        };
+        let listener = Listener(js_sys::Function::default());
+        Ok((Self { data, listener, archive, trainer: None, stored, record, summary }, loaded))
+    }
+
+    /// Makes everything on the device, and takes up the stored state of a run that was opened.
+    pub(super) async fn compile(&mut self, backend: Backend) -> Result<(), Failure> {
+        let Data { config, dataset, scaler } = self.data.clone();
+        let class = self.record.as_ref().and_then(|r| r.class_on(&backend));
+        let shape = model_shape(&config, &dataset);
+        let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref()).await?;
+        let stored = self.stored.checkpoint(session.parameters())?;
+        match &mut self.record {
+            Some(record) => {
+                let step = stored.as_ref().map_or(0, |(state, _)| state.step);
+                record.go_on(step, &session);
+                self.stored.write_record(record)?;
+            }
+            None => {
+                let record = RunRecord::new(&config, &dataset, &session);
+                self.stored.write_start(&config, &scaler, &self.summary, &record)?;
+                self.record = Some(record);
+            }
+        }
+        let windows = |index| -> Arc<dyn WindowSource> { Arc::new(PartWindows::new(dataset.clone(), scaler.clone(), index)) };
+        let train = windows(dataset.training_windows()?);
+        let validation = windows(dataset.evaluation_windows(Part::Validation)?);
+        let mut trainer = Trainer::new(session, config.training.clone(), train, Some(validation), None, clock)?;
+        if let Some((state, progress)) = stored {
+            trainer.resume(state, progress).await?;
+        }
+        self.trainer = Some(Training { inner: trainer, stale: false });
+        Ok(())
+    }
+
+    /// The device that the run is on, once it is compiled.
+    pub(super) fn gpu(&self) -> Option<Arc<Gpu>> {
+        match self.trainer.as_ref()?.inner.session().backend() {
+            Backend::Gpu(gpu) => Some(gpu.clone()),
+            Backend::Reference => None,
+        }
+    }
+
+    /// Whether it holds weights.
+    pub(super) fn is_trained(&self) -> bool {
+        self.stored.has_weights()
+    }
+
+    /// A name for the run's file.
+    pub(super) fn file_name(&self) -> String {
+        format!("{}.pgat.zip", plain(&self.data.config.name))
+    }
+
+    pub(super) fn store(&self) -> RunStore {
+        let places = self.trainer.as_ref().map(|t| t.inner.session().parameters().to_vec()).unwrap_or_default();
+        let series: Vec<String> = self.data.dataset.series_names().map(str::to_owned).collect();
+        self.stored.store(places, &series)
+    }
+
+    pub(super) fn trainer(&mut self) -> Result<&mut Training, Failure> {
+        self.trainer.as_mut().ok_or_else(Failure::nothing_loaded)
+    }
+
+    /// Calls `f` with the best weights so far on the device; again on a new device if that is lost meanwhile. Training finds its own
+    /// state again by [`Trainer::rewind`].
+    pub(super) async fn with_best<T>(&mut self, mut f: impl AsyncFnMut(&mut Session) -> Result<T, EvaluateError>) -> Result<T, Failure> {
+        if !self.is_trained() {
+            return Err(Failure::untrained());
+        }
+        let stored = self.stored.clone();
+        let training = self.trainer()?;
+        let (best, _) = stored.weights(training.inner.session().parameters(), false)?;
+        training.stale = true;
+        for _ in 0..MOST_LOSSES {
+            let session = training.inner.session_mut();
+            let made = match session.load_parameters(&best).await {
+                Ok(()) => f(session).await,
+                Err(e) => Err(e.into()),
+            };
+            match made {
+                Err(EvaluateError::Session(SessionError::Gpu(GpuError::Lost(_)))) => training.inner.recover().await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(GpuError::Lost("again and again while scoring".into()).into())
+    }
+}
+
+fn summary(data: &Data, windows: WindowCounts, backend: &Backend, class: Option<&AdapterClass>) -> Result<Summary, Failure> {
+    let shape = model_shape(&data.config, &data.dataset);
+    let plan = plan(&shape, &data.config.training, Purpose::Train, backend, class)?;
+    Ok(Summary::new(&plan, windows, data.config.training.total_steps(windows.training)))
+}
