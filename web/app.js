@@ -2,7 +2,7 @@
 // file. The engine runs in a worker behind engine.js; protocol.d.ts is all that is said between the two.
 
 import { button, box, show } from "./dom.js";
-import { app, engine, losses, openEngine, setPhase, working } from "./state.js";
+import { app, ask, engine, losses, openEngine, setPhase, working } from "./state.js";
 import { failureOf } from "./engine.js";
 import { listenForFiles } from "./files.js";
 import { runSelfTest, showNoGpu } from "./device-view.js";
@@ -62,7 +62,7 @@ button("retry").addEventListener("click", () => {
   engine.restart();
   void start();
 });
-button("self-test").addEventListener("click", () => void working(() => runSelfTest(engine)));
+button("self-test").addEventListener("click", () => void working(() => runSelfTest(ask)));
 listenForFiles(take);
 themeButton();
 Object.assign(window, { pgat: { engine, losses } });

@@ -1,7 +1,7 @@
 // The device in words, and the check of every kernel on it.
 
 import { box, facts, get, show } from "./dom.js";
-import { count, number } from "./format.js";
+import { count, number, sentence } from "./format.js";
 import { failureOf } from "./engine.js";
 
 /** @typedef {import('./protocol').Adapter} Adapter */
@@ -31,22 +31,22 @@ export function showAdapter(adapter) {
 /** @param {Failure} failure */
 export function showNoGpu(failure) {
   box("adapter").textContent = "No GPU";
-  box("no-gpu-why").textContent = failure.hint ? `${failure.message} ${failure.hint}` : failure.message;
+  box("no-gpu-why").textContent = [failure.message, failure.hint ?? ""].filter(Boolean).map(sentence).join(" ");
   show(box("no-gpu"), true);
 }
 
 /**
- * @param {Engine} engine
+ * @param {Engine["ask"]} ask
  * @returns {Promise<void>}
  */
-export async function runSelfTest(engine) {
+export async function runSelfTest(ask) {
   const [bar, result] = [get("self-test-progress", HTMLProgressElement), box("self-test-result")];
   result.textContent = "";
   result.dataset.passed = "";
   bar.value = 0;
   show(bar, true);
   try {
-    const answer = await engine.ask("self-test", {}, (e) => {
+    const answer = await ask("self-test", {}, (e) => {
       if (e.event !== "case") return;
       bar.max = Math.max(e.total, 1);
       bar.value = e.done;
@@ -58,7 +58,7 @@ export async function runSelfTest(engine) {
   } catch (error) {
     const failure = failureOf(error);
     result.dataset.passed = "false";
-    result.textContent = `Failed: ${failure.message} ${failure.hint ?? "Do not trust a training on this device; please report this with the lines above."}`;
+    result.textContent = `Failed: ${sentence(failure.message)} ${failure.hint ?? "Do not trust a training on this device; please report this with the lines above."}`;
   } finally {
     show(bar, false);
   }

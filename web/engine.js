@@ -112,6 +112,9 @@ export class Engine {
   }
 }
 
+/** Whether the worker or its device cannot be trusted any more. @param {Failure} failure */
+export const isFatal = (failure) => failure.kind === "device-lost" || failure.kind === "bug";
+
 /**
  * @param {unknown} error
  * @returns {Failure}

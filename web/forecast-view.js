@@ -13,7 +13,7 @@ import { failureOf } from "./engine.js";
 const DEBOUNCE_MS = 80;
 
 export class ForecastView {
-  /** @type {(part: Part, window: number, levels: number[]) => Promise<Forecast>} */
+  /** @type {(part: Part, window: number, levels: number[]) => Promise<Forecast | null>} */
   #ask;
   /** @type {ReturnType<typeof fanChart>} */
   #chart;
@@ -29,7 +29,7 @@ export class ForecastView {
   #round = 0;
   #timer = 0;
 
-  /** @param {(part: Part, window: number, levels: number[]) => Promise<Forecast>} ask */
+  /** @param {(part: Part, window: number, levels: number[]) => Promise<Forecast | null>} ask */
   constructor(ask) {
     this.#ask = ask;
     this.#chart = fanChart(box("fan-chart"), (index) => this.#readOut(index));
@@ -100,6 +100,7 @@ export class ForecastView {
       do {
         round = this.#round;
         const forecast = await this.#ask(this.#part, this.#wanted, LEVELS);
+        if (!forecast) return;
         if (round === this.#round) this.#take(forecast);
       } while (round === this.#round && this.#shown?.window !== this.#wanted);
     } catch (error) {

@@ -63,6 +63,9 @@ export function number(x, digits = 4) {
   return minus(x.toFixed(Math.min(places, 6)));
 }
 
+/** @param {string} text @returns {string} with a full stop if it has no end */
+export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
+
 /** @param {number | null | undefined} x a share @returns {string} "79.6 %" */
 export const percent = (x) => (x === null || x === undefined || !Number.isFinite(x) ? "–" : `${(100 * x).toFixed(1)} %`);
 

@@ -3,7 +3,7 @@
 import { box, button, make, saveFile } from "./dom.js";
 import { count } from "./format.js";
 import { failureOf } from "./engine.js";
-import { app, ask, training, unsaved, working } from "./state.js";
+import { app, engine, training, unlessLost, unsaved, working } from "./state.js";
 import { question, showError } from "./notices.js";
 
 /** Name of a run that the engine can no longer name. */
@@ -16,9 +16,10 @@ export async function download() {
   if (app.phase === "failed") return rescue();
   const { step } = training.record;
   try {
-    const { run, file } = await working(() => ask("run", {}));
-    saveFile(run, file);
-    saved(step, file);
+    const answer = await working(() => unlessLost(engine.ask("run", {})));
+    if (!answer) return false;
+    saveFile(answer.run, answer.file);
+    saved(step, answer.file);
     return true;
   } catch (error) {
     showError("keep", failureOf(error));

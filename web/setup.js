@@ -3,12 +3,12 @@
 
 import { box, button, fillNotes, get, make, show } from "./dom.js";
 import { binary, count } from "./format.js";
-import { failureOf } from "./engine.js";
+import { failureOf, isFatal } from "./engine.js";
 import { app, ask, busy, forecasts, refresh, setPhase, training, working } from "./state.js";
 import { clearError, clearNotices, question, say, showError } from "./notices.js";
 import { fetchExample } from "./files.js";
 import { mayForget } from "./keep.js";
-import { score } from "./training.js";
+import { failed, score } from "./training.js";
 import { showPlan } from "./plan-view.js";
 
 /** @typedef {import('./protocol').Loaded} Loaded */
@@ -100,7 +100,7 @@ export async function plan() {
     app.checkpoint = null;
     adopt(loaded);
   } catch (error) {
-    showError("config", failureOf(error));
+    notLoaded("config", failureOf(error));
     say("The config could not be planned.");
   }
 }
@@ -120,10 +120,21 @@ async function restore(run, csv) {
     app.source = { config: editor.value, csv };
     adopt(loaded);
   } catch (error) {
-    showError("top", failureOf(error));
+    notLoaded("top", failureOf(error));
     return;
   }
   if (training.record.step >= training.record.total) await score();
+}
+
+/**
+ * What was loaded before is still there, unless the engine broke over this.
+ * @param {"config" | "top"} slot
+ * @param {import('./protocol').Failure} failure
+ */
+function notLoaded(slot, failure) {
+  app.suspect ||= isFatal(failure);
+  if (app.suspect && training.record.step > 0) failed(failure);
+  else showError(slot, failure);
 }
 
 /** A load succeeded: what was before is forgotten. @param {Loaded} loaded */

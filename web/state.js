@@ -2,7 +2,7 @@
 
 import { box, button, input, show } from "./dom.js";
 import { count } from "./format.js";
-import { Engine } from "./engine.js";
+import { Engine, failureOf, isFatal } from "./engine.js";
 import { ForecastView } from "./forecast-view.js";
 import { TrainingView } from "./training-view.js";
 import { showAdapter } from "./device-view.js";
@@ -66,7 +66,27 @@ export async function ask(kind, fields, onEvent) {
   return engine.ask(kind, fields, onEvent);
 }
 
-export const forecasts = new ForecastView((part, window, levels) => ask("forecast", { part, window, levels }));
+/** What to do about a failure that leaves no engine behind; training.js knows. */
+export const hooks = { fatal: (/** @type {import('./protocol').Failure} */ failure) => console.error(failure.message) };
+
+/**
+ * Of a run that is loaded: never on a new engine, which would not know it. Answers null where the engine was lost, and that was told.
+ * @template T
+ * @param {Promise<T>} answer
+ * @returns {Promise<T | null>}
+ */
+export async function unlessLost(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    const failure = failureOf(error);
+    if (!isFatal(failure)) throw error;
+    hooks.fatal(failure);
+    return null;
+  }
+}
+
+export const forecasts = new ForecastView((part, window, levels) => unlessLost(engine.ask("forecast", { part, window, levels })));
 
 export const running = () => app.phase === "compiling" || app.phase === "training" || app.phase === "scoring";
 export const busy = () => running() || app.working;

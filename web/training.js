@@ -2,8 +2,8 @@
 
 import { box, button, show } from "./dom.js";
 import { count } from "./format.js";
-import { failureOf } from "./engine.js";
-import { app, ask, busy, engine, forecasts, losses, openEngine, refresh, setPhase, training, working } from "./state.js";
+import { failureOf, isFatal } from "./engine.js";
+import { app, busy, engine, forecasts, hooks, losses, openEngine, refresh, setPhase, training, working } from "./state.js";
 import { clearError, say, showError, showNotice } from "./notices.js";
 import { showCommands } from "./keep.js";
 import { showScores } from "./scores.js";
@@ -29,7 +29,7 @@ async function train(fresh) {
   training.runClock(true);
   say("Training has begun.");
   try {
-    const trained = await ask("train", {}, onEvent);
+    const trained = await engine.ask("train", {}, onEvent);
     app.outcome = trained.outcome;
     training.record.step = trained.step;
     training.showCreated(trained.created_bytes, app.loaded.plan.bytes);
@@ -105,7 +105,7 @@ export async function score() {
   setPhase("scoring");
   training.setProgress(0, 1);
   try {
-    const evaluation = await ask("evaluate", { part }, (e) => e.event === "scored" && scoring(part, e.done, e.total));
+    const evaluation = await engine.ask("evaluate", { part }, (e) => e.event === "scored" && scoring(part, e.done, e.total));
     showScores(evaluation, training.record.bestPoint?.step ?? training.record.step);
     setPhase("done");
     say(evaluation.verdict ?? "Scored.");
@@ -136,9 +136,6 @@ function scoringFailed(failure) {
   setPhase(training.record.step < training.record.total ? "paused" : "done");
   showError("training", failure);
 }
-
-/** Whether the worker or its device cannot be trusted any more. @param {Failure} failure */
-const isFatal = (failure) => !engine.alive || failure.kind === "device-lost" || failure.kind === "bug";
 
 /** @param {Failure} failure */
 export function failed(failure) {
@@ -191,6 +188,7 @@ async function goOn() {
   else await train(true);
 }
 
+hooks.fatal = failed;
 /** The worker died while nothing was asked of it. */
 engine.onDeath = (failure) => {
   if (app.phase === "paused" || app.phase === "done") failed(failure);
