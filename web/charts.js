@@ -89,6 +89,7 @@ export function lossChart(host, onPoint) {
   /** @type {[number, number]} */
   let frame = [0, 1];
   let total = 1;
+  let few = true; // points that a line alone would hardly show
   const chart = chartIn(
     host,
     {
@@ -98,7 +99,7 @@ export function lossChart(host, onPoint) {
       hooks: { setCursor: [(u) => onPoint(u.cursor.left === undefined || u.cursor.left < 0 ? null : (u.cursor.idx ?? null))] },
       series: [
         {},
-        { label: "training", stroke: colour("c-train"), width: 1, spanGaps: true, points: { show: false } },
+        { label: "training", stroke: colour("c-train"), width: 1, spanGaps: true, points: { show: () => few, size: 5, fill: colour("c-train") } },
         { label: "validation", stroke: colour("c-val"), width: 2, spanGaps: true, points: { show: true, size: 7, fill: colour("c-val") } },
         { label: "best", stroke: colour("c-best"), paths: () => null, points: { show: (u, k) => drawDiamond(u, k) } },
       ],
@@ -113,6 +114,7 @@ export function lossChart(host, onPoint) {
     draw(record) {
       const { range, above } = lossFrame(record);
       frame = range;
+      few = record.steps.length < 60;
       total = Math.max(record.total, record.step, 1);
       chart.setData([record.steps, record.training, record.validation, record.best]);
       return above;

@@ -1,7 +1,7 @@
 // One forecast at a time: which, and what it says. Never more than one request is open; the last wish wins.
 
 import { box, button, fillTable, get, input, make, show, table, write } from "./dom.js";
-import { count, levelName, number } from "./format.js";
+import { count, levelName, number, stamp } from "./format.js";
 import { fanChart, fanOf, LEVELS } from "./fan-chart.js";
 import { clearError, showError } from "./notices.js";
 import { failureOf } from "./engine.js";
@@ -143,10 +143,10 @@ export class ForecastView {
     const value = (/** @type {number} */ q, h = last) => number(fan.quantiles[q]?.[fan.split + h]);
     box("fan-chart").setAttribute(
       "aria-label",
-      `Forecast of ${name} made at ${f.origin} for ${count(f.stamps.length)} steps: the median goes from ${value(3, 0)} to ${value(3)}; ` +
+      `Forecast of ${name} made at ${stamp(f.origin)} for ${count(f.stamps.length)} steps: the median goes from ${value(3, 0)} to ${value(3)}; ` +
         `at the last step the 80 % band is ${value(1)} to ${value(5)}`,
     );
-    box("fan-caption").textContent = `${name}: what was known at ${f.origin}, and the forecast of the ${count(f.stamps.length)} steps after it.`;
+    box("fan-caption").textContent = `${name}: what was known at ${stamp(f.origin)}, and the forecast of the ${count(f.stamps.length)} steps after it.`;
     this.#readOut(null);
     this.#fillTable();
   }
@@ -159,16 +159,16 @@ export class ForecastView {
       return;
     }
     const at = (/** @type {number} */ q) => number(fan.quantiles[q]?.[index]);
-    const stamp = fan.stamps[index] ?? "";
+    const time = stamp(fan.stamps[index] ?? "");
     const ahead = `median ${at(3)} · 50 % ${at(2)} to ${at(4)} · 90 % ${at(0)} to ${at(6)} · what came ${number(fan.truth[index])}`;
-    write(out, `${stamp} · ${index < fan.split ? `history ${number(fan.history[index])}` : ahead}`);
+    write(out, `${time} · ${index < fan.split ? `history ${number(fan.history[index])}` : ahead}`);
   }
 
   #fillTable() {
     const fan = this.#fan;
     if (!fan || !get("fan-details", HTMLDetailsElement).open) return;
-    const rows = fan.stamps.map((stamp, k) => [
-      stamp,
+    const rows = fan.stamps.map((time, k) => [
+      stamp(time),
       number(k < fan.split ? fan.history[k] : fan.truth[k]),
       ...fan.quantiles.map((q) => (k < fan.split ? "" : number(q[k]))),
     ]);

@@ -63,6 +63,9 @@ export function number(x, digits = 4) {
   return minus(x.toFixed(Math.min(places, 6)));
 }
 
+/** @param {string} text a time @returns {string} without seconds where they are none */
+export const stamp = (text) => text.replace(/^(\d{4}-\d\d-\d\d[ T]\d\d:\d\d):00$/, "$1");
+
 /** @param {string} text @returns {string} with a full stop if it has no end */
 export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
 

@@ -6,8 +6,8 @@ import { failureOf } from "./engine.js";
 import { app, engine, training, unlessLost, unsaved, working } from "./state.js";
 import { question, showError } from "./notices.js";
 
-/** Name of a run that the engine can no longer name. */
-const fallbackName = () => `${(app.loaded?.name ?? "run").replace(/[^\w.-]+/g, "-")}.pgat`;
+/** Name of a run that the engine can no longer name; the same as the engine's. */
+const fallbackName = () => `${(app.loaded?.name || "run").replace(/[^\p{L}\p{N}._-]/gu, "-")}.pgat.zip`;
 /** @type {string | null} */
 let fileName = null;
 

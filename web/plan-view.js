@@ -1,7 +1,7 @@
 // What a config would take, before anything is created on the device.
 
 import { box, facts, fillNotes, fillTable, make, show, table } from "./dom.js";
-import { binary, count, counted, milliseconds, roughly } from "./format.js";
+import { binary, count, counted, milliseconds, roughly, stamp } from "./format.js";
 
 /** @typedef {import('./protocol').Loaded} Loaded */
 /** @typedef {import('./protocol').Plan} Plan */
@@ -52,7 +52,7 @@ function describeData(data) {
   const pieces = data.segments > 1 ? ` in ${count(data.segments)} segments` : "";
   const missing = data.missing_cells > 0 ? counted(data.missing_cells, "empty cell") : "no empty cells";
   return (
-    `${data.file}: ${counted(data.rows, "row")}${every}${pieces}, from ${data.first} to ${data.last}; ${missing}. ` +
+    `${data.file}: ${counted(data.rows, "row")}${every}${pieces}, from ${stamp(data.first)} to ${stamp(data.last)}; ${missing}. ` +
     `${counted(data.targets.length, "target")}${also}; ${counted(data.history, "step")} of history give ${counted(data.horizon, "step")} of forecast.`
   );
 }

@@ -1,7 +1,7 @@
 // Scores of the model beside the naive forecasts.
 
 import { box, fillTable, make, show, table } from "./dom.js";
-import { count, levelName, number, percent } from "./format.js";
+import { count, levelName, number, percent, stamp } from "./format.js";
 
 /** @typedef {import('./protocol').Evaluation} Evaluation */
 /** @typedef {import('./protocol').Measures} Measures */
@@ -16,7 +16,7 @@ export function showScores(evaluation, step) {
   box("verdict").textContent = evaluation.verdict?.replaceAll(" %", "\u00a0%") ?? "There was nothing to compare the model with.";
   const first = `${evaluation.part === "test" ? "Test" : "Validation"} part: ${count(evaluation.windows)} forecasts`;
   box("scores-of").textContent =
-    `${first}, from ${evaluation.first_origin} to ${evaluation.last_origin}; ${count(model?.overall.count ?? 0)} values, in the data’s own units. ` +
+    `${first}, from ${stamp(evaluation.first_origin)} to ${stamp(evaluation.last_origin)}; ${count(model?.overall.count ?? 0)} values, in the data’s own units. ` +
     `The weights are those of step ${count(step)}, where the validation loss was lowest. ` +
     "Lower is better; a coverage should be near its name. The best of a row has a star.";
   fillRows(table("metrics"), "Score", evaluation, rows(evaluation));
