@@ -54,7 +54,8 @@ pub struct Covariate {
     /// Name of the series; needed with an expression, otherwise the column's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Expression over column names, such as `hypot(u, v)`; a name with other characters than letters, digits and `_`
+    /// Expression over column names, such as `hypot(u, v)`: + - * / ^, brackets, abs, sign, sqrt, cbrt, exp, ln, log2, log10, sin and
+    /// its kin, floor, ceil, round, trunc, hypot, atan2, pow, min, max, PI, E; a name with other characters than letters, digits and `_`
     /// stands in braces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,

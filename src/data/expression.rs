@@ -1,16 +1,63 @@
 //! Expressions over columns, such as `hypot(u, v)`.
+//!
+//! ```text
+//! sum     = product { ("+" | "-") product }
+//! product = factor { ("*" | "/") factor }
+//! factor  = ("-" | "+") factor | power
+//! power   = atom [ "^" factor ]                     binds tighter than a sign before it: -2^2 = -4, as in Python
+//! atom    = number | name | "{" any name "}" | function "(" sum { "," sum } ")" | "(" sum ")"
+//! ```
 
-use exmex::{BinOp, Express, FlatEx, FloatOpsFactory, MakeOperators, Operator};
+/// Functions of one number.
+const UNARY: [(&str, fn(f64) -> f64); 22] = [
+    ("abs", f64::abs),
+    ("sign", f64::signum),
+    ("sqrt", f64::sqrt),
+    ("cbrt", f64::cbrt),
+    ("exp", f64::exp),
+    ("ln", f64::ln),
+    ("log", f64::ln),
+    ("log2", f64::log2),
+    ("log10", f64::log10),
+    ("sin", f64::sin),
+    ("cos", f64::cos),
+    ("tan", f64::tan),
+    ("asin", f64::asin),
+    ("acos", f64::acos),
+    ("atan", f64::atan),
+    ("sinh", f64::sinh),
+    ("cosh", f64::cosh),
+    ("tanh", f64::tanh),
+    ("floor", f64::floor),
+    ("ceil", f64::ceil),
+    ("round", f64::round),
+    ("trunc", f64::trunc),
+];
+/// Functions of two numbers.
+const BINARY: [(&str, fn(f64, f64) -> f64); 5] =
+    [("hypot", f64::hypot), ("atan2", f64::atan2), ("pow", f64::powf), ("min", f64::min), ("max", f64::max)];
+/// Names that are numbers; a column of such a name stands in braces.
+const CONSTANTS: [(&str, f64); 2] = [("PI", std::f64::consts::PI), ("E", std::f64::consts::E)];
+/// Signs and brackets within each other.
+const DEEPEST: usize = 64;
 
-/// exmex's usual operators and `hypot`.
 #[derive(Debug, Clone)]
-struct Operators;
+enum Tree {
+    Number(f64),
+    /// Index in the names.
+    Name(usize),
+    Unary(fn(f64) -> f64, Box<Tree>),
+    Binary(fn(f64, f64) -> f64, Box<[Tree; 2]>),
+}
 
-impl MakeOperators<f64> for Operators {
-    fn make<'a>() -> Vec<Operator<'a, f64>> {
-        let mut operators = FloatOpsFactory::<f64>::make();
-        operators.push(Operator::make_bin("hypot", BinOp { apply: f64::hypot, prio: 0, is_commutative: true }));
-        operators
+impl Tree {
+    fn value(&self, inputs: &[f64]) -> f64 {
+        match self {
+            Self::Number(v) => *v,
+            Self::Name(i) => inputs[*i],
+            Self::Unary(f, x) => f(x.value(inputs)),
+            Self::Binary(f, both) => f(both[0].value(inputs), both[1].value(inputs)),
+        }
     }
 }
 
@@ -18,19 +65,25 @@ impl MakeOperators<f64> for Operators {
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
     text: String,
-    tree: FlatEx<f64, Operators>,
+    names: Vec<String>,
+    tree: Tree,
 }
 
 impl Expression {
-    /// Parses an expression; the error is the parser's message.
+    /// Parses an expression; the error says what is wrong where.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let tree = FlatEx::parse(text).map_err(|e| e.to_string())?;
-        Ok(Self { text: text.to_string(), tree })
+        let mut parser = Parser { rest: text, names: vec![], depth: 0 };
+        let tree = parser.sum()?;
+        parser.space();
+        if !parser.rest.is_empty() {
+            return Err(format!("something stands before \"{}\" that does not go with it", parser.rest));
+        }
+        Ok(Self { text: text.to_string(), names: parser.names, tree })
     }
 
     /// The names in it, in the order in which [`Expression::value`] takes their values.
     pub(super) fn names(&self) -> &[String] {
-        self.tree.var_names()
+        &self.names
     }
 
     /// The text that was parsed.
@@ -40,7 +93,150 @@ impl Expression {
 
     /// Its value.
     pub(super) fn value(&self, inputs: &[f64]) -> f64 {
-        self.tree.eval(inputs).expect("one value for each name")
+        self.tree.value(inputs)
+    }
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    names: Vec<String>,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn space(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    /// Takes a sign if it comes next.
+    fn take(&mut self, sign: char) -> bool {
+        self.space();
+        let rest = self.rest.strip_prefix(sign);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn expect(&mut self, sign: char) -> Result<(), String> {
+        if self.take(sign) {
+            return Ok(());
+        }
+        Err(if self.rest.is_empty() {
+            format!("\"{sign}\" is missing at the end")
+        } else {
+            format!("\"{sign}\" is missing before \"{}\"", self.rest)
+        })
+    }
+
+    /// Takes characters while they fit.
+    fn word(&mut self, fits: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|c| !fits(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word
+    }
+
+    fn sum(&mut self) -> Result<Tree, String> {
+        self.row(&[('+', |a, b| a + b), ('-', |a, b| a - b)], Self::product)
+    }
+
+    fn product(&mut self) -> Result<Tree, String> {
+        self.row(&[('*', |a, b| a * b), ('/', |a, b| a / b)], Self::factor)
+    }
+
+    /// Parts joined by operators of one rank, from the left.
+    fn row(&mut self, operators: &[(char, fn(f64, f64) -> f64)], part: fn(&mut Self) -> Result<Tree, String>) -> Result<Tree, String> {
+        let mut left = part(self)?;
+        while let Some((_, f)) = operators.iter().find(|(sign, _)| self.take(*sign)) {
+            left = Tree::Binary(*f, Box::new([left, part(self)?]));
+        }
+        Ok(left)
+    }
+
+    fn factor(&mut self) -> Result<Tree, String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!("more than {DEEPEST} brackets or signs within each other"));
+        }
+        let tree = if self.take('-') {
+            Tree::Unary(|x| -x, Box::new(self.factor()?))
+        } else if self.take('+') {
+            self.factor()?
+        } else {
+            self.power()?
+        };
+        self.depth -= 1;
+        Ok(tree)
+    }
+
+    fn power(&mut self) -> Result<Tree, String> {
+        let base = self.atom()?;
+        if self.take('^') { Ok(Tree::Binary(f64::powf, Box::new([base, self.factor()?]))) } else { Ok(base) }
+    }
+
+    fn atom(&mut self) -> Result<Tree, String> {
+        if self.take('(') {
+            let inner = self.sum()?;
+            self.expect(')')?;
+            return Ok(inner);
+        }
+        if self.take('{') {
+            let name = self.word(|c| c != '}').trim();
+            self.expect('}')?;
+            return Ok(self.name(name));
+        }
+        match self.rest.chars().next() {
+            None => Err("it ends where a number, a column or a bracket should come".into()),
+            Some(c) if c.is_ascii_digit() || c == '.' => self.number(),
+            Some(c) if c.is_alphabetic() || c == '_' => self.named(),
+            Some(c) => Err(format!(
+                "\"{c}\" stands where a number, a column or a bracket should come; a column of an unusual name stands in braces"
+            )),
+        }
+    }
+
+    fn number(&mut self) -> Result<Tree, String> {
+        let start = self.rest;
+        self.word(|c| c.is_ascii_digit() || c == '.');
+        // An exponent, if digits follow it.
+        let exponent = self.rest.strip_prefix(['e', 'E']).map(|r| r.strip_prefix(['-', '+']).unwrap_or(r));
+        if let Some(rest) = exponent.filter(|r| r.starts_with(|c: char| c.is_ascii_digit())) {
+            self.rest = rest;
+            self.word(|c| c.is_ascii_digit());
+        }
+        let text = &start[..start.len() - self.rest.len()];
+        text.parse().map(Tree::Number).map_err(|_| format!("\"{text}\" is no number"))
+    }
+
+    /// A function, a constant or a column.
+    fn named(&mut self) -> Result<Tree, String> {
+        let name = self.word(|c| c.is_alphanumeric() || c == '_');
+        if !self.take('(') {
+            let constant = CONSTANTS.iter().find(|(n, _)| *n == name);
+            return Ok(constant.map_or_else(|| self.name(name), |(_, v)| Tree::Number(*v)));
+        }
+        let mut arguments = vec![self.sum()?];
+        while self.take(',') {
+            arguments.push(self.sum()?);
+        }
+        self.expect(')')?;
+        let (one, two) = (UNARY.iter().find(|f| f.0 == name), BINARY.iter().find(|f| f.0 == name));
+        match (one, two, <[Tree; 2]>::try_from(arguments)) {
+            (Some((_, f)), _, Err(mut one)) if one.len() == 1 => Ok(Tree::Unary(*f, Box::new(one.remove(0)))),
+            (_, Some((_, f)), Ok(both)) => Ok(Tree::Binary(*f, Box::new(both))),
+            (None, None, _) => {
+                let known: Vec<&str> = UNARY.iter().map(|f| f.0).chain(BINARY.iter().map(|f| f.0)).collect();
+                Err(format!("there is no function {name}; there are {}", known.join(", ")))
+            }
+            _ => Err(format!("{name} takes {}", if one.is_some() { "one number" } else { "two numbers" })),
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Tree {
+        let known = self.names.iter().position(|n| n == name);
+        Tree::Name(known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        }))
     }
 }
 
@@ -48,15 +244,62 @@ impl Expression {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(text: &str, names: &[&str], inputs: &[f64], expected: f64) {
+        let e = Expression::parse(text).expect(text);
+        assert_eq!(e.names(), names, "{text}");
+        let value = e.value(inputs);
+        assert!((value - expected).abs() < 1e-12, "{text} = {value}");
+    }
+
     #[test]
     fn functions_of_two_bind_like_functions() {
-        let e = Expression::parse("2 * hypot(u, v) + 1 - max(u, v)^2").unwrap();
-        assert_eq!(e.names(), ["u", "v"]);
-        assert!((e.value(&[3.0, 4.0]) - (2.0 * 5.0 + 1.0 - 16.0)).abs() < 1e-12);
-        let e = Expression::parse("{wind speed}/2-{1 x}").unwrap();
-        assert_eq!(e.names(), ["1 x", "wind speed"]);
-        assert!((e.value(&[1.0, 8.0]) - 3.0).abs() < 1e-12);
-        assert!(Expression::parse("hypot(u,").is_err());
-        assert!(Expression::parse("").is_err());
+        check("2 * hypot(u, v) + 1 - max(u, v)^2", &["u", "v"], &[3.0, 4.0], 2.0 * 5.0 + 1.0 - 16.0);
+        check("{wind speed}/2-{1 x}", &["wind speed", "1 x"], &[8.0, 1.0], 3.0);
+    }
+
+    /// The order of operations is Python's.
+    #[test]
+    fn operators_bind_as_usual() {
+        check("1 - 2 - 3 + 4 * 5 / 2 / 5", &[], &[], -2.0);
+        check("-2^2 + 2^-1 + 2^3^2", &[], &[], -4.0 + 0.5 + 512.0);
+        check("-(a - +b) * --2", &["a", "b"], &[5.0, 2.0], -6.0);
+        check("1.5e1 + .5 + e2 - 2E-1", &["e2"], &[1.0], 16.3);
+    }
+
+    #[test]
+    fn every_function_is_reached_by_its_name() {
+        for (name, f) in UNARY {
+            check(&format!("{name}(x)"), &["x"], &[0.7], f(0.7));
+        }
+        for (name, f) in BINARY {
+            check(&format!("{name}(y, x)"), &["y", "x"], &[0.7, 0.3], f(0.7, 0.3));
+        }
+        check("E^(2 * ln(x)) + sin(PI / 2)", &["x"], &[3.0], 10.0);
+        check("{PI} + 1", &["PI"], &[1.0], 2.0);
+        check("größe_1*2", &["größe_1"], &[2.0], 4.0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let deep = "(".repeat(100_000);
+        for (text, expected) in [
+            ("", "ends"),
+            ("hypot(u,", "ends"),
+            ("hypot(u)", "two"),
+            ("sin(u, v)", "one"),
+            ("sine(u)", "no function sine"),
+            ("a b", "before \"b\""),
+            ("(a", "\")\" is missing"),
+            ("{a", "\"}\" is missing"),
+            ("a $ 2", "before \"$"),
+            ("$", "braces"),
+            ("1.2.3", "no number"),
+            ("min(1, 2, 3)", "two"),
+            (deep.as_str(), "within each other"),
+        ] {
+            let error = Expression::parse(text).expect_err(&text[..text.len().min(20)]);
+            assert!(error.contains(expected), "{text:.20}: {error}");
+        }
     }
 }

@@ -42,11 +42,7 @@ pub(super) struct Column {
 #[derive(Debug)]
 pub(super) enum Source {
     Field(usize),
-    Expression {
-        /// Boxed: a parsed expression takes some 20 kB.
-        expression: Box<Expression>,
-        inputs: Vec<usize>,
-    },
+    Expression { expression: Expression, inputs: Vec<usize> },
 }
 
 /// Which input is which column: Nx series (covariates, then targets) of F channels.
@@ -330,7 +326,6 @@ impl<'h> Builder<'h> {
             None => self.column_of_field(place, &label)?,
             Some(expression) => {
                 let inputs = inputs.into_iter().map(|index| self.field(index)).collect();
-                let expression = Box::new(expression);
                 // A column may be named like an expression's text.
                 self.column(format!("={label}"), label, Source::Expression { expression, inputs })
             }

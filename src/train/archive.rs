@@ -77,9 +77,9 @@ impl Archive {
             let too_large = ArchiveError::TooLarge { path: archive.label.clone(), bytes: file.size() };
             left = left.checked_sub(file.size()).ok_or(too_large)?;
             let mut content = vec![];
-            // No further than the size it states, whatever it unpacks to.
-            let size = file.size();
-            let read = file.by_ref().take(size).read_to_end(&mut content);
+            // Hardly further than the size it states, whatever it unpacks to; one byte more, as the checksum is looked at behind the last.
+            let most = file.size() + 1;
+            let read = file.by_ref().take(most).read_to_end(&mut content);
             read.map_err(|source| ArchiveError::File { path: archive.label.clone(), name: name.clone(), source })?;
             archive.lock().insert(name, content);
         }
