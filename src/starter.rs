@@ -143,7 +143,8 @@ fn lengths(rows: usize, frequency: Option<Frequency>) -> (usize, usize, usize) {
 
 fn text(sketch: &Sketch, file: &str, time: Option<usize>, frequency: Option<Frequency>, all: bool) -> String {
     let quoted = |s: &str| toml::Value::String(s.to_owned()).to_string();
-    let stem = file.split('.').next().unwrap_or("run");
+    let name = file.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem = name.split('.').next().filter(|s| !s.is_empty()).unwrap_or("run");
     let (history, horizon, patch) = lengths(sketch.rows, frequency);
     let mut text = format!("format_version = 1\nname = {}\n\n[data]\npath = {}\n", quoted(stem), quoted(file));
     if sketch.delimiter != ',' {

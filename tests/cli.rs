@@ -4,6 +4,7 @@
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use pgat::config::Config;
+use pgat::train::{Archive, Files as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -343,12 +344,76 @@ fn wrong_configs_and_data_are_named() {
     assert!(!place.path("runs").exists() || fs::read_dir(place.path("runs")).expect("a folder").next().is_none(), "failures leave no run");
 }
 
+/// Packs a run folder as the browser page does: the data's bare name is all that it knows.
+fn pack(place: &Place, run: &str, file: &str) {
+    let archive = Archive::new("run");
+    for entry in fs::read_dir(place.path(run)).expect("a folder") {
+        let entry = entry.expect("a file");
+        archive.write(&entry.file_name().to_string_lossy(), &fs::read(entry.path()).expect("a file")).expect("memory");
+    }
+    let record: serde_json::Value = serde_json::from_slice(&archive.read("run.json").expect("a record")).expect("JSON");
+    let mut record = record;
+    record["data"] = "somewhere.csv".into();
+    archive.write("run.json", record.to_string().as_bytes()).expect("memory");
+    fs::write(place.path(file), archive.pack().expect("a zip file")).expect("a file");
+}
+
+#[test]
+fn a_run_file_is_a_run() {
+    let place = Place::trained();
+    pack(&place, "run", "waves.pgat.zip");
+    let scores = |run: &str| place.run(&["evaluate", run, "--data", "waves.csv", "--json"]).ok().out;
+    assert_eq!(scores("waves.pgat.zip"), scores("run"));
+    place.run(&["evaluate", "waves.pgat.zip"]).error(&["somewhere.csv", "in a browser", "--data"]);
+    let forecast = |run: &str| place.run(&["forecast", run, "--data", "waves.csv"]).ok().out;
+    assert_eq!(forecast("waves.pgat.zip"), forecast("run"));
+
+    // A run that was cut off goes on to the same weights, in a folder of its own.
+    let whole = fs::read(place.path("run/weights.safetensors")).expect("weights");
+    place.run(&["train", "config.toml", "--out", "cut"]).ok();
+    for file in ["checkpoint.safetensors", "weights.safetensors", "best.safetensors"] {
+        fs::remove_file(place.path("cut").join(file)).expect("a file");
+    }
+    pack(&place, "cut", "cut.zip");
+    place.run(&["train", "--resume", "cut.zip"]).error(&["somewhere.csv", "--data"]);
+    place.write("other.csv", &place.read("waves.csv").replacen("2024-01-01 03:00,", "2024-01-01 03:00,9", 1));
+    place.run(&["train", "--resume", "cut.zip", "--data", "other.csv"]).error(&["other.csv", "training rows have changed"]);
+    assert!(!place.path("runs").exists(), "a refused run leaves nothing behind");
+    let resumed = place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv"]).ok();
+    assert_eq!(resumed.out, "runs/cut\n");
+    assert!(fs::read(place.path("runs/cut/weights.safetensors")).expect("weights") == whole, "other weights");
+    place.run(&["evaluate", "runs/cut"]).ok();
+    place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).ok();
+    place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).error(&["already holds a run"]);
+    place.run(&["train", "--resume", "run", "--out", "there2"]).error(&["--out", "goes on where it is"]);
+
+    let bytes = fs::read(place.path("waves.pgat.zip")).expect("a file");
+    fs::write(place.path("half.zip"), &bytes[..bytes.len() / 2]).expect("a file");
+    place.run(&["evaluate", "half.zip", "--data", "waves.csv"]).error(&["half.zip", "damaged"]);
+    place.run(&["train", "--resume", "waves.csv"]).error(&["waves.csv is no run file"]);
+}
+
+#[test]
+fn a_first_config_is_guessed_and_works() {
+    let place = Place::new();
+    let guessed = place.run(&["init", "waves.csv"]).ok();
+    assert!(guessed.err.contains("\"time\" is the time column, a row every 1h"), "{}", guessed.err);
+    place.write("guess.toml", &guessed.out);
+    place.run(&["plan", "guess.toml"]).ok();
+    place.run(&["init", "waves.csv", "--out", "config.toml"]).error(&["config.toml", "exists"]);
+    place.run(&["init", "waves.csv", "--out", "new.toml"]).ok();
+    assert_eq!(place.read("new.toml"), guessed.out);
+    place.run(&["init", "nowhere.csv"]).error(&["nowhere.csv"]);
+    place.write("text.csv", "a,b\nx,y\n");
+    place.run(&["init", "text.csv"]).error(&["numbers"]);
+}
+
 #[test]
 fn wrong_folders_are_refused() {
     let place = Place::trained();
     place.run(&["train", "config.toml", "--out", "run"]).error(&["run already holds a run", "--resume run"]);
     fs::create_dir(place.path("empty")).expect("a folder");
-    place.run(&["evaluate", "empty"]).error(&["empty is not a run folder"]);
+    place.run(&["evaluate", "empty"]).error(&["empty is not a run:"]);
     place.run(&["forecast", "run", "--data", "config.toml"]).error(&["config.toml"]);
     place.run(&["evaluate", "run", "--data", "nowhere.csv"]).error(&["nowhere.csv"]);
 

@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod evaluate;
 mod forecast;
+mod init;
 mod open;
 mod plan;
 mod progress;
@@ -53,6 +54,7 @@ struct Global {
 #[derive(Subcommand)]
 enum Command {
     Doctor(doctor::Options),
+    Init(init::Options),
     Train(train::Options),
     Evaluate(evaluate::Options),
     Forecast(forecast::Options),
@@ -93,6 +95,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<Ending> {
     context.check()?;
     match command {
         Command::Doctor(options) => doctor::run(context, &options),
+        Command::Init(options) => init::run(context, &options),
         Command::Train(options) => train::run(context, &options),
         Command::Evaluate(options) => evaluate::run(context, &options),
         Command::Forecast(options) => forecast::run(context, &options),

@@ -156,8 +156,8 @@ fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> 
 
 /// Unpacks a run file into a folder, where it goes on.
 fn unpack(context: &Context, options: &Options, run: &mut Run) -> anyhow::Result<Lock> {
-    let name = run.stored.path().file_stem().map_or_else(|| run.config.name.clone(), |s| s.to_string_lossy().into_owned());
-    let (folder, lock) = folder(options.out.as_deref(), &name)?;
+    let stem = run.stored.path().file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let (folder, lock) = folder(options.out.as_deref(), stem.strip_suffix(".pgat").unwrap_or(&stem))?;
     run.stored.copy(&folder)?;
     context.say(&format!("unpacked {} into {}", run.stored.path().display(), folder.path().display()));
     run.stored = folder;

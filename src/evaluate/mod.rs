@@ -103,7 +103,14 @@ impl Evaluation {
             }
             text += &format!("; it is better on {better} of {scored} series");
         }
-        Some(text + ".")
+        text.push('.');
+        // Praise for beating the reference must not hide that something simpler is better.
+        for naive in &self.report.forecasters[1..self.report.forecasters.len() - 1] {
+            if let Some(crps) = naive.overall.crps.filter(|crps| *crps < score) {
+                text += &format!(" But {} is better than the model: its CRPS is {crps:.4}.", naive.label);
+            }
+        }
+        Some(text)
     }
 }
 
