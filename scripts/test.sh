@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change goes in: formatting, lints, the browser build, shaders, tests.
+# Everything that must hold before a change goes in: formatting, lints, shaders, the page in a browser, tests.
 # Installs what is missing (Debian, Ubuntu: root or sudo), stops at the first error, prints the time of each stage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -84,10 +84,8 @@ end
 
 begin 'clippy'
 cargo clippy --quiet --all-targets -- -D warnings
-end
-
-begin 'wasm32, feature web'
-cargo check --quiet --target wasm32-unknown-unknown --no-default-features --features web
+cargo clippy --quiet --package xtask --all-targets -- -D warnings
+cargo clippy --quiet --target wasm32-unknown-unknown --no-default-features --features web --lib -- -D warnings
 end
 
 begin 'build tests (minutes on a fresh clone)'
@@ -102,6 +100,11 @@ end
 
 begin 'doc tests'
 quietly cargo test --quiet --doc
+end
+
+begin 'browser (the build takes minutes on a fresh clone)'
+quietly cargo test --quiet --package xtask
+CARGO_TERM_QUIET=true cargo xtask web test
 end
 
 # Last, so that its summary is what one sees.

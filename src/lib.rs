@@ -4,6 +4,9 @@
 //! features, F channels of a series, Nc covariate series, Nt target series, Nr transition nodes, Nx = Nc + Nt, N = Nx + Nr, D width,
 //! h heads, K mixture components.
 
+// A browser's objects belong to one thread; natively the same code shares them between threads.
+#![cfg_attr(target_arch = "wasm32", expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
+
 #[cfg(feature = "native")]
 pub mod bench;
 pub mod compare;

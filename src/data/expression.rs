@@ -8,8 +8,11 @@
 //! atom    = number | name | "{" any name "}" | function "(" sum { "," sum } ")" | "(" sum ")"
 //! ```
 
+type Unary = fn(f64) -> f64;
+type Binary = fn(f64, f64) -> f64;
+
 /// Functions of one number.
-const UNARY: [(&str, fn(f64) -> f64); 22] = [
+const UNARY: [(&str, Unary); 22] = [
     ("abs", f64::abs),
     ("sign", f64::signum),
     ("sqrt", f64::sqrt),
@@ -34,7 +37,7 @@ const UNARY: [(&str, fn(f64) -> f64); 22] = [
     ("trunc", f64::trunc),
 ];
 /// Functions of two numbers.
-const BINARY: [(&str, fn(f64, f64) -> f64); 5] =
+const BINARY: [(&str, Binary); 5] =
     [("hypot", f64::hypot), ("atan2", f64::atan2), ("pow", f64::powf), ("min", f64::min), ("max", f64::max)];
 /// Names that are numbers; a column of such a name stands in braces.
 const CONSTANTS: [(&str, f64); 2] = [("PI", std::f64::consts::PI), ("E", std::f64::consts::E)];
@@ -46,8 +49,8 @@ enum Tree {
     Number(f64),
     /// Index in the names.
     Name(usize),
-    Unary(fn(f64) -> f64, Box<Tree>),
-    Binary(fn(f64, f64) -> f64, Box<[Tree; 2]>),
+    Unary(Unary, Box<Tree>),
+    Binary(Binary, Box<[Tree; 2]>),
 }
 
 impl Tree {
@@ -144,7 +147,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Parts joined by operators of one rank, from the left.
-    fn row(&mut self, operators: &[(char, fn(f64, f64) -> f64)], part: fn(&mut Self) -> Result<Tree, String>) -> Result<Tree, String> {
+    fn row(&mut self, operators: &[(char, Binary)], part: fn(&mut Self) -> Result<Tree, String>) -> Result<Tree, String> {
         let mut left = part(self)?;
         while let Some((_, f)) = operators.iter().find(|(sign, _)| self.take(*sign)) {
             left = Tree::Binary(*f, Box::new([left, part(self)?]));
