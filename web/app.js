@@ -1,6 +1,7 @@
 // Start here. The page is a small machine: state.js holds its phase; setup.js brings it to a plan, training.js to scores, keep.js to a
 // file. The engine runs in a worker behind engine.js; protocol.d.ts is all that is said between the two.
 
+import { warmUp } from "./charts.js";
 import { button, box, show } from "./dom.js";
 import { app, ask, engine, losses, openEngine, setPhase, working } from "./state.js";
 import { failureOf } from "./engine.js";
@@ -20,6 +21,8 @@ async function start() {
     if (!("gpu" in navigator)) throw new Error("This browser does not offer WebGPU here.");
     await openEngine();
     if (app.phase === "starting") setPhase("empty");
+    // Not every browser has idle callbacks.
+    setTimeout(warmUp, 50);
   } catch (error) {
     notStarted("gpu" in navigator ? failureOf(error) : { ...failureOf(error), kind: "no-webgpu" });
   }
