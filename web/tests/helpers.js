@@ -1,0 +1,263 @@
+// What the tests share: a small data set, the page and its engine, the native program, run files.
+
+import { expect } from "@playwright/test";
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inflateRawSync } from "node:zlib";
+
+/** @typedef {import('@playwright/test').Page} Page */
+/** @typedef {import('../protocol').EngineEvent} EngineEvent */
+/** @typedef {import('../protocol').Loaded} Loaded */
+/** @typedef {import('../protocol').Trained} Trained */
+/** @typedef {import('../protocol').Evaluation} Evaluation */
+/** @typedef {{ loaded: Loaded, trained: Trained, losses: number[], run: Buffer }} Trial */
+
+// --- data
+
+/** Hourly, three targets with days in them, two covariates, one driver of each target; some cells are missing. */
+export function tinyCsv(rows = 320) {
+  let state = 12345;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32 - 0.5;
+  };
+  const lines = ["time,a1,a2,a3,heat,wind,d1,d2,d3"];
+  const start = Date.UTC(2024, 0, 1);
+  for (let row = 0; row < rows; row++) {
+    const stamp = new Date(start + 3_600_000 * row).toISOString().slice(0, 16).replace("T", " ");
+    const angle = (2 * Math.PI * row) / 24;
+    const drivers = [1, 2, 3].map((k) => Math.cos(angle * k) + random());
+    const targets = drivers.map((d, k) => 10 * k + Math.sin(angle + k) + 0.5 * d + 0.3 * random());
+    const cells = [...targets, Math.sin(angle / 7) + random(), random(), ...drivers].map((v) => v.toFixed(4));
+    if (row % 41 === 7) cells[row % 3] = "";
+    lines.push([stamp, ...cells].join(","));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * The shape of the reference's golden slice: 8 + 4 rows in patches of 2, three targets, two covariates, two hubs, width 16.
+ * @param {Record<string, string | number>} [training] keys of [training] to set
+ */
+export function tinyConfig(training = {}) {
+  const settings = { seed: 7, batch_size: 8, max_steps: 20, log_every: 1, checkpoint_every: 10, validate_every: 10, learning_rate: "5e-3", ...training };
+  return `format_version = 1
+name = "tiny"
+[data]
+path = "tiny.csv"
+time = "time"
+targets = ["a{i}"]
+covariates = [{ column = "heat", known_future = true }, { column = "wind" }]
+channels = [{ name = "driver", column = "d{i}", known_future = true }]
+[window]
+history = 8
+horizon = 4
+[evaluation]
+season = 24
+[model]
+patch_len = 2
+num_transitions = 2
+d_model = 16
+n_heads = 4
+n_layers = 2
+d_ff = 24
+mdn_components = 3
+dropout = 0.2
+[training]
+${Object.entries(settings).map(([key, value]) => `${key} = ${value}`).join("\n")}
+`;
+}
+
+/** The same as files for an input. */
+export function tinyFiles(config = tinyConfig(), csv = tinyCsv()) {
+  const file = (/** @type {string} */ name, /** @type {string} */ text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
+  return [file("tiny.csv", csv), file("tiny.toml", config)];
+}
+
+// --- the page
+
+/** @param {Page} page @param {string} id */
+export const at = (page, id) => page.getByTestId(id);
+
+/** Opens the page and waits until it has a device. @param {Page} page */
+export async function open(page) {
+  await page.goto("./");
+  await reach(page, "empty");
+}
+
+/**
+ * Waits for a state; fails at once where the page says that it failed.
+ * @param {Page} page
+ * @param {...string} states
+ */
+export async function reach(page, ...states) {
+  const one = (/** @type {string[]} */ all) => all.find((state) => state === document.documentElement.dataset.state);
+  const found = await page.waitForFunction(one, [...states, "failed"], { timeout: 150_000 });
+  const state = String(await found.jsonValue());
+  if (!states.includes(state)) throw new Error(`state ${state}: ${await errorText(page)}`);
+  return state;
+}
+
+/** @param {Page} page */
+async function errorText(page) {
+  const error = at(page, "error");
+  return (await error.isVisible()) ? error.innerText() : "no error is shown";
+}
+
+/** Brings data and config, and waits for the plan. @param {Page} page @param {string} config */
+export async function plan(page, config = tinyConfig()) {
+  await at(page, "files").setInputFiles(tinyFiles(config));
+  await expect(at(page, "config")).toHaveValue(config);
+  await reach(page, "planned");
+}
+
+/** Steps done, as the page shows them. @param {Page} page */
+export const step = async (page) => Number(await at(page, "step").getAttribute("data-step"));
+
+/** @param {Page} page @param {number} least */
+export async function reachStep(page, least) {
+  const done = (/** @type {number} */ n) => Number(document.querySelector("[data-testid=step]")?.getAttribute("data-step")) >= n;
+  await page.waitForFunction(done, least, { timeout: 150_000, polling: 20 });
+}
+
+/**
+ * Asks the page's engine directly. Failures are thrown with their kind and message.
+ * @template {import('../protocol').Kind} K
+ * @param {Page} page
+ * @param {K} kind
+ * @param {Record<string, unknown>} [fields]
+ * @returns {Promise<import('../protocol').Requests[K]["answer"]>}
+ */
+export async function ask(page, kind, fields = {}) {
+  const ask = async (/** @type {[string, Record<string, unknown>]} */ [kind, fields]) => {
+    const { engine } = /** @type {any} */ (window).pgat;
+    if (typeof fields.csv === "string") fields.csv = new TextEncoder().encode(fields.csv);
+    return engine.ask(kind, fields).catch((/** @type {any} */ e) => {
+      throw new Error(`${e.failure?.kind}: ${e.message}`);
+    });
+  };
+  return page.evaluate(ask, /** @type {[string, Record<string, unknown>]} */ ([kind, fields]));
+}
+
+/** The run as it is, as a file. @param {Page} page */
+export async function runFile(page) {
+  const text = await page.evaluate(async () => {
+    const { run } = await /** @type {any} */ (window).pgat.engine.ask("run", {});
+    /** @type {Promise<string>} */
+    const url = new Promise((resolve) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.readAsDataURL(new Blob([run]));
+    });
+    return url;
+  });
+  return Buffer.from(text.slice(text.indexOf(",") + 1), "base64");
+}
+
+/** Loads and trains through the page's engine, past the page. @param {Page} page @param {string} config @returns {Promise<Trial>} */
+export async function trial(page, config, csv = tinyCsv()) {
+  const loaded = await ask(page, "load", { config, csv, file: "tiny.csv" });
+  const { trained, losses } = await page.evaluate(async () => {
+    /** @type {number[]} */
+    const losses = [];
+    const listen = (/** @type {EngineEvent} */ e) => e.event === "step" && (losses[e.step - 1] = e.loss);
+    const trained = await /** @type {any} */ (window).pgat.engine.ask("train", {}, listen);
+    return { trained, losses };
+  });
+  return { loaded, trained, losses, run: await runFile(page) };
+}
+
+/** Sends a control message to the engine. @param {Page} page @param {string} name */
+export const control = (page, name) => page.evaluate((n) => /** @type {any} */ (window).pgat.engine.control(n), name);
+
+/** Keeps a picture of the whole page under `target/web-screenshots`. @param {Page} page @param {string} name */
+export async function picture(page, name) {
+  const folder = process.env.PGAT_SCREENSHOTS ?? "../target/web-screenshots";
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, animations: "disabled" });
+}
+
+/** What must not happen on any page: errors on the console, uncaught errors, requests to others. @param {Page} page */
+export function watch(page) {
+  /** @type {string[]} */
+  const wrong = [];
+  page.on("console", (m) => m.type() === "error" && wrong.push(`console: ${m.text()}`));
+  page.on("pageerror", (e) => wrong.push(`uncaught: ${e.message}`));
+  page.on("request", (r) => {
+    const url = new URL(r.url());
+    if (!["data:", "blob:"].includes(url.protocol) && url.origin !== new URL(page.url()).origin && page.url() !== "about:blank") wrong.push(`request: ${url}`);
+  });
+  return wrong;
+}
+
+// --- the native program
+
+/** An empty folder. */
+export const folder = () => mkdtempSync(join(tmpdir(), "pgat-web-"));
+
+/**
+ * Runs the native program; its stdout.
+ * @param {...string} args
+ * @returns {Promise<string>}
+ */
+export function pgat(...args) {
+  const program = process.env.PGAT_BIN ?? "../target/debug/pgat";
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { maxBuffer: 1 << 26 }, (error, out, err) => {
+      if (error) reject(new Error(`pgat ${args.join(" ")} failed (${error.code}):\n${out}\n${err}`));
+      else resolve(out);
+    });
+  });
+}
+
+/** Writes data and config into an empty folder; the config's path. @param {string} config */
+export function tinyFolder(config) {
+  const where = folder();
+  for (const { name, buffer } of tinyFiles(config)) writeFileSync(join(where, name), buffer);
+  return join(where, "tiny.toml");
+}
+
+// --- run files
+
+/** The files in a zip. @param {Buffer} zip @returns {Map<string, Buffer>} */
+export function unzip(zip) {
+  const end = zip.lastIndexOf(Buffer.from("PK\x05\x06", "latin1"));
+  if (end < 0) throw new Error(`no zip file: ${zip.length} bytes`);
+  const files = new Map();
+  let entry = zip.readUInt32LE(end + 16);
+  for (let n = zip.readUInt16LE(end + 10); n > 0; n--) {
+    const method = zip.readUInt16LE(entry + 10);
+    const packed = zip.readUInt32LE(entry + 20);
+    const [name, extra, comment] = [28, 30, 32].map((o) => zip.readUInt16LE(entry + o));
+    const local = zip.readUInt32LE(entry + 42);
+    const from = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    const bytes = zip.subarray(from, from + packed);
+    files.set(zip.toString("utf8", entry + 46, entry + 46 + name), method === 0 ? bytes : inflateRawSync(bytes));
+    entry += 46 + name + extra + comment;
+  }
+  return files;
+}
+
+/**
+ * A digest of the tensors of a run's weights, names and shapes included.
+ * @param {Buffer} run
+ */
+export function weights(run, file = "weights.safetensors") {
+  const bytes = unzip(run).get(file);
+  if (!bytes) throw new Error(`the run holds no ${file}, but ${[...unzip(run).keys()].join(", ")}`);
+  const head = 8 + Number(bytes.readBigUInt64LE(0));
+  const { __metadata__: _, ...tensors } = JSON.parse(bytes.toString("utf8", 8, head));
+  expect(Object.keys(tensors).length).toBeGreaterThan(10);
+  const hash = createHash("sha256");
+  for (const name of Object.keys(tensors).sort()) {
+    const { data_offsets: range, ...about } = tensors[name];
+    hash.update(JSON.stringify([name, about])).update(bytes.subarray(head + range[0], head + range[1]));
+  }
+  return hash.digest("hex");
+}
+
+/** @param {number} a @param {number} b */
+export const apart = (a, b) => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-12);

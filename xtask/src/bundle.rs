@@ -1,0 +1,120 @@
+//! `cargo xtask web build`: wasm, its JavaScript, the page, charts and the example in one folder.
+
+use crate::tools::{self, root};
+use anyhow::{Context as _, Result, bail, ensure};
+use flate2::{Compression, write::GzEncoder};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wasm_bindgen_cli_support::Bindgen;
+
+/// Most bytes of the wasm after brotli.
+const MOST_BROTLI_BYTES: usize = 700_000;
+
+/// Makes `target/web`. Declarations for the type checker go to `web/types`.
+pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
+    tools::wasm_target()?;
+    let modules = tools::npm_packages()?;
+    let wasm = compile(target, if dev { "wasm-dev" } else { "wasm" })?;
+    let folder = target.join("web");
+    let types = root().join("web/types");
+    for made in [&folder, &types] {
+        if made.exists() {
+            fs::remove_dir_all(made).with_context(|| made.display().to_string())?;
+        }
+        fs::create_dir_all(made.join("vendor")).with_context(|| made.display().to_string())?;
+    }
+    bind(&wasm, &folder)?;
+    if opt {
+        optimise(&folder.join("pgat_bg.wasm"))?;
+    }
+    for declaration in ["pgat.d.ts", "pgat_bg.wasm.d.ts"] {
+        copy(&folder.join(declaration), &types.join(declaration))?;
+        fs::remove_file(folder.join(declaration)).context(declaration)?;
+    }
+    page(&folder)?;
+    let uplot = modules.join("uplot");
+    for (from, to) in [("dist/uPlot.esm.js", "uPlot.js"), ("dist/uPlot.min.css", "uPlot.css"), ("LICENSE", "uPlot.LICENSE")] {
+        copy(&uplot.join(from), &folder.join("vendor").join(to))?;
+    }
+    fs::create_dir_all(folder.join("example")).context("example")?;
+    for file in ["weather.csv.gz", "config.toml"] {
+        copy(&root().join("examples/weather").join(file), &folder.join("example").join(file))?;
+    }
+    let brotli = sizes(&folder)?;
+    ensure!(dev || brotli <= MOST_BROTLI_BYTES, "pgat_bg.wasm has {brotli} bytes after brotli, and may have {MOST_BROTLI_BYTES}");
+    eprintln!("the page is in {}", folder.display());
+    Ok(())
+}
+
+/// The crate as a wasm library. The crate type is given here, so that native builds make no shared library.
+fn compile(target: &Path, profile: &str) -> Result<PathBuf> {
+    let mut rustc = tools::cargo();
+    rustc.args(["rustc", "--package", "pgat", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"]);
+    rustc.args(["--no-default-features", "--features", "web", "--profile", profile]).arg("--target-dir").arg(target);
+    tools::run(&mut rustc)?;
+    Ok(target.join("wasm32-unknown-unknown").join(profile).join("pgat.wasm"))
+}
+
+/// Writes pgat.js and pgat_bg.wasm as `wasm-bindgen --target web` does, at the version that the crate is built with.
+fn bind(wasm: &Path, folder: &Path) -> Result<()> {
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(wasm).out_name("pgat").typescript(true);
+    bindgen.web(true)?.remove_name_section(true).remove_producers_section(true);
+    // The library's default is not the command's: without this, init() wants the address of the wasm.
+    bindgen.omit_default_module_path(false);
+    bindgen.generate(folder).context("wasm-bindgen")
+}
+
+/// Binaryen before 116 makes a broken module of ours, without a word.
+fn optimise(wasm: &Path) -> Result<()> {
+    let name = std::env::var("WASM_OPT").unwrap_or_else(|_| "wasm-opt".into());
+    let program = tools::find(&name).with_context(|| format!("{name} is missing: npm install binaryen, and give its path in WASM_OPT"))?;
+    let version = tools::output(Command::new(&program).arg("--version"))?;
+    let number: u32 = version.split_whitespace().find_map(|w| w.parse().ok()).with_context(|| format!("no version: {version}"))?;
+    ensure!(number >= 116, "{name} is version {number}, which breaks the module; 116 or newer is needed");
+    tools::run(Command::new(program).args(["-Oz", "--all-features", "-o"]).arg(wasm).arg(wasm))
+}
+
+/// Copies the page's own files.
+fn page(folder: &Path) -> Result<()> {
+    let web = root().join("web");
+    for entry in fs::read_dir(&web).with_context(|| web.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let part = Path::new(name).extension().is_some_and(|e| ["html", "css", "js", "svg"].iter().any(|x| e == *x));
+        if part && !name.contains(".config.") && path.is_file() {
+            copy(&path, &folder.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("{} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// Prints what is sent over the wire. Returns the bytes of the wasm after brotli.
+fn sizes(folder: &Path) -> Result<usize> {
+    let mut wasm = 0;
+    eprintln!("{:14} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11");
+    for file in ["pgat_bg.wasm", "pgat.js"] {
+        let raw = fs::read(folder.join(file)).context(file)?;
+        let mut gzip = GzEncoder::new(vec![], Compression::best());
+        gzip.write_all(&raw)?;
+        let gzip = gzip.finish()?.len();
+        let mut brotli = brotli::CompressorWriter::new(vec![], 1 << 16, 11, 24);
+        brotli.write_all(&raw)?;
+        let brotli = brotli.into_inner().len();
+        eprintln!("{file:14} {:>9} {gzip:>9} {brotli:>9}", raw.len());
+        if file.ends_with(".wasm") {
+            wasm = brotli;
+        }
+    }
+    if wasm == 0 {
+        bail!("pgat_bg.wasm was not compressed");
+    }
+    Ok(wasm)
+}
