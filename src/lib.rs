@@ -14,6 +14,8 @@ pub mod executor;
 pub mod forecast;
 pub mod gpu;
 pub mod graph;
+#[cfg(feature = "native")]
+pub mod migrate;
 pub mod model;
 pub mod ops;
 pub mod plan;
@@ -23,6 +25,7 @@ pub mod series_graph;
 pub mod session;
 pub mod shaders;
 pub mod step;
+pub mod synth;
 pub mod train;
 #[cfg(feature = "native")]
 pub mod tune;
