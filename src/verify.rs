@@ -131,6 +131,12 @@ impl Golden {
         Ok(features)
     }
 
+    /// Extents and values of a tensor.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<&(Vec<usize>, Vec<f64>)> {
+        self.tensors.get(name)
+    }
+
     fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), VerifyError> {
         self.tensors.get(name).ok_or_else(|| VerifyError::Missing(name.into()))
     }

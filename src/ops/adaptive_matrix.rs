@@ -139,9 +139,9 @@ fn twin_forward(t: &mut TwinCall) {
         let s: Vec<f64> = (0..n).map(|j| dot(&receive[i * r..][..r], &send[j * r..][..r]).max(0.0)).collect();
         let most = s.iter().copied().fold(0.0, f64::max);
         let sum: f64 = s.iter().map(|v| (v - most).exp()).sum();
-        for j in 0..width {
-            t.outputs[0].data[i * width + j] = if j < n { (s[j] - most).exp() / sum } else { 0.0 };
-        }
+        let row = &mut t.outputs[0].data[i * width..][..width];
+        row.fill(0.0);
+        row.iter_mut().zip(&s).for_each(|(a, s)| *a = (s - most).exp() / sum);
     }
 }
 

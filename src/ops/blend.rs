@@ -98,9 +98,9 @@ fn twin_forward(t: &mut TwinCall) {
 fn twin_backward(t: &mut TwinCall) {
     let w = weights(&t.inputs[0].data);
     for (e, d_y) in t.d_outputs[0].data.iter().enumerate() {
-        for part in 0..2 {
-            if let Some(d) = &mut t.d_inputs[1 + part] {
-                d.data[e] += w[part] * d_y;
+        for (d_input, w) in t.d_inputs[1..].iter_mut().zip(w) {
+            if let Some(d) = d_input {
+                d.data[e] += w * d_y;
             }
         }
         if let Some(d) = &mut t.d_inputs[0] {

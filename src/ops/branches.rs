@@ -114,7 +114,7 @@ fn slice_functions(attrs: &Attrs) -> String {
     let ends: Vec<usize> = taps.iter().scan(0, |end, t| Some(std::mem::replace(end, *end + t) + t)).collect();
     let mut out = String::new();
     let mut function = |head: &str, value: &dyn Fn(usize) -> String| {
-        let _ = write!(out, "{head} {{\n");
+        let _ = writeln!(out, "{head} {{");
         for (k, end) in ends.iter().enumerate() {
             let line = if k + 1 < ends.len() {
                 format!("    if s < {end}u {{ return {}; }}\n", value(k))
@@ -136,8 +136,7 @@ fn kernel(
     tiled: &str,
     entry: &'static str,
     bindings: Vec<Binding>,
-    grid: Grid,
-    cost: Cost,
+    (grid, cost): (Grid, Cost),
     stored: Option<usize>,
 ) -> KernelDef {
     let s = sizes(c);
@@ -208,8 +207,7 @@ fn forward(c: &OpCtx) -> Phase {
             &tiled,
             "branches_forward",
             bindings,
-            grid,
-            Cost::new(2 * s.rows * s.d * s.d * n, s.rows * s.d * 3 + partial(part, s.d)),
+            (grid, Cost::new(2 * s.rows * s.d * s.d * n, s.rows * s.d * 3 + partial(part, s.d))),
             None,
         )
     };
@@ -224,7 +222,7 @@ fn backward(c: &OpCtx) -> Phase {
         let n = s.rows * s.d;
         let bindings = vec![Binding::input("d_y", Slot::DOut(0), "d_y_base"), Binding::output("d_source", Slot::DIn(0), "d_source_base")];
         let grid = Grid::Windows { per_window: n / 4, per_group: 64, across: 1 };
-        kernels.push(kernel(c, &parts[0], "", "branches_backward_residual", bindings, grid, Cost::new(0, 2 * n), Some(0)));
+        kernels.push(kernel(c, &parts[0], "", "branches_backward_residual", bindings, (grid, Cost::new(0, 2 * n)), Some(0)));
     }
     for part in &parts {
         if c.wants(part.source) {
@@ -262,7 +260,7 @@ fn backward_source(c: &OpCtx, s: &Sizes, part: &Part) -> KernelDef {
     ];
     let grid = Grid::Windows { per_window: s.rows, per_group, across: s.d.div_ceil(wide) };
     let cost = Cost::new(2 * s.rows * s.d * s.d * part.slices.len(), s.rows * s.d * 3 + partial(part, s.d));
-    kernel(c, part, &text(&m), "branches_backward_source", bindings, grid, cost, Some(part.source))
+    kernel(c, part, &text(&m), "branches_backward_source", bindings, (grid, cost), Some(part.source))
 }
 
 fn backward_weights(c: &OpCtx, s: &Sizes, part: &Part) -> [KernelDef; 2] {
@@ -308,8 +306,10 @@ fn backward_weights(c: &OpCtx, s: &Sizes, part: &Part) -> [KernelDef; 2] {
                 Binding::input("source", Slot::In(part.source), "source_base"),
                 Binding::output("partial", Slot::Scratch(0), "partial_base"),
             ],
-            Grid::Blocks { per_window: s.blocks, group, across: n * tiles },
-            Cost::new(2 * s.rows * s.d * s.d * n, 2 * n * s.rows * s.d + s.blocks * elements),
+            (
+                Grid::Blocks { per_window: s.blocks, group, across: n * tiles },
+                Cost::new(2 * s.rows * s.d * s.d * n, 2 * n * s.rows * s.d + s.blocks * elements),
+            ),
             None,
         ),
         kernel(
@@ -318,8 +318,7 @@ fn backward_weights(c: &OpCtx, s: &Sizes, part: &Part) -> [KernelDef; 2] {
             "",
             "branches_fold",
             vec![Binding::input("partial", Slot::Scratch(0), "partial_base"), Binding::output("d_weights", Slot::DIn(1), "d_weights_base")],
-            Grid::Fixed { groups: (elements / 4).div_ceil(64), in_blocks: true },
-            Cost::new(s.blocks * elements, s.blocks * elements),
+            (Grid::Fixed { groups: (elements / 4).div_ceil(64), in_blocks: true }, Cost::new(s.blocks * elements, s.blocks * elements)),
             None,
         ),
     ]

@@ -71,8 +71,7 @@ fn kernel(
     tiled: &str,
     entry: &'static str,
     bindings: Vec<Binding>,
-    grid: Grid,
-    cost: Cost,
+    (grid, cost): (Grid, Cost),
     half: usize,
     stored: bool,
 ) -> KernelDef {
@@ -124,7 +123,7 @@ fn forward(c: &OpCtx) -> Phase {
     ];
     let grid = Grid::Windows { per_window: s.rows, per_group, across: s.columns.div_ceil(wide) };
     let cost = Cost::new(4 * s.rows * s.inner * s.columns, s.rows * (2 * s.inner + s.columns) + 2 * s.partial);
-    Phase { kernels: vec![kernel(c, &text(&m), "concat_linear_forward", bindings, grid, cost, 0, false)], scratch: vec![] }
+    Phase { kernels: vec![kernel(c, &text(&m), "concat_linear_forward", bindings, (grid, cost), 0, false)], scratch: vec![] }
 }
 
 fn backward(c: &OpCtx) -> Phase {
@@ -160,7 +159,7 @@ fn backward_x(c: &OpCtx, s: &Sizes, half: usize) -> KernelDef {
     ];
     let grid = Grid::Windows { per_window: s.rows, per_group, across: s.inner.div_ceil(wide) };
     let cost = Cost::new(2 * s.rows * s.inner * s.columns, s.rows * (s.inner + s.columns) + s.partial);
-    kernel(c, &text(&m), "concat_linear_backward_x", bindings, grid, cost, half, true)
+    kernel(c, &text(&m), "concat_linear_backward_x", bindings, (grid, cost), half, true)
 }
 
 fn backward_weight(c: &OpCtx, s: &Sizes, half: usize) -> [KernelDef; 2] {
@@ -197,8 +196,10 @@ fn backward_weight(c: &OpCtx, s: &Sizes, half: usize) -> [KernelDef; 2] {
                 Binding::input("x", Slot::In(half), "x_base"),
                 Binding::output("partial", Slot::Scratch(0), "partial_base"),
             ],
-            Grid::Blocks { per_window: s.blocks, group: s.group, across: across * s.columns.div_ceil(rows) },
-            Cost::new(2 * s.rows * s.inner * s.columns, s.rows * (s.inner + s.columns) + s.blocks * s.partial),
+            (
+                Grid::Blocks { per_window: s.blocks, group: s.group, across: across * s.columns.div_ceil(rows) },
+                Cost::new(2 * s.rows * s.inner * s.columns, s.rows * (s.inner + s.columns) + s.blocks * s.partial),
+            ),
             half,
             false,
         ),
@@ -210,8 +211,10 @@ fn backward_weight(c: &OpCtx, s: &Sizes, half: usize) -> [KernelDef; 2] {
                 Binding::input("partial", Slot::Scratch(0), "partial_base"),
                 Binding::gradients("d_weights", &[(Slot::DIn(2), "d_weight_base"), (Slot::DIn(3), "d_bias_base")]),
             ],
-            Grid::Fixed { groups: (s.partial / lanes).div_ceil(64), in_blocks: true },
-            Cost::new(s.blocks * s.partial, s.blocks * s.partial),
+            (
+                Grid::Fixed { groups: (s.partial / lanes).div_ceil(64), in_blocks: true },
+                Cost::new(s.blocks * s.partial, s.blocks * s.partial),
+            ),
             half,
             false,
         ),
