@@ -10,18 +10,28 @@ pub mod twin;
 mod adamw;
 mod add;
 mod attention;
+mod autocorrelation;
 mod batch_mean;
+mod cluster_gate;
+mod cluster_mean;
+mod edge_attention;
+mod edge_sum;
+mod edge_terms;
 mod embed_sum;
 mod gate_change;
 mod gate_mix;
 mod grad_norm;
+mod graph_features;
 mod instance_norm;
 mod layer_norm;
 mod linear;
 mod mixture_decode;
 mod mixture_nll;
 mod patch_mean;
+mod scaled_sum;
 mod select;
+mod split;
+mod step_mean;
 mod token_base;
 
 pub use def::{
@@ -34,18 +44,28 @@ pub static OPS: &[&OpDef] = &[
     &adamw::OP,
     &add::OP,
     &attention::OP,
+    &autocorrelation::OP,
     &batch_mean::OP,
+    &cluster_gate::OP,
+    &cluster_mean::OP,
+    &edge_attention::OP,
+    &edge_sum::OP,
+    &edge_terms::OP,
     &embed_sum::OP,
     &gate_change::OP,
     &gate_mix::OP,
     &grad_norm::OP,
+    &graph_features::OP,
     &instance_norm::OP,
     &layer_norm::OP,
     &linear::OP,
     &mixture_decode::OP,
     &mixture_nll::OP,
     &patch_mean::OP,
+    &scaled_sum::OP,
     &select::OP,
+    &split::OP,
+    &step_mean::OP,
     &token_base::OP,
 ];
 
