@@ -8,7 +8,7 @@ use crate::data::WindowShape;
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
 use crate::graph::{GraphError, Program};
-use crate::model::{Mode, Model, ModelError, ModelShape, build};
+use crate::model::{GraphFeatures, Mode, Model, ModelError, ModelShape, build};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::step::StepInput;
 use safetensors::{Dtype, SafeTensors};
@@ -100,7 +100,31 @@ impl Golden {
             };
             tensors.insert(name, (view.shape().to_vec(), values));
         }
-        Ok(Self { shape: shape_of(config)?, tensors })
+        let mut golden = Self { shape: shape_of(config)?, tensors };
+        golden.shape.features = Arc::new(golden.features()?);
+        Ok(golden)
+    }
+
+    /// What the file says of the series graph; files of models without these parts may lack all but the prior.
+    fn features(&self) -> Result<GraphFeatures, VerifyError> {
+        let mut features = GraphFeatures::plain(&self.shape.window, &self.shape.settings);
+        features.prior = self.f32("in.prior")?;
+        if self.tensors.contains_key("in.hop_distance") {
+            features.hop_distance = self.indices("in.hop_distance")?;
+            features.centrality = self.f32("in.centrality")?;
+            features.spectral = self.f32("in.spectral")?;
+            features.random_walk = self.f32("in.random_walk")?;
+            features.eigenmaps = self.f32("in.eigenmaps")?;
+            let scales = 0..self.shape.settings.hierarchy.len();
+            features.clusters = scales.map(|i| self.indices(&format!("in.cluster.{i}"))).collect::<Result<_, _>>()?;
+        }
+        Ok(features)
+    }
+
+    fn indices(&self, name: &str) -> Result<Vec<u32>, VerifyError> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small non-negative whole numbers")]
+        let index = |v: &f64| *v as u32;
+        Ok(self.get(name)?.1.iter().map(index).collect())
     }
 
     fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), VerifyError> {
@@ -131,7 +155,7 @@ fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
         num_calendar: take("num_calendar")?,
     };
     let settings: ModelSettings = serde_json::from_value(all.into()).map_err(|e| wrong(&e))?;
-    Ok(ModelShape { window, settings })
+    Ok(ModelShape::new(window, settings))
 }
 
 /// Runs the file's model on a backend and compares every tensor that the file holds of it.
@@ -146,8 +170,16 @@ pub async fn verify(golden: &Golden, backend: &Backend) -> Result<Vec<GroupError
     let Run { plan, activations, mixture, stats, loss } = recording;
     let rec = &plan.recordings[0];
     let mut groups = Groups::default();
+    let mut summed: Vec<f64> = vec![];
     for (name, t) in &activations {
-        groups.add(golden, &format!("act.{name}"), &executor.read(0, &[*t], windows).await?[0])?;
+        let mut values = executor.read(0, &[*t], windows).await?.remove(0);
+        // The scales of the hierarchy add up as they are made; the file holds each alone.
+        if name.starts_with("scales.") {
+            let all = values.clone();
+            values.iter_mut().zip(&summed).for_each(|(v, before)| *v -= before);
+            summed = all;
+        }
+        groups.add(golden, &format!("act.{name}"), &values)?;
     }
     let out = executor.read(0, &[mixture, stats, loss], windows).await?;
     mixture_parts(golden, &out[0], &out[1], windows, &mut groups)?;

@@ -46,7 +46,7 @@ pub(crate) fn notes(context: &Context, dataset: &Dataset, more: &[String]) {
 
 /// Sizes of a config's model on its data.
 pub(crate) fn shape(config: &Config, dataset: &Dataset) -> ModelShape {
-    ModelShape { window: *dataset.shape(), settings: config.model.clone() }
+    ModelShape::new(*dataset.shape(), config.model.clone())
 }
 
 /// A run that was opened to be used.

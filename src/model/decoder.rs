@@ -7,17 +7,12 @@ use crate::ops::Attrs;
 
 const RELU: u8 = 1;
 
+/// `targets`: tokens, and which of their nodes is the first target.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-pub(super) fn build(b: &mut Builder, x: TensorId, embedded: &Embedded) -> Result<TensorId, ModelError> {
+pub(super) fn build(b: &mut Builder, targets: (TensorId, usize), embedded: &Embedded) -> Result<TensorId, ModelError> {
     let (w, s, d) = (b.shape.window, b.shape.settings.clone(), b.width());
-    let past = w.history / s.patch_len;
-    let attrs = Attrs::new(&[
-        ("step0", past as f64),
-        ("steps", (b.shape.tokens() - past) as f64),
-        ("node0", w.num_covariates as f64),
-        ("nodes", w.num_targets as f64),
-    ]);
-    let tokens = b.graph.apply1("select", "decoder.tokens", attrs, &[x])?;
+    let (x, first) = targets;
+    let tokens = b.select("decoder.tokens", x, w.history / s.patch_len..b.shape.tokens(), first..first + w.num_targets)?;
     let hidden = b.linear("decoder.hidden", tokens, d, true, 0, 0.0)?;
     let head = b.linear("decoder.head", hidden, 3 * s.patch_len * s.mdn_components, true, RELU, b.dropout)?;
     let mut inputs = vec![head, embedded.stats];

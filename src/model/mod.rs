@@ -1,7 +1,11 @@
 //! The forecaster: blocks of MODEL.md as graphs of ops. Parameter names are those of the reference, so that weights move both ways.
 
+mod autocorrelation;
+mod cross_attention;
 mod decoder;
 mod embedding;
+mod features;
+mod hierarchy;
 pub mod init;
 mod layer;
 
@@ -9,7 +13,10 @@ use crate::config::ModelSettings;
 use crate::data::WindowShape;
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
+pub use features::GraphFeatures;
 use init::Init;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// The model cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +36,18 @@ pub struct ModelShape {
     pub window: WindowShape,
     /// Widths and switches.
     pub settings: ModelSettings,
+    /// What is known of the series graph.
+    pub features: Arc<GraphFeatures>,
 }
 
 impl ModelShape {
+    /// Sizes of a model whose series graph has no edges.
+    #[must_use]
+    pub fn new(window: WindowShape, settings: ModelSettings) -> Self {
+        let features = Arc::new(GraphFeatures::plain(&window, &settings));
+        Self { window, settings, features }
+    }
+
     /// T: tokens of a node.
     #[must_use]
     pub fn tokens(&self) -> usize {
@@ -52,17 +68,12 @@ impl ModelShape {
         let s = &self.settings;
         let missing = [
             ("use_adaptive_temporal", s.use_adaptive_temporal),
-            ("use_structural_encoding", s.use_structural_encoding),
-            ("use_graph_encoding", s.use_graph_encoding),
             ("use_dynamic_graph", s.use_dynamic_graph),
             ("use_adaptive_graph", s.use_adaptive_graph),
             ("use_graph_gate", s.use_graph_gate),
             ("use_convolution", s.use_convolution),
             ("use_hops", s.use_hops),
             ("use_fusion", s.use_fusion),
-            ("use_graph_attention", s.use_graph_attention),
-            ("use_hierarchy", s.use_hierarchy),
-            ("use_autocorr", s.use_autocorr),
         ];
         let on: Vec<&str> = missing.iter().filter(|m| m.1).map(|m| m.0).collect();
         if on.is_empty() { Ok(()) } else { Err(ModelError::NotBuilt(on.join(", "))) }
@@ -133,12 +144,51 @@ impl Builder<'_> {
         Ok(self.graph.apply1("linear", name, attrs, &inputs)?)
     }
 
+    /// Part of a linear map of several inputs side by side: the columns of its weight from `column0` on, and its bias, if this part adds it.
+    pub(crate) fn linear_part(
+        &mut self,
+        label: &str,
+        x: TensorId,
+        weight: TensorId,
+        column0: usize,
+        bias: Option<TensorId>,
+    ) -> Result<TensorId, ModelError> {
+        #[expect(clippy::cast_precision_loss, reason = "a column")]
+        let attrs = Attrs::new(&[
+            ("bias", f64::from(u8::from(bias.is_some()))),
+            ("residual", 0.0),
+            ("activation", 0.0),
+            ("dropout", 0.0),
+            ("sliced", 1.0),
+            ("column0", column0 as f64),
+        ]);
+        let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
+        Ok(self.graph.apply1("linear", label, attrs, &inputs)?)
+    }
+
+    /// A box of steps and nodes.
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    pub(crate) fn select(&mut self, label: &str, x: TensorId, steps: Range<usize>, nodes: Range<usize>) -> Result<TensorId, ModelError> {
+        let attrs = Attrs::new(&[
+            ("step0", steps.start as f64),
+            ("steps", steps.len() as f64),
+            ("node0", nodes.start as f64),
+            ("nodes", nodes.len() as f64),
+        ]);
+        Ok(self.graph.apply1("select", label, attrs, &[x])?)
+    }
+
     /// Layer norm of x, or of x + dropout(change).
     pub(crate) fn norm(&mut self, name: &str, x: TensorId, change: Option<TensorId>) -> Result<TensorId, ModelError> {
+        self.norm_of_sum(name, x, change, self.dropout)
+    }
+
+    /// Layer norm of x, or of x + change with that dropout.
+    pub(crate) fn norm_of_sum(&mut self, name: &str, x: TensorId, change: Option<TensorId>, dropout: f64) -> Result<TensorId, ModelError> {
         let d = self.graph.tensors[x].operand.last();
         let gamma = self.parameter(&format!("{name}.weight"), &[d], Init::Constant(1.0));
         let beta = self.parameter(&format!("{name}.bias"), &[d], Init::Constant(0.0));
-        let dropout = if change.is_some() { self.dropout } else { 0.0 };
+        let dropout = if change.is_some() { dropout } else { 0.0 };
         let attrs = Attrs::new(&[("residual", f64::from(u8::from(change.is_some()))), ("dropout", dropout)]);
         let inputs: Vec<_> = [x, gamma, beta].into_iter().chain(change).collect();
         Ok(self.graph.apply1("layer_norm", name, attrs, &inputs)?)
@@ -172,8 +222,37 @@ pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
         x = layer::build(&mut b, &format!("layers.{i}"), x)?;
         activations.push((format!("layers.{i}"), x));
     }
-    let mixture = decoder::build(&mut b, x, &embedded)?;
+    if shape.settings.use_hierarchy {
+        x = hierarchy::build(&mut b, x, &mut activations)?;
+    }
+    let targets = targets(&mut b, x, &mut activations)?;
+    let mixture = decoder::build(&mut b, targets, &embedded)?;
     let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, mixture)?) };
     let Builder { graph, inits, .. } = b;
     Ok(Model { graph, inits, inputs: embedded.inputs, mixture, stats: embedded.stats, activations, loss })
+}
+
+/// Tokens of the target nodes, after what only they go through: x itself and its first target, where that is nothing.
+fn targets(b: &mut Builder, x: TensorId, activations: &mut Vec<(String, TensorId)>) -> Result<(TensorId, usize), ModelError> {
+    let (w, s) = (b.shape.window, b.shape.settings.clone());
+    let (first, series, nodes, tokens) = (w.num_covariates, w.num_series(), b.shape.nodes(), b.shape.tokens());
+    if !s.use_graph_attention && !s.use_autocorr {
+        return Ok((x, first));
+    }
+    let mut targets = b.select("targets", x, 0..tokens, first..series)?;
+    if s.use_graph_attention {
+        let senders = if first == 0 { targets } else { b.select("series", x, 0..tokens, 0..series)? };
+        let hubs = b.select("transitions", x, 0..tokens, series..nodes)?;
+        let edges = cross_attention::every_sender(b, "to_transition", nodes - series, series);
+        let hubs = cross_attention::build(b, "to_transition", senders, hubs, &edges)?;
+        activations.push(("to_transition".into(), hubs));
+        let edges = cross_attention::every_sender(b, "to_target", series - first, nodes - series);
+        targets = cross_attention::build(b, "to_target", hubs, targets, &edges)?;
+        activations.push(("to_target".into(), targets));
+    }
+    if s.use_autocorr {
+        targets = autocorrelation::build(b, targets)?;
+        activations.push(("autocorr".into(), targets));
+    }
+    Ok((targets, 0))
 }

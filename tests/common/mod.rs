@@ -76,7 +76,7 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
         dropout: 0.2,
         ..ModelSettings::default()
     };
-    ModelShape { window: *window, settings }
+    ModelShape::new(*window, settings)
 }
 
 pub(crate) fn settings() -> TrainingSettings {
