@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use model::ModelSettings;
+pub use model::{Head, ModelSettings, PointLoss};
 pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSet, Levels, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
 pub use training::{Schedule, TrainingSettings, parse_bytes};

@@ -252,7 +252,7 @@ fn flat_parameters(golden: &Golden, model: &Model) -> Result<Vec<f32>, VerifyErr
 
 /// Splits the mixture [B, 3, H, Nt, K] into the file's out.* [B, H, Nt, K], and act.decoder.*: the same before the instance norm is undone.
 fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
-    let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.mdn_components);
+    let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.outputs().1);
     let part = golden.shape.window.horizon * nt * k;
     let take = |which: usize| -> Vec<f64> {
         (0..windows).flat_map(|w| mixture[(3 * w + which) * part..(3 * w + which + 1) * part].to_vec()).collect()

@@ -39,5 +39,5 @@ macro_rules! ops {
 ops! {
     adamw add attention autocorrelation batch_mean cluster_gate cluster_mean edge_attention edge_sum edge_terms embed_sum gate_change
     gate_mix grad_norm graph_features instance_norm layer_norm linear mixture_decode mixture_nll patch_mean scaled_sum select split
-    step_mean token_base
+    step_mean token_base value_loss
 }

@@ -198,6 +198,9 @@ fn inputs_without_a_gradient_are_known() {
         ("mixture_decode", 1),
         ("mixture_nll", 1),
         ("mixture_nll", 2),
+        ("value_loss", 1),
+        ("value_loss", 2),
+        ("value_loss", 3),
     ];
     for op in differentiable() {
         let cases = (op.cases)();

@@ -33,6 +33,7 @@ mod select;
 mod split;
 mod step_mean;
 mod token_base;
+mod value_loss;
 
 pub use def::{
     Access, Attrs, Backward, Binding, Case, CaseInput, Cost, DType, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand,
@@ -67,6 +68,7 @@ pub static OPS: &[&OpDef] = &[
     &split::OP,
     &step_mean::OP,
     &token_base::OP,
+    &value_loss::OP,
 ];
 
 /// The op of that name.

@@ -430,16 +430,20 @@ def mixture_decode():
     for name, windows, tokens, targets, p, k, highway, scale in [
         ("one position", 2, 3, 2, 1, 3, 0, 1.0),
         ("highway and patches", 2, 2, 3, 4, 2, 1, 1.0),
+        ("values", 2, 2, 3, 4, 2, 1, 1.0),
         ("both clamps at work", 1, 2, 4, 2, 3, 1, 8.0),
     ]:
-        steps = tokens * p
+        steps, values = tokens * p, name == "values"
         inputs = [
-            window(f.normal(windows, tokens, targets, 3 * p * k, scale=scale)),
+            window(f.normal(windows, tokens, targets, (1 if values else 3) * p * k, scale=scale)),
             window(f.uniform(windows, targets, 2, low=0.1, high=2.0), False),
         ]
         inputs += [window(f.normal(windows, targets, steps))] if highway else []
 
         def function(head, stats, *rest):
+            if values:
+                y = head.unflatten(-1, (p, k)).transpose(2, 3).flatten(1, 2) + rest[0].transpose(1, 2)[..., None]
+                return ((y * stats[:, None, :, 1, None] + stats[:, None, :, 0, None])[:, None],)
             mean, log_std, logit = (
                 head[..., part * p * k : (part + 1) * p * k].unflatten(-1, (p, k)).transpose(2, 3).flatten(1, 2) for part in range(3)
             )  # [B, tokens, targets, p, K] -> [B, steps, targets, K]
@@ -448,7 +452,7 @@ def mixture_decode():
             shift, scale = stats[:, None, :, 0, None], stats[:, None, :, 1, None]
             return (torch.stack([mean * scale + shift, torch.clamp(log_std, -7.0, 5.0) + torch.log(scale), logit], 1),)
 
-        f.case(name, function, inputs, dict(patch=p, components=k, highway=highway), windows)
+        f.case(name, function, inputs, dict(patch=p, components=k, highway=highway, values=values), windows)
     return f
 
 
@@ -514,6 +518,24 @@ def token_base():
     return f
 
 
+def value_loss():
+    f = File("value_loss")
+    for name, kind, q in [("squared", 0, 1), ("absolute", 1, 1), ("huber", 2, 1), ("pinball", 3, 3), ("squared, two values", 0, 2)]:
+        windows, steps, targets, delta = 2, 3, 4, 0.7
+        levels = torch.arange(1, q + 1) / (q + 1)
+
+        def function(values, target, observed, levels):
+            error = target[..., None] - values[:, 0]
+            kinds = [error**2, error.abs(), F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=delta)]
+            kinds.append(torch.maximum(levels * error, (levels - 1) * error))
+            return ((kinds[kind].mean(-1) * observed).sum((1, 2))[:, None],)
+
+        inputs = [window(f.normal(windows, 1, steps, targets, q)), window(f.normal(windows, steps, targets), False)]
+        inputs += [window(f.mask(windows, steps, targets), False), step(levels, False)]
+        f.case(name, function, inputs, dict(kind=kind, delta=delta), windows)
+    return f
+
+
 def grad_norm():
     f = File("grad_norm")
     for name, n, scale, clip in [("clipped", 37, 1.0, 1.0), ("not clipped", 37, 0.01, 1.0), ("another bound", 5000, 1.0, 0.5), ("one", 1, 3.0, 1.0)]:
@@ -568,7 +590,7 @@ def main():
     makers = [
         adamw, add, attention, autocorrelation, batch_mean, cluster_gate, cluster_mean, edge_attention, edge_sum, edge_terms, embed_sum,
         gate_change, gate_mix, grad_norm, graph_features, instance_norm, layer_norm, linear, mixture_decode, mixture_nll, patch_mean,
-        scaled_sum, select, split, step_mean, token_base,
+        scaled_sum, select, split, step_mean, token_base, value_loss,
     ]  # fmt: skip
     for make in makers:
         make().save()
