@@ -90,13 +90,14 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
     let plain = ModelShape::new(*window, settings);
     let (n, s) = (plain.nodes(), &plain.settings);
     let values = |of_node: usize, seed: usize| (0..n * of_node).map(|i| noise(i + 100 * seed)).collect();
+    let nodes = u32::try_from(n).expect("few nodes");
     let features = GraphFeatures {
-        hop_distance: (0..n).map(|i| i as u32 % 4).collect(),
+        hop_distance: (0..nodes).map(|i| i % 4).collect(),
         centrality: values(4, 1),
         spectral: values(s.num_spectral, 2),
         random_walk: values(s.num_random_walk, 3),
         eigenmaps: values(s.num_eigenvectors, 4),
-        clusters: vec![(0..n).map(|i| i as u32 * 2 % 3).collect(), (0..n).map(|i| u32::from(i > 2)).collect()],
+        clusters: vec![(0..nodes).map(|i| i * 2 % 3).collect(), (0..nodes).map(|i| u32::from(i > 2)).collect()],
         ..(*plain.features).clone()
     };
     ModelShape { features: Arc::new(features), ..plain }
