@@ -61,6 +61,8 @@ async function sort({ csv, config, run }) {
   }
   if (csv) app.csv = csv;
   showChosen();
+  // Until a load of these succeeds, what was planned is not what is chosen: Train must not take the file before.
+  compare();
   const table = csv ?? app.csv;
   if (waitingRun && table) return restore(waitingRun, table);
   if (waitingRun || !table) return undefined;

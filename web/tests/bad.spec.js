@@ -56,6 +56,19 @@ test("bad files and configs", async ({ page }) => {
   expect(await at(page, "train").isVisible()).toBe(true);
 });
 
+test("a file that was refused leaves nothing to train by mistake", async ({ page }) => {
+  await open(page);
+  await plan(page, good);
+  await expect(at(page, "train")).toBeEnabled();
+  const [table] = tinyFiles(good);
+  await at(page, "files").setInputFiles({ ...table, name: "other.csv", buffer: Buffer.from("a,b\n1,2\n") });
+  await expect(at(page, "error")).toContainText("no column");
+  await expect(at(page, "train"), "the plan is of the file before").toBeDisabled();
+  await expect(page.locator("#plan-stale")).toBeVisible();
+  await at(page, "files").setInputFiles(table);
+  await expect(at(page, "train")).toBeEnabled();
+});
+
 test("a run file that is none, and one of other data", async ({ page }) => {
   await open(page);
   await plan(page, good);
