@@ -46,9 +46,12 @@ test("a worker that dies while training", async ({ page }) => {
   const [saved] = await Promise.all([page.waitForEvent("download"), at(page, "rescue").click()]);
   expect([...unzip(readFileSync(await saved.path())).keys()]).toContain("checkpoint.safetensors");
 
+  const steps = () => page.evaluate(() => /** @type {any} */ (window).pgat.losses.map((/** @type {any} */ l) => l.step));
+  const before = (await steps()).length;
   await at(page, "go-on").click();
   await page.waitForFunction(() => document.documentElement.dataset.state !== "failed");
   await reach(page, "done");
+  expect((await steps())[before], "it went on from a checkpoint, not from the start").toBeGreaterThan(10);
   expect(await step(page)).toBe(60);
   expect(weights(await runFile(page))).toBe(calm);
 });
