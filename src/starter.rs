@@ -1,7 +1,7 @@
 //! A config for a file that nobody has described yet: guessed from its header and cells, to be read and edited by its owner.
 
-use crate::data::{DataError, Frequency, Stamp, parse_stamp};
-use std::io::{BufRead, BufReader, Read};
+use crate::data::{DataError, Frequency, Stamp, parse_stamp, unpacked};
+use std::io::Read;
 
 /// A guessed config.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -86,16 +86,9 @@ fn columns(sketch: &Sketch, wanted: impl Fn(usize, Looks) -> bool) -> Vec<&str> 
 }
 
 fn sketch(csv: impl Read) -> Result<Sketch, DataError> {
-    let mut reader = BufReader::new(csv);
-    let failed = |source| DataError::Read { line: 0, source };
-    if reader.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]) {
-        return sketch_plain(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader)));
-    }
-    sketch_plain(reader)
-}
-
-fn sketch_plain(mut reader: impl BufRead) -> Result<Sketch, DataError> {
-    let head = reader.fill_buf().map_err(|source| DataError::Read { line: 0, source })?;
+    let unreadable_start = |source| DataError::Read { line: 0, source };
+    let mut reader = unpacked(csv).map_err(unreadable_start)?;
+    let head = reader.fill_buf().map_err(unreadable_start)?;
     if head.is_empty() {
         return Err(DataError::Empty);
     }

@@ -39,7 +39,7 @@ export const app = {
   outcome: null,
   /** A pause was asked for; it takes effect at the next step. */
   pausing: false,
-  /** The config was edited since it was planned. */
+  /** The config or the data are not those that were planned. */
   stale: false,
 };
 

@@ -9,6 +9,7 @@ use pgat::config::Config;
 use pgat::data::{PartWindows, Scaler};
 use pgat::executor::{Backend, Executor};
 use pgat::graph::Direction;
+use pgat::model::ModelShape;
 use pgat::plan::AdapterClass;
 use pgat::session::{Purpose, Session};
 use serde::Serialize;
@@ -95,7 +96,7 @@ fn step(backend: &Backend, path: &Path, class: Option<&AdapterClass>) -> anyhow:
     let indices: Vec<usize> = (0..settings.batch_size.min(source.index.len())).collect();
     let started = Instant::now();
     let elapsed = |from: Instant| 1000.0 * from.elapsed().as_secs_f64();
-    let session = Session::new(open::shape(&config, &dataset), settings.clone(), Purpose::Train, backend.clone(), class);
+    let session = Session::new(ModelShape::of(&config, &dataset), settings.clone(), Purpose::Train, backend.clone(), class);
     let mut session = pollster::block_on(session)?;
     let one = |session: &mut Session, step: u64| {
         pollster::block_on(async {

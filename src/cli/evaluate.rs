@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         Some(file) => open::dataset(&run.config, file)?,
         None => run.dataset(None)?,
     };
-    if options.data.is_none() && !run.data_unchanged(&dataset) {
+    if options.data.is_none() && !run.scaler.is_fit_of(&dataset) {
         console::warn(&format!("{}: the training rows have changed since the run was started", run.record.data.display()));
     }
     let part = match options.part {

@@ -42,11 +42,6 @@ pub(crate) fn notes(context: &Context, dataset: &Dataset, more: &[String]) {
     }
 }
 
-/// Sizes of a config's model on its data.
-pub(crate) fn shape(config: &Config, dataset: &Dataset) -> ModelShape {
-    ModelShape { window: *dataset.shape(), settings: config.model.clone() }
-}
-
 /// A run that was opened to be used.
 pub(crate) struct Run {
     pub(crate) stored: StoredRun,
@@ -82,11 +77,6 @@ impl Run {
         }
     }
 
-    /// Whether the scaler that the data give today is the run's own.
-    pub(crate) fn data_unchanged(&self, dataset: &Dataset) -> bool {
-        Scaler::fit(dataset).is_ok_and(|(scaler, _)| scaler == *self.scaler)
-    }
-
     /// A session that scores with the run's weights, `batch` windows at a time.
     pub(crate) fn scorer(&self, context: &Context, dataset: &Dataset, last: bool, batch: Option<usize>) -> anyhow::Result<Session> {
         let path = self.stored.path();
@@ -101,7 +91,7 @@ impl Run {
         }
         let backend = context.open()?;
         let class = self.record.class_on(&backend);
-        let session = Session::new(shape(&self.config, dataset), settings, Purpose::Score, backend, class.as_ref());
+        let session = Session::new(ModelShape::of(&self.config, dataset), settings, Purpose::Score, backend, class.as_ref());
         let mut session = pollster::block_on(session)?;
         let (parameters, file) = self.stored.weights(session.parameters(), last)?;
         pollster::block_on(session.load_parameters(&parameters))?;

@@ -105,7 +105,7 @@ fn buffers_text(summary: &Summary) -> String {
 
 /// What it would take to train a config here.
 pub(crate) fn summary(config: &Config, dataset: &Dataset, backend: &Backend, class: Option<&str>) -> anyhow::Result<(Summary, ModelShape)> {
-    let shape = open::shape(config, dataset);
+    let shape = ModelShape::of(config, dataset);
     let windows = count_windows(dataset)?;
     let class = class.map(context::class).transpose()?;
     let plan = plan(&shape, &config.training, Purpose::Train, backend, class.as_ref())?;

@@ -11,9 +11,10 @@ use anyhow::{Context as _, bail};
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
 use pgat::executor::Backend;
+use pgat::model::ModelShape;
 use pgat::plan::Summary;
 use pgat::session::{Purpose, Session};
-use pgat::train::stored::{RunRecord, StoredError, StoredRun};
+use pgat::train::stored::{RunRecord, StoredError, StoredRun, file_stem};
 use pgat::train::{Control, Outcome, Progress as Progressed, TrainError, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,8 +119,7 @@ fn folder(asked: Option<&Path>, name: &str) -> anyhow::Result<(StoredRun, Lock)>
         let lock = lock.with_context(|| format!("{}: another pgat is training here", path.display()))?;
         return Ok((folder, lock));
     }
-    let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
-    let safe = if safe.trim_matches('.').is_empty() { "run".to_owned() } else { safe };
+    let safe = file_stem(name);
     for number in 1_u32.. {
         let path = Path::new("runs").join(if number == 1 { safe.clone() } else { format!("{safe}-{number}") });
         // A folder with anything in it is somebody's; the lock alone is that of a run about to begin.
@@ -177,7 +177,7 @@ fn reopen(context: &Context, options: &Options, path: &Path) -> anyhow::Result<(
     }
     let dataset = run.dataset(options.data.as_deref())?;
     let file = options.data.as_ref().unwrap_or(&run.record.data);
-    if !run.data_unchanged(&dataset) {
+    if !run.scaler.is_fit_of(&dataset) {
         return Err(anyhow::anyhow!(
             "{}: the training rows have changed since the run was started (mean and deviation differ from scaler.json)",
             file.display()
@@ -202,12 +202,12 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
     let windows = count_windows(&dataset)?;
     let path = &run.stored.path().to_owned();
     let backend = backend_of(context, &run.record)?;
-    let (was, now) = (run.record.adapter_class().to_owned(), backend.class_name().to_owned());
+    let (was, now) = (run.record.adapter_class(), backend.class_name());
     if was != now && strict {
         bail!("the run was made on an adapter of class {was}, and this one is of class {now}: bits may differ (refused by --strict)");
     }
     let class = run.record.class_on(&backend);
-    let shape = open::shape(&run.config, &dataset);
+    let shape = ModelShape::of(&run.config, &dataset);
     let session = Session::new(shape.clone(), run.config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
     let stored = run.stored.checkpoint(session.parameters())?;
@@ -219,10 +219,9 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
         return Ok(Ending::Done);
     }
     let step = stored.as_ref().map_or(0, |(_, p)| p.step);
-    if run.record.go_on(step, &session) {
-        console::warn(&format!(
-            "the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ"
-        ));
+    if let Some(warning) = run.record.break_at(step, session.backend()) {
+        console::warn(&warning);
+        run.record.go_on(step, &session);
         run.stored.write_record(&run.record)?;
     }
     context.say(plan::text(&Summary::new(session.plan(), windows, steps), &shape, Some(session.backend())).trim_end());

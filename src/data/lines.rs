@@ -1,9 +1,19 @@
-//! Line ends made uniform, so that line numbers can be counted.
+//! The text of a file: unpacked, and line ends made uniform, so that line numbers can be counted.
 //!
 //! The csv crate counts a record's line before it has skipped the blank lines and the second half of a `\r\n` that precede
 //! it. With `\n` alone, and one at the very end, the line after a record is exact, whatever came before.
 
-use std::io::{Read, Result};
+use std::io::{BufRead, BufReader, Read, Result};
+
+/// The text of a file, unpacked if it is gzip'd.
+///
+/// # Errors
+/// Fails if nothing can be read.
+pub(crate) fn unpacked<'a>(reader: impl Read + 'a) -> Result<Box<dyn BufRead + 'a>> {
+    let mut reader = BufReader::new(reader);
+    let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    Ok(if gzip { Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader))) } else { Box::new(reader) })
+}
 
 /// Passes bytes on with `\r\n` and `\r` as `\n`, and a `\n` at the end if there was none.
 pub(super) struct LineFeeds<R> {

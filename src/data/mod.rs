@@ -31,6 +31,7 @@ pub use calendar::CalendarFeature;
 pub use dataset::{DataReport, Dataset, Segment};
 pub use error::DataError;
 pub use forecast::ForecastWindow;
+pub(crate) use lines::unpacked;
 pub use scaler::Scaler;
 pub use shuffle::Permutation;
 pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};

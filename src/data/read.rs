@@ -1,11 +1,11 @@
 //! From cells to numbers: one pass over the file, keeping only what is used.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 use csv::ByteRecord;
 
 use super::error::DataError;
-use super::lines::LineFeeds;
+use super::lines::{LineFeeds, unpacked};
 use super::schema::{Field, Schema, Source};
 use super::time::{Stamp, format_stamp, parse_stamp};
 use super::to_f32;
@@ -25,16 +25,7 @@ pub(super) struct Table {
 
 /// Reads plain or gzip'd CSV.
 pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema, Table), DataError> {
-    let mut reader = BufReader::new(reader);
-    let head = reader.fill_buf().map_err(|source| DataError::Read { line: 0, source })?;
-    if head.starts_with(&[0x1f, 0x8b]) {
-        read_plain(settings, flate2::bufread::MultiGzDecoder::new(reader))
-    } else {
-        read_plain(settings, reader)
-    }
-}
-
-fn read_plain(settings: &DataSettings, reader: impl Read) -> Result<(Schema, Table), DataError> {
+    let reader = unpacked(reader).map_err(|source| DataError::Read { line: 0, source })?;
     let delimiter = u8::try_from(settings.delimiter).unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)

@@ -97,6 +97,12 @@ impl Scaler {
         Ok(())
     }
 
+    /// Whether the training rows of `dataset` give this very scaler: whether they are those that it was fitted on.
+    #[must_use]
+    pub fn is_fit_of(&self, dataset: &Dataset) -> bool {
+        Self::fit(dataset).is_ok_and(|(fitted, _)| fitted == *self)
+    }
+
     /// Names of the targets.
     #[must_use]
     pub fn target_names(&self) -> &[String] {

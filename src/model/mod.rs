@@ -5,8 +5,8 @@ mod embedding;
 pub mod init;
 mod layer;
 
-use crate::config::ModelSettings;
-use crate::data::WindowShape;
+use crate::config::{Config, ModelSettings};
+use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
 use init::Init;
@@ -32,6 +32,12 @@ pub struct ModelShape {
 }
 
 impl ModelShape {
+    /// Sizes of a config's model on its data.
+    #[must_use]
+    pub fn of(config: &Config, dataset: &Dataset) -> Self {
+        Self { window: *dataset.shape(), settings: config.model.clone() }
+    }
+
     /// T: tokens of a node.
     #[must_use]
     pub fn tokens(&self) -> usize {

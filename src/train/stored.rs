@@ -94,6 +94,13 @@ pub enum StoredError {
     },
 }
 
+/// A config's name as that of a file or folder.
+#[must_use]
+pub fn file_stem(name: &str) -> String {
+    let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    if safe.trim_matches(['.', '-']).is_empty() { "run".into() } else { safe }
+}
+
 /// What a run is, beside its config.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,17 +157,23 @@ impl RunRecord {
         self.adapter.as_ref().map_or(Backend::REFERENCE, |a| &a.class)
     }
 
-    /// Notes that the run goes on with that session from a step on. Whether bits may differ from there on, since the adapter is of another
-    /// class.
-    pub fn go_on(&mut self, step: u64, session: &Session) -> bool {
+    /// In words that bits may differ from a step on, if the run goes on on an adapter of another class.
+    #[must_use]
+    pub fn break_at(&self, step: u64, backend: &Backend) -> Option<String> {
+        let (was, now) = (self.adapter_class(), backend.class_name());
+        let broken =
+            || format!("the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ");
+        (was != now).then(broken)
+    }
+
+    /// Notes that the run goes on with that session from a step on.
+    pub fn go_on(&mut self, step: u64, session: &Session) {
         let class = session.backend().class_name();
-        if class == self.adapter_class() {
-            return false;
+        if class != self.adapter_class() {
+            self.breaks.push((step, class.to_owned()));
+            self.adapter = session.backend().adapter().cloned();
+            self.class = session.plan().class.clone();
         }
-        self.breaks.push((step, class.to_owned()));
-        self.adapter = session.backend().adapter().cloned();
-        self.class = session.plan().class.clone();
-        true
     }
 }
 

@@ -129,8 +129,8 @@ impl Engine {
     /// Trains to the end, or until the listener wishes to pause.
     pub async fn train(&mut self) -> Result<String, JsValue> {
         self.ready().await?;
+        let listener = self.listener.clone();
         let work = self.work()?;
-        let listener = work.listener.clone();
         let archive = work.archive.clone();
         let mut store = work.store();
         let trainer = work.trainer()?;
@@ -178,8 +178,9 @@ impl Engine {
     pub async fn evaluate(&mut self, name: String) -> Result<String, JsValue> {
         let part = part(&name)?;
         self.ready().await?;
+        let listener = self.listener.clone();
         let work = self.work()?;
-        let (data, listener) = (work.data.clone(), work.listener.clone());
+        let data = work.data.clone();
         let tell = |done, total| {
             listener.tell(&WebEvent::Scored { done, total }, None);
         };
@@ -251,7 +252,6 @@ impl Engine {
     async fn ready(&mut self) -> Result<(), Failure> {
         let (gpu, listener) = (self.current(), self.listener.clone());
         let work = self.work()?;
-        work.listener = listener.clone();
         if work.trainer.is_none() {
             listener.tell(&WebEvent::Compiling, None);
             let gpu = if gpu.healthy().is_ok() { gpu } else { Arc::new(Gpu::open(None).await?) };

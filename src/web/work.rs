@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::messages::{DataView, Loaded};
-use super::{Listener, clock, span};
+use super::{clock, span};
 use crate::config::Config;
 use crate::data::{Dataset, Part, PartWindows, Scaler, WindowCounts, WindowSource};
 use crate::evaluate::EvaluateError;
@@ -11,7 +11,7 @@ use crate::gpu::{Gpu, GpuError};
 use crate::model::ModelShape;
 use crate::plan::{AdapterClass, Summary};
 use crate::session::{Purpose, Session, SessionError, parameter_places, plan};
-use crate::train::stored::{RunRecord, RunStore, StoredRun};
+use crate::train::stored::{RunRecord, RunStore, StoredRun, file_stem};
 use crate::train::{Archive, Trainer};
 use std::sync::Arc;
 
@@ -31,7 +31,6 @@ pub(super) struct Training {
 
 pub(super) struct Work {
     pub(super) data: Data,
-    pub(super) listener: Listener,
     pub(super) archive: Arc<Archive>,
     pub(super) trainer: Option<Training>,
     stored: StoredRun,
@@ -43,16 +42,6 @@ pub(super) struct Work {
 /// How often a lost device is replaced within one request.
 const MOST_LOSSES: usize = 3;
 
-fn model_shape(config: &Config, dataset: &Dataset) -> ModelShape {
-    ModelShape { window: *dataset.shape(), settings: config.model.clone() }
-}
-
-/// A name for a file, from a config's.
-fn plain(name: &str) -> String {
-    let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
-    if safe.trim_matches(['.', '-']).is_empty() { "run".into() } else { safe }
-}
-
 impl Work {
     /// A new run.
     pub(super) fn begin(config: &str, csv: &[u8], file: &str, backend: &Backend) -> Result<(Self, Loaded), Failure> {
@@ -63,7 +52,7 @@ impl Work {
         }
         let dataset = Dataset::read(&config, csv)?;
         let (scaler, notes) = Scaler::fit(&dataset)?;
-        let archive = Arc::new(Archive::new(format!("{}.zip", plain(&config.name))));
+        let archive = Arc::new(Archive::new(format!("{}.zip", file_stem(&config.name))));
         let stored = StoredRun::create(archive.clone())?;
         let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler) };
         Self::planned(data, archive, stored, None, backend, notes, (0, vec![]))
@@ -77,22 +66,15 @@ impl Work {
         let scaler = stored.scaler()?;
         let dataset = Dataset::read(&config, csv)?;
         scaler.check(&dataset)?;
-        if !Scaler::fit(&dataset).is_ok_and(|(fitted, _)| fitted == scaler) {
+        if !scaler.is_fit_of(&dataset) {
             return Err(Failure::other_data(file));
         }
-        let places = parameter_places(&model_shape(&config, &dataset))?;
+        let places = parameter_places(&ModelShape::of(&config, &dataset))?;
         let step = stored.checkpoint(&places)?.map_or(0, |(state, _)| state.step);
         stored.rewind(step)?;
         let lines = stored.record_lines()?;
         let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let mut notes = vec![];
-        if record.adapter_class() != backend.class_name() {
-            notes.push(format!(
-                "the run was made on an adapter of class {}, and goes on on class {}: from step {step} on, bits may differ",
-                record.adapter_class(),
-                backend.class_name()
-            ));
-        }
+        let notes = record.break_at(step, backend).into_iter().collect();
         record.data = file.into();
         let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler) };
         Self::planned(data, archive, stored, Some(record), backend, notes, (step, lines))
@@ -138,15 +120,14 @@ impl Work {
             step,
             record: lines,
         };
-        let listener = Listener(js_sys::Function::default());
-        Ok((Self { data, listener, archive, trainer: None, stored, record, summary }, loaded))
+        Ok((Self { data, archive, trainer: None, stored, record, summary }, loaded))
     }
 
     /// Makes everything on the device, and takes up the stored state of a run that was opened.
     pub(super) async fn compile(&mut self, backend: Backend) -> Result<(), Failure> {
         let Data { config, dataset, scaler } = self.data.clone();
         let class = self.record.as_ref().and_then(|r| r.class_on(&backend));
-        let shape = model_shape(&config, &dataset);
+        let shape = ModelShape::of(&config, &dataset);
         let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref()).await?;
         let stored = self.stored.checkpoint(session.parameters())?;
         match &mut self.record {
@@ -187,7 +168,7 @@ impl Work {
 
     /// A name for the run's file.
     pub(super) fn file_name(&self) -> String {
-        format!("{}.pgat.zip", plain(&self.data.config.name))
+        format!("{}.pgat.zip", file_stem(&self.data.config.name))
     }
 
     pub(super) fn store(&self) -> RunStore {
@@ -226,7 +207,7 @@ impl Work {
 }
 
 fn summary(data: &Data, windows: WindowCounts, backend: &Backend, class: Option<&AdapterClass>) -> Result<Summary, Failure> {
-    let shape = model_shape(&data.config, &data.dataset);
+    let shape = ModelShape::of(&data.config, &data.dataset);
     let plan = plan(&shape, &data.config.training, Purpose::Train, backend, class)?;
     Ok(Summary::new(&plan, windows, data.config.training.total_steps(windows.training)))
 }
