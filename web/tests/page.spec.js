@@ -40,8 +40,11 @@ test("the keyboard alone", async ({ page }) => {
     }
     throw new Error(`Tab does not reach ${id}`);
   };
+  // Asked for before the walk to it: the browser is told to hand its dialog over, and a key must not overtake that.
+  const opened = page.waitForEvent("filechooser");
   await tabTo("files");
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Space")]);
+  await page.keyboard.press("Space");
+  const chooser = await opened;
   await chooser.setFiles(tinyFiles(config));
   await reach(page, "planned");
   await tabTo("config");
