@@ -28,6 +28,7 @@
 //! ```
 
 mod error;
+mod graph;
 mod model;
 mod sections;
 mod split;
@@ -42,6 +43,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+pub use graph::{GraphSettings, MatrixRows};
 pub use model::ModelSettings;
 pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSet, Levels, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
@@ -64,6 +66,9 @@ pub struct Config {
     pub data: DataSettings,
     /// Lengths of history and horizon.
     pub window: WindowSettings,
+    /// The fixed graph of the series.
+    #[serde(default, skip_serializing_if = "GraphSettings::is_default")]
+    pub graph: GraphSettings,
     /// Which rows train, validate and test.
     #[serde(default)]
     pub split: SplitSettings,
@@ -124,6 +129,13 @@ impl Config {
         }
     }
 
+    /// Where the file with the series graph lies, if there is one: relative to the folder of `config_file` unless absolute.
+    #[must_use]
+    pub fn graph_path(&self, config_file: &Path) -> Option<PathBuf> {
+        let path = self.graph.path()?;
+        Some(config_file.parent().map_or_else(|| PathBuf::from(path), |folder| folder.join(path)))
+    }
+
     /// Checks everything that can be checked without the data.
     ///
     /// # Errors
@@ -134,6 +146,7 @@ impl Config {
         }
         self.data.validate()?;
         self.window.validate()?;
+        self.graph.validate()?;
         let rule = self.split.rule()?;
         if matches!(rule, SplitRule::Dates { .. }) && self.data.time.is_none() {
             return Err(ConfigError::invalid(

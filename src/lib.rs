@@ -22,6 +22,7 @@ pub mod ops;
 pub mod plan;
 pub mod reference;
 pub mod selftest;
+pub mod series_graph;
 pub mod session;
 pub mod shaders;
 pub mod starter;

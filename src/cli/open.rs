@@ -12,7 +12,7 @@ use pgat::train::stored::{RunRecord, StoredRun};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads a config; its data path and name become absolute and present.
+/// Reads a config; its paths become absolute, its name present.
 pub(crate) fn config(path: &Path) -> anyhow::Result<Config> {
     let mut config = Config::open(path).map_err(|e| match e {
         ConfigError::Read { .. } => e.into(),
@@ -20,6 +20,10 @@ pub(crate) fn config(path: &Path) -> anyhow::Result<Config> {
     })?;
     let data = config.data_path(path);
     config.data.path = std::path::absolute(&data).unwrap_or(data).display().to_string();
+    let graph = config.graph_path(path).map(|graph| std::path::absolute(&graph).unwrap_or(graph).display().to_string());
+    if let (Some(place), Some(graph)) = (config.graph.path_mut(), graph) {
+        *place = graph;
+    }
     if config.name.is_empty() {
         config.name = path.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
     }

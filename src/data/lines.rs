@@ -16,7 +16,7 @@ pub(crate) fn unpacked<'a>(reader: impl Read + 'a) -> Result<Box<dyn BufRead + '
 }
 
 /// Passes bytes on with `\r\n` and `\r` as `\n`, and a `\n` at the end if there was none.
-pub(super) struct LineFeeds<R> {
+pub(crate) struct LineFeeds<R> {
     inner: R,
     /// The last byte that was read, before any change.
     last: u8,
@@ -24,7 +24,7 @@ pub(super) struct LineFeeds<R> {
 }
 
 impl<R: Read> LineFeeds<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, last: b'\n', ended: false }
     }
 }

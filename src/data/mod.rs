@@ -10,12 +10,13 @@
 //! [`Dataset::fill`]), `windows` (parts and indices), `scaler`, `shuffle`, `forecast`, `time`, `calendar`.
 
 mod calendar;
+mod correlation;
 mod dataset;
 mod error;
 mod expression;
 mod forecast;
 mod grid;
-mod lines;
+pub(crate) mod lines;
 mod read;
 mod scaler;
 mod schema;

@@ -129,6 +129,11 @@ impl Scaler {
         self.standardise(self.target_index(target), raw)
     }
 
+    /// Mean and deviation of input `index` of `[Nx, F]`.
+    pub(super) fn input_scale(&self, index: usize) -> (f64, f64) {
+        (self.mean[index].into(), self.std[index].into())
+    }
+
     /// Standardises input `index` of `[Nx, F]`.
     pub(super) fn standardise(&self, index: usize, raw: f32) -> f32 {
         to_f32((f64::from(raw) - f64::from(self.mean[index])) / f64::from(self.std[index]))

@@ -1,0 +1,114 @@
+//! From settings to a graph.
+
+use super::read::{Reader, some_names};
+use super::{SeriesGraph, SeriesGraphError};
+use crate::config::GraphSettings;
+use crate::data::Dataset;
+
+impl SeriesGraph {
+    /// The graph that `settings` describe for the series of `dataset`, and notes for the user. `file` is what
+    /// [`GraphSettings::path`] names, plain or gzip'd.
+    ///
+    /// Correlations are those of the training rows alone.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file, with its line, and what to do.
+    pub fn build(settings: &GraphSettings, dataset: &Dataset, file: Option<&[u8]>) -> Result<(Self, Vec<String>), SeriesGraphError> {
+        let names: Vec<String> = dataset.series_names().map(str::to_owned).collect();
+        let (mut weights, mut notes) = if let Some(count) = settings.nearest {
+            nearest(count, names.len(), &dataset.training_correlations()?)
+        } else if let Some(path) = settings.path() {
+            let bytes = file.ok_or_else(|| SeriesGraphError::NoBytes(path.to_owned()))?;
+            let mut reader = Reader::new(settings, &names);
+            if settings.edges.is_some() {
+                reader.edges(bytes)?
+            } else {
+                reader.matrix(bytes)?
+            }
+            (reader.weights, reader.notes)
+        } else {
+            return Ok((Self::without_edges(names), vec![]));
+        };
+        if !settings.directed {
+            notes.extend(symmetrise(&mut weights, names.len()));
+        }
+        let graph = Self::from_weights(names, weights)?;
+        notes.extend(graph.lonely());
+        Ok((graph, notes))
+    }
+
+    /// As [`SeriesGraph::build`], with the file read from where [`GraphSettings::path`] says.
+    ///
+    /// # Errors
+    /// As [`SeriesGraph::build`], and when the file cannot be read.
+    #[cfg(feature = "native")]
+    pub fn open(settings: &GraphSettings, dataset: &Dataset) -> Result<(Self, Vec<String>), SeriesGraphError> {
+        let read = |path: &str| std::fs::read(path).map_err(|source| SeriesGraphError::Open { path: path.into(), source });
+        let bytes = settings.path().map(read).transpose()?;
+        Self::build(settings, dataset, bytes.as_deref())
+    }
+
+    /// Notes about series without edges, and about a graph in pieces.
+    fn lonely(&self) -> Vec<String> {
+        let neighbours = self.neighbours();
+        let alone: Vec<&str> = self.names.iter().zip(&neighbours).filter(|(_, n)| n.is_empty()).map(|(name, _)| name.as_str()).collect();
+        let mut piece = vec![usize::MAX; self.len()];
+        let mut pieces = 0;
+        for start in (0..self.len()).filter(|&i| !neighbours[i].is_empty()) {
+            if piece[start] == usize::MAX {
+                let mut open = vec![start];
+                while let Some(i) = open.pop() {
+                    if std::mem::replace(&mut piece[i], pieces) == usize::MAX {
+                        open.extend(neighbours[i].iter().filter(|&&j| piece[j] == usize::MAX));
+                    }
+                }
+                pieces += 1;
+            }
+        }
+        let mut notes = vec![];
+        if pieces == 0 && self.len() > 1 {
+            notes.push("the series graph has no edges: its features tell series apart by their order alone".into());
+        } else if !alone.is_empty() {
+            notes.push(format!(
+                "series without an edge in the graph: {}; the model sees them through learned graphs",
+                some_names(alone.into_iter())
+            ));
+        }
+        if pieces > 1 {
+            notes.push(format!("the series graph is in {pieces} pieces that no edge joins"));
+        }
+        notes
+    }
+}
+
+/// To each series an edge from the `count` others of greatest absolute correlation, in node order among equals.
+fn nearest(count: usize, n: usize, correlations: &[f64]) -> (Vec<f64>, Vec<String>) {
+    let mut weights = vec![0.0; n * n];
+    for (i, row) in weights.chunks_exact_mut(n.max(1)).enumerate() {
+        let strength = |j: usize| correlations[i * n + j].abs();
+        let mut others: Vec<usize> = (0..n).filter(|&j| j != i).collect();
+        others.sort_by(|&a, &b| strength(b).total_cmp(&strength(a)));
+        for j in others.into_iter().take(count) {
+            row[j] = strength(j);
+        }
+    }
+    let mut notes = vec![];
+    if count >= n {
+        notes.push(format!("graph.nearest = {count}, but there are {n} series: each is linked to all others"));
+    }
+    (weights, notes)
+}
+
+/// Each pair gets the greater of its two weights.
+fn symmetrise(weights: &mut [f64], n: usize) -> Option<String> {
+    let mut differ = 0;
+    for i in 0..n {
+        for j in 0..i {
+            let (a, b) = (weights[i * n + j], weights[j * n + i]);
+            differ += usize::from(a > 0.0 && b > 0.0 && a != b);
+            (weights[i * n + j], weights[j * n + i]) = (a.max(b), a.max(b));
+        }
+    }
+    (differ > 0)
+        .then(|| format!("{differ} pairs have different weights in the two directions: the greater one is used (graph.directed = false)"))
+}
