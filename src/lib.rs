@@ -17,6 +17,8 @@ pub mod executor;
 pub mod forecast;
 pub mod gpu;
 pub mod graph;
+#[cfg(feature = "native")]
+pub mod migrate;
 pub mod model;
 pub mod ops;
 pub mod plan;
@@ -27,6 +29,7 @@ pub mod session;
 pub mod shaders;
 pub mod starter;
 pub mod step;
+pub mod synth;
 pub mod train;
 #[cfg(feature = "native")]
 pub mod tune;

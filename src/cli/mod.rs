@@ -11,10 +11,12 @@ mod error;
 mod evaluate;
 mod forecast;
 mod init;
+mod migrate;
 mod open;
 mod plan;
 mod progress;
 mod shaders;
+mod synth;
 mod train;
 mod tune;
 mod verify;
@@ -62,6 +64,8 @@ enum Command {
     Bench(bench::Options),
     Tune(tune::Options),
     Plan(plan::Options),
+    Synth(synth::Options),
+    Migrate(migrate::Options),
     #[command(hide = true)]
     Shaders(shaders::Options),
 }
@@ -103,6 +107,8 @@ fn run(context: &Context, command: Command) -> anyhow::Result<Ending> {
         Command::Bench(options) => bench::run(context, &options),
         Command::Tune(options) => tune::run(context, &options),
         Command::Plan(options) => plan::run(context, &options),
+        Command::Synth(options) => synth::run(context, &options),
+        Command::Migrate(options) => migrate::run(context, &options),
         Command::Shaders(options) => shaders::run(&options),
     }
 }

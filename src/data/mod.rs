@@ -36,6 +36,7 @@ pub(crate) use lines::unpacked;
 pub use scaler::Scaler;
 pub use shuffle::Permutation;
 pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};
+pub(crate) use time::grid_stamps;
 pub use time::{Frequency, Stamp, format_stamp, parse_stamp, parse_time_of_day};
 pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};
 

@@ -121,6 +121,12 @@ impl Grid {
     }
 }
 
+/// `rows` stamps at this step from `start` on.
+pub(crate) fn grid_stamps(frequency: Frequency, start: Stamp, rows: usize) -> impl Iterator<Item = Stamp> {
+    let grid = Grid::of(frequency, &[start]);
+    (0..rows).map(move |row| grid.advance(start, i64::try_from(row).unwrap_or(i64::MAX)))
+}
+
 impl Frequency {
     /// The commonest step between ascending stamps; calendar months if every stamp lies on one day of its month.
     pub(crate) fn infer(stamps: &[Stamp]) -> Option<Self> {

@@ -274,6 +274,6 @@ fn a_stored_graph_comes_back() {
     };
     assert!(text("\\\"format_version\\\":1", "\\\"format_version\\\":7").contains("update pgat"));
     assert!(text("\"prior\"", "\"praor\"").contains("prior"));
-    assert!(text("\\\"max_hop_distance\\\":32", "\\\"max_hop_distance\\\":01").contains("damaged"));
+    assert!(text("\\\"max_hop_distance\\\":32", "\\\"max_hop_distance\\\": 1").contains("beyond max_hop_distance"));
     assert!(text("\\\"num_transitions\\\":2", "\\\"num_transitions\\\":3").contains("damaged"));
 }

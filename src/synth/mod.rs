@@ -1,0 +1,223 @@
+//! Synthetic data of the kind that the original research system made for itself: waves that drive targets, with the true graph.
+//!
+//! `t` = 0 .. rows - 1, U uniform, N normal. Per wave: A0 ~ U(0.9, 1), v0 ~ U(-1, 1), f ~ U(0.005, 0.02), phi ~ U(0, 2 pi);
+//! A(t) = clip(A0 + cumsum(0.01 U(-1, 1)), 0.9, 1); v(t) = clip(v0 + cumsum(0.05 U(-1, 1)), -1, 1);
+//! wave(t) = A sin(2 pi f t + phi + v) + 0.03 N. M ~ U(-0.6, 0.6) [waves, targets]; b = waves M;
+//! target = b + sin(b / 2) + 0.2 cos(b / 4) + 0.1 sin(linspace(0, 6 pi, rows)) + 0.02 N.
+//!
+//! Two options are new: a share of zeros in M, and lags, by which b(t) sums `M_ij` `wave_i`(t - `lag_ij`). Both draw their random numbers
+//! aside, so that waves and the other weights are those of the same seed without them. Numbers are drawn in the order of this text by
+//! SplitMix64: the same everywhere, but not those that numpy draws from the seed.
+
+mod waves;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use crate::data::{Frequency, Stamp, parse_stamp};
+use crate::forecast::rng::Stream;
+use waves::wave;
+
+/// What to make; the defaults are the original's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SynthSettings {
+    /// Rows; at least 2.
+    pub rows: usize,
+    /// Driving waves; at least 1.
+    pub waves: usize,
+    /// Targets; at least 1.
+    pub targets: usize,
+    /// Step from row to row.
+    pub frequency: Frequency,
+    /// Stamp of the first row.
+    pub start: Stamp,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Greatest lag, in rows, with which a wave acts on a target: each pair gets one of 1 to this; 0: none, as in the original.
+    pub lags: usize,
+    /// Share of zeros in M, 0 to 1; the original's is 0.
+    pub sparsity: f64,
+}
+
+impl Default for SynthSettings {
+    fn default() -> Self {
+        Self {
+            rows: 4096,
+            waves: 7,
+            targets: 3,
+            frequency: Frequency::Seconds(3600),
+            start: parse_stamp("2020-01-01").unwrap_or(0),
+            seed: 42,
+            lags: 0,
+            sparsity: 0.0,
+        }
+    }
+}
+
+/// Sizes that no data can have.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SynthError {
+    /// A number that is too small.
+    #[error("{name} is {found}; use at least {least}")]
+    TooFew {
+        /// What.
+        name: &'static str,
+        /// Its value.
+        found: usize,
+        /// The least.
+        least: usize,
+    },
+    /// More numbers than a computer holds.
+    #[error("{rows} rows of {series} series are too many; make at most {most} numbers in all")]
+    TooMany {
+        /// Rows and lags.
+        rows: usize,
+        /// Waves and targets.
+        series: usize,
+        /// The most.
+        most: usize,
+    },
+    /// A share that is none.
+    #[error("sparsity is {0}; it is the share of drivers that do not act on a target, 0 to 1")]
+    Sparsity(f64),
+}
+
+/// Numbers that are made at once, at most.
+const MOST: usize = 1 << 28;
+
+/// A driver of a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Driver {
+    /// Its weight in M; 0 where it does not act.
+    pub weight: f64,
+    /// Rows after which it acts.
+    pub lag: usize,
+}
+
+/// Made data and its truth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Synthetic {
+    settings: SynthSettings,
+    /// Each wave `[rows]`.
+    pub waves: Vec<Vec<f64>>,
+    /// Each target `[rows]`.
+    pub targets: Vec<Vec<f64>>,
+    /// M with lags: `drivers[wave][target]`.
+    pub drivers: Vec<Vec<Driver>>,
+}
+
+impl Synthetic {
+    /// Makes data.
+    ///
+    /// # Errors
+    /// If a size or share is out of its range.
+    pub fn new(settings: SynthSettings) -> Result<Self, SynthError> {
+        check(&settings)?;
+        let SynthSettings { rows, lags, .. } = settings;
+        let mut stream = Stream::new(settings.seed);
+        // The rows before the first are what the first targets lag behind.
+        let long: Vec<Vec<f64>> = (0..settings.waves).map(|_| wave(&mut stream, lags, rows).values).collect();
+        let drivers = drivers(&settings, &mut stream);
+        let mut targets = vec![vec![0.0; rows]; settings.targets];
+        for (j, target) in targets.iter_mut().enumerate() {
+            for (wave, row) in long.iter().zip(&drivers) {
+                let Driver { weight, lag } = row[j];
+                target.iter_mut().zip(&wave[lags - lag..]).for_each(|(b, w)| *b += weight * w);
+            }
+        }
+        // Row by row, as an array [rows, targets] is drawn.
+        for t in 0..rows {
+            for target in &mut targets {
+                target[t] = response(target[t]) + trend(t, rows) + 0.02 * stream.normal();
+            }
+        }
+        let waves = long.into_iter().map(|mut wave| wave.split_off(lags)).collect();
+        Ok(Self { settings, waves, targets, drivers })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn settings(&self) -> &SynthSettings {
+        &self.settings
+    }
+}
+
+fn check(s: &SynthSettings) -> Result<(), SynthError> {
+    for (name, found, least) in [("rows", s.rows, 2), ("waves", s.waves, 1), ("targets", s.targets, 1)] {
+        if found < least {
+            return Err(SynthError::TooFew { name, found, least });
+        }
+    }
+    let (rows, series) = (s.rows.saturating_add(s.lags), s.waves.saturating_add(s.targets));
+    if rows.saturating_mul(series) > MOST || s.waves.saturating_mul(s.targets) > MOST {
+        return Err(SynthError::TooMany { rows, series, most: MOST });
+    }
+    if !(0.0..=1.0).contains(&s.sparsity) {
+        return Err(SynthError::Sparsity(s.sparsity));
+    }
+    Ok(())
+}
+
+/// M with zeros and lags.
+fn drivers(s: &SynthSettings, stream: &mut Stream) -> Vec<Vec<Driver>> {
+    let pairs = s.waves * s.targets;
+    let mut flat: Vec<Driver> = (0..pairs).map(|_| Driver { weight: between(stream, -0.6, 0.6), lag: 0 }).collect();
+    let mut aside = Stream::new(!s.seed);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a count")]
+    let zeros = (s.sparsity * pairs as f64).round() as usize;
+    let mut order: Vec<usize> = (0..pairs).collect();
+    for k in 0..zeros {
+        order.swap(k, k + below(&mut aside, pairs - k));
+        flat[order[k]].weight = 0.0;
+    }
+    if s.lags > 0 {
+        flat.iter_mut().for_each(|driver| driver.lag = 1 + below(&mut aside, s.lags));
+    }
+    flat.chunks_exact(s.targets).map(<[Driver]>::to_vec).collect()
+}
+
+/// What a target makes of the sum of its drivers; it rises with it.
+fn response(b: f64) -> f64 {
+    b + (b / 2.0).sin() + 0.2 * (b / 4.0).cos()
+}
+
+/// The slow wave that all targets share.
+#[expect(clippy::cast_precision_loss, reason = "rows are far below 2^53")]
+fn trend(t: usize, rows: usize) -> f64 {
+    0.1 * (6.0 * std::f64::consts::PI * t as f64 / (rows - 1) as f64).sin()
+}
+
+fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
+    low + (high - low) * stream.uniform()
+}
+
+/// A number below `count`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a uniform number below 1 of a count"
+)]
+fn below(stream: &mut Stream, count: usize) -> usize {
+    ((stream.uniform() * count as f64) as usize).min(count - 1)
+}
+
+/// The step that a frequency of the original means: pandas' short names (H, T, D, W, M, ..) or one of ours.
+///
+/// # Errors
+/// Advice on how to write it.
+pub fn original_frequency(text: &str) -> Result<Frequency, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[split..] {
+        "T" | "t" => "min",
+        "S" => "s",
+        "M" | "m" | "MS" | "ME" => "mo",
+        "Q" | "q" | "QS" | "QE" => return original_frequency("3M"),
+        "A" | "a" | "Y" | "YS" | "YE" => "y",
+        "B" | "b" => return Err("business days leave gaps on weekends; use D, and weekends are gaps in the data".into()),
+        other => other,
+    };
+    format!("{}{unit}", &text[..split]).parse()
+}
