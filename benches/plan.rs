@@ -9,7 +9,7 @@ use pgat::session::{Purpose, plan};
 
 fn wind() -> ModelShape {
     let window = WindowShape { history: 48, horizon: 24, num_covariates: 0, num_targets: 10, num_channels: 5, num_calendar: 4 };
-    ModelShape { window, settings: ModelSettings::default() }
+    ModelShape::new(window, ModelSettings::default())
 }
 
 fn planning(c: &mut Criterion) {

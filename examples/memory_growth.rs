@@ -31,7 +31,7 @@ async fn run(steps: usize) -> Result<bool, Box<dyn std::error::Error>> {
     let scaler = Arc::new(Scaler::fit(&data)?.0);
     let train = PartWindows::new(data.clone(), scaler.clone(), data.training_windows()?);
     let validation = PartWindows::new(data.clone(), scaler, data.evaluation_windows(Part::Validation)?);
-    let shape = ModelShape { window: *data.shape(), settings: config.model.clone() };
+    let shape = ModelShape::new(*data.shape(), config.model.clone());
     let backend = Backend::Gpu(Arc::new(Gpu::open(None).await?));
     let mut session = Session::new(shape, config.training.clone(), Purpose::Train, backend, None).await?;
     let mut half = 0;

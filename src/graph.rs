@@ -30,12 +30,14 @@ pub enum Flat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// Uploaded for each micro-batch.
+    /// Uploaded for each micro-batch; where it exists once a step, before the first.
     Input,
     /// Uploaded once.
     Constant,
     /// In the parameters' buffer.
     Parameter,
+    /// In the parameters' buffer, behind all trained ones: kept with them, without gradient.
+    Stored,
     /// Gradient of that parameter (a tensor id), at its parameter's offset.
     Gradient(TensorId),
     /// Zeroed at the start of a step, added to by the body.
@@ -71,6 +73,8 @@ pub struct Node {
     pub outputs: Vec<TensorId>,
     /// What forward keeps for backward.
     pub saved: Vec<TensorId>,
+    /// How many of the last outputs have no gradient.
+    pub discrete: usize,
     /// Per window if any input is.
     pub scope: Scope,
 }
@@ -116,6 +120,17 @@ pub enum GraphError {
     },
 }
 
+/// A stored tensor that follows a mean over the batch: after a step that counts, `stored += rate (mean - stored)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moving {
+    /// What is updated ([`Place::Stored`]).
+    pub stored: TensorId,
+    /// Mean over the windows of the whole batch.
+    pub mean: TensorId,
+    /// Share of the mean.
+    pub rate: f64,
+}
+
 /// Tensors and nodes.
 #[derive(Default)]
 pub struct Graph {
@@ -125,6 +140,10 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Values of constants.
     pub constants: HashMap<TensorId, Vec<f32>>,
+    /// The same before rounding, where it is known: the twins read these.
+    pub exact: HashMap<TensorId, Vec<f64>>,
+    /// What a training step updates beside the parameters.
+    pub moving: Vec<Moving>,
 }
 
 /// Elements between the starts of two parameters: multiples of 256 bytes, so that each can be bound.
@@ -148,6 +167,16 @@ impl Graph {
         self.tensor(name, shape, Scope::Window, Place::Input)
     }
 
+    /// Data of a whole step, made by the host.
+    pub fn step_input(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        self.tensor(name, shape, Scope::Step, Place::Input)
+    }
+
+    /// A tensor kept with the parameters, without gradient.
+    pub fn stored(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        self.tensor(name, shape, Scope::Step, Place::Stored)
+    }
+
     /// Data given once.
     ///
     /// # Panics
@@ -156,6 +185,17 @@ impl Graph {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "constant {name}");
         let id = self.tensor(name, shape, Scope::Step, Place::Constant);
         self.constants.insert(id, values);
+        id
+    }
+
+    /// Data given once, made in f64.
+    ///
+    /// # Panics
+    /// Panics if `values` does not fill `shape`.
+    pub fn exact_constant(&mut self, name: &str, shape: &[usize], values: Vec<f64>) -> TensorId {
+        #[expect(clippy::cast_possible_truncation, reason = "devices compute in f32")]
+        let id = self.constant(name, shape, values.iter().map(|v| *v as f32).collect());
+        self.exact.insert(id, values);
         id
     }
 
@@ -187,7 +227,16 @@ impl Graph {
             .map(|(i, s)| self.tensor(if single { label.to_owned() } else { format!("{label}.{i}") }, s, out_scope, place))
             .collect::<Vec<_>>();
         let saved = inferred.saved.iter().map(|(n, s)| self.tensor(format!("{label}.{n}"), s, scope, Place::Arena)).collect();
-        self.nodes.push(Node { op, label: label.into(), attrs, inputs: inputs.to_vec(), outputs: outputs.clone(), saved, scope });
+        self.nodes.push(Node {
+            op,
+            label: label.into(),
+            attrs,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            saved,
+            discrete: inferred.discrete,
+            scope,
+        });
         Ok(outputs)
     }
 
@@ -208,8 +257,18 @@ impl Graph {
     /// Parameters in order of declaration, each with its first element in the flat buffers.
     #[must_use]
     pub fn parameters(&self) -> Vec<(TensorId, usize)> {
-        let mut at = 0;
-        let ids = self.tensors.iter().enumerate().filter(|(_, t)| t.place == Place::Parameter);
+        self.flat(Place::Parameter, 0)
+    }
+
+    /// Stored tensors in order of declaration, each with its first element in the parameters' buffer.
+    #[must_use]
+    pub fn stored_tensors(&self) -> Vec<(TensorId, usize)> {
+        self.flat(Place::Stored, self.flat_len())
+    }
+
+    /// Tensors of a place, one after the other from `at` on.
+    fn flat(&self, place: Place, mut at: usize) -> Vec<(TensorId, usize)> {
+        let ids = self.tensors.iter().enumerate().filter(|(_, t)| t.place == place);
         ids.map(|(i, t)| {
             let start = at;
             at += padded(t.operand.len());
@@ -221,7 +280,17 @@ impl Graph {
     /// Elements of a flat buffer of all parameters.
     #[must_use]
     pub fn flat_len(&self) -> usize {
-        self.parameters().last().map_or(0, |&(i, at)| at + padded(self.tensors[i].operand.len()))
+        self.end(&self.parameters(), 0)
+    }
+
+    /// Elements of the parameters' buffer: parameters and what is stored with them.
+    #[must_use]
+    pub fn parameters_len(&self) -> usize {
+        self.end(&self.stored_tensors(), self.flat_len())
+    }
+
+    fn end(&self, tensors: &[(TensorId, usize)], least: usize) -> usize {
+        tensors.last().map_or(least, |&(i, at)| at + padded(self.tensors[i].operand.len()))
     }
 
     /// The tensor of that name.
@@ -328,13 +397,18 @@ impl Program {
         Ok(program)
     }
 
-    /// A training step: forward, backward from `loss` (per step, [1]), clipping, AdamW on every parameter.
+    /// A training step: forward, backward from the sum of `losses` (per step, [1]), clipping, AdamW on every parameter. The first loss is
+    /// reported.
     ///
     /// # Errors
     /// Fails if a gradient is needed through an op that has none.
-    pub fn training(mut graph: Graph, loss: TensorId, settings: &OptimiserSettings) -> Result<Self, GraphError> {
+    ///
+    /// # Panics
+    /// Panics without a loss.
+    pub fn training(mut graph: Graph, losses: &[TensorId], settings: &OptimiserSettings) -> Result<Self, GraphError> {
         let one = graph.constant("loss.seed", &[1], vec![1.0]);
-        Self::training_from(graph, &[(loss, one)], loss, settings)
+        let seeds: Vec<_> = losses.iter().map(|&l| (l, one)).collect();
+        Self::training_from(graph, &seeds, losses[0], settings)
     }
 
     /// A training step from given gradients; `loss` (per step, [1]) is tested for finiteness and reported.
@@ -376,7 +450,7 @@ impl Program {
         }
         for node in &self.graph.nodes {
             if node.inputs.iter().any(|&i| needs[i]) {
-                for &o in &node.outputs {
+                for &o in &node.outputs[..node.outputs.len() - node.discrete] {
                     needs[o] = true;
                 }
             }
@@ -417,7 +491,7 @@ impl Program {
             return Ok(());
         }
         let mut d_outputs = vec![];
-        for &o in &n.outputs {
+        for &o in &n.outputs[..n.outputs.len() - n.discrete] {
             let d = self.gradients.get(&o).copied();
             d_outputs
                 .push(d.ok_or_else(|| GraphError::MissingGradient { label: label.clone(), tensor: self.graph.tensors[o].name.clone() })?);
@@ -521,6 +595,11 @@ impl Program {
         let inputs = [parameters, moment1, moment2, gradients, norm, state];
         self.graph.apply("adamw", "optimiser.adamw", attrs, &inputs)?;
         self.push_epilogue();
+        for Moving { stored, mean, rate } in self.graph.moving.clone() {
+            let label = format!("optimiser.{}", self.graph.tensors[stored].name);
+            self.graph.apply("moving_mean", &label, Attrs::new(&[("rate", rate)]), &[stored, mean, norm])?;
+            self.push_epilogue();
+        }
         self.pinned.push(norm);
         Ok(())
     }

@@ -30,9 +30,11 @@ impl Reference {
                 if let Some(region) = recording.regions[t] {
                     let at = elements(region.offset);
                     let to: &mut Vec<f64> = memory.entry(region.role).or_default();
-                    for (to, v) in to[at..].iter_mut().zip(values) {
-                        *to = f64::from(*v);
-                    }
+                    let values = match recording.program.graph.exact.get(&t) {
+                        Some(exact) => exact.clone(),
+                        None => values.iter().map(|v| f64::from(*v)).collect(),
+                    };
+                    to[at..at + values.len()].copy_from_slice(&values);
                 }
             }
         }
@@ -47,9 +49,15 @@ impl Reference {
         if let Some(gradients) = self.memory.get_mut(&BufferRole::Gradients) {
             gradients.fill(0.0);
         }
+        let inputs: Vec<_> = recording.inputs().into_iter().zip(input.inputs).collect();
+        let scope = |t: TensorId| recording.program.graph.tensors[t].operand.scope;
+        for &(t, data) in inputs.iter().filter(|i| scope(i.0) == Scope::Step) {
+            let all: Vec<f64> = data.iter().map(|v| f64::from(*v)).collect();
+            self.store(recording.regions[t], &all);
+        }
         self.section(recording, Section::Prologue, values[0]);
         for ((first, windows), values) in input.micro_batches(recording.micro_batch).into_iter().zip(&values[1..]) {
-            for (t, data) in recording.inputs().into_iter().zip(input.inputs) {
+            for &(t, data) in inputs.iter().filter(|i| scope(i.0) == Scope::Window) {
                 let one = recording.program.graph.tensors[t].operand.len();
                 let part: Vec<f64> = data[first * one..(first + windows) * one].iter().map(|v| f64::from(*v)).collect();
                 self.store(recording.regions[t], &part);

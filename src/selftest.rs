@@ -137,7 +137,7 @@ pub fn prepare(op: &'static OpDef, case: &Case, seed: u64) -> Result<Prepared, G
     let differentiable = matches!(op.backward, Backward::Kernels(_));
     let mut seeds = vec![];
     if differentiable {
-        for (k, &o) in outputs.iter().enumerate() {
+        for (k, &o) in outputs[..outputs.len() - graph.nodes[0].discrete].iter().enumerate() {
             let operand = graph.tensors[o].operand.clone();
             let name = format!("cotangent.{k}");
             let seed = if operand.scope == Scope::Window {

@@ -84,6 +84,8 @@ pub struct ParameterPlace {
     pub shape: Vec<usize>,
     /// First element.
     pub start: usize,
+    /// Whether it has a gradient and moments; if not, it is stored behind all that have.
+    pub trained: bool,
 }
 
 /// One window's forecast mixture, in standardised units: each [H, Nt, K].
@@ -116,6 +118,7 @@ pub struct Session {
     purpose: Purpose,
     places: Vec<ParameterPlace>,
     initial: Vec<f32>,
+    trained_len: usize,
     train_loss: Option<(TensorId, TensorId)>,
     mixture: TensorId,
     score_loss: TensorId,
@@ -127,16 +130,19 @@ struct HostBatch {
     shape: WindowShape,
     windows: usize,
     observed: f32,
+    /// Elements of each noise input.
+    noise: Vec<usize>,
     inputs: Vec<Vec<f32>>,
 }
 
 impl HostBatch {
-    fn new(shape: &WindowShape) -> Self {
-        Self { shape: *shape, windows: 0, observed: 0.0, inputs: vec![] }
+    fn new(shape: &WindowShape, noise: Vec<usize>) -> Self {
+        Self { shape: *shape, windows: 0, observed: 0.0, noise, inputs: vec![] }
     }
 
-    /// Fills the inputs of a recording (values, observed, calendar if any, target, its mask) with these windows of a source.
-    fn fill(&mut self, source: &dyn WindowSource, indices: &[usize]) {
+    /// Fills the inputs of a recording (values, observed, calendar if any, noise if any, target, its mask) with these windows of a
+    /// source. Without keys there is no noise: 0.
+    fn fill(&mut self, source: &dyn WindowSource, indices: &[usize], keys: Option<[u32; 2]>) {
         let s = &self.shape;
         let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
         let mut all: [Vec<f32>; 5] = lens.map(|n| vec![0.0; n * indices.len()]);
@@ -158,6 +164,9 @@ impl HostBatch {
         if s.num_calendar > 0 {
             self.inputs.push(calendar);
         }
+        for (i, &n) in self.noise.iter().enumerate() {
+            self.inputs.push(keys.map_or_else(|| vec![0.0; n], |k| gumbel(k, i, n)));
+        }
         self.inputs.extend([target, target_observed]);
     }
 
@@ -173,6 +182,20 @@ impl HostBatch {
             inputs: &self.inputs,
         }
     }
+}
+
+/// Gumbel noise of a step's graph number `which`: -ln(-ln u), in f64, keyed by the step's keys and the element.
+fn gumbel(step_keys: [u32; 2], which: usize, n: usize) -> Vec<f32> {
+    let stream = keys(u64::from(step_keys[0]) << 32 | u64::from(step_keys[1]), 0x6775_6d62_656c + which as u64);
+    let seed = u64::from(stream[0]) << 32 | u64::from(stream[1]);
+    #[expect(clippy::cast_possible_truncation, reason = "the kernels read f32")]
+    let one = |element: u64| {
+        let [a, b] = keys(seed, element);
+        // 52 bits and a half: never 0 or 1.
+        let u = ((f64::from(a >> 6) * 67_108_864.0 + f64::from(b >> 6)) + 0.5) / 4_503_599_627_370_496.0;
+        (-(-u.ln()).ln()) as f32
+    };
+    (0..n as u64).map(one).collect()
 }
 
 fn options(backend: &Backend, settings: &TrainingSettings, batch: usize, class: Option<&AdapterClass>) -> PlanOptions {
@@ -212,8 +235,8 @@ pub fn plan(
             weight_decay: settings.weight_decay,
             clip_norm: settings.clip_norm,
         };
-        let loss = model.loss.unwrap_or_default();
-        programs.push((Program::training(model.graph, loss, &optimiser)?, options.clone()));
+        let losses: Vec<_> = model.loss.into_iter().chain(model.penalty).collect();
+        programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));
     }
     let model = build(shape, Mode::Score)?;
     let pinned = vec![model.mixture];
@@ -231,11 +254,12 @@ pub fn plan(
 }
 
 fn places(graph: &Graph) -> Vec<ParameterPlace> {
-    let place = |(t, start): (TensorId, usize)| {
+    let place = |(t, start): (TensorId, usize), trained| {
         let tensor = &graph.tensors[t];
-        ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start }
+        ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start, trained }
     };
-    graph.parameters().into_iter().map(place).collect()
+    let stored = graph.stored_tensors().into_iter().map(|p| place(p, false));
+    graph.parameters().into_iter().map(|p| place(p, true)).chain(stored).collect()
 }
 
 /// Names, shapes and places of a model's parameters, without a session.
@@ -265,7 +289,8 @@ impl Session {
         let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
         let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| purpose == Purpose::Train);
         let executor = Executor::new(&backend, plan.clone()).await?;
-        let batch = HostBatch::new(&shape.window);
+        let noise = model.noise.iter().map(|&t| model.graph.tensors[t].operand.len()).collect();
+        let batch = HostBatch::new(&shape.window, noise);
         let mut session = Self {
             mixture: model.mixture,
             score_loss: model.loss.unwrap_or_default(),
@@ -277,6 +302,7 @@ impl Session {
             purpose,
             places,
             initial,
+            trained_len: model.graph.flat_len(),
             train_loss,
             batch,
         };
@@ -318,7 +344,7 @@ impl Session {
     /// The state before the first step: parameters drawn from the seed.
     #[must_use]
     pub fn initial_state(&self) -> State {
-        let zeros = if self.purpose == Purpose::Train { vec![0.0; self.initial.len()] } else { vec![] };
+        let zeros = if self.purpose == Purpose::Train { vec![0.0; self.trained_len] } else { vec![] };
         State {
             step: 0,
             parameters: self.initial.clone(),
@@ -360,8 +386,13 @@ impl Session {
     /// # Errors
     /// Fails if the device is lost.
     pub async fn save(&self, step: u64) -> Result<State, SessionError> {
-        let n = self.initial.len();
-        let buffers = [(BufferRole::Parameters, n), (BufferRole::Moment1, n), (BufferRole::Moment2, n), (BufferRole::State, STATE_LEN)];
+        let n = self.trained_len;
+        let buffers = [
+            (BufferRole::Parameters, self.initial.len()),
+            (BufferRole::Moment1, n),
+            (BufferRole::Moment2, n),
+            (BufferRole::State, STATE_LEN),
+        ];
         let mut read = self.executor.read_buffers(&buffers).await?.into_iter();
         let mut next = || read.next().unwrap_or_default();
         Ok(State { step, parameters: next(), moment1: next(), moment2: next(), optimiser: next() })
@@ -379,8 +410,9 @@ impl Session {
         step: u64,
         learning_rate: f64,
     ) -> Result<(), SessionError> {
-        self.batch.fill(source, indices);
-        let input = self.batch.step_input(first_window, keys(self.settings.seed, step), learning_rate);
+        let keys = keys(self.settings.seed, step);
+        self.batch.fill(source, indices, Some(keys));
+        let input = self.batch.step_input(first_window, keys, learning_rate);
         Ok(self.executor.step(0, &input).await?)
     }
 
@@ -413,7 +445,7 @@ impl Session {
         let batch = self.plan.recordings[recording].batch;
         let (mut total, mut count) = (0.0, 0.0);
         for part in indices.chunks(batch) {
-            self.batch.fill(source, part);
+            self.batch.fill(source, part, None);
             let input = self.batch.step_input(0, [0, 0], 0.0);
             self.executor.step(recording, &input).await?;
             let read = self.executor.read(recording, &[self.mixture, self.score_loss], part.len()).await?;

@@ -17,7 +17,7 @@ pub struct StepInput<'a> {
     pub learning_rate: f32,
     /// 1 / max(1, observed targets of the batch).
     pub inverse_count: f32,
-    /// For each input of the recording, in its order, all windows one after the other.
+    /// For each input of the recording, in its order, all windows one after the other (one value, where it exists once a step).
     pub inputs: &'a [Vec<f32>],
 }
 
@@ -42,6 +42,8 @@ impl StepInput<'_> {
     /// Values for prologue and epilogue, then for each micro-batch.
     #[must_use]
     pub fn step_values(&self, recording: &Recording) -> Vec<StepValues> {
+        #[expect(clippy::cast_precision_loss, reason = "a count")]
+        let inverse_windows = 1.0 / self.windows.max(1) as f32;
         let values = |first: usize, windows: usize| StepValues {
             windows: to_u32(windows),
             first_window: self.first_window.wrapping_add(to_u32(first)),
@@ -49,6 +51,7 @@ impl StepInput<'_> {
             key1: self.keys[1],
             learning_rate: self.learning_rate,
             inverse_count: self.inverse_count,
+            inverse_windows,
             ..StepValues::default()
         };
         let mut all = vec![values(0, 1)];

@@ -8,6 +8,8 @@ use crate::data::WindowShape;
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
 use crate::graph::{GraphError, Program};
+use crate::model::features::GraphFeatures;
+use crate::model::graph::ModelGraph;
 use crate::model::{Mode, Model, ModelError, ModelShape, build};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::step::StepInput;
@@ -100,7 +102,39 @@ impl Golden {
             };
             tensors.insert(name, (view.shape().to_vec(), values));
         }
-        Ok(Self { shape: shape_of(config)?, tensors })
+        let mut golden = Self { shape: shape_of(config)?, tensors };
+        golden.shape.features = Arc::new(golden.features()?);
+        Ok(golden)
+    }
+
+    /// Features of the series graph; what the file does not hold stays as in a graph without edges.
+    fn features(&self) -> Result<GraphFeatures, VerifyError> {
+        let mut features = GraphFeatures::plain(&self.shape.window, &self.shape.settings);
+        let GraphFeatures { prior, centrality, spectral, random_walk, eigenmaps, .. } = &mut features;
+        let floats =
+            [("prior", prior), ("centrality", centrality), ("spectral", spectral), ("random_walk", random_walk), ("eigenmaps", eigenmaps)];
+        for (name, to) in floats {
+            if self.tensors.contains_key(&format!("in.{name}")) {
+                *to = self.f32(&format!("in.{name}"))?;
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+        let counts = |t: &(Vec<usize>, Vec<f64>)| t.1.iter().map(|v| *v as u32).collect();
+        if let Some(t) = self.tensors.get("in.hop_distance") {
+            features.hop_distance = counts(t);
+        }
+        for (i, clusters) in features.clusters.iter_mut().enumerate() {
+            if let Some(t) = self.tensors.get(&format!("in.cluster.{i}")) {
+                *clusters = counts(t);
+            }
+        }
+        Ok(features)
+    }
+
+    /// Extents and values of a tensor.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<&(Vec<usize>, Vec<f64>)> {
+        self.tensors.get(name)
     }
 
     fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), VerifyError> {
@@ -131,7 +165,7 @@ fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
         num_calendar: take("num_calendar")?,
     };
     let settings: ModelSettings = serde_json::from_value(all.into()).map_err(|e| wrong(&e))?;
-    Ok(ModelShape { window, settings })
+    Ok(ModelShape::new(window, settings))
 }
 
 /// Runs the file's model on a backend and compares every tensor that the file holds of it.
@@ -143,7 +177,7 @@ pub async fn verify(golden: &Golden, backend: &Backend) -> Result<Vec<GroupError
     let windows = golden.get("in.values")?.0.first().copied().unwrap_or(0);
     let parameters = flat_parameters(golden, &model)?;
     let (executor, recording) = run(golden, backend, model, windows, &parameters).await?;
-    let Run { plan, activations, mixture, stats, loss } = recording;
+    let Run { plan, activations, mixture, stats, loss, model_graph } = recording;
     let rec = &plan.recordings[0];
     let mut groups = Groups::default();
     for (name, t) in &activations {
@@ -152,12 +186,16 @@ pub async fn verify(golden: &Golden, backend: &Backend) -> Result<Vec<GroupError
     let out = executor.read(0, &[mixture, stats, loss], windows).await?;
     mixture_parts(golden, &out[0], &out[1], windows, &mut groups)?;
     groups.add(golden, "loss.nll", &out[2])?;
-    groups.add(golden, "loss.penalty", &[0.0])?;
-    unused_graph(golden, windows, &mut groups)?;
+    graph_parts(golden, &model_graph, &executor, windows, &mut groups).await?;
     for (t, _) in rec.program.graph.parameters() {
         let name = format!("grad.{}", rec.program.graph.tensors[t].name);
-        let gradient = rec.program.gradients.get(&t).copied().ok_or_else(|| VerifyError::Missing(name.clone()))?;
-        groups.add(golden, &name, &executor.read(0, &[gradient], windows).await?[0])?;
+        // What no loss reaches has a gradient of zero; should the reference have another, it shows here.
+        let zeros = vec![0.0; rec.program.graph.tensors[t].operand.len()];
+        let found = match rec.program.gradients.get(&t) {
+            Some(&gradient) => executor.read(0, &[gradient], windows).await?.remove(0),
+            None => zeros,
+        };
+        groups.add(golden, &name, &found)?;
     }
     groups.finish(golden)
 }
@@ -168,15 +206,18 @@ struct Run {
     mixture: usize,
     stats: usize,
     loss: usize,
+    model_graph: ModelGraph,
 }
 
 async fn run(golden: &Golden, backend: &Backend, model: Model, windows: usize, parameters: &[f32]) -> Result<(Executor, Run), VerifyError> {
-    let Model { mut graph, activations, mixture, stats, loss, inputs, .. } = model;
+    let Model { mut graph, activations, mixture, stats, loss, inputs, model_graph, penalty, noise, .. } = model;
     let loss = loss.ok_or_else(|| VerifyError::Missing("loss".into()))?;
     let one = graph.constant("loss.seed", &[1], vec![1.0]);
     let wanted: Vec<_> = graph.parameters().iter().map(|p| p.0).collect();
-    let pinned = activations.iter().map(|a| a.1).chain([mixture, stats]).collect();
-    let program = Program::with_gradients("verify", graph, &[(loss, one)], &wanted, pinned)?;
+    let own = [Some(model_graph.gates), model_graph.dynamic, model_graph.adaptive, penalty];
+    let pinned = activations.iter().map(|a| a.1).chain([mixture, stats]).chain(own.into_iter().flatten()).collect();
+    let seeds: Vec<_> = [loss].into_iter().chain(penalty).map(|l| (l, one)).collect();
+    let program = Program::with_gradients("verify", graph, &seeds, &wanted, pinned)?;
     let options = match backend {
         Backend::Gpu(gpu) => PlanOptions { limits: gpu.limits, ..PlanOptions::new(windows, gpu.class.clone()) },
         Backend::Reference => PlanOptions::new(windows, AdapterClass::portable(true)),
@@ -188,20 +229,21 @@ async fn run(golden: &Golden, backend: &Backend, model: Model, windows: usize, p
     if inputs.len() > 2 {
         names.push("in.calendar");
     }
+    names.extend(["gumbel.0", "gumbel.1"].iter().take(noise.len()));
     names.extend(["in.target", "in.target_observed"]);
     let data = names.iter().map(|n| golden.f32(n)).collect::<Result<Vec<_>, _>>()?;
     let observed: f32 = golden.f32("in.target_observed")?.iter().sum();
     let input =
         StepInput { windows, first_window: 0, keys: [0, 0], learning_rate: 0.0, inverse_count: 1.0 / observed.max(1.0), inputs: &data };
     executor.step(0, &input).await?;
-    Ok((executor, Run { plan, activations, mixture, stats, loss }))
+    Ok((executor, Run { plan, activations, mixture, stats, loss, model_graph }))
 }
 
 /// Parameters of the file in the order of the flat buffer; each of the file's must have its place.
 fn flat_parameters(golden: &Golden, model: &Model) -> Result<Vec<f32>, VerifyError> {
     let graph = &model.graph;
-    let mut flat = vec![0.0; graph.flat_len()];
-    for (t, at) in graph.parameters() {
+    let mut flat = vec![0.0; graph.parameters_len()];
+    for (t, at) in graph.parameters().into_iter().chain(graph.stored_tensors()) {
         let name = format!("param.{}", graph.tensors[t].name);
         let values = golden.f32(&name)?;
         let expected = graph.tensors[t].operand.len();
@@ -240,12 +282,32 @@ fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize
     groups.add(golden, "out.logit", &logit)
 }
 
-/// With every graph part switched off, the reference still reports its prior and a gate of 1 on it; nothing reads them.
-fn unused_graph(golden: &Golden, windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
-    let mut proposals = golden.get("in.prior")?.1.clone();
-    proposals.resize(3 * proposals.len(), 0.0);
+/// act.graph.proposals [3, N, N], zeros for those that are absent, act.graph.gates [B, 3] and the penalty.
+async fn graph_parts(
+    golden: &Golden,
+    graph: &ModelGraph,
+    executor: &Executor,
+    windows: usize,
+    groups: &mut Groups,
+) -> Result<(), VerifyError> {
+    let n = golden.shape.nodes();
+    let mut proposals: Vec<f64> = golden.shape.features.prior.iter().map(|v| f64::from(*v)).collect();
+    for proposal in [graph.dynamic, graph.adaptive] {
+        let Some(t) = proposal else {
+            proposals.resize(proposals.len() + n * n, 0.0);
+            continue;
+        };
+        let padded = executor.read(0, &[t], windows).await?.remove(0);
+        proposals.extend(padded.chunks(n.next_multiple_of(4)).flat_map(|row| row[..n].to_vec()));
+    }
     groups.add(golden, "act.graph.proposals", &proposals)?;
-    groups.add(golden, "act.graph.gates", &[1.0, 0.0, 0.0].repeat(windows))
+    let gates = executor.read(0, &[graph.gates], windows).await?.remove(0);
+    groups.add(golden, "act.graph.gates", &if gates.len() == 3 { gates.repeat(windows) } else { gates })?;
+    let penalty = match graph.penalty {
+        Some(t) => executor.read(0, &[t], windows).await?.remove(0),
+        None => vec![0.0],
+    };
+    groups.add(golden, "loss.penalty", &penalty)
 }
 
 /// Errors so far, each tensor's absolute error with its magnitude.

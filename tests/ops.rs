@@ -37,6 +37,7 @@ macro_rules! ops {
 }
 
 ops! {
-    adamw add attention batch_mean embed_sum gate_change gate_mix grad_norm instance_norm layer_norm linear mixture_decode mixture_nll
-    patch_mean select token_base
+    adamw adaptive_matrix add attention batch_mean blend branches concat_linear edge_matrix edges embed_sum gate_change gate_mix
+    gate_softmax grad_norm graph_penalty instance_norm interaction layer_norm linear mixture_decode mixture_nll moving_mean node_mean
+    patch_mean propagate row_mean select sinusoids split stack_weights token_base
 }

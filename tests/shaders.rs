@@ -174,8 +174,8 @@ fn step_is_laid_out_as_in_rust() {
         ("key1", offset_of!(StepValues, key1), ScalarKind::Uint),
         ("learning_rate", offset_of!(StepValues, learning_rate), ScalarKind::Float),
         ("inverse_count", offset_of!(StepValues, inverse_count), ScalarKind::Float),
-        ("pad0", offset_of!(StepValues, pad0), ScalarKind::Uint),
-        ("pad1", offset_of!(StepValues, pad1), ScalarKind::Uint),
+        ("inverse_windows", offset_of!(StepValues, inverse_windows), ScalarKind::Float),
+        ("pad", offset_of!(StepValues, pad), ScalarKind::Uint),
     ];
     for text in texts() {
         let (module, _) = parse(&text);

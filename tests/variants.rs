@@ -1,4 +1,4 @@
-//! The generated kernels (`linear`, `attention`) with the shapes of every class of the table, on the adapter against their f64 twins.
+//! The generated kernels (products and attention) with the shapes of every class of the table, on the adapter against their f64 twins.
 
 use pgat::gpu::Gpu;
 use pgat::ops::op;
@@ -16,7 +16,7 @@ fn check(class: AdapterClass) {
         }
         gpu.class = class;
         let gpu = Arc::new(gpu);
-        for name in ["linear", "attention"] {
+        for name in ["linear", "attention", "branches", "concat_linear", "interaction", "propagate"] {
             for (i, case) in (op(name).cases)().iter().enumerate() {
                 let seed = i as u64 + 1;
                 let start = std::time::Instant::now();

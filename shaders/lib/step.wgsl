@@ -6,6 +6,6 @@ struct Step {
     key1: u32,
     learning_rate: f32,
     inverse_count: f32,  // 1 / max(1, observed targets of the whole batch)
-    pad0: u32,
-    pad1: u32,
+    inverse_windows: f32, // 1 / windows of the whole batch
+    pad: u32,
 }

@@ -234,10 +234,15 @@ impl GpuRun {
         if let Ok(gradients) = self.buffer(BufferRole::Gradients) {
             encoding.encoder().clear_buffer(gradients, 0, None);
         }
+        for (t, offset) in rec.inputs().into_iter().zip(&offsets) {
+            if let Some(region) = rec.regions[t].filter(|r| r.window_bytes == 0) {
+                encoding.encoder().copy_buffer_to_buffer(staging, *offset, self.buffer(region.role)?, region.offset, region.bytes);
+            }
+        }
         encoding.section(Section::Prologue, 0, 1).await;
         for (i, (first, windows)) in micro.iter().enumerate() {
             for (t, offset) in rec.inputs().into_iter().zip(&offsets) {
-                if let Some(region) = rec.regions[t] {
+                if let Some(region) = rec.regions[t].filter(|r| r.window_bytes > 0) {
                     let (from, bytes) = (offset + *first as u64 * region.window_bytes, *windows as u64 * region.window_bytes);
                     encoding.encoder().copy_buffer_to_buffer(staging, from, self.buffer(region.role)?, region.offset, bytes);
                 }

@@ -59,7 +59,10 @@ fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, 
     let node = b.parameter("embedding.node", &[nodes, d], small);
     let kind = b.parameter("embedding.kind", &[3, d], small);
     let temporal = if s.use_temporal_encoding { sinusoids(tokens, d) } else { vec![0.0; tokens * d] };
-    let temporal = b.graph.constant("embedding.temporal", &[tokens, d], temporal);
+    let mut temporal = b.graph.exact_constant("embedding.temporal", &[tokens, d], temporal);
+    if s.use_temporal_encoding && s.use_adaptive_temporal {
+        temporal = adaptive_temporal(b, tokens, temporal)?;
+    }
     let mut inputs = vec![node, kind, temporal];
     if s.use_adaptive_embedding {
         inputs.push(b.parameter("embedding.adaptive", &[tokens, nodes, d], small));
@@ -72,10 +75,35 @@ fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, 
     Ok(b.graph.apply1("token_base", "embedding.base", attrs, &inputs)?)
 }
 
+/// A learned blend of the fixed sinusoids [T, D] with sinusoids at learned speeds, mixed by one attention head along the steps.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn adaptive_temporal(b: &mut Builder, tokens: usize, fixed: TensorId) -> Result<TensorId, ModelError> {
+    let (d, scales, name) = (b.width(), b.shape.settings.num_scales, "embedding.temporal");
+    let speed = b.parameter(&format!("{name}.speed"), &[scales], Init::Halving);
+    let blend = b.parameter(&format!("{name}.blend"), &[2], Init::List(&[0.7, 0.3]));
+    let angles = b.graph.exact_constant(&format!("{name}.angles"), &[tokens, d / 2], angles(tokens, d));
+    let waves = b.graph.apply1("sinusoids", &format!("{name}.waves"), Attrs::default(), &[speed, angles])?;
+    let qkv = b.linear(&format!("{name}.qkv"), waves, 3 * d, true, 0, 0.0)?;
+    let parts = b.graph.apply("split", &format!("{name}.parts"), Attrs::new(&[("first", d as f64)]), &[qkv])?;
+    let attrs = Attrs::new(&[("heads", 1.0), ("time_heads", 1.0)]);
+    let mixed = b.graph.apply1("attention", &format!("{name}.attention"), attrs, &parts)?;
+    let mean = b.graph.apply1("row_mean", &format!("{name}.mean"), Attrs::new(&[("lines", tokens as f64)]), &[mixed])?;
+    let adaptive = b.linear(&format!("{name}.out"), mean, d, true, 0, 0.0)?;
+    Ok(b.graph.apply1("blend", &format!("{name}.blended"), Attrs::default(), &[blend, fixed, adaptive])?)
+}
+
+/// t 10000^(-2i/D), for each pair of channels.
+#[expect(clippy::cast_precision_loss, reason = "positions are small")]
+fn angle(t: usize, i: usize, d: usize) -> f64 {
+    t as f64 * (-(2.0 * i as f64) * 1e4_f64.ln() / d as f64).exp()
+}
+
+fn angles(tokens: usize, d: usize) -> Vec<f64> {
+    (0..tokens).flat_map(|t| (0..d / 2).map(move |i| angle(t, i, d))).collect()
+}
+
 /// sin and cos of t 10000^(-2i/D), made in f64 on the host: WGSL's sin is loose.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "positions are small; the tensor is f32")]
-fn sinusoids(tokens: usize, d: usize) -> Vec<f32> {
-    let angle = |t: usize, i: usize| t as f64 * (-(2.0 * i as f64) * 1e4_f64.ln() / d as f64).exp();
-    let pair = move |t: usize, i: usize| [angle(t, i).sin() as f32, angle(t, i).cos() as f32];
+fn sinusoids(tokens: usize, d: usize) -> Vec<f64> {
+    let pair = move |t: usize, i: usize| [angle(t, i, d).sin(), angle(t, i, d).cos()];
     (0..tokens).flat_map(|t| (0..d / 2).flat_map(move |i| pair(t, i))).collect()
 }

@@ -13,6 +13,10 @@ pub enum Init {
     Normal(f64),
     /// This value.
     Constant(f64),
+    /// 1, 1/2, 1/4, ..
+    Halving,
+    /// These values.
+    List(&'static [f64]),
 }
 
 impl Init {
@@ -33,6 +37,8 @@ impl Init {
             Self::Uniform(r) => r * (2.0 * uniform(0) - 1.0),
             Self::Normal(s) => s * (-2.0 * uniform(0).ln()).sqrt() * (std::f64::consts::TAU * uniform(1)).cos(),
             Self::Constant(v) => v,
+            Self::Halving => 0.5_f64.powi(i32::try_from(element).unwrap_or(i32::MAX)),
+            Self::List(values) => usize::try_from(element).ok().and_then(|e| values.get(e)).copied().unwrap_or(0.0),
         }
     }
 }
@@ -42,7 +48,7 @@ fn hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The flat buffer of parameters at the start.
+/// The buffer of parameters at the start; what is stored behind them starts at 0.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
 pub fn start(graph: &Graph, inits: &[(TensorId, Init)], seed: u64) -> Vec<f32> {
@@ -56,5 +62,6 @@ pub fn start(graph: &Graph, inits: &[(TensorId, Init)], seed: u64) -> Vec<f32> {
         flat.extend((0..n as u64).map(|e| init.draw(seed, e) as f32));
         flat.resize(at + padded(n), 0.0);
     }
+    flat.resize(graph.parameters_len(), 0.0);
     flat
 }

@@ -2,6 +2,8 @@
 
 mod decoder;
 mod embedding;
+pub mod features;
+pub mod graph;
 pub mod init;
 mod layer;
 
@@ -9,7 +11,10 @@ use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
+use features::GraphFeatures;
+use graph::ModelGraph;
 use init::Init;
+use std::sync::Arc;
 
 /// The model cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +22,16 @@ pub enum ModelError {
     /// Switches of parts that this version does not have.
     #[error("this version of pgat cannot yet run {0}: set to false in [model]")]
     NotBuilt(String),
+    /// Features of another graph.
+    #[error("the graph's {what} holds {found} numbers, and this model wants {expected}")]
+    Features {
+        /// Which.
+        what: &'static str,
+        /// Numbers wanted.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
     /// An op refused a shape.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -29,13 +44,22 @@ pub struct ModelShape {
     pub window: WindowShape,
     /// Widths and switches.
     pub settings: ModelSettings,
+    /// What is known of the series graph.
+    pub features: Arc<GraphFeatures>,
 }
 
 impl ModelShape {
     /// Sizes of a config's model on its data.
     #[must_use]
     pub fn of(config: &Config, dataset: &Dataset) -> Self {
-        Self { window: *dataset.shape(), settings: config.model.clone() }
+        Self::new(*dataset.shape(), config.model.clone())
+    }
+
+    /// Of these sizes, on a graph without edges.
+    #[must_use]
+    pub fn new(window: WindowShape, settings: ModelSettings) -> Self {
+        let features = Arc::new(GraphFeatures::plain(&window, &settings));
+        Self { window, settings, features }
     }
 
     /// T: tokens of a node.
@@ -50,26 +74,23 @@ impl ModelShape {
         self.window.num_series() + self.settings.num_transitions
     }
 
-    /// Fails if a switch is on whose part is not there: nothing is skipped quietly.
+    /// Fails if a switch is on whose part is not there, or features are of another size: nothing is skipped quietly.
     ///
     /// # Errors
-    /// Names the switches.
+    /// Names the switches, or the features.
     pub fn supported(&self) -> Result<(), ModelError> {
         let s = &self.settings;
         let missing = [
-            ("use_adaptive_temporal", s.use_adaptive_temporal),
             ("use_structural_encoding", s.use_structural_encoding),
             ("use_graph_encoding", s.use_graph_encoding),
-            ("use_dynamic_graph", s.use_dynamic_graph),
-            ("use_adaptive_graph", s.use_adaptive_graph),
-            ("use_graph_gate", s.use_graph_gate),
-            ("use_convolution", s.use_convolution),
-            ("use_hops", s.use_hops),
-            ("use_fusion", s.use_fusion),
             ("use_graph_attention", s.use_graph_attention),
             ("use_hierarchy", s.use_hierarchy),
             ("use_autocorr", s.use_autocorr),
         ];
+        let (n, prior) = (self.nodes(), self.features.prior.len());
+        if prior != n * n {
+            return Err(ModelError::Features { what: "prior", expected: n * n, found: prior });
+        }
         let on: Vec<&str> = missing.iter().filter(|m| m.1).map(|m| m.0).collect();
         if on.is_empty() { Ok(()) } else { Err(ModelError::NotBuilt(on.join(", "))) }
     }
@@ -89,6 +110,12 @@ pub struct Model {
     pub stats: TensorId,
     /// Outputs of the top-level blocks, by the names of golden files.
     pub activations: Vec<(String, TensorId)>,
+    /// The graph that information moves on.
+    pub model_graph: ModelGraph,
+    /// What the learned graph adds to the loss [1], where built with one.
+    pub penalty: Option<TensorId>,
+    /// Inputs of a step: noise, drawn anew for each training step, 0 otherwise.
+    pub noise: Vec<TensorId>,
     /// Mean negative log-likelihood [1], where built with one.
     pub loss: Option<TensorId>,
 }
@@ -139,6 +166,15 @@ impl Builder<'_> {
         Ok(self.graph.apply1("linear", name, attrs, &inputs)?)
     }
 
+    /// `[a, x] W^T + b`, as wide as x.
+    pub(crate) fn concat_linear(&mut self, name: &str, a: TensorId, x: TensorId) -> Result<TensorId, ModelError> {
+        let d = self.graph.tensors[x].operand.last();
+        let init = Init::fan_in(2 * d);
+        let weight = self.parameter(&format!("{name}.weight"), &[d, 2 * d], init);
+        let bias = self.parameter(&format!("{name}.bias"), &[d], init);
+        Ok(self.graph.apply1("concat_linear", name, Attrs::default(), &[a, x, weight, bias])?)
+    }
+
     /// Layer norm of x, or of x + dropout(change).
     pub(crate) fn norm(&mut self, name: &str, x: TensorId, change: Option<TensorId>) -> Result<TensorId, ModelError> {
         let d = self.graph.tensors[x].operand.last();
@@ -174,12 +210,15 @@ pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
     let embedded = embedding::build(&mut b)?;
     activations.push(("embedding".to_owned(), embedded.tokens));
     let mut x = embedded.tokens;
+    let model_graph = graph::build(&mut b, x, mode)?;
     for i in 0..shape.settings.n_layers {
-        x = layer::build(&mut b, &format!("layers.{i}"), x)?;
+        x = layer::build(&mut b, &format!("layers.{i}"), x, &model_graph)?;
         activations.push((format!("layers.{i}"), x));
     }
     let mixture = decoder::build(&mut b, x, &embedded)?;
+    let penalty = model_graph.penalty.filter(|_| mode != Mode::Forecast);
+    let noise = model_graph.noise.clone();
     let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, mixture)?) };
     let Builder { graph, inits, .. } = b;
-    Ok(Model { graph, inits, inputs: embedded.inputs, mixture, stats: embedded.stats, activations, loss })
+    Ok(Model { graph, inits, inputs: embedded.inputs, mixture, stats: embedded.stats, activations, model_graph, penalty, noise, loss })
 }

@@ -1,6 +1,6 @@
 //! Axial attention: some heads attend along the steps of a node, the others across the nodes of a step.
 //!
-//! Inputs, per window: q `[T, N, D]`; kv `[T, N, 2 D]`, keys first. Attributes: `heads`, which divides D, and `time_heads`: that many
+//! Inputs, both per window or both once a step: q `[T, N, D]`; kv `[T, N, 2 D]`, keys first. Attributes: `heads`, which divides D, and `time_heads`: that many
 //! first heads attend along steps. Head h owns columns `h D/heads ..` of q, k, v and y. Along a line (a node's steps, a step's nodes):
 //!
 //! `s_ij = q_i . k_j / sqrt(D/heads)`, `lse_i = log sum_j exp s_ij`, `p_ij = exp(s_ij - lse_i)`, `y_i = sum_j p_ij v_j`.
@@ -52,10 +52,10 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     if time_heads > heads {
         return wrong(format!("{time_heads} of {heads} heads along steps"));
     }
-    if inputs.iter().any(|i| i.scope != Scope::Window) {
-        return wrong("q and kv must be per window".into());
+    if q.scope != kv.scope {
+        return wrong("q and kv must both be per window or once a step".into());
     }
-    Ok(Inferred { outputs: vec![q.shape.clone()], saved: vec![("lse", vec![t, n, heads])], reduces_windows: false })
+    Ok(Inferred { outputs: vec![q.shape.clone()], saved: vec![("lse", vec![t, n, heads])], ..Inferred::default() })
 }
 
 /// Lines along one axis, and the heads that attend along them.
@@ -133,11 +133,11 @@ fn forward(c: &OpCtx) -> Phase {
 fn backward(c: &OpCtx) -> Phase {
     let (tokens, heads) = (c.inputs[0].rows(), c.attrs.size("heads"));
     let width = c.inputs[0].last() / heads;
-    let mut scratch = vec![(tokens * heads, Scope::Window)];
+    let mut scratch = vec![(tokens * heads, c.inputs[0].scope)];
     // The kernel of dq makes delta, which dkv needs: where dq is not wanted it goes to scratch.
     let d_q = if c.wants(0) { Slot::DIn(0) } else { Slot::Scratch(1) };
     if !c.wants(0) {
-        scratch.push((c.inputs[0].len(), Scope::Window));
+        scratch.push((c.inputs[0].len(), c.inputs[0].scope));
     }
     let dq = || {
         vec![
@@ -267,7 +267,10 @@ fn cases() -> Vec<Case> {
         }
     };
     let normal = Fill::Normal(1.0);
+    let mut once = case("once a step", [7, 3], [1, 1, 16], 1, 1.0, normal);
+    once.inputs.iter_mut().for_each(|i| i.scope = Scope::Step);
     vec![
+        once,
         case("one token", [1, 1], [2, 1, 2], 1, 1.0, normal),
         case("heads of 4, both axes", [5, 7], [4, 2, 4], 3, 1.0, normal),
         case("along steps only, a workgroup less one", [9, 63], [2, 2, 8], 1, 1.0, normal),

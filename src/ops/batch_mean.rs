@@ -34,7 +34,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
     if nll.shape != [1] || nll.scope != Scope::Window {
         return wrong(format!("the input must be [1] for each window, found {:?} ({:?})", nll.shape, nll.scope));
     }
-    Ok(Inferred { outputs: vec![vec![1]], saved: vec![], reduces_windows: true })
+    Ok(Inferred { outputs: vec![vec![1]], reduces_windows: true, ..Inferred::default() })
 }
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, grid: Grid) -> KernelDef {

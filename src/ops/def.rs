@@ -109,6 +109,8 @@ pub struct Inferred {
     pub outputs: Vec<Shape>,
     /// What forward keeps for backward beside inputs and outputs: name and shape.
     pub saved: Vec<(&'static str, Shape)>,
+    /// How many of the last outputs are discrete (indices): they have no gradient.
+    pub discrete: usize,
     /// Outputs are sums over the windows of the whole batch ([`Scope::Step`] although inputs are per window), added up in order of windows.
     pub reduces_windows: bool,
 }

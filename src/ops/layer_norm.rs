@@ -52,7 +52,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     if attrs.flag("residual") && inputs[3].shape != inputs[0].shape {
         return wrong(format!("x is {:?}, change is {:?}", inputs[0].shape, inputs[3].shape));
     }
-    Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("stats", vec![inputs[0].rows(), 2])], reduces_windows: false })
+    Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("stats", vec![inputs[0].rows(), 2])], ..Inferred::default() })
 }
 
 fn source(attrs: &Attrs) -> &'static str {

@@ -8,7 +8,7 @@ use super::def::{
     Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
     Value, block_rows, partials_in_scratch, to_u32,
 };
-use super::generator::matmul::{self, Matmul, extent, fit, text};
+use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::generator::{Broadcast, Tile};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 
@@ -60,7 +60,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     if attrs.flag("residual") && inputs[wanted - 1].shape != shape {
         return wrong(format!("y is {shape:?}, the residual {:?}", inputs[wanted - 1].shape));
     }
-    Ok(Inferred { outputs: vec![shape], saved: vec![], reduces_windows: false })
+    Ok(Inferred { outputs: vec![shape], ..Inferred::default() })
 }
 
 struct Sizes {
@@ -162,6 +162,7 @@ fn forward(c: &OpCtx) -> Phase {
         b: matmul::Operand { name: "forward_b", along_s: true },
         store: if residual { "forward_residual_store(" } else { "forward_store(" },
         row_sums: None,
+        repeat: Repeat::Once,
     };
     let (tiled, per_group, across) = by_rows(tile, s.columns, &m);
     let mut bindings = vec![Binding::input("x", Slot::In(0), "x_base"), parameters(c), Binding::output("y", Slot::Out(0), "y_base")];
@@ -211,6 +212,7 @@ fn backward_x(c: &OpCtx, s: &Sizes) -> KernelDef {
         b: matmul::Operand { name: "backward_b", along_s: false },
         store,
         row_sums: None,
+        repeat: Repeat::Once,
     };
     let (tiled, per_group, across) = by_rows(tile, s.inner, &m);
     let mut bindings = vec![
@@ -247,6 +249,7 @@ fn backward_weight(c: &OpCtx, s: &Sizes) -> Vec<KernelDef> {
         b: matmul::Operand { name: "weight_b", along_s: false },
         store: "weight_store(group.x,",
         row_sums: c.attrs.flag("bias").then_some("bias_store(group.x,"),
+        repeat: Repeat::Once,
     };
     let mut gradients = vec![(Slot::DIn(1), "d_weight_base")];
     if c.attrs.flag("bias") {

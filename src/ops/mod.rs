@@ -8,20 +8,36 @@ pub mod generator;
 pub mod twin;
 
 mod adamw;
+mod adaptive_matrix;
 mod add;
 mod attention;
 mod batch_mean;
+mod blend;
+pub(crate) mod branches;
+mod concat_linear;
+mod edge_matrix;
+mod edges;
 mod embed_sum;
 mod gate_change;
 mod gate_mix;
+mod gate_softmax;
 mod grad_norm;
+mod graph_penalty;
 mod instance_norm;
+mod interaction;
 mod layer_norm;
 mod linear;
 mod mixture_decode;
 mod mixture_nll;
+mod moving_mean;
+mod node_mean;
 mod patch_mean;
+mod propagate;
+mod row_mean;
 mod select;
+mod sinusoids;
+mod split;
+mod stack_weights;
 mod token_base;
 
 pub use def::{
@@ -32,20 +48,36 @@ pub use def::{
 /// Every operation of the crate, in alphabetical order.
 pub static OPS: &[&OpDef] = &[
     &adamw::OP,
+    &adaptive_matrix::OP,
     &add::OP,
     &attention::OP,
     &batch_mean::OP,
+    &blend::OP,
+    &branches::OP,
+    &concat_linear::OP,
+    &edge_matrix::OP,
+    &edges::OP,
     &embed_sum::OP,
     &gate_change::OP,
     &gate_mix::OP,
+    &gate_softmax::OP,
     &grad_norm::OP,
+    &graph_penalty::OP,
     &instance_norm::OP,
+    &interaction::OP,
     &layer_norm::OP,
     &linear::OP,
     &mixture_decode::OP,
     &mixture_nll::OP,
+    &moving_mean::OP,
+    &node_mean::OP,
     &patch_mean::OP,
+    &propagate::OP,
+    &row_mean::OP,
     &select::OP,
+    &sinusoids::OP,
+    &split::OP,
+    &stack_weights::OP,
     &token_base::OP,
 ];
 

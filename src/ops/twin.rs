@@ -18,10 +18,10 @@ pub struct StepValues {
     pub learning_rate: f32,
     /// 1 / max(1, observed targets in the whole batch).
     pub inverse_count: f32,
+    /// 1 / windows of the whole batch.
+    pub inverse_windows: f32,
     /// Unused.
-    pub pad0: u32,
-    /// Unused.
-    pub pad1: u32,
+    pub pad: u32,
 }
 
 /// A tensor's values on the host, all windows of the micro-batch, window outermost.

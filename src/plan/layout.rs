@@ -59,10 +59,12 @@ pub fn layout(
     let mut sizes = BTreeMap::new();
     let flat_bytes = 4 * graph.flat_len() as u64;
     let limit = options.limits.buffer_bytes.min(options.limits.binding_bytes);
-    if flat_bytes > limit {
-        return Err(PlanError::Parameters { bytes: flat_bytes, limit });
+    let parameters_bytes = 4 * graph.parameters_len() as u64;
+    if parameters_bytes > limit {
+        return Err(PlanError::Parameters { bytes: parameters_bytes, limit });
     }
-    let offsets: BTreeMap<TensorId, u64> = graph.parameters().into_iter().map(|(t, at)| (t, 4 * at as u64)).collect();
+    let parameters = graph.parameters().into_iter().chain(graph.stored_tensors());
+    let offsets: BTreeMap<TensorId, u64> = parameters.map(|(t, at)| (t, 4 * at as u64)).collect();
     let (mut gradients, mut inputs, mut constants) = (flat_bytes, 0, constants_base);
     let mut trains = false;
     for (t, tensor) in graph.tensors.iter().enumerate() {
@@ -73,7 +75,7 @@ pub fn layout(
             at
         };
         let (role, offset) = match tensor.place {
-            Place::Parameter => (BufferRole::Parameters, offsets[&t]),
+            Place::Parameter | Place::Stored => (BufferRole::Parameters, offsets[&t]),
             Place::Gradient(p) => (BufferRole::Gradients, offsets[&p]),
             Place::Accumulator => (BufferRole::Gradients, next(&mut gradients)),
             Place::Input => (BufferRole::Inputs, next(&mut inputs)),
@@ -96,7 +98,7 @@ pub fn layout(
     if has_gradients {
         sizes.insert(BufferRole::Gradients, gradients);
     }
-    sizes.insert(BufferRole::Parameters, flat_bytes);
+    sizes.insert(BufferRole::Parameters, parameters_bytes);
     sizes.insert(BufferRole::Inputs, inputs);
     sizes.insert(BufferRole::Constants, constants);
     let (scratch, arena_bound) = arena(program, phases, windows, options, &mut regions, &mut sizes)?;

@@ -183,8 +183,9 @@ impl Recording {
         let mut offsets = vec![];
         for t in self.inputs() {
             offsets.push(at);
-            let one = 4 * self.program.graph.tensors[t].operand.len() as u64;
-            at += (one * self.batch as u64).next_multiple_of(ALIGNMENT);
+            let operand = &self.program.graph.tensors[t].operand;
+            let windows = if operand.scope == Scope::Window { self.batch } else { 1 };
+            at += (4 * operand.len() as u64 * windows as u64).next_multiple_of(ALIGNMENT);
         }
         (offsets, at)
     }

@@ -48,6 +48,11 @@ fn views<'a>(places: &'a [ParameterPlace], prefix: &'a str, flat: &'a [f32]) -> 
     places.iter().filter_map(one).collect()
 }
 
+/// Places of what has moments.
+fn trained(places: &[ParameterPlace]) -> Vec<ParameterPlace> {
+    places.iter().filter(|p| p.trained).cloned().collect()
+}
+
 /// The metadata of a file: one entry, `pgat`, an object of strings as JSON. One, because the format keeps entries in no fixed order, and
 /// equal runs must give equal files.
 fn metadata(notes: &Notes) -> HashMap<String, String> {
@@ -71,8 +76,9 @@ pub fn write_weights(places: &[ParameterPlace], parameters: &[f32], notes: &Note
 /// Fails only if the file would be too large for its format.
 pub fn write_state(places: &[ParameterPlace], state: &State, notes: &Notes) -> Result<Vec<u8>, WeightsError> {
     let mut all = views(places, "param.", &state.parameters);
-    all.extend(views(places, "moment1.", &state.moment1));
-    all.extend(views(places, "moment2.", &state.moment2));
+    let trained = trained(places);
+    all.extend(views(&trained, "moment1.", &state.moment1));
+    all.extend(views(&trained, "moment2.", &state.moment2));
     let counters = TensorView::new(Dtype::F32, vec![state.optimiser.len()], bytemuck::cast_slice(&state.optimiser));
     all.push(("optimiser.state".into(), counters.map_err(|e| WeightsError::Format(e.to_string()))?));
     let mut notes = notes.clone();
@@ -133,11 +139,12 @@ pub fn read_state(bytes: &[u8], places: &[ParameterPlace]) -> Result<(State, Not
     let step = notes.get("step").and_then(|s| s.parse().ok());
     let step = step.ok_or_else(|| WeightsError::Format("the checkpoint does not say its step".into()))?;
     let counters = file.tensor("optimiser.state").map_err(|e| WeightsError::Format(e.to_string()))?;
+    let trained = trained(places);
     let state = State {
         step,
         parameters: flat(&file, places, "param.")?,
-        moment1: flat(&file, places, "moment1.")?,
-        moment2: flat(&file, places, "moment2.")?,
+        moment1: flat(&file, &trained, "moment1.")?,
+        moment2: flat(&file, &trained, "moment2.")?,
         optimiser: bytemuck::pod_collect_to_vec(counters.data()),
     };
     Ok((state, notes))

@@ -74,9 +74,21 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
         n_layers: 1,
         d_ff: 24,
         dropout: 0.2,
+        conv_kernels: vec![1, 3],
+        hops: 2,
+        top_k_edges: 2,
+        adaptive_rank: 4,
+        num_scales: 2,
+        use_adaptive_temporal: true,
+        use_dynamic_graph: true,
+        use_adaptive_graph: true,
+        use_graph_gate: true,
+        use_convolution: true,
+        use_hops: true,
+        use_fusion: true,
         ..ModelSettings::default()
     };
-    ModelShape { window: *window, settings }
+    ModelShape::new(*window, settings)
 }
 
 pub(crate) fn settings() -> TrainingSettings {

@@ -38,14 +38,16 @@ class File:
     def mask(self, *shape, p=0.7):
         return (torch.rand(shape, generator=self.generator) < p).double()
 
-    def case(self, name, function, inputs, attrs=None, windows=1, **step):
-        """inputs: (tensor, "window" | "step", whether a gradient is wanted). function: inputs -> tuple of outputs."""
+    def case(self, name, function, inputs, attrs=None, windows=1, discrete=0, **step):
+        """inputs: (tensor, "window" | "step", whether a gradient is wanted). function: inputs -> tuple of outputs, the last `discrete`
+        of which have no gradient."""
         leaves = [t.clone().requires_grad_(grad) for t, _, grad in inputs]
         outputs = function(*leaves)
         for i, leaf in enumerate(leaves):
             self.put(name, f"in.{i}", leaf)
         for k, y in enumerate(outputs):
             self.put(name, f"out.{k}", y)
+        outputs = outputs[: len(outputs) - discrete]
         if any(leaf.requires_grad for leaf in leaves):
             cotangents = [self.normal(*y.shape) for y in outputs]
             for k, d in enumerate(cotangents):
@@ -322,6 +324,210 @@ def token_base():
     return f
 
 
+def row_mean():
+    f = File("row_mean")
+    for name, windows, lines, rows, d in [("one line", 3, 1, 7, 4), ("several lines", 2, 3, 2, 8)]:
+        function = lambda x: (x.reshape(windows, lines, rows, d).mean(2),)
+        f.case(name, function, [window(f.normal(windows, lines * rows, d))], dict(lines=lines), windows)
+    f.case("once a step", lambda x: (x.mean(1),), [step(f.normal(5, 3, 4))], dict(lines=5))
+    return f
+
+
+def split():
+    f = File("split")
+    f.case("windows", lambda x: torch.split(x, [4, 8], -1), [window(f.normal(3, 5, 12))], dict(first=4), 3)
+    f.case("once a step", lambda x: torch.split(x, [8, 4], -1), [step(f.normal(2, 3, 12))], dict(first=8))
+    return f
+
+
+def node_mean():
+    f = File("node_mean")
+    for name, windows, t, n, d in [("one window", 1, 3, 2, 4), ("several windows", 4, 2, 3, 8)]:
+        f.case(name, lambda x: (x.mean((0, 1)),), [window(f.normal(windows, t, n, d), False)], windows=windows)
+    return f
+
+
+def moving_mean():
+    f = File("moving_mean")
+    for name, rate in [("a tenth", 0.1), ("a half", 0.5)]:
+        stored, mean = f.normal(3, 4), f.normal(3, 4)
+        for i, tensor in enumerate((stored, mean, torch.tensor([2.0, 0.5, 1.0, 3.0]))):
+            f.put(name, f"in.{i}", tensor)
+        f.put(name, "update.0", stored.lerp(mean, rate))
+        f.describe(name, 1, dict(rate=rate), ["step"] * 3)
+    return f
+
+
+def gate_softmax():
+    f = File("gate_softmax")
+    for name, dynamic, adaptive in [("all three", 1, 1), ("no dynamic", 0, 1), ("no adaptive", 1, 0), ("the prior alone", 0, 0)]:
+        used = torch.tensor([True, bool(dynamic), bool(adaptive)])
+        function = lambda x: (torch.softmax(x.masked_fill(~used, -math.inf), -1),)
+        f.case(name, function, [window(f.normal(3, 1, 3))], dict(dynamic=dynamic, adaptive=adaptive), 3)
+    return f
+
+
+def graph_penalty():
+    f = File("graph_penalty")
+
+    def function(*tables):
+        entropy = sum(torch.distributions.Categorical(logits=w).entropy().sum() for w in tables)
+        return ((0.01 * sum(w.abs().mean() for w in tables) + 0.001 * entropy).reshape(1),)
+
+    for name, a, b, scale in [("small logits", (2, 5), (3, 2), 0.1), ("large logits", (3, 7), (4, 3), 3.0)]:
+        f.case(name, function, [step(f.normal(*a, scale=scale)), step(f.normal(*b, scale=scale))])
+    return f
+
+
+def edges():
+    f = File("edges")
+    for name, r, s, k, log_temperature, noise in [
+        ("two of five", 3, 5, 2, 0.3, 1.0), ("all senders", 4, 2, 2, -0.2, 0.0), ("hotter than the clamp", 3, 6, 3, 3.0, 1.0),
+        ("colder than the clamp", 2, 4, 2, -2.5, 0.1),
+    ]:  # fmt: skip
+
+        def function(logits, gumbel, log_temperature):
+            p = torch.softmax((logits + gumbel) / log_temperature.exp().clamp(0.1, 10.0), -1)
+            top = p.topk(k, -1)
+            prob = top.values / top.values.sum(-1, keepdim=True).clamp_min(1e-12)
+            entries = torch.argsort(top.indices.flatten(), stable=True)
+            starts = torch.tensor([int((top.indices < sender).sum()) for sender in range(s + 1)])
+            return prob, top.indices.double(), starts.double(), entries.double()
+
+        inputs = [step(f.normal(r, s)), step(f.normal(r, s, scale=noise), False), step(torch.tensor(log_temperature))]
+        f.case(name, function, inputs, dict(k=k), discrete=3)
+    return f
+
+
+def edge_matrix():
+    f = File("edge_matrix")
+    for name, covariates, targets, hubs, k1, k2 in [("a few", 2, 3, 2, 2, 1), ("no covariates", 0, 5, 3, 3, 2)]:
+        series = covariates + targets
+        n = series + hubs
+        index1 = torch.stack([torch.randperm(series, generator=f.generator)[:k1] for _ in range(hubs)])
+        index2 = torch.stack([torch.randperm(hubs, generator=f.generator)[:k2] for _ in range(targets)])
+
+        def function(p1, i1, p2, i2):
+            a = torch.zeros(n, -(-n // 4) * 4)
+            rows1 = torch.arange(series, n)[:, None].expand_as(p1)
+            rows2 = torch.arange(covariates, series)[:, None].expand_as(p2)
+            return (a.index_put((rows1, i1.long()), p1).index_put((rows2, i2.long() + series), p2),)
+
+        inputs = [step(f.uniform(hubs, k1)), step(index1.double(), False), step(f.uniform(targets, k2)), step(index2.double(), False)]
+        f.case(name, function, inputs, dict(covariates=covariates, targets=targets))
+    return f
+
+
+def adaptive_matrix():
+    f = File("adaptive_matrix")
+
+    def function(sender, receiver, sender_memory, receiver_memory, memory):
+        send, receive = sender + F.linear(memory, sender_memory), receiver + F.linear(memory, receiver_memory)
+        a = torch.softmax(F.relu(receive @ send.T), -1)
+        return (F.pad(a, (0, -a.shape[1] % 4)),)
+
+    for name, n, r, d in [("seven nodes", 7, 4, 8), ("four nodes", 4, 3, 12)]:
+        weights = [step(f.normal(r, d, scale=0.3)) for _ in range(2)]
+        inputs = [step(f.normal(n, r, scale=0.5)) for _ in range(2)] + weights + [step(f.normal(n, d), False)]
+        f.case(name, function, inputs)
+    return f
+
+
+def sinusoids():
+    f = File("sinusoids")
+
+    def function(speed, angles):
+        angle = speed[:, None] * angles[:, None]
+        return (torch.stack([angle.sin(), angle.cos()], -1).flatten(-2),)
+
+    for name, s, t, half in [("four speeds", 4, 6, 4), ("one speed", 1, 3, 2)]:
+        f.case(name, function, [step(f.normal(s)), step(f.uniform(t, half, high=20.0), False)])
+    return f
+
+
+def blend():
+    f = File("blend")
+
+    def function(blend, a, b):
+        w = torch.softmax(blend, 0)
+        return (w[0] * a + w[1] * b,)
+
+    f.case("usual", function, [step(f.normal(2)), step(f.normal(3, 4)), step(f.normal(3, 4))])
+    f.case("a is data", function, [step(f.normal(2, scale=3.0)), step(f.normal(5), False), step(f.normal(5))])
+    return f
+
+
+def stack_weights():
+    f = File("stack_weights")
+    for name, d, kernels in [("two kernels", 4, (1, 3)), ("matrices", 4, (0, 0)), ("three kernels", 8, (3, 1, 5))]:
+
+        def function(*weights):
+            taps = [w.permute(2, 0, 1) if w.dim() == 3 else w for w in weights[::2]]
+            return (torch.cat([t.flatten() for t in taps] + list(weights[1::2])),)
+
+        pairs = [[step(f.normal(d, d, *([k] if k else []))), step(f.normal(d))] for k in kernels]
+        f.case(name, function, sum(pairs, []))
+    return f
+
+
+def branches():
+    f = File("branches")
+    for name, windows, t, n, d, kernels, sources in [
+        ("four kernels", 2, 6, 3, 4, (1, 3, 5, 7), 0), ("more taps than steps", 2, 2, 2, 8, (3, 7), 0), ("hops", 3, 2, 3, 4, (1, 1, 1), 1),
+    ]:  # fmt: skip
+
+        def function(x, stacked, *own):
+            y, at, bias = 0.0, 0, stacked[sum(kernels) * d * d :].reshape(-1, d)
+            for k, taps in enumerate(kernels):
+                weight = stacked[at : at + taps * d * d].reshape(taps, d, d).permute(1, 2, 0)
+                at += taps * d * d
+                rows = (own[k] if sources else x).permute(0, 2, 3, 1).reshape(-1, d, t)
+                z = F.conv1d(rows, weight, bias[k], padding=taps // 2)
+                y = y + F.relu(z).reshape(windows, n, d, t).permute(0, 3, 1, 2)
+            return (x + y / len(kernels),)
+
+        inputs = [window(f.normal(windows, t, n, d)), step(f.normal(sum(kernels) * d * d + len(kernels) * d, scale=0.4))]
+        inputs += [window(f.normal(windows, t, n, d)) for _ in kernels] if sources else []
+        attrs = dict(branches=len(kernels), sources=sources, scale=1 / len(kernels)) | {f"taps{k}": v for k, v in enumerate(kernels)}
+        f.case(name, function, inputs, attrs, windows)
+    return f
+
+
+def propagate():
+    f = File("propagate")
+    for name, windows, t, n, d, dynamic, adaptive, fixed in [
+        ("all three", 3, 2, 5, 4, 1, 1, 0), ("no dynamic", 2, 3, 4, 8, 0, 1, 0), ("fixed gates", 2, 2, 7, 4, 1, 0, 1), ("prior", 1, 2, 3, 4, 0, 0, 0),
+    ]:  # fmt: skip
+        used = [0] + [1] * dynamic + [2] * adaptive
+
+        def function(x, gates, *matrices):
+            gates = gates.reshape(-1, 3).expand(windows, 3)
+            return (torch.einsum("bk,kij,btjd->btid", gates[:, used], torch.stack(matrices)[:, :, :n], x),)
+
+        pad = lambda a: F.pad(a, (0, -n % 4))
+        gates = step(f.uniform(3), False) if fixed else window(f.uniform(windows, 1, 3))
+        inputs = [window(f.normal(windows, t, n, d)), gates] + [step(pad(f.uniform(n, n)), k > 0) for k in used]
+        f.case(name, function, inputs, dict(dynamic=dynamic, adaptive=adaptive), windows)
+    return f
+
+
+def concat_linear():
+    f = File("concat_linear")
+    for name, windows, shape, k, m in [("odd", 2, (3,), 3, 5), ("quads", 3, (2, 2), 4, 8)]:
+        inputs = [window(f.normal(windows, *shape, k)) for _ in range(2)] + [step(f.normal(m, 2 * k, scale=0.4)), step(f.normal(m))]
+        f.case(name, lambda a, x, w, b: (F.linear(torch.cat([a, x], -1), w, b),), inputs, windows=windows)
+    return f
+
+
+def interaction():
+    f = File("interaction")
+    for name, windows, rows, h, e in [("pairs", 2, 3, 2, 2), ("quads", 3, 2, 2, 4)]:
+        function = lambda time, space, w: (time * torch.einsum("hij,brhj->brhi", w, space.unflatten(-1, (h, e))).flatten(2),)
+        inputs = [window(f.normal(windows, rows, h * e)) for _ in range(2)] + [step(f.normal(h, e, e))]
+        f.case(name, function, inputs, windows=windows)
+    return f
+
+
 def grad_norm():
     f = File("grad_norm")
     for name, n, scale, clip in [("clipped", 37, 1.0, 1.0), ("not clipped", 37, 0.01, 1.0), ("another bound", 5000, 1.0, 0.5), ("one", 1, 3.0, 1.0)]:
@@ -374,14 +580,15 @@ def adamw():
 def main():
     FOLDER.mkdir(exist_ok=True)
     makers = [
-        adamw, add, attention, batch_mean, embed_sum, gate_change, gate_mix, grad_norm, instance_norm, layer_norm, linear, mixture_decode,
-        mixture_nll, patch_mean, select, token_base,
+        adamw, adaptive_matrix, add, attention, batch_mean, blend, branches, concat_linear, edge_matrix, edges, embed_sum, gate_change,
+        gate_mix, gate_softmax, grad_norm, graph_penalty, instance_norm, interaction, layer_norm, linear, mixture_decode, mixture_nll,
+        moving_mean, node_mean, patch_mean, propagate, row_mean, select, sinusoids, split, stack_weights, token_base,
     ]  # fmt: skip
     for make in makers:
         make().save()
     total = sum(p.stat().st_size for p in FOLDER.glob("*.safetensors"))
     print(f"{len(makers)} files, {total / 1000:.0f} kB, torch {torch.__version__}")
-    assert math.isfinite(total) and total < 300_000
+    assert math.isfinite(total) and total < 400_000
 
 
 if __name__ == "__main__":

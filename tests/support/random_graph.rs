@@ -239,7 +239,7 @@ impl Recipe {
         if self.trains {
             let loss = b.loss();
             let leaves = b.leaves(Scope::Window);
-            let mut program = Program::training(b.graph, loss, &OptimiserSettings::default()).expect("the recipe has gradients");
+            let mut program = Program::training(b.graph, &[loss], &OptimiserSettings::default()).expect("the recipe has gradients");
             program.pinned.extend(&leaves);
             return Built { program, leaves };
         }

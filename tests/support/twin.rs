@@ -36,6 +36,12 @@ impl Driven {
         (outputs, inferred.saved.into_iter().map(|(_, shape)| Operand { shape, scope }).collect())
     }
 
+    /// How many of the last outputs have no gradient.
+    pub(crate) fn discrete(&self) -> usize {
+        let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();
+        (self.op.infer)(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}")).discrete
+    }
+
     /// A call whose outputs hold `before`, as memory holds anything; but sums over windows start at 0.
     fn call(&self, before: f64) -> TwinCall<'_> {
         let (outputs, saved) = self.shapes();

@@ -18,7 +18,32 @@ pub struct Operand<'a> {
     pub along_s: bool,
 }
 
+/// How often the loop over s runs, and on what.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Repeat<'a> {
+    /// Once.
+    #[default]
+    Once,
+    /// For each of several pairs of operands, whose functions have their number behind the stem: `a0`, `a1`, ..
+    Each(usize),
+    /// For each slice from `slice_begin` to `slice_end`, which the prologue defines. Functions see it in `var<private> slice: u32`.
+    Slices(Option<Fold<'a>>),
+}
+
+/// What becomes of the sums at the end of some slices, and what `store` then gets beside row and column: the sum over branches of
+/// relu(value), a vec4, and the bits of all branches, a u32.
+#[derive(Clone, Copy, Debug)]
+pub struct Fold<'a> {
+    /// `name(slice) -> bool`: whether a branch ends with it.
+    pub ends: &'a str,
+    /// `name(j, vec4) -> vec4`: the branch's value from its sums.
+    pub value: &'a str,
+    /// `name(vec4) -> u32`: where the branch's value is above 0, in bits of its own.
+    pub bits: &'a str,
+}
+
 /// What a product is made of. `b` may lie along s only if `a` does.
+#[derive(Clone, Copy)]
 pub struct Matmul<'a> {
     /// Entry point.
     pub entry: &'a str,
@@ -36,6 +61,8 @@ pub struct Matmul<'a> {
     pub store: &'a str,
     /// Call that stores sums of a over s: `name(extra i, vec4)`, from the invocations with j = 0; for an `a` that is not along s.
     pub row_sums: Option<&'a str>,
+    /// How often the loop over s runs.
+    pub repeat: Repeat<'a>,
 }
 
 const PARTS: [&str; 4] = ["x", "y", "z", "w"];
@@ -110,17 +137,60 @@ fn head(m: &Matmul, out: &mut String) {
     for r in 0..m.tile.rows {
         for q in 0..m.tile.columns / 4 {
             line(out, 1, format_args!("var acc_{r}_{q} = vec4<f32>();"));
+            if let Repeat::Slices(Some(_)) = m.repeat {
+                line(out, 1, format_args!("var total_{r}_{q} = vec4<f32>();\n    var word_{r}_{q} = 0u;"));
+            }
         }
     }
 }
 
 fn stores(m: &Matmul, out: &mut String) {
+    let folded = matches!(m.repeat, Repeat::Slices(Some(_)));
     for r in 0..m.tile.rows {
         for q in 0..m.tile.columns / 4 {
-            line(out, 1, format_args!("{} i + {r}u, j + {}u, acc_{r}_{q});", m.store, 4 * q));
+            let value = if folded { format!("total_{r}_{q}, word_{r}_{q}") } else { format!("acc_{r}_{q}") };
+            line(out, 1, format_args!("{} i + {r}u, j + {}u, {value});", m.store, 4 * q));
         }
     }
     out.push_str("}\n");
+}
+
+/// The loop over s as often as asked.
+fn repeated(m: &Matmul, body: impl Fn(&Matmul, &mut String), out: &mut String) {
+    match m.repeat {
+        Repeat::Once => body(m, out),
+        Repeat::Each(n) => {
+            for k in 0..n {
+                let (a, b) = (format!("{}{k}", m.a.name), format!("{}{k}", m.b.name));
+                line(out, 1, "{");
+                body(&Matmul { a: Operand { name: &a, ..m.a }, b: Operand { name: &b, ..m.b }, ..*m }, out);
+                line(out, 1, "}");
+            }
+        }
+        Repeat::Slices(fold) => {
+            line(out, 1, "for (var turn = slice_begin; turn < slice_end; turn++) {\n    slice = turn;");
+            body(m, out);
+            if let Some(fold) = fold {
+                line(out, 1, format_args!("if {}(turn) {{", fold.ends));
+                for r in 0..m.tile.rows {
+                    for q in 0..m.tile.columns / 4 {
+                        line(out, 2, format_args!("let v_{r}_{q} = {}(j + {}u, acc_{r}_{q});", fold.value, 4 * q));
+                        line(out, 2, format_args!("total_{r}_{q} += max(v_{r}_{q}, vec4<f32>());"));
+                        line(out, 2, format_args!("word_{r}_{q} |= {}(v_{r}_{q});\n        acc_{r}_{q} = vec4<f32>();", fold.bits));
+                    }
+                }
+                line(out, 1, "}");
+            }
+            line(out, 1, "}");
+        }
+    }
+}
+
+/// Declares the sums of rows, if they are asked for: outside of all repetitions.
+fn declare_sums(m: &Matmul, quads: usize, out: &mut String) {
+    if m.row_sums.is_some() {
+        (0..quads).for_each(|r| line(out, 1, format_args!("var sum_{r} = vec4<f32>();")));
+    }
 }
 
 /// `acc += a b` at one s; `a(r)` is a scalar's text, `b_{q}` a quad's.
@@ -174,15 +244,19 @@ fn right_loads(m: &Matmul, out: &mut String) {
 
 /// Every invocation loads its operands itself.
 fn registers(m: &Matmul, out: &mut String) {
-    let (a, tile) = (m.a.name, m.tile);
     head(m, out);
+    declare_sums(m, m.tile.rows / 4, out);
+    repeated(m, registers_loop, out);
+    sums_of_quads(m, out);
+    stores(m, out);
+}
+
+fn registers_loop(m: &Matmul, out: &mut String) {
+    let (a, tile) = (m.a.name, m.tile);
     right_starts(m, out);
     let step = if m.a.along_s { 1 } else { 4 };
     for r in 0..tile.rows / step {
         line(out, 1, format_args!("let a_at_{r} = {a}_at(i + {}u);", step * r));
-        if m.row_sums.is_some() {
-            line(out, 1, format_args!("var sum_{r} = vec4<f32>();"));
-        }
     }
     line(out, 1, format_args!("for (var s = s_begin; s < s_end; s += {}u) {{", 5 - step));
     right_loads(m, out);
@@ -198,8 +272,6 @@ fn registers(m: &Matmul, out: &mut String) {
         multiply(m, 2, &|r| format!("av_{}.{}", r / 4, PARTS[r % 4]), &|q| format!("bv_0_{q}"), out);
     }
     line(out, 1, "}");
-    sums_of_quads(m, out);
-    stores(m, out);
 }
 
 /// Stores the sums of rows, four a quad.
@@ -234,7 +306,7 @@ fn fill(m: &Matmul, side: Operand, letter: char, extent: usize, k: usize, out: &
 fn workgroup(m: &Matmul, out: &mut String) {
     let (across, _) = threads(m.tile, m.columns);
     let (rows, columns) = extent(m.tile, m.columns);
-    let Matmul { entry, tile, .. } = m;
+    let Matmul { entry, tile, .. } = *m;
     let quads = |side: Operand, extent: usize, k: usize| if side.along_s { extent * (k / 4 + 1) } else { extent * k / 4 };
     // 16 KiB of workgroup memory are granted everywhere.
     let mut k = tile.k_step.next_multiple_of(4);
@@ -244,10 +316,16 @@ fn workgroup(m: &Matmul, out: &mut String) {
     line(out, 0, format_args!("var<workgroup> {entry}_a: array<vec4<f32>, {}>;", quads(m.a, rows, k)));
     line(out, 0, format_args!("var<workgroup> {entry}_b: array<vec4<f32>, {}>;", quads(m.b, columns, k)));
     head(m, out);
-    if m.row_sums.is_some() {
-        (0..tile.rows / 4).for_each(|r| line(out, 1, format_args!("var sum_{r} = vec4<f32>();")));
-    }
+    declare_sums(m, tile.rows / 4, out);
     line(out, 1, format_args!("let down = (lane / {across}u) * {}u;\n    let right = (lane % {across}u) * {}u;", tile.rows, tile.columns));
+    repeated(m, |m, out| workgroup_loop(m, k, out), out);
+    sums_of_quads(m, out);
+    stores(m, out);
+}
+
+fn workgroup_loop(m: &Matmul, k: usize, out: &mut String) {
+    let (rows, columns) = extent(m.tile, m.columns);
+    let Matmul { entry, tile, .. } = *m;
     line(out, 1, format_args!("for (var s0 = s_begin; s0 < s_end; s0 += {k}u) {{"));
     fill(m, m.a, 'a', rows, k, out);
     fill(m, m.b, 'b', columns, k, out);
@@ -276,16 +354,28 @@ fn workgroup(m: &Matmul, out: &mut String) {
         multiply(m, 3, &|r| format!("av_{}.{}", r / 4, PARTS[r % 4]), &|q| format!("bv_0_{q}"), out);
     }
     line(out, 2, "}\n        workgroupBarrier();\n    }");
-    sums_of_quads(m, out);
-    stores(m, out);
 }
 
 /// Lanes of a subgroup hold neighbouring columns; each loads its share of the rows, which are handed round by broadcasts with literal
 /// lanes. Along s a lane holds four steps of every `lanes`-th row; else two or four neighbouring rows of one step.
 fn subgroup(m: &Matmul, out: &mut String) {
+    let held = m.tile.rows / m.tile.lanes;
+    head(m, out);
+    if !m.a.along_s {
+        assert!(held == 2 || held == 4, "{}: {} rows on {} lanes", m.entry, m.tile.rows, m.tile.lanes);
+        line(out, 1, format_args!("let a_row = i + {held}u * sub;\n    var sum = vec{held}<f32>();"));
+    }
+    repeated(m, subgroup_loop, out);
+    if let Some(call) = m.row_sums {
+        let call = if held == 2 { call.replacen('(', "_pair(", 1) } else { call.to_owned() };
+        line(out, 1, format_args!("if j0 == 0u {{ {call} a_row, sum); }}"));
+    }
+    stores(m, out);
+}
+
+fn subgroup_loop(m: &Matmul, out: &mut String) {
     let (a, tile) = (m.a.name, m.tile);
     let (lanes, held) = (tile.lanes, tile.rows / tile.lanes);
-    head(m, out);
     right_starts(m, out);
     let broadcast = |value: String, lane: usize| format!("subgroupBroadcast({value}, {lane}u)");
     if m.a.along_s {
@@ -303,11 +393,9 @@ fn subgroup(m: &Matmul, out: &mut String) {
         };
         multiply_quad(m, 2, &row, out);
         line(out, 1, "}");
-        stores(m, out);
         return;
     }
-    assert!(held == 2 || held == 4, "{}: {} rows on {lanes} lanes", m.entry, tile.rows);
-    line(out, 1, format_args!("let a_row = i + {held}u * sub;\n    let a_at = {a}_at(a_row);\n    var sum = vec{held}<f32>();"));
+    line(out, 1, format_args!("let a_at = {a}_at(a_row);"));
     line(out, 1, "for (var s = s_begin; s < s_end; s++) {");
     right_loads(m, out);
     let load = if held == 2 { format!("{a}_pair") } else { a.to_owned() };
@@ -320,9 +408,4 @@ fn subgroup(m: &Matmul, out: &mut String) {
     }
     multiply(m, 2, &|r| format!("av_{r}"), &|q| format!("bv_0_{q}"), out);
     line(out, 1, "}");
-    if let Some(call) = m.row_sums {
-        let call = if held == 2 { call.replacen('(', "_pair(", 1) } else { call.to_owned() };
-        line(out, 1, format_args!("if j0 == 0u {{ {call} a_row, sum); }}"));
-    }
-    stores(m, out);
 }

@@ -3,6 +3,7 @@
 //! `override` can size workgroups and workgroup memory but neither a function's arrays nor an unrolled body, and indexed accumulators
 //! are much slower on several compilers: so accumulators are named variables, written out here.
 
+pub mod access;
 pub mod attention;
 pub mod matmul;
 

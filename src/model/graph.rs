@@ -1,0 +1,153 @@
+//! MODEL.md section 4: the graph that information moves on. A fixed prior, a learned two-stage graph, an adaptive one; gates per window.
+
+use super::init::Init;
+use super::{Builder, Mode, ModelError};
+use crate::graph::{Moving, TensorId};
+use crate::ops::Attrs;
+
+/// Edges of one stage, once a step: what `edges` makes. Only `prob` has a gradient; the others are whole numbers, held as floats.
+#[derive(Clone, Copy, Debug)]
+pub struct Edges {
+    /// [R, k]: renormalised probabilities.
+    pub prob: TensorId,
+    /// [R, k]: sender of each edge.
+    pub index: TensorId,
+    /// [S + 1]: where each sender's edges start in `entries`.
+    pub starts: TensorId,
+    /// [R k]: edges, `receiver * k + slot`, ordered by sender, then receiver.
+    pub entries: TensorId,
+}
+
+/// The graph of a model.
+#[derive(Clone, Debug)]
+pub struct ModelGraph {
+    /// [N, N4]: the fixed prior; N4 is N rounded up to a multiple of 4.
+    pub prior: TensorId,
+    /// [N, N4]: the learned graph.
+    pub dynamic: Option<TensorId>,
+    /// [N, N4]: the adaptive graph.
+    pub adaptive: Option<TensorId>,
+    /// [1, 3] per window, or [3] where all windows have the same.
+    pub gates: TensorId,
+    /// Stages series -> transitions and transitions -> targets.
+    pub edges: [Edges; 2],
+    /// [1]: what the learned graph adds to the loss.
+    pub penalty: Option<TensorId>,
+    /// Inputs of a step: noise on the logits of each stage.
+    pub noise: Vec<TensorId>,
+}
+
+impl ModelGraph {
+    /// `sum_k gate_k A_k x`.
+    pub(super) fn propagate(&self, b: &mut Builder, name: &str, x: TensorId) -> Result<TensorId, ModelError> {
+        let inputs: Vec<_> = [x, self.gates, self.prior].into_iter().chain(self.dynamic).chain(self.adaptive).collect();
+        Ok(b.graph.apply1("propagate", name, present(self.dynamic.is_some(), self.adaptive.is_some()), &inputs)?)
+    }
+}
+
+fn present(dynamic: bool, adaptive: bool) -> Attrs {
+    Attrs::new(&[("dynamic", f64::from(u8::from(dynamic))), ("adaptive", f64::from(u8::from(adaptive)))])
+}
+
+/// The graph, built from the embedding's output.
+pub(super) fn build(b: &mut Builder, x: TensorId, mode: Mode) -> Result<ModelGraph, ModelError> {
+    let s = b.shape.settings.clone();
+    let prior = prior(b);
+    let (edges, noise, penalty) = if s.use_dynamic_graph { learned(b)? } else { (uniform(b), vec![], None) };
+    let dynamic = if s.use_dynamic_graph { Some(edge_matrix(b, &edges)?) } else { None };
+    let adaptive = if s.use_adaptive_graph { Some(adaptive(b, x, mode)?) } else { None };
+    let gates = gates(b, x)?;
+    Ok(ModelGraph { prior, dynamic, adaptive, gates, edges, penalty, noise })
+}
+
+/// The prior, its rows padded with zeros.
+fn prior(b: &mut Builder) -> TensorId {
+    let (n, values) = (b.shape.nodes(), &b.shape.features.prior);
+    let width = n.next_multiple_of(4);
+    let padded = (0..n * width).map(|e| if e % width < n { values[e / width * n + e % width] } else { 0.0 }).collect();
+    b.graph.constant("graph.prior", &[n, width], padded)
+}
+
+/// Receivers and senders of each stage.
+fn stages(b: &Builder) -> [(usize, usize); 2] {
+    let (w, hubs) = (b.shape.window, b.shape.settings.num_transitions);
+    [(hubs, w.num_series()), (w.num_targets, hubs)]
+}
+
+type Learned = ([Edges; 2], Vec<TensorId>, Option<TensorId>);
+
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn learned(b: &mut Builder) -> Result<Learned, ModelError> {
+    let most = b.shape.settings.top_k_edges;
+    let temperature = b.parameter("graph.log_temperature", &[], Init::Constant(0.0));
+    let (mut tables, mut noise, mut edges) = (vec![], vec![], vec![]);
+    for (stage, name) in ["graph.series_to_transition", "graph.transition_to_target"].into_iter().enumerate() {
+        let (receivers, senders) = stages(b)[stage];
+        let logits = b.parameter(name, &[receivers, senders], Init::Normal(0.1));
+        let random = b.graph.step_input(&format!("graph.noise.{stage}"), &[receivers, senders]);
+        let attrs = Attrs::new(&[("k", most.min(senders) as f64)]);
+        let made = b.graph.apply("edges", &format!("graph.edges.{stage}"), attrs, &[logits, random, temperature])?;
+        edges.push(Edges { prob: made[0], index: made[1], starts: made[2], entries: made[3] });
+        tables.push(logits);
+        noise.push(random);
+    }
+    let penalty = b.graph.apply1("graph_penalty", "graph.penalty", Attrs::default(), &tables)?;
+    Ok(([edges[0], edges[1]], noise, Some(penalty)))
+}
+
+/// Without a learned graph every receiver listens to all senders alike.
+#[expect(clippy::cast_precision_loss, reason = "small indices, held as floats")]
+fn uniform(b: &mut Builder) -> [Edges; 2] {
+    let stages = stages(b);
+    [0, 1].map(|stage| {
+        let (r, s) = stages[stage];
+        let mut constant = |name: &str, shape: &[usize], values| b.graph.constant(&format!("graph.edges.{stage}.{name}"), shape, values);
+        Edges {
+            prob: constant("prob", &[r, s], vec![1.0 / s as f32; r * s]),
+            index: constant("index", &[r, s], (0..r * s).map(|e| (e % s) as f32).collect()),
+            starts: constant("starts", &[s + 1], (0..=s).map(|j| (j * r) as f32).collect()),
+            entries: constant("entries", &[r * s], (0..r * s).map(|e| (e % r * s + e / r) as f32).collect()),
+        }
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn edge_matrix(b: &mut Builder, edges: &[Edges; 2]) -> Result<TensorId, ModelError> {
+    let w = b.shape.window;
+    let attrs = Attrs::new(&[("covariates", w.num_covariates as f64), ("targets", w.num_targets as f64)]);
+    let inputs = [edges[0].prob, edges[0].index, edges[1].prob, edges[1].index];
+    Ok(b.graph.apply1("edge_matrix", "graph.dynamic", attrs, &inputs)?)
+}
+
+/// The adaptive graph. Training follows the mean of the embedding's output with `memory`, after the step that used it as it was.
+fn adaptive(b: &mut Builder, x: TensorId, mode: Mode) -> Result<TensorId, ModelError> {
+    let (n, d, rank, rate) = (b.shape.nodes(), b.width(), b.shape.settings.adaptive_rank, b.shape.settings.memory_rate);
+    let vectors = Init::Normal(0.1);
+    let inputs = [
+        b.parameter("graph.sender", &[n, rank], vectors),
+        b.parameter("graph.receiver", &[n, rank], vectors),
+        b.parameter("graph.sender_memory.weight", &[rank, d], Init::fan_in(d)),
+        b.parameter("graph.receiver_memory.weight", &[rank, d], Init::fan_in(d)),
+        b.graph.stored("graph.memory", &[n, d]),
+    ];
+    if mode == Mode::Train {
+        let mean = b.graph.apply1("node_mean", "graph.mean", Attrs::default(), &[x])?;
+        b.graph.moving.push(Moving { stored: inputs[4], mean, rate });
+    }
+    Ok(b.graph.apply1("adaptive_matrix", "graph.adaptive", Attrs::default(), &inputs)?)
+}
+
+fn gates(b: &mut Builder, x: TensorId) -> Result<TensorId, ModelError> {
+    const RELU: u8 = 1;
+    let s = b.shape.settings.clone();
+    if !s.use_graph_gate {
+        let there = [true, s.use_dynamic_graph, s.use_adaptive_graph].map(|p| f32::from(u8::from(p)));
+        let total: f32 = there.iter().sum();
+        return Ok(b.graph.constant("graph.gates", &[3], there.iter().map(|p| p / total).collect()));
+    }
+    let d = b.width();
+    let mean = b.graph.apply1("row_mean", "graph.token_mean", Attrs::new(&[("lines", 1.0)]), &[x])?;
+    let hidden = b.linear("graph.gate1", mean, d, true, 0, 0.0)?;
+    let logits = b.linear("graph.gate2", hidden, 3, true, RELU, 0.0)?;
+    Ok(b.graph.apply1("gate_softmax", "graph.gates", present(s.use_dynamic_graph, s.use_adaptive_graph), &[logits])?)
+}
