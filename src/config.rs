@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
 pub use graph::{GraphSettings, MatrixRows};
-pub use model::ModelSettings;
+pub use model::{Head, ModelSettings, PointLoss};
 pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSet, Levels, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
 pub use training::{Schedule, TrainingSettings, parse_bytes};

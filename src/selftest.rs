@@ -81,13 +81,14 @@ impl Draw {
     /// `n` values.
     pub fn fill(&mut self, fill: Fill, n: usize) -> Vec<f32> {
         #[expect(clippy::cast_possible_truncation, reason = "test data are f32")]
-        let one = |d: &mut Self| match fill {
+        let one = |d: &mut Self, i: usize| match fill {
             Fill::Normal(s) => d.normal() as f32 * s,
             Fill::Uniform(a, b) => a + (b - a) * d.uniform() as f32,
             Fill::Mask(p) => f32::from(u8::from(d.uniform() < f64::from(p))),
             Fill::Constant(v) => v,
+            Fill::Values(values) => values[i % values.len()],
         };
-        (0..n).map(|_| one(self)).collect()
+        (0..n).map(|i| one(self, i)).collect()
     }
 }
 

@@ -88,10 +88,10 @@ pub struct ParameterPlace {
     pub trained: bool,
 }
 
-/// One window's forecast mixture, in standardised units: each [H, Nt, K].
+/// One window's forecast, in standardised units: each [H, Nt, K]. Heads without a density give values alone.
 #[derive(Clone, Debug)]
 pub struct WindowMixture {
-    /// Means.
+    /// Means; values of the quantile and point heads.
     pub mean: Vec<f32>,
     /// Logarithms of the standard deviations.
     pub log_std: Vec<f32>,
@@ -453,8 +453,9 @@ impl Session {
             total += read[1][0] * observed.max(1.0);
             count += observed;
             let one = read[0].len() / part.len();
+            let parts = self.shape.settings.outputs().0;
             for (w, &index) in part.iter().enumerate() {
-                visit(index, split(&read[0][w * one..(w + 1) * one]));
+                visit(index, split(&read[0][w * one..(w + 1) * one], parts));
             }
         }
         Ok(total / f64::max(count, 1.0))
@@ -467,9 +468,10 @@ impl Session {
     }
 }
 
-/// Splits [3, H, Nt, K].
-fn split(mixture: &[f64]) -> WindowMixture {
+/// Splits [parts, H, Nt, K], 3 or 1 parts.
+fn split(mixture: &[f64], parts: usize) -> WindowMixture {
+    let n = mixture.len() / parts;
     #[expect(clippy::cast_possible_truncation, reason = "the device computes in f32")]
-    let part = |i: usize| mixture[i * mixture.len() / 3..(i + 1) * mixture.len() / 3].iter().map(|v| *v as f32).collect();
+    let part = |i: usize| mixture.iter().skip(i * n).take(n).map(|v| *v as f32).collect();
     WindowMixture { mean: part(0), log_std: part(1), logit: part(2) }
 }

@@ -8,9 +8,8 @@ use crate::data::WindowShape;
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
 use crate::graph::{GraphError, Program};
-use crate::model::features::GraphFeatures;
 use crate::model::graph::ModelGraph;
-use crate::model::{Mode, Model, ModelError, ModelShape, build};
+use crate::model::{GraphFeatures, Mode, Model, ModelError, ModelShape, build};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::step::StepInput;
 use safetensors::{Dtype, SafeTensors};
@@ -180,8 +179,16 @@ pub async fn verify(golden: &Golden, backend: &Backend) -> Result<Vec<GroupError
     let Run { plan, activations, mixture, stats, loss, model_graph } = recording;
     let rec = &plan.recordings[0];
     let mut groups = Groups::default();
+    let mut summed: Vec<f64> = vec![];
     for (name, t) in &activations {
-        groups.add(golden, &format!("act.{name}"), &executor.read(0, &[*t], windows).await?[0])?;
+        let mut values = executor.read(0, &[*t], windows).await?.remove(0);
+        // The scales of the hierarchy add up as they are made; the file holds each alone.
+        if name.starts_with("scales.") {
+            let all = values.clone();
+            values.iter_mut().zip(&summed).for_each(|(v, before)| *v -= before);
+            summed = all;
+        }
+        groups.add(golden, &format!("act.{name}"), &values)?;
     }
     let out = executor.read(0, &[mixture, stats, loss], windows).await?;
     mixture_parts(golden, &out[0], &out[1], windows, &mut groups)?;
@@ -262,7 +269,7 @@ fn flat_parameters(golden: &Golden, model: &Model) -> Result<Vec<f32>, VerifyErr
 
 /// Splits the mixture [B, 3, H, Nt, K] into the file's out.* [B, H, Nt, K], and act.decoder.*: the same before the instance norm is undone.
 fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
-    let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.mdn_components);
+    let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.outputs().1);
     let part = golden.shape.window.horizon * nt * k;
     let take = |which: usize| -> Vec<f64> {
         (0..windows).flat_map(|w| mixture[(3 * w + which) * part..(3 * w + which + 1) * part].to_vec()).collect()

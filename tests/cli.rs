@@ -199,6 +199,38 @@ fn trains_scores_and_forecasts() {
     assert_eq!(place.run(&["train", "config.toml", "--max-steps", "1"]).ok().out, "runs/waves-2\n", "the first name is taken");
 }
 
+/// The other heads train, score and forecast; what has no density has no NLL.
+#[test]
+fn other_heads() {
+    for (head, more, density) in
+        [("gaussian", "", true), ("quantile", "quantile_levels = [0.05, 0.5, 0.95]\n", false), ("point", "point_loss = \"huber\"\n", false)]
+    {
+        let place = Place::new();
+        place.edit("config.toml", "mdn_components = 2\n", &format!("head = \"{head}\"\n{more}"));
+        place.run(&["train", "config.toml", "--out", "run"]).ok();
+        let json = place.run(&["evaluate", "run", "--json"]).ok().out;
+        let report: serde_json::Value = serde_json::from_str(&json).expect("stdout is JSON alone");
+        let model = &report["forecasters"][0]["overall"];
+        assert_eq!(model["nll"].is_f64(), density, "{head}: {model}");
+        assert_eq!(report["standardised_nll"].is_f64(), density, "{head}");
+        for measure in ["crps", "mae", "mse", "mean_pinball"] {
+            assert!(model[measure].as_f64().is_some_and(f64::is_finite), "{head}, {measure}: {model}");
+        }
+        let intervals = if head == "point" { 0 } else { 3 };
+        assert_eq!(model["coverage"].as_array().map_or(0, Vec::len), intervals, "{head}: {model}");
+        place.run(&["evaluate", "run"]).ok();
+        let forecast = place.run(&["forecast", "run", "--data", "waves.csv", "--samples-out", "s.csv", "--samples", "3"]).ok().out;
+        assert_eq!(forecast.lines().count(), 1 + 4 * 3, "{head}");
+        for line in forecast.lines().skip(1) {
+            let numbers: Vec<f64> = line.split(',').skip(2).map(|v| v.parse().expect("a number")).collect();
+            assert!(numbers[2..].windows(2).all(|q| q[0] <= q[1]), "{head}: quantiles cross in {line}");
+        }
+    }
+    let place = Place::new();
+    place.edit("config.toml", "mdn_components = 2\n", "head = \"quantile\"\nquantile_levels = [0.5, 0.1]\n");
+    place.run(&["train", "config.toml"]).error(&["model.quantile_levels", "ascend"]);
+}
+
 fn forecasts(place: &Place) {
     let forecast = ["forecast", "runs/waves", "--data", "waves.csv"];
     let plot = place.run(&[&forecast[..], &["--plot", "fan.svg", "--samples-out", "samples.csv", "--samples", "5"]].concat()).ok();

@@ -37,7 +37,8 @@ macro_rules! ops {
 }
 
 ops! {
-    adamw adaptive_matrix add attention batch_mean blend branches concat_linear edge_matrix edges embed_sum gate_change gate_mix
-    gate_softmax grad_norm graph_penalty instance_norm interaction layer_norm linear mixture_decode mixture_nll moving_mean node_mean
-    patch_mean propagate row_mean select sinusoids split stack_weights token_base
+    adamw adaptive_matrix add attention autocorrelation batch_mean blend branches cluster_gate cluster_mean concat_linear edge_attention
+    edge_matrix edge_sum edge_terms edges embed_sum gate_change gate_mix gate_softmax grad_norm graph_features graph_penalty instance_norm
+    interaction layer_norm linear mixture_decode mixture_nll moving_mean node_mean patch_mean propagate row_mean scaled_sum select
+    sinusoids split stack_weights step_mean token_base value_loss
 }

@@ -260,11 +260,12 @@ fn loaded(what: &str, module: &Module) -> BTreeSet<usize> {
 }
 
 /// Bases that a shared entry point reads only behind a flag, of tensors that are not there when it is off.
-const OPTIONAL_BASES: [(&str, &str); 4] = [
+const OPTIONAL_BASES: [(&str, &str); 5] = [
     ("linear_forward", "bias_base"),
     ("linear_fold", "d_bias_base"),
     ("token_base_forward", "adaptive_base"),
     ("token_base_backward_nodes", "d_adaptive_base"),
+    ("token_base_forward_graph", "adaptive_base"),
 ];
 
 #[test]

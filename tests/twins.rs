@@ -183,15 +183,31 @@ fn backward_is_the_derivative_of_forward() {
 fn inputs_without_a_gradient_are_known() {
     // Data by design: what the ops' own documents say.
     let data = [
-        ("mixture_nll", 1),
-        ("mixture_nll", 2),
-        ("mixture_decode", 1),
         ("adaptive_matrix", 4),
         ("edge_matrix", 1),
         ("edge_matrix", 3),
         ("edges", 1),
         ("propagate", 2),
         ("sinusoids", 1),
+        ("cluster_gate", 3),
+        ("cluster_gate", 4),
+        ("cluster_gate", 5),
+        ("cluster_mean", 1),
+        ("cluster_mean", 2),
+        ("cluster_mean", 3),
+        ("edge_attention", 3),
+        ("edge_attention", 4),
+        ("edge_attention", 5),
+        ("edge_sum", 2),
+        ("edge_sum", 3),
+        ("edge_sum", 4),
+        ("graph_features", 0),
+        ("mixture_decode", 1),
+        ("mixture_nll", 1),
+        ("mixture_nll", 2),
+        ("value_loss", 1),
+        ("value_loss", 2),
+        ("value_loss", 3),
     ];
     for op in differentiable() {
         let cases = (op.cases)();

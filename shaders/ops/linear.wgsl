@@ -1,5 +1,6 @@
 // y = a(x) W^T + b (+ residual), a = identity, relu or tanh-gelu, then dropout: what is activated is what is loaded, so that the
-// activation's output is never stored. W is [columns, inner], row-major, as in PyTorch.
+// activation's output is never stored. W is [columns, inner], row-major, as in PyTorch:
+// the columns from column0 on of a weight with rows of `stride` (column0 = 0 and stride = inner where nothing is sliced).
 //   d_x = a'(x) (d_y W);   d_W = sum_rows d_y^T a(x);   d_b = sum_rows d_y;   d_residual = d_y
 // The tiled loops come from the generator (src/ops/generator/matmul.rs). They call the functions below: `.._at` gives the first element
 // of a row (clamped: what lies beyond is loaded, but never stored), the others load or store four elements.
@@ -13,6 +14,8 @@ struct Params {
     count: u32,        // rows a window
     inner: u32,        // K
     columns: u32,      // M
+    stride: u32,       // elements from a row of the weight to the next
+    column0: u32,      // first column of W in it
     node: u32,
     threshold: u32,    // dropout: bits below are dropped
     keep_scale: f32,
@@ -92,7 +95,7 @@ fn forward_a(at: u32, row: u32, k: u32) -> vec4<f32> {
 }
 
 fn forward_b_at(column: u32) -> u32 {
-    return params.weight_base + min(column, params.columns - 1u) * params.inner;
+    return params.weight_base + params.column0 + min(column, params.columns - 1u) * params.stride;
 }
 
 fn forward_b(at: u32, column: u32, k: u32) -> vec4<f32> {
@@ -126,11 +129,11 @@ fn backward_a(at: u32, row: u32, m: u32) -> vec4<f32> {
 }
 
 fn backward_b_at(k: u32) -> u32 {
-    return params.weight_base + min(k, params.inner - 1u);
+    return params.weight_base + params.column0 + min(k, params.inner - 1u);
 }
 
 fn backward_b(at: u32, k: u32, m: u32) -> vec4<f32> {
-    return weight_quad(at + m * params.inner, select(0u, rest(params.inner, k), m < params.columns));
+    return weight_quad(at + m * params.stride, select(0u, rest(params.inner, k), m < params.columns));
 }
 
 fn backward_store(row: u32, k: u32, value: vec4<f32>) {
@@ -199,7 +202,8 @@ fn linear_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     if params.first >= blocks { return; }
     let present = min(params.group, blocks - params.first);
     let weight = params.columns * params.inner / LANES;
-    var at = params.d_weight_base / LANES + i;
+    let wide = params.inner / LANES;
+    var at = (params.d_weight_base + params.column0) / LANES + i / wide * (params.stride / LANES) + i % wide;
     if i >= weight { at = params.d_bias_base / LANES + i - weight; }
     var total = d_weights[at];
     for (var b = 0u; b < present; b++) {

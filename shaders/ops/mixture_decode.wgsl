@@ -12,6 +12,7 @@ struct Params {
     targets: u32,       // Nt
     components: u32,    // K
     patch_len: u32,     // p
+    parts: u32,         // 3, or 1: means alone (no log std, no logit)
     accumulate_head: u32,
     accumulate_highway: u32,
     head_base: u32,
@@ -58,8 +59,8 @@ fn place(item: u32) -> Place {
     let token = q.s / params.patch_len;
     let position = q.s % params.patch_len;
     let row = token * params.targets + q.node;
-    q.head = 3u * (q.window * params.count + row * params.patch_len * params.components) + position * params.components + k;
-    q.mixture = 3u * q.window * params.count + i;
+    q.head = params.parts * (q.window * params.count + row * params.patch_len * params.components) + position * params.components + k;
+    q.mixture = params.parts * q.window * params.count + i;
     return q;
 }
 
@@ -69,6 +70,7 @@ fn decode(q: Place, added: f32) {
     let from_head = params.head_base + q.head;
     let to = params.mixture_base + q.mixture;
     mixture[to] = (head[from_head] + added) * stats[stat + 1u] + stats[stat];
+    if params.parts == 1u { return; }
     // Comparisons, not clamp(), which may turn a NaN into a number.
     let raw = head[from_head + apart];
     let log_std = select(select(raw, MOST, raw > MOST), LEAST, raw < LEAST);
@@ -98,8 +100,13 @@ fn mixture_decode_backward_head(@builtin(workgroup_id) group: vec3<u32>, @builti
     let q = place(item);
     let apart = params.patch_len * params.components;
     let source = params.d_mixture_base + q.mixture;
-    let raw = head[params.head_base + q.head + apart];
     let d_mean = d_mixture[source] * stats[params.stats_base + 2u * (q.window * params.targets + q.node) + 1u];
+    if params.parts == 1u {
+        let at = params.d_head_base + q.head;
+        if params.accumulate_head != 0u { d_head[at] += d_mean; } else { d_head[at] = d_mean; }
+        return;
+    }
+    let raw = head[params.head_base + q.head + apart];
     let d_log_std = select(d_mixture[source + params.count], 0.0, raw < LEAST || raw > MOST);
     let d_logit = d_mixture[source + 2u * params.count];
     let to = params.d_head_base + q.head;
@@ -122,7 +129,7 @@ fn mixture_decode_backward_highway(@builtin(workgroup_id) group: vec3<u32>, @bui
     let node = row % params.targets;
     let s = item % params.steps;
     let means = params.steps * params.targets * params.components;
-    let at = params.d_mixture_base + 3u * (item / params.count) * means + (s * params.targets + node) * params.components;
+    let at = params.d_mixture_base + params.parts * (item / params.count) * means + (s * params.targets + node) * params.components;
     var total = 0.0;
     for (var k = 0u; k < params.components; k++) {
         total += d_mixture[at + k];

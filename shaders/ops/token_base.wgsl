@@ -1,8 +1,10 @@
 // What every token holds whatever the data.
-//   y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n];  k(n): 0 covariate, 1 target, 2 transition node
+//   y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n];  k(n): 0 covariate, 1 target, 2 transition node
 //   dnode[n] = sum_t dy[t, n];  dkind[k] = sum_{n of kind k} sum_t dy[t, n];  dtemporal[t] = sum_n dy[t, n];  dadaptive = dy
+//   dgraph = dnode
 // Runs once a step. Width is a multiple of 4. One invocation owns four channels: of a token (forward), of a node (`_nodes`), of a kind
-// (`_kinds`, from the sums that `_nodes` left in scratch), of a step (`_temporal`). `adaptive` is there only if the flag is set.
+// (`_kinds`, from the sums that `_nodes` left in scratch), of a step (`_temporal`). `_graph` adds the same sums
+// to the graph encoding's gradient. `adaptive` is there only if the flag is set.
 // y and the scratch are overwritten, dtemporal unless its accumulate flag is set; gradients of parameters are always added to.
 struct Params {
     window0: u32,
@@ -20,12 +22,14 @@ struct Params {
     kind_base: u32,
     adaptive_base: u32,
     temporal_base: u32,
+    graph_base: u32,
     y_base: u32,
     d_y_base: u32,
     sums_base: u32,
     d_node_base: u32,
     d_kind_base: u32,
     d_adaptive_base: u32,
+    d_graph_base: u32,
     d_temporal_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,11 +41,10 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> sums: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> d_weights: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> d_temporal: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> graph: array<vec4<f32>>;
+@group(0) @binding(10) var<storage, read_write> d_graph: array<vec4<f32>>;
 
-@compute @workgroup_size(64)
-fn token_base_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let item = (group.x + params.first) * 64u + lane;
-    if item >= params.count { return; }
+fn without_graph(item: u32) -> vec4<f32> {
     let i = item % params.quads;
     let n = (item / params.quads) % params.n_nodes;
     let t = item / (params.quads * params.n_nodes);
@@ -51,7 +54,21 @@ fn token_base_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
     if params.adaptive != 0u {
         total += weights[params.adaptive_base / 4u + item];
     }
-    y[params.y_base / 4u + item] = total;
+    return total;
+}
+
+@compute @workgroup_size(64)
+fn token_base_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let item = (group.x + params.first) * 64u + lane;
+    if item >= params.count { return; }
+    y[params.y_base / 4u + item] = without_graph(item);
+}
+
+@compute @workgroup_size(64)
+fn token_base_forward_graph(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let item = (group.x + params.first) * 64u + lane;
+    if item >= params.count { return; }
+    y[params.y_base / 4u + item] = without_graph(item) + graph[params.graph_base / 4u + item % (params.n_nodes * params.quads)];
 }
 
 @compute @workgroup_size(64)
@@ -69,6 +86,13 @@ fn token_base_backward_nodes(@builtin(workgroup_id) group: vec3<u32>, @builtin(l
     }
     sums[params.sums_base / 4u + item] = total;
     d_weights[params.d_node_base / 4u + item] += total;
+}
+
+@compute @workgroup_size(64)
+fn token_base_backward_graph(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let item = (group.x + params.first) * 64u + lane;
+    if item >= params.count { return; }
+    d_graph[params.d_graph_base / 4u + item] += sums[params.sums_base / 4u + item];
 }
 
 @compute @workgroup_size(64)

@@ -4,6 +4,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, WindowSettings};
 
+/// What the decoder makes of a step of a target, and what it is trained on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Head {
+    /// A mixture of `mdn_components` normal distributions; negative log-likelihood.
+    #[default]
+    Mixture,
+    /// One normal distribution; negative log-likelihood.
+    Gaussian,
+    /// Quantiles at `quantile_levels`; mean pinball loss. Quantiles that cross are put in order at the output.
+    Quantile,
+    /// One number; `point_loss`.
+    Point,
+}
+
+/// Loss of the point head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PointLoss {
+    /// Mean squared error: the head learns the mean.
+    #[default]
+    Mse,
+    /// Mean absolute error: the median.
+    Mae,
+    /// Squared up to `huber_delta` training deviations, absolute beyond.
+    Huber,
+}
+
 /// `[model]`: sizes and switches of the model; names as in weight files. Switches of parts that this version does not
 /// contain are off, and the model refuses to turn them on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,8 +74,16 @@ pub struct ModelSettings {
     pub hierarchy: Vec<usize>,
     /// Lags kept by autocorrelation attention, as a multiple of ln(tokens).
     pub autocorr_factor: f64,
+    /// What comes out: "mixture", "gaussian", "quantile" or "point".
+    pub head: Head,
     /// Normal components of the forecast's mixture.
     pub mdn_components: usize,
+    /// Levels of the quantile head, ascending.
+    pub quantile_levels: Vec<f64>,
+    /// Loss of the point head: "mse", "mae" or "huber".
+    pub point_loss: PointLoss,
+    /// Where Huber's loss turns from squared to absolute, in training deviations.
+    pub huber_delta: f64,
     /// Dropout probability, 0 to below 1.
     pub dropout: f64,
     /// Variance added in the instance norm.
@@ -109,7 +145,11 @@ impl Default for ModelSettings {
             num_scales: 4,
             hierarchy: vec![2, 4],
             autocorr_factor: 1.0,
+            head: Head::Mixture,
             mdn_components: 3,
+            quantile_levels: vec![0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95],
+            point_loss: PointLoss::Mse,
+            huber_delta: 1.0,
             dropout: 0.1,
             norm_epsilon: 1e-2,
             use_instance_norm: true,
@@ -134,10 +174,36 @@ impl Default for ModelSettings {
 }
 
 impl ModelSettings {
+    /// Numbers that the head gives for a step of a target, and how many of each: mean, log deviation and logit of each component, or values.
+    #[must_use]
+    pub fn outputs(&self) -> (usize, usize) {
+        match self.head {
+            Head::Mixture => (3, self.mdn_components),
+            Head::Gaussian => (3, 1),
+            Head::Quantile => (1, self.quantile_levels.len()),
+            Head::Point => (1, 1),
+        }
+    }
+
+    fn validate_head(&self) -> Result<(), ConfigError> {
+        let levels = &self.quantile_levels;
+        let ascending = levels.windows(2).all(|pair| pair[0] < pair[1]);
+        if levels.is_empty() || !ascending || levels.iter().any(|p| !(*p > 0.0 && *p < 1.0)) {
+            let found = format!("{levels:?} do not ascend within 0 and 1");
+            return Err(ConfigError::invalid("model.quantile_levels", found, "use levels such as [0.1, 0.5, 0.9]"));
+        }
+        if !(self.huber_delta > 0.0 && self.huber_delta.is_finite()) {
+            let found = format!("{} is out of range", self.huber_delta);
+            return Err(ConfigError::invalid("model.huber_delta", found, "use a positive number such as 1"));
+        }
+        Ok(())
+    }
+
     pub(super) fn validate(&self, window: &WindowSettings) -> Result<(), ConfigError> {
         self.validate_patch(window)?;
         self.validate_width()?;
         self.validate_counts()?;
+        self.validate_head()?;
         let wrong =
             |key, value: f64, range: &str| Err(ConfigError::invalid(key, format!("{value} is out of range"), format!("use {range}")));
         if !(0.0..1.0).contains(&self.dropout) {

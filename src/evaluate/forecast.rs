@@ -1,7 +1,7 @@
 //! Forecasts of single windows, as tables in original units.
 
 use super::{EvaluateError, distribution, transforms};
-use crate::config::Config;
+use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, Part, PartWindows, Scaler, WindowId, WindowIndex, WindowRun};
 use crate::forecast::{ForecastTable, HistoryTable, SampleKey, TargetTransform};
 use crate::session::{Session, WindowMixture};
@@ -99,7 +99,7 @@ async fn table(
     let mut table = ForecastTable::new(stamps, dataset.target_names().to_vec(), options.levels.clone());
     table.check()?;
     if let Some(mixture) = output {
-        fill(&mut table, &mixture, &transforms(scaler, config)?, id, config.model.mdn_components, options)?;
+        fill(&mut table, &mixture, &transforms(scaler, config)?, id, &config.model, options)?;
     }
     let rows = id.row as usize..first;
     table.history = Some(HistoryTable {
@@ -114,13 +114,13 @@ fn fill(
     mixture: &WindowMixture,
     transforms: &[TargetTransform],
     id: WindowId,
-    components: usize,
+    settings: &ModelSettings,
     options: &ForecastOptions,
 ) -> Result<(), EvaluateError> {
     let mut distributions = Vec::with_capacity(table.horizon() * transforms.len());
     for step in 0..table.horizon() {
         for (series, transform) in transforms.iter().enumerate() {
-            let one = distribution(mixture, step * transforms.len() + series, components, transform).map_err(|source| {
+            let one = distribution(mixture, step * transforms.len() + series, settings, transform).map_err(|source| {
                 EvaluateError::Mixture { series: table.series[series].clone(), time: table.stamps[step].clone(), source }
             })?;
             table.set(step, series, &one);

@@ -2,12 +2,13 @@
 
 mod forecast;
 
-use crate::config::Config;
+use crate::config::{Config, Head, ModelSettings};
 use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowIndex};
 use crate::forecast::baselines::BaselineError;
 use crate::forecast::metrics::ScoreError;
 use crate::forecast::{
-    Baselines, Mixture, MixtureError, Report, ScoreSpec, Scored, Scores, TableError, TargetDistribution, TargetTransform, TransformError,
+    Baselines, Mixture, MixtureError, Point, Predicted, Quantiles, Report, ScoreSpec, Scored, Scores, TableError, TargetTransform,
+    TransformError,
 };
 use crate::session::{Session, SessionError, WindowMixture};
 use serde::Serialize;
@@ -168,7 +169,8 @@ const PIECE: usize = 4;
 /// Windows between two scorings on the host: whole batches, as many as [`BLOCK_BYTES`] hold.
 fn block_windows(session: &Session) -> usize {
     let (shape, batch) = (session.shape(), session.plan().recordings.last().map_or(1, |r| r.batch.max(1)));
-    let window_bytes = 12 * shape.window.target_len() * shape.settings.mdn_components;
+    let (parts, components) = shape.settings.outputs();
+    let window_bytes = 4 * parts * components * shape.window.target_len();
     let batches = BLOCK_BYTES / (window_bytes * batch).max(1);
     batch * batches.clamp(1, 8)
 }
@@ -200,28 +202,40 @@ pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransfor
 
 /// What a window's forecast says of one value.
 fn distribution(
-    mixture: &WindowMixture,
+    output: &WindowMixture,
     cell: usize,
-    components: usize,
+    settings: &ModelSettings,
     transform: &TargetTransform,
-) -> Result<TargetDistribution, MixtureError> {
+) -> Result<Predicted, MixtureError> {
+    let components = settings.outputs().1;
     let range = cell * components..(cell + 1) * components;
-    let standardised = Mixture::from_decoder(&mixture.mean[range.clone()], &mixture.log_std[range.clone()], &mixture.logit[range.clone()])?;
-    Ok(transform.distribution(standardised))
+    let values = || output.mean[range.clone()].iter().map(|v| transform.to_original(f64::from(*v))).collect::<Vec<_>>();
+    match settings.head {
+        Head::Mixture | Head::Gaussian => {
+            let parts = [&output.mean, &output.log_std, &output.logit].map(|part| &part[range.clone()]);
+            Ok(Predicted::Mixture(transform.distribution(Mixture::from_decoder(parts[0], parts[1], parts[2])?)))
+        }
+        Head::Quantile => Ok(Predicted::Quantiles(Quantiles::new(&settings.quantile_levels, &values())?)),
+        Head::Point => match values()[..] {
+            [value] if value.is_finite() => Ok(Predicted::Point(Point(value))),
+            [value] => Err(MixtureError::Value { what: "value", component: 0, value }),
+            _ => Err(MixtureError::Empty),
+        },
+    }
 }
 
 /// Everything that scores need beside the model's output.
 struct Judge<'a> {
     dataset: &'a Dataset,
     index: &'a WindowIndex,
-    components: usize,
+    settings: &'a ModelSettings,
     transforms: Vec<TargetTransform>,
     baselines: Baselines,
     spec: ScoreSpec,
 }
 
 impl<'a> Judge<'a> {
-    fn new(dataset: &'a Dataset, scaler: &Scaler, config: &Config, index: &'a WindowIndex) -> Result<Self, EvaluateError> {
+    fn new(dataset: &'a Dataset, scaler: &Scaler, config: &'a Config, index: &'a WindowIndex) -> Result<Self, EvaluateError> {
         let targets = dataset.target_names().len();
         let training = (0..targets).map(|t| dataset.training_values(t)).collect::<Result<Vec<_>, _>>()?;
         let hidden = vec![config.data.hide_history; targets];
@@ -234,7 +248,7 @@ impl<'a> Judge<'a> {
         Ok(Self {
             dataset,
             index,
-            components: config.model.mdn_components,
+            settings: &config.model,
             transforms: transforms(scaler, config)?,
             baselines: Baselines::new(dataset.season(), dataset.rows(), hidden, training)?,
             spec,
@@ -276,7 +290,7 @@ impl<'a> Judge<'a> {
         for step in 0..shape.horizon {
             for (target, transform) in self.transforms.iter().enumerate() {
                 let Some(truth) = self.dataset.target_value(id.segment, origin + step, target).map(f64::from) else { continue };
-                let forecast = distribution(mixture, step * shape.num_targets + target, self.components, transform).map_err(|source| {
+                let forecast = distribution(mixture, step * shape.num_targets + target, self.settings, transform).map_err(|source| {
                     EvaluateError::Mixture {
                         series: self.spec.series[target].clone(),
                         time: self.dataset.format_stamp(id.segment, origin + step),

@@ -7,6 +7,7 @@
 //! | [`mixture`] | mixtures of normals: moments, quantiles, samples, CRPS, NLL |
 //! | [`quadrature`] | adaptive Gauss-Kronrod, for what has no closed form |
 //! | [`predictive`] | what a forecast of one value must answer to be scored ([`Predictive`]); point forecasts |
+//! | [`quantiles`] | distributions known at some quantiles; what a head predicts, whichever it is |
 //! | [`transform`] | the one way from standardised values to original units: scale, link, bounds |
 //! | [`empirical`] | the empirical distribution of training values |
 //! | [`baselines`] | naive, seasonal naive and training climatology |
@@ -27,6 +28,7 @@ pub mod normal;
 pub mod plot;
 pub mod predictive;
 pub mod quadrature;
+pub mod quantiles;
 pub mod report;
 pub mod rng;
 pub mod table;
@@ -39,6 +41,7 @@ pub use empirical::Empirical;
 pub use metrics::{INTERVALS, ScoreSpec, Scores};
 pub use mixture::{Component, Mixture, MixtureError};
 pub use predictive::{Point, Predictive};
+pub use quantiles::{Predicted, Quantiles};
 pub use report::{Measures, Report, Scored, Skill};
 pub use rng::SampleKey;
 pub use table::{ForecastTable, HistoryTable, TableError};

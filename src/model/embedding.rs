@@ -1,7 +1,7 @@
-//! MODEL.md sections 1 and 2: instance norm, and series with their masks made into tokens.
+//! MODEL.md sections 1 to 3: instance norm, series with their masks made into tokens, and what the graph says of a node.
 
 use super::init::Init;
-use super::{Builder, ModelError};
+use super::{Builder, GraphFeatures, ModelError};
 use crate::graph::TensorId;
 use crate::ops::Attrs;
 
@@ -67,10 +67,13 @@ fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, 
     if s.use_adaptive_embedding {
         inputs.push(b.parameter("embedding.adaptive", &[tokens, nodes, d], small));
     }
+    let graph = graph_encoding(b)?;
+    inputs.extend(graph);
     let attrs = Attrs::new(&[
         ("covariates", w.num_covariates as f64),
         ("targets", w.num_targets as f64),
         ("adaptive", f64::from(u8::from(s.use_adaptive_embedding))),
+        ("graph", f64::from(u8::from(graph.is_some()))),
     ]);
     Ok(b.graph.apply1("token_base", "embedding.base", attrs, &inputs)?)
 }
@@ -100,6 +103,47 @@ fn angle(t: usize, i: usize, d: usize) -> f64 {
 
 fn angles(tokens: usize, d: usize) -> Vec<f64> {
     (0..tokens).flat_map(|t| (0..d / 2).map(move |i| angle(t, i, d))).collect()
+}
+
+/// [N, D], once a step: where each node stands in the series graph; nothing with both switches off.
+fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
+    let (nodes, d, s) = (b.shape.nodes(), b.width(), b.shape.settings.clone());
+    let features = b.shape.features.clone();
+    let mut parts = vec![];
+    if s.use_graph_encoding {
+        let lengths = [("centrality", 4), ("spectral", s.num_spectral), ("random_walk", s.num_random_walk)];
+        let rows = graph_rows(&features, s.num_spectral, s.num_random_walk);
+        let mut inputs = vec![b.graph.constant("embedding.graph.features", &[nodes, rows.len() / nodes], rows)];
+        let q = d / 4;
+        inputs.push(b.parameter("embedding.graph.distance.weight", &[s.max_hop_distance, q], Init::Normal(1.0)));
+        for (name, length) in lengths {
+            inputs.push(b.parameter(&format!("embedding.graph.{name}.weight"), &[q, length], Init::fan_in(length)));
+            inputs.push(b.parameter(&format!("embedding.graph.{name}.bias"), &[q], Init::fan_in(length)));
+        }
+        let quarters = b.graph.apply1("graph_features", "embedding.graph.quarters", Attrs::default(), &inputs)?;
+        parts.push(b.linear("embedding.graph.out", quarters, d, true, 0, 0.0)?);
+    }
+    if s.use_structural_encoding {
+        let maps = b.graph.constant("embedding.graph.eigenmaps", &[nodes, s.num_eigenvectors], features.eigenmaps.clone());
+        parts.push(b.linear("embedding.graph.structural", maps, d, true, 0, 0.0)?);
+    }
+    if parts.len() == 2 {
+        return Ok(Some(b.graph.apply1("add", "embedding.graph", Attrs::default(), &parts)?));
+    }
+    Ok(parts.pop())
+}
+
+/// The features of each node side by side, as the op takes them.
+#[expect(clippy::cast_precision_loss, reason = "hop distances are small")]
+fn graph_rows(f: &GraphFeatures, spectral: usize, walk: usize) -> Vec<f32> {
+    let mut rows = vec![];
+    for (n, hop) in f.hop_distance.iter().enumerate() {
+        rows.push(*hop as f32);
+        rows.extend(&f.centrality[4 * n..4 * (n + 1)]);
+        rows.extend(&f.spectral[spectral * n..spectral * (n + 1)]);
+        rows.extend(&f.random_walk[walk * n..walk * (n + 1)]);
+    }
+    rows
 }
 
 /// sin and cos of t 10000^(-2i/D), made in f64 on the host: WGSL's sin is loose.

@@ -1,9 +1,12 @@
 //! The forecaster: blocks of MODEL.md as graphs of ops. Parameter names are those of the reference, so that weights move both ways.
 
+mod autocorrelation;
+mod cross_attention;
 mod decoder;
 mod embedding;
 pub mod features;
 pub mod graph;
+mod hierarchy;
 pub mod init;
 mod layer;
 
@@ -11,17 +14,15 @@ use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
-use features::GraphFeatures;
+pub use features::GraphFeatures;
 use graph::ModelGraph;
 use init::Init;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The model cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// Switches of parts that this version does not have.
-    #[error("this version of pgat cannot yet run {0}: set to false in [model]")]
-    NotBuilt(String),
     /// Features of another graph.
     #[error("the graph's {what} holds {found} numbers, and this model wants {expected}")]
     Features {
@@ -55,7 +56,7 @@ impl ModelShape {
         Self::new(*dataset.shape(), config.model.clone())
     }
 
-    /// Of these sizes, on a graph without edges.
+    /// Sizes of a model whose series graph has no edges.
     #[must_use]
     pub fn new(window: WindowShape, settings: ModelSettings) -> Self {
         let features = Arc::new(GraphFeatures::plain(&window, &settings));
@@ -74,25 +75,23 @@ impl ModelShape {
         self.window.num_series() + self.settings.num_transitions
     }
 
-    /// Fails if a switch is on whose part is not there, or features are of another size: nothing is skipped quietly.
-    ///
-    /// # Errors
-    /// Names the switches, or the features.
-    pub fn supported(&self) -> Result<(), ModelError> {
-        let s = &self.settings;
-        let missing = [
-            ("use_structural_encoding", s.use_structural_encoding),
-            ("use_graph_encoding", s.use_graph_encoding),
-            ("use_graph_attention", s.use_graph_attention),
-            ("use_hierarchy", s.use_hierarchy),
-            ("use_autocorr", s.use_autocorr),
+    /// Fails if features are of another size.
+    fn check(&self) -> Result<(), ModelError> {
+        let (n, s, f) = (self.nodes(), &self.settings, &self.features);
+        let mut sizes = vec![
+            ("prior", f.prior.len(), n * n),
+            ("hop_distance", f.hop_distance.len(), n),
+            ("centrality", f.centrality.len(), 4 * n),
+            ("spectral", f.spectral.len(), n * s.num_spectral),
+            ("random_walk", f.random_walk.len(), n * s.num_random_walk),
+            ("eigenmaps", f.eigenmaps.len(), n * s.num_eigenvectors),
+            ("clusters", f.clusters.len(), s.hierarchy.len()),
         ];
-        let (n, prior) = (self.nodes(), self.features.prior.len());
-        if prior != n * n {
-            return Err(ModelError::Features { what: "prior", expected: n * n, found: prior });
+        sizes.extend(f.clusters.iter().map(|c| ("clusters", c.len(), n)));
+        match sizes.into_iter().find(|(_, found, expected)| found != expected) {
+            Some((what, found, expected)) => Err(ModelError::Features { what, expected, found }),
+            None => Ok(()),
         }
-        let on: Vec<&str> = missing.iter().filter(|m| m.1).map(|m| m.0).collect();
-        if on.is_empty() { Ok(()) } else { Err(ModelError::NotBuilt(on.join(", "))) }
     }
 }
 
@@ -175,12 +174,51 @@ impl Builder<'_> {
         Ok(self.graph.apply1("concat_linear", name, Attrs::default(), &[a, x, weight, bias])?)
     }
 
+    /// Part of a linear map of several inputs side by side: the columns of its weight from `column0` on, and its bias, if this part adds it.
+    pub(crate) fn linear_part(
+        &mut self,
+        label: &str,
+        x: TensorId,
+        weight: TensorId,
+        column0: usize,
+        bias: Option<TensorId>,
+    ) -> Result<TensorId, ModelError> {
+        #[expect(clippy::cast_precision_loss, reason = "a column")]
+        let attrs = Attrs::new(&[
+            ("bias", f64::from(u8::from(bias.is_some()))),
+            ("residual", 0.0),
+            ("activation", 0.0),
+            ("dropout", 0.0),
+            ("sliced", 1.0),
+            ("column0", column0 as f64),
+        ]);
+        let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
+        Ok(self.graph.apply1("linear", label, attrs, &inputs)?)
+    }
+
+    /// A box of steps and nodes.
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    pub(crate) fn select(&mut self, label: &str, x: TensorId, steps: Range<usize>, nodes: Range<usize>) -> Result<TensorId, ModelError> {
+        let attrs = Attrs::new(&[
+            ("step0", steps.start as f64),
+            ("steps", steps.len() as f64),
+            ("node0", nodes.start as f64),
+            ("nodes", nodes.len() as f64),
+        ]);
+        Ok(self.graph.apply1("select", label, attrs, &[x])?)
+    }
+
     /// Layer norm of x, or of x + dropout(change).
     pub(crate) fn norm(&mut self, name: &str, x: TensorId, change: Option<TensorId>) -> Result<TensorId, ModelError> {
+        self.norm_of_sum(name, x, change, self.dropout)
+    }
+
+    /// Layer norm of x, or of x + change with that dropout.
+    pub(crate) fn norm_of_sum(&mut self, name: &str, x: TensorId, change: Option<TensorId>, dropout: f64) -> Result<TensorId, ModelError> {
         let d = self.graph.tensors[x].operand.last();
         let gamma = self.parameter(&format!("{name}.weight"), &[d], Init::Constant(1.0));
         let beta = self.parameter(&format!("{name}.bias"), &[d], Init::Constant(0.0));
-        let dropout = if change.is_some() { self.dropout } else { 0.0 };
+        let dropout = if change.is_some() { dropout } else { 0.0 };
         let attrs = Attrs::new(&[("residual", f64::from(u8::from(change.is_some()))), ("dropout", dropout)]);
         let inputs: Vec<_> = [x, gamma, beta].into_iter().chain(change).collect();
         Ok(self.graph.apply1("layer_norm", name, attrs, &inputs)?)
@@ -203,7 +241,7 @@ pub enum Mode {
 /// # Errors
 /// Fails if a switch is on whose part is not there, or sizes do not fit.
 pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
-    shape.supported()?;
+    shape.check()?;
     let dropout = if mode == Mode::Train { shape.settings.dropout } else { 0.0 };
     let mut b = Builder { shape, graph: Graph::default(), inits: vec![], dropout };
     let mut activations = vec![];
@@ -215,10 +253,42 @@ pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
         x = layer::build(&mut b, &format!("layers.{i}"), x, &model_graph)?;
         activations.push((format!("layers.{i}"), x));
     }
-    let mixture = decoder::build(&mut b, x, &embedded)?;
+    if shape.settings.use_hierarchy {
+        x = hierarchy::build(&mut b, x, &mut activations)?;
+    }
+    let targets = targets(&mut b, x, &model_graph, &mut activations)?;
+    let mixture = decoder::build(&mut b, targets, &embedded)?;
     let penalty = model_graph.penalty.filter(|_| mode != Mode::Forecast);
     let noise = model_graph.noise.clone();
     let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, mixture)?) };
     let Builder { graph, inits, .. } = b;
     Ok(Model { graph, inits, inputs: embedded.inputs, mixture, stats: embedded.stats, activations, model_graph, penalty, noise, loss })
+}
+
+/// Tokens of the target nodes, after what only they go through: x itself and its first target, where that is nothing.
+fn targets(
+    b: &mut Builder,
+    x: TensorId,
+    graph: &ModelGraph,
+    activations: &mut Vec<(String, TensorId)>,
+) -> Result<(TensorId, usize), ModelError> {
+    let (w, s) = (b.shape.window, b.shape.settings.clone());
+    let (first, series, nodes, tokens) = (w.num_covariates, w.num_series(), b.shape.nodes(), b.shape.tokens());
+    if !s.use_graph_attention && !s.use_autocorr {
+        return Ok((x, first));
+    }
+    let mut targets = b.select("targets", x, 0..tokens, first..series)?;
+    if s.use_graph_attention {
+        let senders = if first == 0 { targets } else { b.select("series", x, 0..tokens, 0..series)? };
+        let hubs = b.select("transitions", x, 0..tokens, series..nodes)?;
+        let hubs = cross_attention::build(b, "to_transition", senders, hubs, &graph.edges[0])?;
+        activations.push(("to_transition".into(), hubs));
+        targets = cross_attention::build(b, "to_target", hubs, targets, &graph.edges[1])?;
+        activations.push(("to_target".into(), targets));
+    }
+    if s.use_autocorr {
+        targets = autocorrelation::build(b, targets)?;
+        activations.push(("autocorr".into(), targets));
+    }
+    Ok((targets, 0))
 }

@@ -360,6 +360,16 @@ pub enum Fill {
     Mask(f32),
     /// A constant.
     Constant(f32),
+    /// These values, from the start again where they end: indices, and what must agree with other inputs.
+    Values(&'static [f32]),
+}
+
+impl Fill {
+    /// These values. Test data live as long as the program.
+    #[must_use]
+    pub fn values(values: Vec<f32>) -> Self {
+        Self::Values(values.leak())
+    }
 }
 
 /// An input of a test case.

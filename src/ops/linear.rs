@@ -1,6 +1,8 @@
 //! `y = a(x) W^T + b (+ residual)` over the last axis; a = identity, relu or tanh-gelu, then dropout.
 //!
-//! Inputs: x `[.., K]`, weight `[M, K]`, then with attribute `bias` b `[M]`, then with attribute `residual` a tensor shaped like y. The
+//! Inputs: x `[.., K]`, weight `[M, K]` (with attribute `sliced` `[M, more]`, of which the K columns from `column0` on are W: a map of
+//! several inputs side by side is then a sum of maps), then with attribute `bias` b `[M]`, then with attribute `residual` a tensor shaped
+//! like y. The
 //! activation is applied where x is loaded: what a layer stores is the pre-activation alone, which backward needs anyway, and the
 //! activation's output is recomputed instead of kept (one tensor of [.., K] fewer). Parameter gradients are summed over blocks of rows.
 
@@ -47,7 +49,8 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     }
     let k = inputs[0].last();
     let [m, inner] = inputs[1].shape[..] else { return wrong(format!("the weight must be [M, K], found {:?}", inputs[1].shape)) };
-    if inner != k {
+    let fits = if attrs.flag("sliced") { attrs.size("column0") + k <= inner } else { inner == k };
+    if !fits {
         return wrong(format!("x is {:?}, the weight {:?}: inner extents differ", inputs[0].shape, inputs[1].shape));
     }
     if attrs.flag("bias") && inputs[2].shape != [m] {
@@ -86,6 +89,8 @@ fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
         ("count", Value::U32(to_u32(s.rows))),
         ("inner", Value::U32(to_u32(s.inner))),
         ("columns", Value::U32(to_u32(s.columns))),
+        ("stride", Value::U32(to_u32(c.inputs[1].last()))),
+        ("column0", Value::U32(to_u32(column0(c.attrs)))),
         ("node", Value::U32(c.node)),
         ("threshold", Value::U32(drop_threshold(c.attrs.f64("dropout")))),
         ("keep_scale", Value::F32(1.0 / (1.0 - c.attrs.f32("dropout")))),
@@ -96,9 +101,15 @@ fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// First column of W in the weight.
+fn column0(attrs: &Attrs) -> usize {
+    if attrs.flag("sliced") { attrs.size("column0") } else { 0 }
+}
+
 /// Whether every four neighbours along a row can be moved at once.
 fn in_quads(c: &OpCtx) -> bool {
-    c.inputs[0].last().is_multiple_of(4) && c.inputs[1].shape[0].is_multiple_of(4)
+    let [m, stride] = [c.inputs[1].shape[0], c.inputs[1].last()];
+    [c.inputs[0].last(), m, stride, column0(c.attrs)].iter().all(|n| n.is_multiple_of(4))
 }
 
 /// Elements that one invocation of an element-wise kernel takes.
@@ -309,6 +320,7 @@ fn activate(t: &TwinCall, w: usize) -> Vec<(f64, f64)> {
 
 fn twin_forward(t: &mut TwinCall) {
     let (k, m) = (t.inputs[0].operand.last(), t.inputs[1].operand.shape[0]);
+    let (stride, column0) = (t.inputs[1].operand.last(), column0(t.attrs));
     for w in 0..t.windows {
         let x = activate(t, w);
         let weight = t.inputs[1].data.clone();
@@ -316,7 +328,7 @@ fn twin_forward(t: &mut TwinCall) {
         let residual = t.attrs.flag("residual").then(|| t.inputs[index_of_residual(t.attrs)].window(w).to_vec());
         for (e, y) in t.outputs[0].window_mut(w).iter_mut().enumerate() {
             let (row, column) = (e / m, e % m);
-            *y = (0..k).map(|i| x[row * k + i].0 * weight[column * k + i]).sum::<f64>()
+            *y = (0..k).map(|i| x[row * k + i].0 * weight[column * stride + column0 + i]).sum::<f64>()
                 + bias.as_ref().map_or(0.0, |b| b[column])
                 + residual.as_ref().map_or(0.0, |r| r[e]);
         }
@@ -325,6 +337,7 @@ fn twin_forward(t: &mut TwinCall) {
 
 fn twin_backward(t: &mut TwinCall) {
     let (k, m) = (t.inputs[0].operand.last(), t.inputs[1].operand.shape[0]);
+    let (stride, column0) = (t.inputs[1].operand.last(), column0(t.attrs));
     let weight = t.inputs[1].data.clone();
     for w in 0..t.windows {
         let x = activate(t, w);
@@ -333,12 +346,12 @@ fn twin_backward(t: &mut TwinCall) {
             let (row, column) = (e / m, e % m);
             if let Some(d_x) = t.d_input(0, w) {
                 for i in 0..k {
-                    d_x[row * k + i] += d * weight[column * k + i] * x[row * k + i].1;
+                    d_x[row * k + i] += d * weight[column * stride + column0 + i] * x[row * k + i].1;
                 }
             }
             if let Some(d_weight) = t.d_input(1, w) {
                 for i in 0..k {
-                    d_weight[column * k + i] += d * x[row * k + i].0;
+                    d_weight[column * stride + column0 + i] += d * x[row * k + i].0;
                 }
             }
             if t.attrs.flag("bias")
@@ -368,7 +381,14 @@ fn cases() -> Vec<Case> {
         let attrs = Attrs::new(&[("bias", flag(bias)), ("residual", flag(residual)), ("activation", activation), ("dropout", p)]);
         Case { name, attrs, inputs, windows, reduction: k.max(m).max(rows * windows) }
     };
+    let sliced = |mut case: Case, column0: usize, more: usize| {
+        case.inputs[1].shape[1] += column0 + more;
+        case.attrs.0.extend([("sliced", 1.0), ("column0", f64::from(to_u32(column0)))]);
+        case
+    };
     vec![
+        sliced(case("some columns of a weight", [37, 5, 9], 3, true, false, 0.0, 0.0), 2, 3),
+        sliced(case("quads, the last columns of a weight", [65, 16, 32], 2, false, true, 1.0, 0.0), 16, 0),
         case("one by one", [1, 1, 1], 1, true, false, 0.0, 0.0),
         case("a tile", [64, 64, 64], 1, true, false, 0.0, 0.0),
         case("a tile less one", [63, 15, 63], 1, true, true, 0.0, 0.0),

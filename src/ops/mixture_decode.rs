@@ -3,7 +3,8 @@
 //!
 //! Inputs: head `[Th, Nt, 3 p K]` (last axis `[3, p, K]`: mean, log std, logit), stats `[Nt, 2]` (shift, scale; data, no gradient), and
 //! with attribute `highway` highway `[Nt, H]`, H = Th p. Attributes: `patch` (p), `components` (K), `highway` (0 or 1).
-//! Output: mixture `[3, H, Nt, K]`. Backward: `d_head = (d_mean scale, d_log_std where -7 <= head <= 5, d_logit)`,
+//! Output: mixture `[3, H, Nt, K]`. With attribute `values` there are means alone, for heads without a density: head `[Th, Nt, p K]`,
+//! output `[1, H, Nt, K]`. Backward: `d_head = (d_mean scale, d_log_std where -7 <= head <= 5, d_logit)`,
 //! `d_highway[n, step] = sum_k d_mean scale`.
 
 use super::def::{
@@ -35,12 +36,13 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     if inputs.len() != wanted {
         return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
     }
-    let (patch, components) = (attrs.size("patch"), attrs.size("components"));
+    let (patch, components, parts) = (attrs.size("patch"), attrs.size("components"), parts(attrs));
     let [tokens, targets, width] = inputs[0].shape[..] else {
-        return wrong(format!("the head must be [tokens, targets, 3 p K], found {:?}", inputs[0].shape));
+        return wrong(format!("the head must be [tokens, targets, {parts} p K], found {:?}", inputs[0].shape));
     };
-    if width == 0 || width != 3 * patch * components {
-        return wrong(format!("the head must be {} wide (3 x {patch} steps x {components}), found {width}", 3 * patch * components));
+    if width == 0 || width != parts * patch * components {
+        let wanted = parts * patch * components;
+        return wrong(format!("the head must be {wanted} wide ({parts} x {patch} steps x {components}), found {width}"));
     }
     if inputs[1].shape != [targets, 2] {
         return wrong(format!("shift and scale must be [{targets}, 2], found {:?}", inputs[1].shape));
@@ -52,7 +54,12 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     if inputs.iter().any(|i| i.scope != inputs[0].scope) {
         return wrong("the inputs must all be per window or all per step".into());
     }
-    Ok(Inferred { outputs: vec![vec![3, steps, targets, components]], ..Inferred::default() })
+    Ok(Inferred { outputs: vec![vec![parts, steps, targets, components]], ..Inferred::default() })
+}
+
+/// Numbers of a component: mean, log std and logit, or the mean alone.
+fn parts(attrs: &Attrs) -> usize {
+    if attrs.flag("values") { 1 } else { 3 }
 }
 
 /// A kernel with one invocation for each of `count` items.
@@ -69,6 +76,7 @@ fn kernel(c: &OpCtx, entry: &'static str, count: usize, bindings: Vec<Binding>, 
             ("targets", Value::U32(to_u32(c.inputs[0].shape[1]))),
             ("components", Value::U32(c.attrs.u32("components"))),
             ("patch_len", Value::U32(to_u32(patch))),
+            ("parts", Value::U32(to_u32(parts(c.attrs)))),
             ("accumulate_head", c.accumulates(0)),
             ("accumulate_highway", c.accumulates(2)),
         ],
@@ -90,11 +98,11 @@ fn forward(c: &OpCtx) -> Phase {
         bindings.push(Binding::input("highway", Slot::In(2), "highway_base"));
     }
     let moved = 2 * n + c.inputs[1..].iter().map(Operand::len).sum::<usize>();
-    Phase { kernels: vec![kernel(c, entry, n / 3, bindings, Cost::new(3 * n, moved))], scratch: vec![] }
+    Phase { kernels: vec![kernel(c, entry, n / parts(c.attrs), bindings, Cost::new(3 * n, moved))], scratch: vec![] }
 }
 
 fn backward(c: &OpCtx) -> Phase {
-    let n = c.inputs[0].len();
+    let (n, parts) = (c.inputs[0].len(), parts(c.attrs));
     let stats = || Binding::input("stats", Slot::In(1), "stats_base");
     let d_mixture = || Binding::input("d_mixture", Slot::DOut(0), "d_mixture_base");
     let mut kernels = vec![];
@@ -105,12 +113,12 @@ fn backward(c: &OpCtx) -> Phase {
             d_mixture(),
             Binding::output("d_head", Slot::DIn(0), "d_head_base"),
         ];
-        kernels.push(kernel(c, "mixture_decode_backward_head", n / 3, bindings, Cost::new(n, 2 * n + n / 3 + c.inputs[1].len())));
+        kernels.push(kernel(c, "mixture_decode_backward_head", n / parts, bindings, Cost::new(n, 2 * n + n / parts + c.inputs[1].len())));
     }
     if c.attrs.flag("highway") && c.wants(2) {
         let count = c.inputs[2].len();
         let bindings = vec![stats(), d_mixture(), Binding::output("d_highway", Slot::DIn(2), "d_highway_base")];
-        let cost = Cost::new(n / 3 + count, n / 3 + count + c.inputs[1].len());
+        let cost = Cost::new(n / parts + count, n / parts + count + c.inputs[1].len());
         kernels.push(kernel(c, "mixture_decode_backward_highway", count, bindings, cost));
     }
     Phase { kernels, scratch: vec![] }
@@ -126,14 +134,14 @@ struct Place {
 
 /// All places of a window, and how far apart mean, log std and logit lie in head and in mixture.
 fn places(t: &TwinCall) -> (Vec<Place>, usize, usize) {
-    let (patch, components) = (t.attrs.size("patch"), t.attrs.size("components"));
+    let (patch, components, parts) = (t.attrs.size("patch"), t.attrs.size("components"), parts(t.attrs));
     let (tokens, targets) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1]);
     let mut all = vec![];
     for step in 0..tokens * patch {
         for target in 0..targets {
             for k in 0..components {
                 all.push(Place {
-                    head: ((step / patch) * targets + target) * 3 * patch * components + (step % patch) * components + k,
+                    head: ((step / patch) * targets + target) * parts * patch * components + (step % patch) * components + k,
                     mixture: (step * targets + target) * components + k,
                     target,
                     highway: target * tokens * patch + step,
@@ -153,6 +161,9 @@ fn twin_forward(t: &mut TwinCall) {
             let (shift, scale) = (stats[2 * q.target], stats[2 * q.target + 1]);
             let added = if t.attrs.flag("highway") { t.inputs[2].window(w)[q.highway] } else { 0.0 };
             out[q.mixture] = (head[q.head] + added) * scale + shift;
+            if t.attrs.flag("values") {
+                continue;
+            }
             out[q.mixture + apart] = head[q.head + head_apart].clamp(*LOG_STD.start(), *LOG_STD.end()) + scale.ln();
             out[q.mixture + 2 * apart] = head[q.head + 2 * head_apart];
         }
@@ -161,12 +172,16 @@ fn twin_forward(t: &mut TwinCall) {
 
 fn twin_backward(t: &mut TwinCall) {
     let (all, head_apart, apart) = places(t);
+    let values = t.attrs.flag("values");
     for w in 0..t.windows {
         let (head, stats) = (t.inputs[0].window(w).to_vec(), t.inputs[1].window(w).to_vec());
         let d = t.d_outputs[0].window(w).to_vec();
         if let Some(d_head) = t.d_input(0, w) {
             for q in &all {
                 d_head[q.head] += d[q.mixture] * stats[2 * q.target + 1];
+                if values {
+                    continue;
+                }
                 if LOG_STD.contains(&head[q.head + head_apart]) {
                     d_head[q.head + head_apart] += d[q.mixture + apart];
                 }
@@ -200,6 +215,11 @@ fn cases() -> Vec<Case> {
         ]);
         Case { name, attrs, inputs, windows, reduction: components }
     };
+    let values = |mut case: Case| {
+        *case.inputs[0].shape.last_mut().expect("a head has a width") /= 3;
+        case.attrs.0.push(("values", 1.0));
+        case
+    };
     let mut highway_alone = case("only the highway wants a gradient", (2, 3, 2, 2), true, 1.0, 3);
     highway_alone.inputs[0].grad = false;
     let mut head_alone = case("only the head wants a gradient", (2, 3, 2, 2), true, 1.0, 3);
@@ -213,5 +233,7 @@ fn cases() -> Vec<Case> {
         case("eight components, no highway", (2, 3, 8, 8), false, 4.0, 3),
         highway_alone,
         head_alone,
+        values(case("one value a step, highway", (3, 7, 2, 1), true, 1.0, 3)),
+        values(case("three values a step", (5, 13, 1, 3), false, 1.0, 2)),
     ]
 }

@@ -11,17 +11,24 @@ mod adamw;
 mod adaptive_matrix;
 mod add;
 mod attention;
+mod autocorrelation;
 mod batch_mean;
 mod blend;
 pub(crate) mod branches;
+mod cluster_gate;
+mod cluster_mean;
 mod concat_linear;
+mod edge_attention;
 mod edge_matrix;
+mod edge_sum;
+mod edge_terms;
 mod edges;
 mod embed_sum;
 mod gate_change;
 mod gate_mix;
 mod gate_softmax;
 mod grad_norm;
+mod graph_features;
 mod graph_penalty;
 mod instance_norm;
 mod interaction;
@@ -34,11 +41,14 @@ mod node_mean;
 mod patch_mean;
 mod propagate;
 mod row_mean;
+mod scaled_sum;
 mod select;
 mod sinusoids;
 mod split;
 mod stack_weights;
+mod step_mean;
 mod token_base;
+mod value_loss;
 
 pub use def::{
     Access, Attrs, Backward, Binding, Case, CaseInput, Cost, DType, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand,
@@ -51,17 +61,24 @@ pub static OPS: &[&OpDef] = &[
     &adaptive_matrix::OP,
     &add::OP,
     &attention::OP,
+    &autocorrelation::OP,
     &batch_mean::OP,
     &blend::OP,
     &branches::OP,
+    &cluster_gate::OP,
+    &cluster_mean::OP,
     &concat_linear::OP,
+    &edge_attention::OP,
     &edge_matrix::OP,
+    &edge_sum::OP,
+    &edge_terms::OP,
     &edges::OP,
     &embed_sum::OP,
     &gate_change::OP,
     &gate_mix::OP,
     &gate_softmax::OP,
     &grad_norm::OP,
+    &graph_features::OP,
     &graph_penalty::OP,
     &instance_norm::OP,
     &interaction::OP,
@@ -74,11 +91,14 @@ pub static OPS: &[&OpDef] = &[
     &patch_mean::OP,
     &propagate::OP,
     &row_mean::OP,
+    &scaled_sum::OP,
     &select::OP,
     &sinusoids::OP,
     &split::OP,
     &stack_weights::OP,
+    &step_mean::OP,
     &token_base::OP,
+    &value_loss::OP,
 ];
 
 /// The op of that name.

@@ -1,11 +1,11 @@
-//! `y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n]`: what every token holds whatever the data; once a step.
+//! `y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n]`: what every token holds whatever the data; once a step.
 //!
-//! Inputs, all per step: node `[N, D]`, kind `[3, D]` (rows: covariate, target, transition node), temporal `[T, D]`, and with attribute
-//! `adaptive` adaptive `[T, N, D]`. All but temporal are parameters. Attributes `covariates` and `targets` count the first nodes; the rest
-//! are transition nodes. D is a multiple of 4.
+//! Inputs, all per step: node `[N, D]`, kind `[3, D]` (rows: covariate, target, transition node), temporal `[T, D]`, with attribute
+//! `adaptive` adaptive `[T, N, D]`, then with attribute `graph` graph `[N, D]`. All but temporal and graph are parameters. Attributes
+//! `covariates` and `targets` count the first nodes; the rest are transition nodes. D is a multiple of 4.
 //!
-//! Backward: `dnode[n] = sum_t dy[t, n]` goes to scratch too, and `dkind[k]` is its sum over the nodes of kind k; dadaptive = dy;
-//! `dtemporal[t] = sum_n dy[t, n]`, if it is wanted. Parameters always want theirs.
+//! Backward: `dnode[n] = sum_t dy[t, n]` (dgraph too) goes to scratch as well, and `dkind[k]` is its sum over the nodes of kind k;
+//! dadaptive = dy; `dtemporal[t] = sum_n dy[t, n]`; dtemporal and dgraph if they are wanted. Parameters always want theirs.
 
 use super::def::{
     Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
@@ -15,7 +15,7 @@ use super::twin::{Twin, TwinCall};
 
 pub(super) static OP: OpDef = OpDef {
     name: "token_base",
-    summary: "y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n]",
+    summary: "y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n]",
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
@@ -31,7 +31,7 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/token_base.wgsl"), 
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     let wrong = |m: String| Err(OpError::new("token_base", m));
-    let wanted = if attrs.flag("adaptive") { 4 } else { 3 };
+    let wanted = 3 + usize::from(attrs.flag("adaptive")) + usize::from(attrs.flag("graph"));
     if inputs.len() != wanted {
         return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
     }
@@ -53,6 +53,9 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
     if attrs.flag("adaptive") && inputs[3].shape != [t, n, d] {
         return wrong(format!("expected adaptive [{t}, {n}, {d}], found {:?}", inputs[3].shape));
     }
+    if attrs.flag("graph") && inputs[wanted - 1].shape != [n, d] {
+        return wrong(format!("expected graph [{n}, {d}], found {:?}", inputs[wanted - 1].shape));
+    }
     let series = attrs.size("covariates") + attrs.size("targets");
     if series > n {
         return wrong(format!("{series} covariates and targets among {n} nodes"));
@@ -61,6 +64,11 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
         return wrong("every input must be per step".into());
     }
     Ok(Inferred { outputs: vec![vec![t, n, d]], ..Inferred::default() })
+}
+
+/// Index of the input `graph`, the last one.
+fn index_of_graph(attrs: &Attrs) -> usize {
+    3 + usize::from(attrs.flag("adaptive"))
 }
 
 fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
@@ -95,13 +103,18 @@ fn forward(c: &OpCtx) -> Phase {
     if adaptive {
         weights.push((Slot::In(3), "adaptive_base"));
     }
-    let bindings = vec![
+    let mut bindings = vec![
         Binding::parameters("weights", &weights),
         Binding::input("temporal", Slot::In(2), "temporal_base"),
         Binding::output("y", Slot::Out(0), "y_base"),
     ];
+    let mut entry = "token_base_forward";
+    if c.attrs.flag("graph") {
+        entry = "token_base_forward_graph";
+        bindings.push(Binding::input("graph", Slot::In(index_of_graph(c.attrs)), "graph_base"));
+    }
     let cost = Cost::new(n * (2 + usize::from(adaptive)), n + c.inputs.iter().map(Operand::len).sum::<usize>());
-    Phase { kernels: vec![kernel(c, "token_base_forward", bindings, n / 4, cost)], scratch: vec![] }
+    Phase { kernels: vec![kernel(c, entry, bindings, n / 4, cost)], scratch: vec![] }
 }
 
 fn backward(c: &OpCtx) -> Phase {
@@ -137,6 +150,17 @@ fn backward(c: &OpCtx) -> Phase {
             Cost::new(n, n + temporal),
         ));
     }
+    // Not one binding with the parameters' gradients: an accumulator may lie beyond d_y.
+    let graph = index_of_graph(c.attrs);
+    if c.attrs.flag("graph") && c.wants(graph) {
+        kernels.push(kernel(
+            c,
+            "token_base_backward_graph",
+            vec![Binding::input("sums", Slot::Scratch(0), "sums_base"), Binding::output("d_graph", Slot::DIn(graph), "d_graph_base")],
+            node / 4,
+            Cost::new(node, 3 * node),
+        ));
+    }
     Phase { kernels, scratch: vec![(node, Scope::Step)] }
 }
 
@@ -153,6 +177,9 @@ fn twin_forward(t: &mut TwinCall) {
         *y = t.inputs[0].data[n * d + i] + t.inputs[1].data[kind_of(t.attrs, n) * d + i] + t.inputs[2].data[step * d + i];
         if t.attrs.flag("adaptive") {
             *y += t.inputs[3].data[e];
+        }
+        if t.attrs.flag("graph") {
+            *y += t.inputs[index_of_graph(t.attrs)].data[n * d + i];
         }
     }
 }
@@ -177,6 +204,11 @@ fn twin_backward(t: &mut TwinCall) {
         {
             x[e] += d_y;
         }
+        if t.attrs.flag("graph")
+            && let Some(x) = t.d_input(index_of_graph(t.attrs), 0)
+        {
+            x[n * d + i] += d_y;
+        }
     }
 }
 
@@ -197,7 +229,15 @@ fn cases() -> Vec<Case> {
         ]);
         Case { name, attrs, inputs, windows: 1, reduction: t * n }
     };
+    let with_graph = |mut case: Case, learned: bool| {
+        let shape = case.inputs[0].shape.clone();
+        case.inputs.push(CaseInput { grad: learned, ..CaseInput::step(&shape, Fill::Normal(1.0)) });
+        case.attrs.0.push(("graph", 1.0));
+        case
+    };
     vec![
+        with_graph(case("graph encoding", [3, 23, 8], [4, 17], true, true), true),
+        with_graph(case("graph encoding alone is learned", [5, 3, 4], [0, 2], false, false), true),
         case("one target", [1, 1, 4], [0, 1], false, true),
         case("a workgroup less one, no transition nodes", [3, 21, 4], [4, 17], true, false),
         case("a workgroup, no covariates", [4, 16, 4], [0, 12], true, true),

@@ -94,6 +94,13 @@ pub fn no_backward(_: &mut TwinCall) {
     panic!("this op has no backward pass");
 }
 
+/// An index that is kept as a float.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "indices are small non-negative whole numbers")]
+pub fn index_of(v: f64) -> usize {
+    v as usize
+}
+
 /// Counter-based random bits: PCG4D (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020), the same as `shaders/lib/random.wgsl`.
 #[must_use]
 pub fn random_bits(element: u32, window: u32, node: u32, step: &StepValues) -> u32 {

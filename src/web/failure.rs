@@ -4,7 +4,6 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::gpu::GpuError;
-use crate::model::ModelError;
 use crate::selftest::SelfTestError;
 use crate::session::SessionError;
 use crate::train::stored::StoredError;
@@ -84,7 +83,6 @@ impl From<SessionError> for Failure {
     fn from(e: SessionError) -> Self {
         match e {
             SessionError::Gpu(e) => e.into(),
-            SessionError::Model(ModelError::NotBuilt(_)) => Self::new("config", e, None),
             SessionError::Memory { .. } | SessionError::Plan(_) => Self::new("memory", e, None),
             SessionError::Weights { .. } => Self::new("run-file", e, None),
             SessionError::Model(_) | SessionError::Graph(_) => Self::bug(e.to_string()),

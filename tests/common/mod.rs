@@ -4,7 +4,7 @@ use pgat::config::{ModelSettings, Schedule, TrainingSettings};
 use pgat::data::{WindowMut, WindowShape, WindowSource};
 use pgat::executor::Backend;
 use pgat::gpu::Gpu;
-use pgat::model::ModelShape;
+use pgat::model::{GraphFeatures, ModelShape};
 use pgat::session::{Purpose, Session};
 use std::sync::Arc;
 
@@ -79,6 +79,11 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
         top_k_edges: 2,
         adaptive_rank: 4,
         num_scales: 2,
+        num_spectral: 3,
+        num_random_walk: 2,
+        num_eigenvectors: 4,
+        max_hop_distance: 4,
+        hierarchy: vec![2, 4],
         use_adaptive_temporal: true,
         use_dynamic_graph: true,
         use_adaptive_graph: true,
@@ -86,9 +91,28 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
         use_convolution: true,
         use_hops: true,
         use_fusion: true,
+        use_structural_encoding: true,
+        use_graph_encoding: true,
+        use_graph_attention: true,
+        use_dynamic_edge_weights: true,
+        use_hierarchy: true,
+        use_autocorr: true,
         ..ModelSettings::default()
     };
-    ModelShape::new(*window, settings)
+    let plain = ModelShape::new(*window, settings);
+    let (n, s) = (plain.nodes(), &plain.settings);
+    let values = |of_node: usize, seed: usize| (0..n * of_node).map(|i| noise(i + 100 * seed)).collect();
+    let nodes = u32::try_from(n).expect("few nodes");
+    let features = GraphFeatures {
+        hop_distance: (0..nodes).map(|i| i % 4).collect(),
+        centrality: values(4, 1),
+        spectral: values(s.num_spectral, 2),
+        random_walk: values(s.num_random_walk, 3),
+        eigenmaps: values(s.num_eigenvectors, 4),
+        clusters: vec![(0..nodes).map(|i| i * 2 % 3).collect(), (0..nodes).map(|i| u32::from(i > 2)).collect()],
+        ..(*plain.features).clone()
+    };
+    ModelShape { features: Arc::new(features), ..plain }
 }
 
 pub(crate) fn settings() -> TrainingSettings {

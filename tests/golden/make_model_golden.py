@@ -2,8 +2,8 @@
 in float64 PyTorch, stored as float32.
 
 Run: python make_model_golden.py      needs torch, safetensors (made with the versions in the files' metadata)
-Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior), param.*, act.* (block
-outputs), out.mean / log_std / logit [B, H, Nt, K], loss.nll, loss.penalty, grad.*. The metadata `config` holds sizes and switches.
+Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior, and what the graph
+says of the nodes), param.*, act.* (block outputs), out.mean / log_std / logit [B, H, Nt, K], loss.nll, loss.penalty, grad.*. The metadata `config` holds sizes and switches.
 """
 
 import json
@@ -24,13 +24,25 @@ BASE = dict(
     use_instance_norm=True, use_temporal_encoding=True, use_adaptive_embedding=True, use_highway=True,
     **{f"use_{name}": False for name in OFF},
 )  # fmt: skip
+PARTS = dict(
+    num_transitions=2, top_k_edges=2, num_eigenvectors=3, num_spectral=5, num_random_walk=2, max_hop_distance=6, hierarchy=[2, 3],
+    autocorr_factor=1.0, **{f"use_{name}": True for name in ("structural_encoding", "graph_encoding", "graph_attention",
+                                                              "dynamic_edge_weights", "hierarchy", "autocorr")},
+)  # fmt: skip
 CONFIGS = {
+    "parts": BASE | PARTS,
+    "parts_odd": BASE | PARTS | dict(
+        seq_len=9, pred_len=6, patch_len=1, num_covariates=0, num_targets=6, n_layers=1, hierarchy=[4], autocorr_factor=2.0,
+        use_dynamic_edge_weights=False, use_graph_encoding=False),
     "small": BASE,
     "odd": BASE | dict(
         seq_len=9, pred_len=6, patch_len=1, num_covariates=0, num_targets=5, num_calendar=0, num_channels=1, d_model=24, n_heads=6,
         n_layers=1, d_ff=20, mdn_components=2, use_highway=False, use_temporal_encoding=False),
     "plain": BASE | dict(use_instance_norm=False, use_adaptive_embedding=False, mdn_components=1, num_targets=9, n_heads=2, num_transitions=1),
 }  # fmt: skip
+
+
+SEEDS = ["small", "odd", "plain", "parts", "parts_odd"]
 
 
 def parameters(c):
@@ -50,6 +62,35 @@ def parameters(c):
         shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (d,), (d,)
 
     linear("embedding.value", d, 2 * c["patch_len"] * c["num_channels"])
+    if c["use_graph_encoding"]:
+        shapes["embedding.graph.distance.weight"] = (c["max_hop_distance"], d // 4)
+        for name, width in (("centrality", 4), ("spectral", c["num_spectral"]), ("random_walk", c["num_random_walk"])):
+            linear(f"embedding.graph.{name}", d // 4, width)
+        linear("embedding.graph.out", d, d)
+    if c["use_structural_encoding"]:
+        linear("embedding.graph.structural", d, c["num_eigenvectors"])
+    if c["use_hierarchy"]:
+        for i in range(len(c["hierarchy"])):
+            norm(f"scales.{i}.norm")
+            for name, out, inner in (("qkv", 3 * d, d), ("out", d, d), ("gate", d, 2 * d)):
+                linear(f"scales.{i}.{name}", out, inner)
+        norm("scale_norm")
+    for stage in ("to_transition", "to_target") if c["use_graph_attention"] else ():
+        for name, out in (("query", d), ("key_value", 2 * d), ("bias_receiver", c["n_heads"]), ("out", d)):
+            linear(f"{stage}.{name}", out, d)
+        shapes[f"{stage}.bias_sender.weight"] = (c["n_heads"], d)
+        if c["use_dynamic_edge_weights"]:
+            shapes[f"{stage}.edge_sender.weight"] = (d, d)
+            linear(f"{stage}.edge_receiver", d, d)
+            linear(f"{stage}.edge_out", c["n_heads"], d)
+            shapes[f"{stage}.structural_weight"] = shapes[f"{stage}.feature_weight"] = ()
+        shapes[f"{stage}.residual_weight"] = shapes[f"{stage}.update_weight"] = ()
+        norm(f"{stage}.norm")
+    if c["use_autocorr"]:
+        for name, out, inner in (("qkv", 3 * d, d), ("out", d, d), ("ff1", f, d), ("ff2", d, f)):
+            linear(f"autocorr.{name}", out, inner)
+        norm("autocorr.norm")
+        norm("autocorr.norm_out")
     norm("embedding.norm")
     for i in range(c["n_layers"]):
         for name in ("norm_time", "norm_space", "norm_fusion", "norm_out"):
@@ -67,7 +108,7 @@ def parameters(c):
     for name, shape in shapes.items():
         scale = 0.3 if len(shape) > 1 else 0.2
         value = scale * torch.randn(shape)
-        if "norm" in name and name.endswith("weight"):
+        if ("norm" in name and name.endswith("weight")) or not shape:
             value = value + 1.0
         made[name] = value.float().double().requires_grad_()
     return made
@@ -113,6 +154,13 @@ def model(c, p, data):
     if c["num_calendar"]:
         mean = data["calendar"].reshape(b, tokens, patch, -1).mean(2)
         x = x + F.linear(mean, p["embedding.calendar.weight"])[:, :, None]
+    if c["use_graph_encoding"]:
+        at = "embedding.graph."
+        parts = [p[at + "distance.weight"][data["hop_distance"]]]
+        parts += [lin(at + name, data[name]) for name in ("centrality", "spectral", "random_walk")]
+        x = x + lin(at + "out", torch.cat(parts, -1))
+    if c["use_structural_encoding"]:
+        x = x + lin("embedding.graph.structural", data["eigenmaps"])
     x = act["embedding"] = norm("embedding.norm", x)
     nodes = x.shape[2]
     for i in range(c["n_layers"]):
@@ -128,7 +176,18 @@ def model(c, p, data):
         y = norm(at + "norm_fusion", x + lin(at + "attention_out", mixed))
         x = norm(at + "norm_out", y + lin(at + "ff2", F.gelu(lin(at + "ff1", y), approximate="tanh")))
         act[f"layers.{i}"] = x
-    z = x[:, length // patch :, nc : nc + nt]
+    if c["use_hierarchy"]:
+        total = x
+        for i, r in enumerate(c["hierarchy"]):
+            total = total + scale_of(c, lin, norm, act, x, i, r, data[f"cluster.{i}"])
+        x = act["scale_norm"] = norm("scale_norm", total)
+    z = x[:, :, nc:series]
+    if c["use_graph_attention"]:
+        hubs = act["to_transition"] = along_edges(c, p, lin, norm, "to_transition", x[:, :, :series], x[:, :, series:])
+        z = act["to_target"] = along_edges(c, p, lin, norm, "to_target", hubs, z)
+    if c["use_autocorr"]:
+        z = act["autocorr"] = by_lag(c, lin, norm, z)
+    z = z[:, length // patch :]
     head = lin("decoder.head", F.relu(lin("decoder.hidden", z))).reshape(b, -1, nt, 3, patch, k)
     mean, log_std, logit = head.permute(3, 0, 1, 4, 2, 5).reshape(3, b, c["pred_len"], nt, k)
     if c["use_highway"]:
@@ -136,6 +195,62 @@ def model(c, p, data):
     log_std = log_std.clamp(-7, 5)
     act |= {"decoder.0": mean, "decoder.1": log_std, "decoder.2": logit}
     return act, mean * scale[..., None] + shift[..., None], log_std + scale[..., None].log(), logit
+
+
+def scale_of(c, lin, norm, act, x, i, r, cluster):
+    b, t, n, d = x.shape
+    h, name, groups = c["n_heads"], f"scales.{i}", int(cluster.max()) + 1
+    token = (torch.arange(t) // r)[:, None] * groups + cluster  # [T, N]: the pooled token of each
+    member = F.one_hot(token.flatten()).double()
+    pooled = torch.einsum("bxd,xs->bsd", x.reshape(b, t * n, d), member / member.sum(0))
+    q, k, v = (z.reshape(b, -1, h, d // h) for z in lin(name + ".qkv", norm(name + ".norm", pooled)).chunk(3, -1))
+    weights = torch.softmax(torch.einsum("bihe,bjhe->bhij", q, k) / math.sqrt(d // h), -1)
+    y = lin(name + ".out", torch.einsum("bhij,bjhe->bihe", weights, v).reshape(b, -1, d))[:, token]
+    act[name] = torch.sigmoid(lin(name + ".gate", torch.cat([x, y], -1))) * y
+    return act[name]
+
+
+def along_edges(c, p, lin, norm, name, senders, receivers):
+    """Every receiver from every sender, each with the same probability."""
+    b, t, s, d = senders.shape
+    h, r = c["n_heads"], receivers.shape[2]
+    q = lin(name + ".query", receivers).reshape(b, t, r, 1, h, d // h)
+    k, v = lin(name + ".key_value", senders).reshape(b, t, 1, s, 2, h, d // h).unbind(4)
+    score = (q * k).sum(-1) / math.sqrt(d // h)  # [B, T, R, S, h]
+    biased = score + F.linear(senders, p[name + ".bias_sender.weight"])[:, :, None] + lin(name + ".bias_receiver", receivers)[:, :, :, None]
+    if c["use_dynamic_edge_weights"]:
+        of_sender = F.linear(senders.mean(1), p[name + ".edge_sender.weight"])[:, None]
+        hidden = F.relu(of_sender + lin(name + ".edge_receiver", receivers.mean(1))[:, :, None])
+        structure = p[name + ".structural_weight"] * torch.sigmoid(lin(name + ".edge_out", hidden))
+        biased = biased * (structure[:, None] + p[name + ".feature_weight"] * torch.sigmoid(score))
+    update = lin(name + ".out", (torch.softmax(biased + math.log(1 / s), 3)[..., None] * v).sum(3).flatten(3))
+    return norm(name + ".norm", p[name + ".residual_weight"] * receivers + p[name + ".update_weight"] * F.relu(update))
+
+
+def by_lag(c, lin, norm, z):
+    b, t, n, d = z.shape
+    q, k, v = lin("autocorr.qkv", z).chunk(3, -1)
+    score = torch.stack([(torch.roll(q, -lag, 1) * k).sum((1, 3)) / d for lag in range(t)], 1)  # [B, lag, N]
+    top = score.topk(min(t, max(2, int(c["autocorr_factor"] * math.log(t)))), 1)
+    rolls = torch.stack([torch.roll(v, -lag, 1) for lag in range(t)], 1)  # [B, lag, T, N, D]
+    chosen = rolls.gather(1, top.indices[:, :, None, :, None].expand(-1, -1, t, n, d))
+    y = norm("autocorr.norm", z + lin("autocorr.out", (torch.softmax(top.values, 1)[:, :, None, :, None] * chosen).sum(1)))
+    return norm("autocorr.norm_out", y + lin("autocorr.ff2", F.gelu(lin("autocorr.ff1", y), approximate="tanh")))
+
+
+def graph_data(c, nodes, series):
+    """Features as drawn, not of any graph: rows of transition nodes are 0, which are a cluster of their own."""
+    widths = dict(centrality=4, spectral=c["num_spectral"], random_walk=c["num_random_walk"], eigenmaps=c["num_eigenvectors"])
+    data = {"hop_distance": torch.randint(c["max_hop_distance"], (nodes,))}
+    for name, width in widths.items():
+        data[name] = torch.randn(nodes, width).float().double()
+    for rows in data.values():
+        rows[series:] = 0
+    for i, r in enumerate(c["hierarchy"]):
+        groups = -(-series // r)
+        label = torch.arange(series) * groups // series
+        data[f"cluster.{i}"] = torch.cat([label[torch.randperm(series)], torch.full((nodes - series,), groups)])
+    return data
 
 
 def golden(c, seed, batch=3):
@@ -155,6 +270,8 @@ def golden(c, seed, batch=3):
     }
     if c["num_calendar"]:
         data["calendar"] = torch.randn(batch, steps, c["num_calendar"]).float().double()
+    if "hierarchy" in c:
+        data |= graph_data(c, series + c["num_transitions"], series)
     act, mean, log_std, logit = model(c, p, data)
     kind = torch.distributions.Categorical(logits=logit)
     mixture = torch.distributions.MixtureSameFamily(kind, torch.distributions.Normal(mean, log_std.exp()))
@@ -169,13 +286,14 @@ def golden(c, seed, batch=3):
     out |= {f"param.{k}": v for k, v in p.items()} | {f"grad.{k}": v.grad for k, v in p.items()}
     out |= {f"act.{k}": v for k, v in act.items()} | {"act.graph.proposals": proposals, "act.graph.gates": gates}
     out |= {"out.mean": mean, "out.log_std": log_std, "out.logit": logit, "loss.nll": nll[None], "loss.penalty": torch.zeros(1)}
-    return {k: v.detach().float().contiguous().clone() for k, v in out.items()}
+    return {k: (v.int() if v.dtype == torch.int64 else v.detach().float()).contiguous().clone() for k, v in out.items()}
 
 
 if __name__ == "__main__":
     folder = Path(__file__).parent / "model"
     folder.mkdir(exist_ok=True)
-    for seed, (name, config) in enumerate(CONFIGS.items()):
+    for name, config in CONFIGS.items():
+        seed = SEEDS.index(name)
         metadata = {"config": json.dumps(config), "torch": torch.__version__}
         save_file(golden(config, 40 + seed), folder / f"{name}.safetensors", metadata=metadata)
         print(name, (folder / f"{name}.safetensors").stat().st_size)

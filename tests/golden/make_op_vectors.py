@@ -99,21 +99,23 @@ def linear():
     f = File("linear")
     acts = [lambda x: x, F.relu, lambda x: F.gelu(x, approximate="tanh")]
 
-    def one(name, shape, k, m, windows, bias, residual, activation):
-        inputs = [window(f.normal(windows, *shape, k)), step(f.normal(m, k, scale=0.3))]
+    def one(name, shape, k, m, windows, bias, residual, activation, column0=0, more=0):
+        inputs = [window(f.normal(windows, *shape, k)), step(f.normal(m, column0 + k + more, scale=0.3))]
         inputs += [step(f.normal(m))] if bias else []
         inputs += [window(f.normal(windows, *shape, m))] if residual else []
 
         def function(x, w, *rest):
-            y = F.linear(acts[activation](x), w, rest[0] if bias else None)
+            y = F.linear(acts[activation](x), w[:, column0 : column0 + k], rest[0] if bias else None)
             return (y + rest[-1] if residual else y,)
 
-        f.case(name, function, inputs, dict(bias=bias, residual=residual, activation=activation, dropout=0), windows)
+        attrs = dict(bias=bias, residual=residual, activation=activation, dropout=0)
+        f.case(name, function, inputs, attrs | (dict(sliced=1, column0=column0) if column0 + more else {}), windows)
 
     one("plain", (5,), 3, 4, 1, True, False, 0)
     one("relu, no bias", (4,), 6, 5, 2, False, False, 1)
     one("gelu, residual", (3, 2), 4, 4, 3, True, True, 2)
     one("residual alone", (7,), 2, 9, 2, False, True, 0)
+    one("some columns of a weight", (5,), 4, 6, 2, True, False, 0, column0=3, more=2)
     return f
 
 
@@ -159,6 +161,186 @@ def attention():
     one("along steps", 1, 5, 2, 2, 2, 2)
     one("across nodes", 2, 2, 6, 1, 0, 8)
     one("four heads, sharp", 1, 4, 5, 4, 2, 2, scale=6.0)
+    return f
+
+
+def autocorrelation():
+    f = File("autocorrelation")
+
+    def one(name, windows, t, n, d, k):
+        def function(qkv):
+            q, key, v = qkv.chunk(3, -1)
+            spectrum = torch.fft.rfft(q, dim=1) * torch.fft.rfft(key, dim=1).conj()
+            corr = torch.fft.irfft(spectrum, n=t, dim=1).mean(-1)  # [B, lag, N]
+            top = corr.topk(k, 1)
+            weight, y = torch.softmax(top.values, 1), 0
+            for i in range(k):
+                rolled = torch.stack(
+                    [torch.stack([torch.roll(v[b, :, j], -int(top.indices[b, i, j]), 0) for j in range(n)], 1) for b in range(windows)]
+                )
+                y = y + weight[:, i, None, :, None] * rolled
+            return (y,)
+
+        f.case(name, function, [window(f.normal(windows, t, n, 3 * d))], dict(lags=k), windows)
+
+    one("two lags", 2, 5, 3, 4, 2)
+    one("all lags", 1, 4, 2, 8, 4)
+    one("even steps", 3, 8, 2, 4, 3)
+    return f
+
+
+def listed(index, senders):
+    """index [R, k] with its edges by sender: starts [senders + 1], entries [R k]."""
+    flat = index.flatten()
+    entries = sorted(range(len(flat)), key=lambda e: (int(flat[e]), e))
+    starts = [sum(int(v) < s for v in flat) for s in range(senders + 1)]
+    return [step(index.double(), False), step(torch.tensor(starts).double(), False), step(torch.tensor(entries).double(), False)]
+
+
+def clusters(cluster, groups):
+    members = sorted(range(len(cluster)), key=lambda n: (cluster[n], n))
+    starts = [sum(c < g for c in cluster) for g in range(groups + 1)]
+    return [step(torch.tensor(z).double(), False) for z in (cluster, starts, members)]
+
+
+def pools(t, r, cluster, groups):
+    """[T, S] and [N, G]: one-hot."""
+    in_time = F.one_hot(torch.arange(t) // r, -(-t // r)).double()
+    return in_time, F.one_hot(torch.tensor(cluster), groups).double()
+
+
+def cluster_mean():
+    f = File("cluster_mean")
+    for name, windows, t, r, cluster, groups, d in [
+        ("a short last group", 2, 5, 2, [1, 0, 2, 0, 1], 3, 4),
+        ("one group", 1, 3, 4, [0, 0, 1], 2, 8),
+        ("every token alone", 2, 2, 1, [1, 2, 0], 3, 4),
+    ]:
+        in_time, in_node = pools(t, r, cluster, groups)
+        function = lambda x, *_: (
+            torch.einsum("btnd,ts,ng->bsgd", x, in_time / in_time.sum(0), in_node / in_node.sum(0)).flatten(1, 2)[:, None],
+        )
+        inputs = [window(f.normal(windows, t, len(cluster), d)), *clusters(cluster, groups)]
+        f.case(name, function, inputs, dict(group_steps=r), windows)
+    return f
+
+
+def cluster_gate():
+    f = File("cluster_gate")
+    for name, windows, t, r, cluster, groups, d, base in [
+        ("a short last group", 2, 5, 2, [1, 0, 2, 0, 1], 3, 4, 0),
+        ("one group, base", 1, 3, 4, [0, 0, 1], 2, 8, 1),
+    ]:
+        n, s = len(cluster), -(-t // r)
+
+        def function(gate, pooled_gate, v, *rest):
+            def back(z):
+                return z.reshape(windows, s, groups, d)[:, torch.arange(t) // r][:, :, torch.tensor(cluster)]
+
+            y = torch.sigmoid(gate + back(pooled_gate)) * back(v)
+            return (y + rest[3] if base else y,)
+
+        inputs = [window(f.normal(windows, t, n, d)), window(f.normal(windows, 1, s * groups, d)), window(f.normal(windows, 1, s * groups, d))]
+        inputs += clusters(cluster, groups) + ([window(f.normal(windows, t, n, d))] if base else [])
+        f.case(name, function, inputs, dict(group_steps=r, base=base), windows)
+    return f
+
+
+def edge_sum():
+    f = File("edge_sum")
+    for name, windows, t, s, index, c, prob in [
+        ("with probabilities", 2, 3, 4, [[3, 0], [1, 3], [0, 2]], 2, 1),
+        ("without", 3, 1, 3, [[2, 1, 0]], 4, 0),
+        ("a probability of 0", 1, 2, 2, [[0, 1], [1, 0]], 3, 2),
+    ]:
+        index = torch.tensor(index)
+        r, k = index.shape
+        inputs = [window(f.normal(windows, t, s, c)), window(f.normal(windows, t, r, c)), *listed(index, s)]
+        if prob:
+            p = f.uniform(r, k, low=0.1)
+            p[0, 0] *= prob < 2
+            inputs.append(step(p))
+
+        def function(a, b, _index, _starts, _entries, *rest):
+            y = a[:, :, index] + b[:, :, :, None]
+            return (y + rest[0].clamp_min(1e-12).log()[:, :, None] if rest else y,)
+
+        f.case(name, function, inputs, dict(log_prob=prob > 0), windows)
+    return f
+
+
+def edge_terms():
+    f = File("edge_terms")
+    for name, windows, r, k, h, zero in [("usual", 2, 3, 2, 4, False), ("a probability of 0", 1, 2, 3, 2, True)]:
+        p = f.uniform(r, k, low=0.1)
+        p[1, 1] *= not zero
+
+        def function(structure, prob, weight):
+            log = prob.clamp_min(1e-12).log()[None, :, :, None].expand(windows, r, k, h)
+            return (torch.stack([weight * torch.sigmoid(structure[:, 0]), log], 3),)
+
+        f.case(name, function, [window(f.normal(windows, 1, r, k, h)), step(p), step(f.uniform(1, low=0.5, high=1.5))], {}, windows)
+    return f
+
+
+def edge_attention():
+    f = File("edge_attention")
+
+    def one(name, windows, t, s, index, h, width, dynamic):
+        index = torch.tensor(index)
+        (r, k), d = index.shape, h * width
+
+        def function(q, kv, bias, _index, _starts, _entries, *rest):
+            q = q.reshape(windows, t, r, 1, h, width)
+            key, v = kv[:, :, index].reshape(windows, t, r, k, 2, h, width).unbind(4)
+            score = (q * key).sum(-1) / math.sqrt(width)
+            u = score + bias
+            if dynamic:
+                a, log_p = rest[0][:, None].unbind(4)
+                u = u * (a + rest[1] * torch.sigmoid(score)) + log_p
+            return ((torch.softmax(u, 3)[..., None] * v).sum(3).flatten(3),)
+
+        inputs = [window(f.normal(windows, t, r, d)), window(f.normal(windows, t, s, 2 * d)), window(f.normal(windows, t, r, k, h))]
+        inputs += listed(index, s)
+        if dynamic:
+            inputs += [window(f.normal(windows, r, k, 2, h)), step(f.uniform(1, low=0.5, high=1.5))]
+        f.case(name, function, inputs, dict(heads=h, dynamic=dynamic), windows)
+
+    one("plain", 2, 3, 4, [[3, 0], [1, 3], [0, 2]], 2, 4, 0)
+    one("dynamic", 2, 2, 3, [[2, 1, 0], [0, 1, 2]], 2, 2, 1)
+    one("one sender", 1, 2, 1, [[0], [0]], 2, 4, 1)
+    return f
+
+
+def graph_features():
+    f = File("graph_features")
+    for name, n, q, hops, spectral, walk in [("a few nodes", 5, 4, 4, 6, 3), ("narrow", 3, 1, 2, 1, 2)]:
+        hop = torch.randint(hops, (n,), generator=f.generator)
+        inputs = [step(torch.cat([hop[:, None].double(), f.normal(n, 4 + spectral + walk)], 1), False), step(f.normal(hops, q))]
+        for length in (4, spectral, walk):
+            inputs += [step(f.normal(q, length)), step(f.normal(q))]
+
+        def function(features, distance, *maps):
+            parts = features[:, 1:].split([4, spectral, walk], 1)
+            linear = [F.linear(part, maps[2 * i], maps[2 * i + 1]) for i, part in enumerate(parts)]
+            return (torch.cat([F.embedding(features[:, 0].long(), distance), *linear], 1),)
+
+        f.case(name, function, inputs)
+    return f
+
+
+def scaled_sum():
+    f = File("scaled_sum")
+    for name, windows, rows, d in [("usual", 3, 4, 8), ("one row", 1, 1, 4)]:
+        inputs = [window(f.normal(windows, rows, d)) for _ in range(2)] + [step(f.uniform(1, low=0.5, high=1.5)) for _ in range(2)]
+        f.case(name, lambda x, change, a, b: (a * x + b * F.relu(change),), inputs, dict(dropout=0), windows)
+    return f
+
+
+def step_mean():
+    f = File("step_mean")
+    for name, windows, t, n, d in [("usual", 2, 5, 3, 4), ("one step", 1, 1, 2, 8)]:
+        f.case(name, lambda x: (x.mean(1, keepdim=True),), [window(f.normal(windows, t, n, d))], windows=windows)
     return f
 
 
@@ -243,16 +425,20 @@ def mixture_decode():
     for name, windows, tokens, targets, p, k, highway, scale in [
         ("one position", 2, 3, 2, 1, 3, 0, 1.0),
         ("highway and patches", 2, 2, 3, 4, 2, 1, 1.0),
+        ("values", 2, 2, 3, 4, 2, 1, 1.0),
         ("both clamps at work", 1, 2, 4, 2, 3, 1, 8.0),
     ]:
-        steps = tokens * p
+        steps, values = tokens * p, name == "values"
         inputs = [
-            window(f.normal(windows, tokens, targets, 3 * p * k, scale=scale)),
+            window(f.normal(windows, tokens, targets, (1 if values else 3) * p * k, scale=scale)),
             window(f.uniform(windows, targets, 2, low=0.1, high=2.0), False),
         ]
         inputs += [window(f.normal(windows, targets, steps))] if highway else []
 
         def function(head, stats, *rest):
+            if values:
+                y = head.unflatten(-1, (p, k)).transpose(2, 3).flatten(1, 2) + rest[0].transpose(1, 2)[..., None]
+                return ((y * stats[:, None, :, 1, None] + stats[:, None, :, 0, None])[:, None],)
             mean, log_std, logit = (
                 head[..., part * p * k : (part + 1) * p * k].unflatten(-1, (p, k)).transpose(2, 3).flatten(1, 2) for part in range(3)
             )  # [B, tokens, targets, p, K] -> [B, steps, targets, K]
@@ -261,7 +447,7 @@ def mixture_decode():
             shift, scale = stats[:, None, :, 0, None], stats[:, None, :, 1, None]
             return (torch.stack([mean * scale + shift, torch.clamp(log_std, -7.0, 5.0) + torch.log(scale), logit], 1),)
 
-        f.case(name, function, inputs, dict(patch=p, components=k, highway=highway), windows)
+        f.case(name, function, inputs, dict(patch=p, components=k, highway=highway, values=values), windows)
     return f
 
 
@@ -307,20 +493,41 @@ def select():
 
 def token_base():
     f = File("token_base")
-    for name, t, covariates, targets, hubs, d, adaptive in [
-        ("all kinds", 3, 2, 3, 2, 4, 1),
-        ("no covariates, no adaptive", 2, 0, 4, 1, 8, 0),
-        ("no hubs", 4, 1, 2, 0, 4, 1),
+    for name, t, covariates, targets, hubs, d, adaptive, graph in [
+        ("all kinds", 3, 2, 3, 2, 4, 1, 0),
+        ("no covariates, no adaptive", 2, 0, 4, 1, 8, 0, 0),
+        ("no hubs", 4, 1, 2, 0, 4, 1, 0),
+        ("graph", 3, 1, 2, 1, 4, 0, 1),
+        ("adaptive and graph", 2, 1, 2, 2, 8, 1, 1),
     ]:
         n = covariates + targets + hubs
         inputs = [step(f.normal(n, d)), step(f.normal(3, d)), step(f.normal(t, d))]
         inputs += [step(f.normal(t, n, d))] if adaptive else []
+        inputs += [step(f.normal(n, d))] if graph else []
 
         def function(node, kind, temporal, *rest):
             index = torch.tensor([0] * covariates + [1] * targets + [2] * hubs)
-            return (node + F.embedding(index, kind) + temporal[:, None] + (rest[0] if rest else 0.0),)
+            return (node + F.embedding(index, kind) + temporal[:, None] + sum(rest),)
 
-        f.case(name, function, inputs, dict(covariates=covariates, targets=targets, adaptive=adaptive))
+        f.case(name, function, inputs, dict(covariates=covariates, targets=targets, adaptive=adaptive, graph=graph))
+    return f
+
+
+def value_loss():
+    f = File("value_loss")
+    for name, kind, q in [("squared", 0, 1), ("absolute", 1, 1), ("huber", 2, 1), ("pinball", 3, 3), ("squared, two values", 0, 2)]:
+        windows, steps, targets, delta = 2, 3, 4, 0.7
+        levels = torch.arange(1, q + 1) / (q + 1)
+
+        def function(values, target, observed, levels):
+            error = target[..., None] - values[:, 0]
+            kinds = [error**2, error.abs(), F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=delta)]
+            kinds.append(torch.maximum(levels * error, (levels - 1) * error))
+            return ((kinds[kind].mean(-1) * observed).sum((1, 2))[:, None],)
+
+        inputs = [window(f.normal(windows, 1, steps, targets, q)), window(f.normal(windows, steps, targets), False)]
+        inputs += [window(f.mask(windows, steps, targets), False), step(levels, False)]
+        f.case(name, function, inputs, dict(kind=kind, delta=delta), windows)
     return f
 
 
@@ -580,15 +787,17 @@ def adamw():
 def main():
     FOLDER.mkdir(exist_ok=True)
     makers = [
-        adamw, adaptive_matrix, add, attention, batch_mean, blend, branches, concat_linear, edge_matrix, edges, embed_sum, gate_change,
-        gate_mix, gate_softmax, grad_norm, graph_penalty, instance_norm, interaction, layer_norm, linear, mixture_decode, mixture_nll,
-        moving_mean, node_mean, patch_mean, propagate, row_mean, select, sinusoids, split, stack_weights, token_base,
+        adamw, adaptive_matrix, add, attention, autocorrelation, batch_mean, blend, branches, cluster_gate, cluster_mean, concat_linear,
+        edge_attention, edge_matrix, edge_sum, edge_terms, edges, embed_sum, gate_change, gate_mix, gate_softmax, grad_norm,
+        graph_features, graph_penalty, instance_norm, interaction, layer_norm, linear, mixture_decode, mixture_nll, moving_mean,
+        node_mean, patch_mean, propagate, row_mean, scaled_sum, select, sinusoids, split, stack_weights, step_mean, token_base,
+        value_loss,
     ]  # fmt: skip
     for make in makers:
         make().save()
     total = sum(p.stat().st_size for p in FOLDER.glob("*.safetensors"))
     print(f"{len(makers)} files, {total / 1000:.0f} kB, torch {torch.__version__}")
-    assert math.isfinite(total) and total < 400_000
+    assert math.isfinite(total) and total < 800_000
 
 
 if __name__ == "__main__":

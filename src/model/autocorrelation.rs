@@ -1,0 +1,26 @@
+//! MODEL.md section 8: attention by lag on the tokens of the targets, and a feed-forward block.
+
+use super::{Builder, ModelError};
+use crate::graph::TensorId;
+use crate::ops::Attrs;
+
+const GELU: u8 = 2;
+
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub(super) fn build(b: &mut Builder, x: TensorId) -> Result<TensorId, ModelError> {
+    let (d, d_ff) = (b.width(), b.shape.settings.d_ff);
+    let qkv = b.linear("autocorr.qkv", x, 3 * d, true, 0, 0.0)?;
+    let attrs = Attrs::new(&[("lags", lags(b.shape.tokens(), b.shape.settings.autocorr_factor) as f64)]);
+    let rolled = b.graph.apply1("autocorrelation", "autocorr.rolled", attrs, &[qkv])?;
+    let change = b.linear("autocorr.out", rolled, d, true, 0, 0.0)?;
+    let y = b.norm("autocorr.norm", x, Some(change))?;
+    let hidden = b.linear("autocorr.ff1", y, d_ff, true, 0, 0.0)?;
+    let out = b.linear("autocorr.ff2", hidden, d, true, GELU, 0.0)?;
+    b.norm("autocorr.norm_out", y, Some(out))
+}
+
+/// Lags that are kept: one alone would leave queries and keys without gradient.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a small count")]
+fn lags(tokens: usize, factor: f64) -> usize {
+    ((factor * (tokens as f64).ln()) as usize).max(2).min(tokens)
+}
