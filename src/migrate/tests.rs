@@ -202,5 +202,5 @@ fn what_cannot_be_migrated_is_refused_with_its_line() {
     assert!(refusal("features: X").contains("none of M, MS and S"));
     assert!(refusal("dropout: 1.5").contains("model.dropout: 1.5 is out of range"));
     assert!(refusal("seq_len:\n  a: 1").contains("a nested block is no whole number"));
-    assert!(migrate("target: ~\nseq_len: null", "old", &DataFile::default()).is_ok(), "no value: left out");
+    migrate("target: ~\nseq_len: null\nd_model: 64", "old", &DataFile::default()).expect("no value: left out");
 }
