@@ -147,6 +147,13 @@ impl Config {
         self.data.validate()?;
         self.window.validate()?;
         self.graph.validate()?;
+        if !self.graph.is_default() && !self.model.reads_graph() {
+            return Err(ConfigError::invalid(
+                "graph",
+                "nothing in the model reads it",
+                "drop the section, or switch on one of use_hops, use_graph_encoding, use_structural_encoding and use_hierarchy",
+            ));
+        }
         let rule = self.split.rule()?;
         if matches!(rule, SplitRule::Dates { .. }) && self.data.time.is_none() {
             return Err(ConfigError::invalid(

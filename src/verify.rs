@@ -9,8 +9,9 @@ use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
 use crate::graph::{GraphError, Program};
 use crate::model::graph::ModelGraph;
-use crate::model::{GraphFeatures, Mode, Model, ModelError, ModelShape, build};
+use crate::model::{Mode, Model, ModelError, ModelShape, build};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
+use crate::series_graph::GraphConstants;
 use crate::step::StepInput;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -107,9 +108,9 @@ impl Golden {
     }
 
     /// Features of the series graph; what the file does not hold stays as in a graph without edges.
-    fn features(&self) -> Result<GraphFeatures, VerifyError> {
-        let mut features = GraphFeatures::plain(&self.shape.window, &self.shape.settings);
-        let GraphFeatures { prior, centrality, spectral, random_walk, eigenmaps, .. } = &mut features;
+    fn features(&self) -> Result<GraphConstants, VerifyError> {
+        let mut features = (*self.shape.features).clone();
+        let GraphConstants { prior, centrality, spectral, random_walk, eigenmaps, .. } = &mut features;
         let floats =
             [("prior", prior), ("centrality", centrality), ("spectral", spectral), ("random_walk", random_walk), ("eigenmaps", eigenmaps)];
         for (name, to) in floats {

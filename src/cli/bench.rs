@@ -96,7 +96,13 @@ fn step(backend: &Backend, path: &Path, class: Option<&AdapterClass>) -> anyhow:
     let indices: Vec<usize> = (0..settings.batch_size.min(source.index.len())).collect();
     let started = Instant::now();
     let elapsed = |from: Instant| 1000.0 * from.elapsed().as_secs_f64();
-    let session = Session::new(ModelShape::of(&config, &dataset), settings.clone(), Purpose::Train, backend.clone(), class);
+    let session = Session::new(
+        ModelShape::of(&config, &dataset, &open::graph(&config, &dataset)?.0),
+        settings.clone(),
+        Purpose::Train,
+        backend.clone(),
+        class,
+    );
     let mut session = pollster::block_on(session)?;
     let one = |session: &mut Session, step: u64| {
         pollster::block_on(async {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use pgat::config::{Config, ConfigError};
 use pgat::data::{DataError, Dataset, Scaler};
 use pgat::model::ModelShape;
+use pgat::series_graph::{KnownGraph, SeriesGraph};
 use pgat::session::{Purpose, Session};
 use pgat::train::stored::{RunRecord, StoredRun};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,14 @@ pub(crate) fn dataset(config: &Config, path: &Path) -> anyhow::Result<Arc<Datase
         _ => anyhow::Error::new(e).context(path.display().to_string()),
     });
     Ok(Arc::new(read?))
+}
+
+/// The graph of the series that a config describes, with what reading it found.
+pub(crate) fn graph(config: &Config, dataset: &Dataset) -> anyhow::Result<(KnownGraph, Vec<String>)> {
+    let place = || config.graph.path().unwrap_or("[graph]").to_owned();
+    let (graph, mut notes) = SeriesGraph::open(&config.graph, dataset).with_context(place)?;
+    notes.extend(config.model.idle());
+    Ok((KnownGraph::of(graph, &config.model).with_context(place)?, notes))
 }
 
 /// What reading the data found, on stderr.
@@ -83,6 +92,16 @@ impl Run {
 
     /// A session that scores with the run's weights, `batch` windows at a time.
     pub(crate) fn scorer(&self, context: &Context, dataset: &Dataset, last: bool, batch: Option<usize>) -> anyhow::Result<Session> {
+        self.scorer_of(context, self.shape(dataset)?, last, batch)
+    }
+
+    /// The run's model on a dataset of its series.
+    pub(crate) fn shape(&self, dataset: &Dataset) -> anyhow::Result<ModelShape> {
+        Ok(ModelShape::of(&self.config, dataset, &self.stored.graph(&self.config, dataset)?))
+    }
+
+    /// As [`Run::scorer`], of that model, which takes its weights from the run by their names.
+    pub(crate) fn scorer_of(&self, context: &Context, shape: ModelShape, last: bool, batch: Option<usize>) -> anyhow::Result<Session> {
         let path = self.stored.path();
         if !self.stored.has_weights() {
             return Err(anyhow::anyhow!("{}: the run has no weights yet", path.display()))
@@ -95,7 +114,7 @@ impl Run {
         }
         let backend = context.open()?;
         let class = self.record.class_on(&backend);
-        let session = Session::new(ModelShape::of(&self.config, dataset), settings, Purpose::Score, backend, class.as_ref());
+        let session = Session::new(shape, settings, Purpose::Score, backend, class.as_ref());
         let mut session = pollster::block_on(session)?;
         let (parameters, file) = self.stored.weights(session.parameters(), last)?;
         pollster::block_on(session.load_parameters(&parameters))?;

@@ -8,6 +8,7 @@ use pgat::data::{Dataset, WindowCounts};
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
 use pgat::plan::{BufferSummary, Summary};
+use pgat::series_graph::KnownGraph;
 use pgat::session::{Purpose, plan};
 use std::path::PathBuf;
 
@@ -104,8 +105,14 @@ fn buffers_text(summary: &Summary) -> String {
 }
 
 /// What it would take to train a config here.
-pub(crate) fn summary(config: &Config, dataset: &Dataset, backend: &Backend, class: Option<&str>) -> anyhow::Result<(Summary, ModelShape)> {
-    let shape = ModelShape::of(config, dataset);
+pub(crate) fn summary(
+    config: &Config,
+    dataset: &Dataset,
+    graph: &KnownGraph,
+    backend: &Backend,
+    class: Option<&str>,
+) -> anyhow::Result<(Summary, ModelShape)> {
+    let shape = ModelShape::of(config, dataset, graph);
     let windows = count_windows(dataset)?;
     let class = class.map(context::class).transpose()?;
     let plan = plan(&shape, &config.training, Purpose::Train, backend, class.as_ref())?;
@@ -115,8 +122,9 @@ pub(crate) fn summary(config: &Config, dataset: &Dataset, backend: &Backend, cla
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let config = open::config(&options.config)?;
     let dataset = open::dataset(&config, config.data.path.as_ref())?;
-    open::notes(context, &dataset, &[]);
-    let (summary, shape) = summary(&config, &dataset, &Backend::Reference, options.class.as_deref())?;
+    let (graph, notes) = open::graph(&config, &dataset)?;
+    open::notes(context, &dataset, &notes);
+    let (summary, shape) = summary(&config, &dataset, &graph, &Backend::Reference, options.class.as_deref())?;
     if options.json {
         console::json(&summary)?;
     } else {

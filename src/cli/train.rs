@@ -11,7 +11,6 @@ use anyhow::{Context as _, bail};
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
 use pgat::executor::Backend;
-use pgat::model::ModelShape;
 use pgat::plan::Summary;
 use pgat::session::{Purpose, Session};
 use pgat::train::stored::{RunRecord, StoredError, StoredRun, file_stem};
@@ -93,10 +92,12 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
         return Err(StoredError::Exists(out.clone()).into());
     }
     let dataset = open::dataset(&config, config.data.path.as_ref())?;
-    let (scaler, notes) = Scaler::fit(&dataset).with_context(|| config.data.path.clone())?;
+    let (scaler, mut notes) = Scaler::fit(&dataset).with_context(|| config.data.path.clone())?;
+    let (graph, more) = open::graph(&config, &dataset)?;
+    notes.extend(more);
     open::notes(context, &dataset, &notes);
     let backend = context.open()?;
-    let (summary, shape) = summary(&config, &dataset, &backend, options.class.as_deref())?;
+    let (summary, shape) = summary(&config, &dataset, &graph, &backend, options.class.as_deref())?;
     let class = options.class.as_deref().map(context::class).transpose()?;
     let (folder, lock) = folder(options.out.as_deref(), &config.name)?;
     context.say(plan::text(&summary, &shape, Some(&backend)).trim_end());
@@ -105,7 +106,7 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
     let record = RunRecord::new(&config, &data.dataset, &session);
-    folder.write_start(&config, &data.scaler, &summary, &record)?;
+    folder.write_start(&config, &data.scaler, &graph, &summary, &record)?;
     let trainer = data.trainer(session, &config, context.device.clone())?;
     train(context, &folder, &record, trainer, lock)
 }
@@ -207,7 +208,7 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
         bail!("the run was made on an adapter of class {was}, and this one is of class {now}: bits may differ (refused by --strict)");
     }
     let class = run.record.class_on(&backend);
-    let shape = ModelShape::of(&run.config, &dataset);
+    let shape = run.shape(&dataset)?;
     let session = Session::new(shape.clone(), run.config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
     let stored = run.stored.checkpoint(session.parameters())?;

@@ -32,8 +32,7 @@ pub enum PointLoss {
     Huber,
 }
 
-/// `[model]`: sizes and switches of the model; names as in weight files. Switches of parts that this version does not
-/// contain are off, and the model refuses to turn them on.
+/// `[model]`: sizes and switches of the model; names as in weight files. Every part is on unless switched off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "each part of the model has its own switch in the file")]
@@ -96,9 +95,9 @@ pub struct ModelSettings {
     pub use_adaptive_temporal: bool,
     /// A learned vector for each (step, node).
     pub use_adaptive_embedding: bool,
-    /// Distance, centrality, spectrum and random walk of a node.
-    pub use_structural_encoding: bool,
     /// Eigenmaps of the series graph.
+    pub use_structural_encoding: bool,
+    /// Distance, centrality, spectrum and random walk of a node in the series graph.
     pub use_graph_encoding: bool,
     /// Learned edges from series to hubs to targets.
     pub use_dynamic_graph: bool,
@@ -154,20 +153,20 @@ impl Default for ModelSettings {
             norm_epsilon: 1e-2,
             use_instance_norm: true,
             use_temporal_encoding: true,
-            use_adaptive_temporal: false,
+            use_adaptive_temporal: true,
             use_adaptive_embedding: true,
-            use_structural_encoding: false,
-            use_graph_encoding: false,
-            use_dynamic_graph: false,
-            use_adaptive_graph: false,
-            use_graph_gate: false,
-            use_convolution: false,
-            use_hops: false,
-            use_fusion: false,
-            use_graph_attention: false,
-            use_dynamic_edge_weights: false,
-            use_hierarchy: false,
-            use_autocorr: false,
+            use_structural_encoding: true,
+            use_graph_encoding: true,
+            use_dynamic_graph: true,
+            use_adaptive_graph: true,
+            use_graph_gate: true,
+            use_convolution: true,
+            use_hops: true,
+            use_fusion: true,
+            use_graph_attention: true,
+            use_dynamic_edge_weights: true,
+            use_hierarchy: true,
+            use_autocorr: true,
             use_highway: true,
         }
     }
@@ -197,6 +196,32 @@ impl ModelSettings {
             return Err(ConfigError::invalid("model.huber_delta", found, "use a positive number such as 1"));
         }
         Ok(())
+    }
+
+    /// Whether anything in the model reads the series graph.
+    #[must_use]
+    pub fn reads_graph(&self) -> bool {
+        self.use_hops || self.use_graph_encoding || self.use_structural_encoding || self.use_hierarchy
+    }
+
+    /// Switches that are on but change nothing, since what reads their part is off; one sentence each.
+    #[must_use]
+    pub fn idle(&self) -> Vec<String> {
+        let pairs = [
+            ("use_adaptive_temporal", self.use_adaptive_temporal, "use_temporal_encoding", self.use_temporal_encoding),
+            ("use_adaptive_graph", self.use_adaptive_graph, "use_hops", self.use_hops),
+            ("use_graph_gate", self.use_graph_gate, "use_hops", self.use_hops),
+            ("use_dynamic_edge_weights", self.use_dynamic_edge_weights, "use_graph_attention", self.use_graph_attention),
+        ];
+        let mut idle: Vec<String> = pairs
+            .iter()
+            .filter(|(_, on, _, reader)| *on && !reader)
+            .map(|(key, _, reader, _)| format!("model.{key} changes nothing, since {reader} is false"))
+            .collect();
+        if self.use_dynamic_graph && !self.use_hops && !self.use_graph_attention {
+            idle.push("model.use_dynamic_graph changes nothing but its penalty, since use_hops and use_graph_attention are false".into());
+        }
+        idle
     }
 
     pub(super) fn validate(&self, window: &WindowSettings) -> Result<(), ConfigError> {

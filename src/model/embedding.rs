@@ -1,9 +1,10 @@
 //! MODEL.md sections 1 to 3: instance norm, series with their masks made into tokens, and what the graph says of a node.
 
 use super::init::Init;
-use super::{Builder, GraphFeatures, ModelError};
+use super::{Builder, ModelError};
 use crate::graph::TensorId;
 use crate::ops::Attrs;
+use crate::series_graph::GraphConstants;
 
 /// What the embedding hands on.
 pub(super) struct Embedded {
@@ -135,7 +136,7 @@ fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
 
 /// The features of each node side by side, as the op takes them.
 #[expect(clippy::cast_precision_loss, reason = "hop distances are small")]
-fn graph_rows(f: &GraphFeatures, spectral: usize, walk: usize) -> Vec<f32> {
+fn graph_rows(f: &GraphConstants, spectral: usize, walk: usize) -> Vec<f32> {
     let mut rows = vec![];
     for (n, hop) in f.hop_distance.iter().enumerate() {
         rows.push(*hop as f32);

@@ -4,7 +4,6 @@ mod autocorrelation;
 mod cross_attention;
 mod decoder;
 mod embedding;
-pub mod features;
 pub mod graph;
 mod hierarchy;
 pub mod init;
@@ -14,7 +13,7 @@ use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
-pub use features::GraphFeatures;
+use crate::series_graph::{GraphConstants, KnownGraph};
 use graph::ModelGraph;
 use init::Init;
 use std::ops::Range;
@@ -46,20 +45,20 @@ pub struct ModelShape {
     /// Widths and switches.
     pub settings: ModelSettings,
     /// What is known of the series graph.
-    pub features: Arc<GraphFeatures>,
+    pub features: Arc<GraphConstants>,
 }
 
 impl ModelShape {
-    /// Sizes of a config's model on its data.
+    /// Sizes of a config's model on its data and the graph of their series.
     #[must_use]
-    pub fn of(config: &Config, dataset: &Dataset) -> Self {
-        Self::new(*dataset.shape(), config.model.clone())
+    pub fn of(config: &Config, dataset: &Dataset, graph: &KnownGraph) -> Self {
+        Self { window: *dataset.shape(), settings: config.model.clone(), features: Arc::new(graph.features.constants()) }
     }
 
-    /// Sizes of a model whose series graph has no edges.
+    /// Sizes of a model that is told nothing of its series: each listens to itself, all have the same features.
     #[must_use]
     pub fn new(window: WindowShape, settings: ModelSettings) -> Self {
-        let features = Arc::new(GraphFeatures::plain(&window, &settings));
+        let features = Arc::new(GraphConstants::blank(window.num_series(), &(&settings).into()));
         Self { window, settings, features }
     }
 

@@ -80,6 +80,24 @@ pub struct GraphConstants {
     pub clusters: Vec<Vec<u32>>,
 }
 
+impl GraphConstants {
+    /// Of series of which nothing is known: each listens to itself, all features are 0. Not those of a graph without edges, which by
+    /// the order of the series tell them apart.
+    #[must_use]
+    pub fn blank(series: usize, sizes: &FeatureSizes) -> Self {
+        let n = series + sizes.num_transitions;
+        Self {
+            prior: (0..n * n).map(|e| if e / n == e % n { 1.0 } else { 0.0 }).collect(),
+            hop_distance: vec![0; n],
+            centrality: vec![0.0; 4 * n],
+            spectral: vec![0.0; n * sizes.num_spectral],
+            random_walk: vec![0.0; n * sizes.num_random_walk],
+            eigenmaps: vec![0.0; n * sizes.num_eigenvectors],
+            clusters: vec![vec![0; n]; sizes.hierarchy.len()],
+        }
+    }
+}
+
 impl GraphFeatures {
     /// Computes them; see [`super::FeatureCache`] to do it once.
     ///

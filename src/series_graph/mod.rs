@@ -1,7 +1,7 @@
 //! The fixed graph of the series, and what the model reads off it.
 //!
 //! A [`SeriesGraph`] comes from an edge list, a matrix, or the correlations of the training rows (`[graph]` of the configuration), or has
-//! no edges. [`GraphFeatures`] are computed from it once, in f64, and kept in a [`FeatureCache`] and with the run ([`StoredGraph`]).
+//! no edges. [`GraphFeatures`] are computed from it once, in f64, and kept in a [`FeatureCache`] and with the run ([`KnownGraph`]).
 //! Formulas: MODEL.md, sections 3, 4 and 6. Shapes: Nx series, Nr transition nodes, N = Nx + Nr.
 //!
 //! Files: `read` (edge lists and matrices), `build` (from settings to a graph), `spectrum` (eigenvectors that do not depend on the
@@ -26,7 +26,7 @@ mod tests;
 pub use cache::{CacheStatistics, FeatureCache};
 pub use error::SeriesGraphError;
 pub use features::{FeatureSizes, GraphConstants, GraphFeatures};
-pub use store::{GRAPH_VERSION, StoredGraph};
+pub use store::{GRAPH_VERSION, KnownGraph};
 
 /// A weighted, directed graph of the series.
 #[derive(Debug, Clone, PartialEq)]

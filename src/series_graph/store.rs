@@ -7,7 +7,9 @@ use std::sync::Arc;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureSizes, GraphFeatures, SeriesGraph, SeriesGraphError};
+use crate::config::ModelSettings;
+
+use super::{FeatureCache, FeatureSizes, GraphFeatures, SeriesGraph, SeriesGraphError};
 
 /// Format version of stored graphs that this crate writes, and the newest it reads.
 pub const GRAPH_VERSION: u32 = 1;
@@ -17,7 +19,7 @@ pub const GRAPH_VERSION: u32 = 1;
 /// Tensors `weights` [Nx, Nx] (row = receiver), `prior`, `centrality`, `spectral`, `random_walk`, `eigenmaps` in F64, `hop_distance` and
 /// `cluster.0`, `cluster.1`, .. in U32; the metadata entry `pgat` holds version, names and sizes as JSON.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StoredGraph {
+pub struct KnownGraph {
     /// The graph.
     pub graph: SeriesGraph,
     /// Its features.
@@ -68,7 +70,16 @@ fn damaged(what: impl ToString) -> SeriesGraphError {
     SeriesGraphError::Damaged(what.to_string())
 }
 
-impl StoredGraph {
+impl KnownGraph {
+    /// With its features, from the process's cache.
+    ///
+    /// # Errors
+    /// If the features cannot be computed.
+    pub fn of(graph: SeriesGraph, settings: &ModelSettings) -> Result<Self, SeriesGraphError> {
+        let features = FeatureCache::shared().features(&graph, &settings.into())?;
+        Ok(Self { graph, features })
+    }
+
     /// As the bytes of a safetensors file; equal graphs give equal bytes.
     ///
     /// # Errors
@@ -106,7 +117,7 @@ impl StoredGraph {
         safetensors::serialize(all, Some(HashMap::from([("pgat".into(), head)]))).map_err(damaged)
     }
 
-    /// Reads what [`StoredGraph::to_bytes`] wrote.
+    /// Reads what [`KnownGraph::to_bytes`] wrote.
     ///
     /// # Errors
     /// If the bytes are damaged or of a newer version.

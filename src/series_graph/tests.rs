@@ -261,16 +261,16 @@ fn the_cache_goes_by_content_and_drops_what_was_used_longest_ago() {
 fn a_stored_graph_comes_back() {
     let graph = ring(5);
     let features = Arc::new(GraphFeatures::of(&graph, &sizes()).unwrap());
-    let stored = StoredGraph { graph, features };
+    let stored = KnownGraph { graph, features };
     let bytes = stored.to_bytes().unwrap();
     assert_eq!(bytes, stored.to_bytes().unwrap());
-    assert_eq!(StoredGraph::from_bytes(&bytes).unwrap(), stored);
-    assert!(StoredGraph::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err().to_string().contains("delete it"));
+    assert_eq!(KnownGraph::from_bytes(&bytes).unwrap(), stored);
+    assert!(KnownGraph::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err().to_string().contains("delete it"));
     let text = |from: &str, to: &str| {
         let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
         let mut bytes = bytes.clone();
         bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
-        StoredGraph::from_bytes(&bytes).unwrap_err().to_string()
+        KnownGraph::from_bytes(&bytes).unwrap_err().to_string()
     };
     assert!(text("\\\"format_version\\\":1", "\\\"format_version\\\":7").contains("update pgat"));
     assert!(text("\"prior\"", "\"praor\"").contains("prior"));

@@ -6,6 +6,7 @@
 //! | `run.json` | format version, adapter and its class, seed, data file, versions |
 //! | `config.toml` | the config as resolved |
 //! | `scaler.json` | mean and deviation of each series |
+//! | `graph.safetensors` | the series graph and what the model knows of it |
 //! | `plan.json` | the plan: bytes by buffer, dispatches, predicted time |
 //! | `checkpoint.safetensors` | parameters, moments, counters: what `--resume` reads |
 //! | `weights.safetensors` | parameters of the last checkpoint, names of the reference |
@@ -24,14 +25,16 @@ use crate::data::{Dataset, Scaler};
 use crate::executor::Backend;
 use crate::gpu::AdapterRecord;
 use crate::plan::AdapterClass;
+use crate::series_graph::{KnownGraph, SeriesGraph};
 use crate::session::{ParameterPlace, Session, State};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files of a run, the record last.
-const FILES: [&str; 8] = ["config.toml", "scaler.json", "plan.json", METRICS, WEIGHTS, BEST, CHECKPOINT, RECORD];
+const FILES: [&str; 9] = ["config.toml", "scaler.json", GRAPH, "plan.json", METRICS, WEIGHTS, BEST, CHECKPOINT, RECORD];
 const RECORD: &str = "run.json";
+const GRAPH: &str = "graph.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "weights.safetensors";
 const BEST: &str = "best.safetensors";
@@ -293,11 +296,21 @@ impl StoredRun {
     ///
     /// # Errors
     /// Fails if the disk does.
-    pub fn write_start(&self, config: &Config, scaler: &Scaler, plan: &impl Serialize, record: &RunRecord) -> Result<(), StoredError> {
+    pub fn write_start(
+        &self,
+        config: &Config,
+        scaler: &Scaler,
+        graph: &KnownGraph,
+        plan: &impl Serialize,
+        record: &RunRecord,
+    ) -> Result<(), StoredError> {
         let text = config.to_toml();
         let text = text.map_err(|e| StoredError::Damaged { path: self.path().join("config.toml"), reason: e.to_string() })?;
         self.write("config.toml", text.as_bytes())?;
         self.write_json("scaler.json", scaler)?;
+        let path = || self.path().join(GRAPH);
+        let bytes = graph.to_bytes().map_err(|e| StoredError::Damaged { path: path(), reason: e.to_string() })?;
+        self.write(GRAPH, &bytes)?;
         self.write_json("plan.json", plan)?;
         self.write(METRICS, b"")?;
         self.write_record(record)
@@ -327,6 +340,27 @@ impl StoredRun {
     pub fn scaler(&self) -> Result<Scaler, StoredError> {
         let text = self.read("scaler.json")?;
         serde_json::from_slice(&text).map_err(|e| StoredError::Damaged { path: self.path().join("scaler.json"), reason: e.to_string() })
+    }
+
+    /// The graph of the series, as it was when the run was started. Runs of versions without graphs, whose models know none, have no such
+    /// file: theirs is the graph without edges of the config.
+    ///
+    /// # Errors
+    /// Fails if it is damaged, gone, or of other series or sizes.
+    pub fn graph(&self, config: &Config, dataset: &Dataset) -> Result<KnownGraph, StoredError> {
+        let damaged = |reason: String| StoredError::Damaged { path: self.path().join(GRAPH), reason };
+        if !self.files.exists(GRAPH) && config.graph.is_default() {
+            let names = dataset.series_names().map(str::to_owned).collect();
+            return KnownGraph::of(SeriesGraph::without_edges(names), &config.model).map_err(|e| damaged(e.to_string()));
+        }
+        let known = KnownGraph::from_bytes(&self.read(GRAPH)?).map_err(|e| damaged(e.to_string()))?;
+        if !known.graph.names().iter().map(String::as_str).eq(dataset.series_names()) {
+            return Err(damaged("it is a graph of other series".into()));
+        }
+        if known.features.sizes != (&config.model).into() {
+            return Err(damaged("its features have other sizes than config.toml says".into()));
+        }
+        Ok(known)
     }
 
     /// State and progress of the last checkpoint, if there is one.

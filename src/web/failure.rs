@@ -5,6 +5,7 @@ use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::gpu::GpuError;
 use crate::selftest::SelfTestError;
+use crate::series_graph::SeriesGraphError;
 use crate::session::SessionError;
 use crate::train::stored::StoredError;
 use crate::train::{ArchiveError, TrainError};
@@ -99,6 +100,19 @@ impl From<TrainError> for Failure {
             TrainError::Empty => Self::new("data", e, Some("give more rows to training, or shorten history and horizon")),
             TrainError::Store(_) => Self::bug(e.to_string()),
         }
+    }
+}
+
+impl From<SeriesGraphError> for Failure {
+    fn from(e: SeriesGraphError) -> Self {
+        let hint = match &e {
+            SeriesGraphError::NoBytes(_) => Some(
+                "this page takes no graph file: drop graph.edges or graph.matrix, build the graph from the data with graph.nearest, \
+                 or train with `pgat` on the command line",
+            ),
+            _ => None,
+        };
+        Self::new("config", e, hint)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::executor::Backend;
 use crate::gpu::{Gpu, GpuError};
 use crate::model::ModelShape;
 use crate::plan::{AdapterClass, Summary};
+use crate::series_graph::{KnownGraph, SeriesGraph};
 use crate::session::{Purpose, Session, SessionError, parameter_places, plan};
 use crate::train::stored::{RunRecord, RunStore, StoredRun, file_stem};
 use crate::train::{Archive, Trainer};
@@ -21,6 +22,7 @@ pub(super) struct Data {
     pub(super) config: Arc<Config>,
     pub(super) dataset: Arc<Dataset>,
     pub(super) scaler: Arc<Scaler>,
+    pub(super) graph: Arc<KnownGraph>,
 }
 
 /// A trainer, and whether the device holds other numbers than its last stored state.
@@ -51,10 +53,14 @@ impl Work {
             config.name = file.split('.').next().unwrap_or("run").into();
         }
         let dataset = Dataset::read(&config, csv)?;
-        let (scaler, notes) = Scaler::fit(&dataset)?;
+        let (scaler, mut notes) = Scaler::fit(&dataset)?;
+        let (graph, more) = SeriesGraph::build(&config.graph, &dataset, None)?;
+        let graph = KnownGraph::of(graph, &config.model)?;
+        notes.extend(more);
+        notes.extend(config.model.idle());
         let archive = Arc::new(Archive::new(format!("{}.zip", file_stem(&config.name))));
         let stored = StoredRun::create(archive.clone())?;
-        let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler) };
+        let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler), graph: Arc::new(graph) };
         Self::planned(data, archive, stored, None, backend, notes, (0, vec![]))
     }
 
@@ -69,14 +75,15 @@ impl Work {
         if !scaler.is_fit_of(&dataset) {
             return Err(Failure::other_data(file));
         }
-        let places = parameter_places(&ModelShape::of(&config, &dataset))?;
+        let graph = stored.graph(&config, &dataset)?;
+        let places = parameter_places(&ModelShape::of(&config, &dataset, &graph))?;
         let step = stored.checkpoint(&places)?.map_or(0, |(state, _)| state.step);
         stored.rewind(step)?;
         let lines = stored.record_lines()?;
         let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let notes = record.break_at(step, backend).into_iter().collect();
         record.data = file.into();
-        let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler) };
+        let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler), graph: Arc::new(graph) };
         Self::planned(data, archive, stored, Some(record), backend, notes, (step, lines))
     }
 
@@ -125,9 +132,9 @@ impl Work {
 
     /// Makes everything on the device, and takes up the stored state of a run that was opened.
     pub(super) async fn compile(&mut self, backend: Backend) -> Result<(), Failure> {
-        let Data { config, dataset, scaler } = self.data.clone();
+        let Data { config, dataset, scaler, graph } = self.data.clone();
         let class = self.record.as_ref().and_then(|r| r.class_on(&backend));
-        let shape = ModelShape::of(&config, &dataset);
+        let shape = ModelShape::of(&config, &dataset, &graph);
         let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref()).await?;
         let stored = self.stored.checkpoint(session.parameters())?;
         match &mut self.record {
@@ -138,7 +145,7 @@ impl Work {
             }
             None => {
                 let record = RunRecord::new(&config, &dataset, &session);
-                self.stored.write_start(&config, &scaler, &self.summary, &record)?;
+                self.stored.write_start(&config, &scaler, &graph, &self.summary, &record)?;
                 self.record = Some(record);
             }
         }
@@ -207,7 +214,7 @@ impl Work {
 }
 
 fn summary(data: &Data, windows: WindowCounts, backend: &Backend, class: Option<&AdapterClass>) -> Result<Summary, Failure> {
-    let shape = ModelShape::of(&data.config, &data.dataset);
+    let shape = ModelShape::of(&data.config, &data.dataset, &data.graph);
     let plan = plan(&shape, &data.config.training, Purpose::Train, backend, class)?;
     Ok(Summary::new(&plan, windows, data.config.training.total_steps(windows.training)))
 }

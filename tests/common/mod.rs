@@ -4,7 +4,8 @@ use pgat::config::{ModelSettings, Schedule, TrainingSettings};
 use pgat::data::{WindowMut, WindowShape, WindowSource};
 use pgat::executor::Backend;
 use pgat::gpu::Gpu;
-use pgat::model::{GraphFeatures, ModelShape};
+use pgat::model::ModelShape;
+use pgat::series_graph::GraphConstants;
 use pgat::session::{Purpose, Session};
 use std::sync::Arc;
 
@@ -103,7 +104,7 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
     let (n, s) = (plain.nodes(), &plain.settings);
     let values = |of_node: usize, seed: usize| (0..n * of_node).map(|i| noise(i + 100 * seed)).collect();
     let nodes = u32::try_from(n).expect("few nodes");
-    let features = GraphFeatures {
+    let features = GraphConstants {
         hop_distance: (0..nodes).map(|i| i % 4).collect(),
         centrality: values(4, 1),
         spectral: values(s.num_spectral, 2),
