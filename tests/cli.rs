@@ -168,6 +168,7 @@ fn trains_scores_and_forecasts() {
         "best.safetensors",
         "checkpoint.safetensors",
         "config.toml",
+        "graph.safetensors",
         "metrics.jsonl",
         "plan.json",
         "run.json",
@@ -366,7 +367,8 @@ fn wrong_configs_and_data_are_named() {
         place.run(&["train", name])
     };
     with("key.toml", "batch_size", "batchsize").error(&["key.toml: line", "unknown key `batchsize`", "did you mean `batch_size`"]);
-    with("hops.toml", "[model]", "[model]\nuse_hops = true").error(&["use_hops", "set to false"]);
+    with("graph.toml", "[model]", "[graph]\nnearset = 2\n[model]").error(&["nearset", "did you mean `nearest`"]);
+    with("roads.toml", "[model]", "[graph]\nedges = \"roads.csv\"\n[model]").error(&["roads.csv", "graph.edges"]);
     with("new.toml", "name =", "format_version = 2\nname =").error(&["new.toml", "format_version 2", "update pgat"]);
     with("lost.toml", "waves.csv", "lost.csv").error(&["lost.csv", "cannot be opened"]);
     with("few.toml", "history = 8", "history = 4000").error(&["the training part holds no window"]);
@@ -526,4 +528,54 @@ fn the_examples_are_valid() {
         let text = fs::read_to_string(&path).expect("an example");
         Config::from_toml(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
+}
+
+/// A config with a graph, its only reader the propagation.
+fn with_graph(section: &str) -> String {
+    let off = "use_graph_encoding = false\nuse_structural_encoding = false\nuse_hierarchy = false\nuse_hops = true\n";
+    CONFIG.replacen("[model]", &format!("[graph]\n{section}\n[model]\n{off}"), 1)
+}
+
+#[test]
+fn a_graph_is_read_once_and_kept_with_the_run() {
+    let place = Place::new();
+    place.write("edges.csv", "source,target,weight\na,b,1\nb,c,0.5\n");
+    place.write("graph.toml", &with_graph("edges = \"edges.csv\""));
+    place.write("other.toml", &with_graph("nearest = 1"));
+    let train = |config: &str, out: &str| place.run(&["train", config, "--out", out, "--max-steps", "2"]).ok();
+    train("graph.toml", "with");
+    train("other.toml", "other");
+    let read = |path: &str| fs::read(place.path(path)).expect("a file");
+    assert_ne!(read("with/weights.safetensors"), read("other/weights.safetensors"), "the graph reaches the model");
+    let scores = place.run(&["evaluate", "with", "--json"]).ok().out;
+    fs::remove_file(place.path("edges.csv")).expect("it was there");
+    assert_eq!(place.run(&["evaluate", "with", "--json"]).ok().out, scores, "the run needs no graph file");
+    fs::copy(place.path("other/graph.safetensors"), place.path("with/graph.safetensors")).expect("a copy");
+    assert_ne!(place.run(&["evaluate", "with", "--json"]).ok().out, scores, "scores are those of the kept graph");
+    fs::write(place.path("with/graph.safetensors"), &read("other/graph.safetensors")[..100]).expect("a write");
+    place.run(&["evaluate", "with"]).error(&["graph.safetensors", "damaged"]);
+    fs::remove_file(place.path("with/graph.safetensors")).expect("it was there");
+    place.run(&["evaluate", "with"]).error(&["graph.safetensors"]);
+}
+
+#[test]
+fn bad_graphs_are_named() {
+    let place = Place::new();
+    place.write("graph.toml", &with_graph("edges = \"edges.csv\""));
+    let with = |edges: &str| {
+        place.write("edges.csv", edges);
+        place.run(&["train", "graph.toml"])
+    };
+    with("source,target,weight\na,bb,1\n").error(&["edges.csv", "line 2", "bb"]);
+    with("source,target,weight\na,b,-1\n").error(&["edges.csv", "line 2", "-1"]);
+    with("source,target,weight\na,b,nan\n").error(&["edges.csv", "line 2"]);
+    with("from,to\na,b\n").error(&["edges.csv", "source"]);
+    let said = with("source,target,weight\na,b,1\nc,c,1\n").ok();
+    assert!(said.err.contains("note: ") && said.err.contains("self-loop") && said.err.contains("without an edge"), "{}", said.err);
+    let off = "[model]\nuse_hops = false\nuse_graph_encoding = false\nuse_structural_encoding = false\nuse_hierarchy = false\n";
+    place.write("unread.toml", &CONFIG.replacen("[model]", &format!("[graph]\nnearest = 1\n{off}"), 1));
+    place.run(&["train", "unread.toml"]).error(&["graph", "nothing in the model reads it", "use_hops"]);
+    place.write("idle.toml", &CONFIG.replacen("[model]", "[model]\nuse_hops = false\n", 1));
+    let said = place.run(&["train", "idle.toml", "--max-steps", "1"]).ok();
+    assert!(said.err.contains("model.use_adaptive_graph changes nothing, since use_hops is false"), "{}", said.err);
 }

@@ -183,7 +183,11 @@ impl<'a> Reader<'a> {
             self.notes.push(format!("left out of the graph, since the data do not have them: {names}"));
         }
         if self.loops > 0 {
-            self.notes.push(format!("{} edges from a series to itself are left out: every series has a self-loop of weight 1", self.loops));
+            let what = match self.loops {
+                1 => "1 edge from a series to itself is".to_owned(),
+                loops => format!("{loops} edges from series to themselves are"),
+            };
+            self.notes.push(format!("{what} left out: every series has a self-loop of weight 1"));
         }
     }
 }
