@@ -253,13 +253,21 @@ pub fn plan(
     Ok(plan)
 }
 
-fn places(graph: &Graph) -> Vec<ParameterPlace> {
+fn places(graph: &Graph, shape: &ModelShape) -> Vec<ParameterPlace> {
     let place = |(t, start): (TensorId, usize), trained| {
         let tensor = &graph.tensors[t];
         ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start, trained }
     };
     let stored = graph.stored_tensors().into_iter().map(|p| place(p, false));
-    graph.parameters().into_iter().map(|p| place(p, true)).chain(stored).collect()
+    // The reference has a map of no calendar features too: its files hold it, and it asks for it.
+    let empty = ParameterPlace {
+        name: "embedding.calendar.weight".into(),
+        shape: vec![shape.settings.d_model, 0],
+        start: 0,
+        trained: false,
+    };
+    let empty = (shape.window.num_calendar == 0).then_some(empty);
+    empty.into_iter().chain(graph.parameters().into_iter().map(|p| place(p, true))).chain(stored).collect()
 }
 
 /// Names, shapes and places of a model's parameters, without a session.
@@ -267,7 +275,7 @@ fn places(graph: &Graph) -> Vec<ParameterPlace> {
 /// # Errors
 /// Fails if the model cannot be built.
 pub fn parameter_places(shape: &ModelShape) -> Result<Vec<ParameterPlace>, SessionError> {
-    Ok(places(&build(shape, Mode::Score)?.graph))
+    Ok(places(&build(shape, Mode::Score)?.graph, shape))
 }
 
 impl Session {
@@ -285,7 +293,7 @@ impl Session {
         let plan = Arc::new(plan(&shape, &settings, purpose, &backend, class)?);
         let model = build(&shape, Mode::Score)?;
         let initial = start(&model.graph, &model.inits, settings.seed);
-        let places = places(&model.graph);
+        let places = places(&model.graph, &shape);
         let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
         let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| purpose == Purpose::Train);
         let executor = Executor::new(&backend, plan.clone()).await?;

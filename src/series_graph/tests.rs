@@ -63,7 +63,7 @@ fn an_edge_list_acts_from_source_to_target() {
 fn what_is_changed_is_noted() {
     let (graph, notes) = edges("source,target\nalpha,beta\nbeta,beta\ngamma,delta");
     assert_eq!(listed(&graph), [("beta", "alpha", 1.0), ("delta", "gamma", 1.0)]);
-    for words in ["no column \"weight\"", "1 edges from a series to itself", "in 2 pieces"] {
+    for words in ["no column \"weight\"", "1 edge from a series to itself", "in 2 pieces"] {
         assert!(notes.iter().any(|n| n.contains(words)), "{words}: {notes:?}");
     }
     let (graph, notes) = edges("source,target,weight\nalpha,beta,0");
@@ -118,7 +118,7 @@ fn matrices_with_and_without_names() {
     let named = "name,delta,alpha,beta,gamma\nalpha,0,1,0.5,0\nbeta,0,0,0,0\ngamma,0,0,0,0\ndelta,0,0,0,2\n";
     let (graph, notes) = built("matrix = \"m.csv\"", named.as_bytes()).unwrap();
     assert_eq!(listed(&graph), [("beta", "alpha", 0.5), ("gamma", "delta", 2.0)], "rows are sources");
-    assert!(notes.iter().any(|n| n.contains("1 edges from a series to itself")), "{notes:?}");
+    assert!(notes.iter().any(|n| n.contains("1 edge from a series to itself")), "{notes:?}");
     let (graph, _) = built("matrix = \"m.csv\"\nrows = \"targets\"", named.as_bytes()).unwrap();
     assert_eq!(listed(&graph), [("alpha", "beta", 0.5), ("delta", "gamma", 2.0)]);
     let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
