@@ -260,12 +260,8 @@ fn places(graph: &Graph, shape: &ModelShape) -> Vec<ParameterPlace> {
     };
     let stored = graph.stored_tensors().into_iter().map(|p| place(p, false));
     // The reference has a map of no calendar features too: its files hold it, and it asks for it.
-    let empty = ParameterPlace {
-        name: "embedding.calendar.weight".into(),
-        shape: vec![shape.settings.d_model, 0],
-        start: 0,
-        trained: false,
-    };
+    let empty =
+        ParameterPlace { name: "embedding.calendar.weight".into(), shape: vec![shape.settings.d_model, 0], start: 0, trained: false };
     let empty = (shape.window.num_calendar == 0).then_some(empty);
     empty.into_iter().chain(graph.parameters().into_iter().map(|p| place(p, true))).chain(stored).collect()
 }

@@ -15,6 +15,14 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
+/// Switches on the graph of a config that `synth` wrote, as its comment says.
+fn tell(path: &Path) {
+    assert!(Config::open(path).expect("a config").graph.is_default(), "the true graph is told to nobody who does not ask");
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains("# [graph]\n# edges"));
+    std::fs::write(path, text.replace("# [graph]\n# edges", "[graph]\nedges")).expect("a write");
+}
+
 /// The config at a path with its own paths taken from there, its data and its graph.
 fn opened(path: &Path) -> (Config, Dataset, SeriesGraph) {
     let mut config = Config::open(path).expect("a config");
@@ -32,6 +40,7 @@ fn synth_writes_data_graph_and_config() {
     let (status, out, err) = run(place.path(), &["synth", "--rows", "500"]);
     assert_eq!((status, out.as_str()), (Some(0), "data/synthetic_multi_wave.toml\n"), "{err}");
     assert!(err.contains("pgat train data/synthetic_multi_wave.toml"), "{err}");
+    tell(&place.path().join("data/synthetic_multi_wave.toml"));
     let (_, data, graph) = opened(&place.path().join("data/synthetic_multi_wave.toml"));
     assert_eq!((data.rows(), data.target_names().len(), graph.edges()), (500, 3, 21));
     let (status, out, err) = run(place.path(), &["plan", "data/synthetic_multi_wave.toml"]);
@@ -54,6 +63,7 @@ fn synth_takes_the_originals_flags_and_two_more() {
     let flags = "synth --out w.csv.gz --rows 400 --waves 5 --targets 2 --freq 15T --start 2021-03-04 --seed 1 --lags 4 --sparsity 0.3";
     let (status, out, err) = run(place.path(), &flags.split(' ').collect::<Vec<_>>());
     assert_eq!((status, out.as_str()), (Some(0), "w.toml\n"), "{err}");
+    tell(&place.path().join("w.toml"));
     let (config, data, graph) = opened(&place.path().join("w.toml"));
     assert_eq!((data.covariate_names().len(), data.target_names().len(), data.rows()), (7, 2, 400));
     assert_eq!((graph.edges(), data.format_stamp(0, 1)), (7, "2021-03-04 00:15:00".into()));

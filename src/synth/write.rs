@@ -52,7 +52,7 @@ impl Synthetic {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let zeros = 100.0 * s.sparsity;
         let graph = if self.drivers.iter().flatten().any(|d| d.weight != 0.0) {
-            format!("[graph]\nedges = {}   # the true one; drop the section to forecast without it\n\n", quoted(edges))
+            format!("# The true graph; with these two lines the model is told it.\n# [graph]\n# edges = {}\n\n", quoted(edges))
         } else {
             String::new()
         };
