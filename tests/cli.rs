@@ -448,6 +448,7 @@ fn wrong_folders_are_refused() {
     place.run(&["train", "config.toml", "--out", "run"]).error(&["run already holds a run", "--resume run"]);
     fs::create_dir(place.path("empty")).expect("a folder");
     place.run(&["evaluate", "empty"]).error(&["empty is not a run:"]);
+    place.run(&["evaluate", "nowhere"]).error(&["nowhere: there is nothing here", "pgat train"]);
     place.run(&["forecast", "run", "--data", "config.toml"]).error(&["config.toml"]);
     place.run(&["evaluate", "run", "--data", "nowhere.csv"]).error(&["nowhere.csv"]);
 

@@ -132,7 +132,9 @@ fn covariates_are_gradient_and_variance() {
 fn the_starter_config_reads_the_data_and_the_graph() {
     for (rows, lags, sparsity) in [(4096, 0, 0.0), (100, 3, 0.4), (300, 0, 1.0)] {
         let made = made(|s| (s.rows, s.lags, s.sparsity) = (rows, lags, sparsity));
-        let config = Config::from_toml(&made.config("waves", "waves.csv", "edges.csv")).unwrap();
+        let text = made.config("waves", "waves.csv", "edges.csv");
+        assert!(Config::from_toml(&text).unwrap().graph.is_default(), "the true graph is not told unasked");
+        let config = Config::from_toml(&text.replace("# [graph]\n# edges", "[graph]\nedges")).unwrap();
         let data = Dataset::read(&config, made.csv().as_bytes()).unwrap();
         assert_eq!((data.covariate_names().len(), data.target_names().len(), data.rows()), (9, 3, rows));
         Scaler::fit(&data).unwrap();

@@ -57,6 +57,9 @@ pub enum StoredError {
     /// Not a run.
     #[error("{0} is not a run: it has no run.json. Give a folder that `pgat train` made, or a file that the browser page saved")]
     NotARun(PathBuf),
+    /// Nothing is there.
+    #[error("{0}: there is nothing here. Give a folder that `pgat train` made, or a file that the browser page saved")]
+    Gone(PathBuf),
     /// There is a run in the place of a new one.
     #[error("{0} already holds a run: give another --out, or go on with `pgat train --resume {0}`")]
     Exists(PathBuf),
@@ -240,6 +243,9 @@ impl StoredRun {
     /// Fails if it is no run, damaged, or newer than this crate.
     #[cfg(feature = "native")]
     pub fn open(path: &Path) -> Result<(Self, RunRecord), StoredError> {
+        if !path.exists() {
+            return Err(StoredError::Gone(path.to_owned()));
+        }
         if path.is_file() {
             let bytes = std::fs::read(path).map_err(io(path))?;
             return Self::load(Arc::new(Archive::unpack(path, &bytes)?));
