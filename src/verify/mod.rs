@@ -73,7 +73,7 @@ pub enum VerifyError {
 pub struct Report {
     /// Largest error of each group.
     pub groups: Vec<GroupError>,
-    /// Choices that f32 may take otherwise; what follows from them was not compared.
+    /// Choices that f32 may take otherwise; what follows from them is void, but in a trajectory that agrees all the same.
     pub ties: Vec<Tie>,
 }
 
@@ -102,10 +102,15 @@ pub fn tolerance(backend: &Backend, group: &str) -> f64 {
     }
 }
 
-/// Runs the file's model on a backend, a step or a trajectory, and compares every tensor that the file holds of it.
+/// Runs the file's model on a backend, a step or a trajectory, and compares every tensor that the file holds of it. `limit`: the
+/// tolerance of a group, such as [`tolerance`], by which a trajectory with a tie is judged.
 ///
 /// # Errors
 /// Fails if the file lacks a tensor, the model cannot be built, or the device fails.
-pub async fn verify(golden: &Golden, backend: &Backend) -> Result<Report, VerifyError> {
-    if golden.is_trajectory() { verify_trajectory(golden, backend, None).await } else { model::verify_step(golden, backend).await }
+pub async fn verify(golden: &Golden, backend: &Backend, limit: impl Fn(&str) -> f64) -> Result<Report, VerifyError> {
+    if golden.is_trajectory() {
+        verify_trajectory(golden, backend, None, limit).await
+    } else {
+        model::verify_step(golden, backend).await
+    }
 }
