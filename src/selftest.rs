@@ -2,16 +2,21 @@
 //!
 //! Behind `pgat doctor --self-test` and the test suite. Beside the values it checks that outputs are wholly overwritten (the arena starts
 //! as NaN), that nothing else is touched (guard bands), that a second run gives the same bits, and that neither micro-batches nor chunks
-//! change a bit of what is summed over windows.
+//! change a bit of what is summed over windows. At the end the whole model runs against results of PyTorch.
 
 use crate::compare::{Mismatch, compare};
+use crate::executor::Backend;
 use crate::gpu::{Gpu, GpuError, GpuRun};
 use crate::graph::{Graph, GraphError, Program, TensorId};
 use crate::ops::{Backward, Case, Fill, OpDef, Scope};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions, Region};
 use crate::reference::Reference;
 use crate::step::StepInput;
+use crate::verify::{self, Golden, GroupError, VerifyError};
 use std::sync::Arc;
+
+/// A golden file of the whole model, small enough to be downloaded with the program.
+const MODEL: &[u8] = include_bytes!("../tests/golden/model/full.safetensors");
 
 /// A case failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,22 @@ pub enum SelfTestError {
         /// What was found.
         what: String,
     },
+    /// The whole model is further from PyTorch's than rounding takes it.
+    #[error("model: {tensor} is off by {error:.1e}, and {tolerance:.0e} is allowed")]
+    Model {
+        /// Tensor.
+        tensor: String,
+        /// Its error.
+        error: f64,
+        /// The largest that is allowed.
+        tolerance: f64,
+    },
+    /// The whole model gives other bits in micro-batches.
+    #[error("model: gradients have other bits in micro-batches of one window")]
+    ModelBits,
+    /// The whole model cannot be compared.
+    #[error("model: {0}")]
+    Verify(VerifyError),
     /// The case could not be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -271,6 +292,37 @@ pub async fn check_case(gpu: &Arc<Gpu>, op: &'static OpDef, case: &Case, seed: u
         }
     }
     Ok(worst)
+}
+
+impl From<VerifyError> for SelfTestError {
+    fn from(e: VerifyError) -> Self {
+        match e {
+            VerifyError::Gpu(e) => e.into(),
+            e => Self::Verify(e),
+        }
+    }
+}
+
+/// Runs the whole model, forward and backward, against PyTorch's results, and in micro-batches of one window against itself. Returns the
+/// largest error, as a share of its tolerance, and the errors by group.
+///
+/// # Errors
+/// Says what differs.
+pub async fn check_model(gpu: &Arc<Gpu>) -> Result<(f64, Vec<GroupError>), SelfTestError> {
+    let (golden, backend) = (Golden::read(MODEL)?, Backend::Gpu(gpu.clone()));
+    let tolerance = |group: &str| verify::tolerance(&backend, group);
+    let report = verify::verify(&golden, &backend, tolerance).await?;
+    if let Some(g) = report.above(tolerance) {
+        let (tensor, error) = (g.worst.clone().unwrap_or_default(), g.error.unwrap_or(f64::NAN));
+        return Err(SelfTestError::Model { tensor, error, tolerance: tolerance(&g.group) });
+    }
+    let whole = verify::gradients(&golden, &backend, None).await?;
+    let cut = verify::gradients(&golden, &backend, Some(1)).await?;
+    if whole.iter().map(|x| x.to_bits()).ne(cut.iter().map(|x| x.to_bits())) {
+        return Err(SelfTestError::ModelBits);
+    }
+    let worst = report.groups.iter().filter_map(|g| Some(g.error? / tolerance(&g.group))).fold(0.0, f64::max);
+    Ok((worst, report.groups))
 }
 
 fn same_bits(a: &[Vec<f32>], b: &[Vec<f32>]) -> bool {

@@ -1,6 +1,10 @@
 //! The command line: status, stdout and stderr of every command, on a tiny series. Most tests use the f64 twins and need no adapter.
 #![expect(clippy::cast_precision_loss, reason = "test data")]
 
+mod support {
+    pub mod golden_file;
+}
+
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use pgat::config::Config;
@@ -8,6 +12,7 @@ use pgat::train::{Archive, Files as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use support::golden_file::GoldenFile;
 use tempfile::TempDir;
 
 /// Rows of the series.
@@ -485,10 +490,36 @@ fn verify_compares_and_refuses_what_is_damaged() {
     assert!(strict.out.contains("ABOVE") && !strict.err.contains("error"), "{}{}", strict.out, strict.err);
     let json = place.run(&["verify", golden, "--json"]).ok().out;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON")[0]["passed"], true);
+    let trajectory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/trajectory/full.safetensors");
+    let steps = place.run(&["verify", trajectory]).ok().out;
+    assert_eq!(["step ", "param ", "param-zeros "].map(|g| steps.lines().filter(|l| l.starts_with(g)).count()), [1; 3], "{steps}");
     place.write("bad.safetensors", "not a tensor in sight");
     place.run(&["verify", "bad.safetensors"]).error(&["bad.safetensors", "cannot be read as safetensors"]);
     place.run(&["verify", "none.safetensors"]).error(&["none.safetensors"]);
     place.run(&["verify", "x", "--tolerance", "-1"]).usage("--tolerance");
+}
+
+#[test]
+fn verify_ends_with_2_where_a_tie_makes_results_void() {
+    let place = Place::new();
+    let mut file = GoldenFile::full();
+    file.tie_edges("param.", 1e-5);
+    fs::write(place.path("tie.safetensors"), file.bytes()).expect("a file");
+    let tie = place.run(&["verify", "tie.safetensors"]);
+    assert_eq!(tie.status, Some(2), "{}{}", tie.out, tie.err);
+    assert!(!tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"), "{}", tie.out);
+    assert!(tie.out.lines().any(|l| l.starts_with("grad ") && l.contains("void")), "{}", tie.out);
+    let json = place.run(&["verify", "tie.safetensors", "--json"]);
+    assert_eq!(json.status, Some(2));
+    let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!((&json[0]["ties"][0]["tensor"], &json[0]["ties"][0]["row"]), (&"graph.edges.0".into(), &1.into()));
+    assert_eq!((&json[0]["groups"][1]["void"], &json[0]["groups"][1]["error"]), (&3.into(), &serde_json::Value::Null));
+    // Above its tolerance before the tie: that is an answer.
+    let strict = place.run(&["verify", "tie.safetensors", "--tolerance", "1e-300"]);
+    assert_eq!(strict.status, Some(1), "{}", strict.out);
+    file.config(|c| c["use_magic"] = true.into());
+    fs::write(place.path("magic.safetensors"), file.bytes()).expect("a file");
+    place.run(&["verify", "magic.safetensors"]).error(&["magic.safetensors", "unknown field `use_magic`"]);
 }
 
 #[test]

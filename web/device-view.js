@@ -53,7 +53,7 @@ export async function runSelfTest(ask) {
     });
     result.dataset.passed = "true";
     result.textContent =
-      `Passed: ${count(answer.cases)} cases agree with double precision. ` +
+      `Passed: ${count(answer.cases)} cases agree with double precision, and the whole model with PyTorch. ` +
       `The largest error took up ${number(100 * answer.worst, 3)} % of what is allowed (${answer.worst_case}).`;
   } catch (error) {
     const failure = failureOf(error);

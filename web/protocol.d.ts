@@ -199,7 +199,7 @@ export interface Requests {
   forecast: { ask: { part: Part; window: number; levels: number[] }; answer: Forecast };
   /** The run as one file, which `pgat evaluate`, `forecast` and `train --resume` take. */
   run: { ask: {}; answer: { run: ArrayBuffer; file: string } };
-  /** Every kernel on this device against f64. */
+  /** Every kernel on this device against f64, and the whole model against PyTorch, which counts as one case. */
   "self-test": { ask: {}; answer: { cases: number; worst: number; worst_case: string } };
 }
 

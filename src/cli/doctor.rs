@@ -7,7 +7,8 @@ use super::{Ending, console};
 use pgat::gpu::device::{Found, adapters};
 use pgat::gpu::{AdapterRecord, Gpu, GpuError};
 use pgat::ops::{OPS, OpDef};
-use pgat::selftest::check_case;
+use pgat::selftest::{check_case, check_model};
+use pgat::verify::GroupError;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,8 @@ use std::time::Instant;
 /// List the adapters and say which one would be used
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run every case of every op on the adapter and compare it with the f64 twins; exit status 1 if one fails
+    /// Run every case of every op on the adapter and compare it with the f64 twins, and the whole model with PyTorch; exit status 1 if one
+    /// fails
     #[arg(long)]
     self_test: bool,
     /// As JSON
@@ -48,7 +50,7 @@ struct Adapter {
     timestamp_query: bool,
 }
 
-/// The cases of an op.
+/// The cases of an op; the whole model counts as an op of one case.
 #[derive(Serialize)]
 struct Tested {
     op: &'static str,
@@ -57,6 +59,9 @@ struct Tested {
     worst: f64,
     seconds: f64,
     failures: Vec<String>,
+    /// Of the whole model: its errors by group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<GroupError>,
 }
 
 fn examine(found: &Found) -> Adapter {
@@ -154,7 +159,7 @@ fn text(findings: &Findings) -> String {
 fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Vec<Tested>> {
     let (mut all, started) = (vec![], Instant::now());
     let cases: usize = OPS.iter().map(|op| (op.cases)().len()).sum();
-    let mut progress = Progress::new(cases as u64, 0, context.quiet);
+    let mut progress = Progress::new(1 + cases as u64, 0, context.quiet);
     let tell = |progress: &Progress, text: &str| if json { Ok(()) } else { progress.aside(|| console::result(text)) };
     tell(&progress, "\nself-test: cases, largest error as a share of its tolerance, time\n")?;
     let mut done = 0;
@@ -164,8 +169,12 @@ fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Ve
         tell(&progress, &line(&tested))?;
         all.push(tested);
     }
+    progress.at(done, "model".into());
+    let tested = test_model(gpu);
+    tell(&progress, &line(&tested))?;
+    all.push(tested);
     let failed = all.iter().filter(|t| !t.failures.is_empty()).count();
-    let verdict = if failed == 0 { "all ops agree with the f64 twins".into() } else { format!("{failed} ops FAILED") };
+    let verdict = if failed == 0 { "all ops agree with the f64 twins, the model with PyTorch".into() } else { format!("{failed} FAILED") };
     progress.finish();
     tell(&progress, &format!("{verdict} ({})\n", duration(started.elapsed().as_secs_f64())))?;
     Ok(all)
@@ -173,7 +182,7 @@ fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Ve
 
 fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef, mut at: impl FnMut(u64)) -> Tested {
     let (cases, started) = ((op.cases)(), Instant::now());
-    let mut tested = Tested { op: op.name, cases: cases.len(), worst: 0.0, seconds: 0.0, failures: vec![] };
+    let mut tested = Tested { op: op.name, cases: cases.len(), worst: 0.0, seconds: 0.0, failures: vec![], groups: vec![] };
     for (case, number) in cases.iter().zip(1..) {
         at(number - 1);
         match pollster::block_on(check_case(gpu, op, case, number)) {
@@ -185,9 +194,24 @@ fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef, mut at: impl FnMut(u64)) -> Teste
     tested
 }
 
+fn test_model(gpu: &Arc<Gpu>) -> Tested {
+    let started = Instant::now();
+    let mut tested = Tested { op: "model", cases: 1, worst: 0.0, seconds: 0.0, failures: vec![], groups: vec![] };
+    match pollster::block_on(check_model(gpu)) {
+        Ok((worst, groups)) => (tested.worst, tested.groups) = (worst, groups),
+        Err(e) => tested.failures.push(e.to_string()),
+    }
+    tested.seconds = started.elapsed().as_secs_f64();
+    tested
+}
+
 fn line(t: &Tested) -> String {
     let verdict = if t.failures.is_empty() { "ok" } else { "FAILED" };
     let mut text = format!("  {:<16}{:>4}  {:>6.3}  {:>6.1} s  {verdict}\n", t.op, t.cases, t.worst, t.seconds);
+    let errors: Vec<_> = t.groups.iter().filter_map(|g| Some(format!("{} {:.1e}", g.group, g.error?))).collect();
+    if !errors.is_empty() {
+        text += &format!("    largest errors: {}; the same bits in micro-batches\n", errors.join(", "));
+    }
     for failure in &t.failures {
         text += &format!("    {failure}\n");
     }

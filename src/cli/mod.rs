@@ -75,6 +75,8 @@ enum Command {
 pub(crate) enum Ending {
     Done,
     Negative,
+    /// The question has no answer.
+    Void,
     Interrupted,
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
     match run(&context, command) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Negative) => ExitCode::from(1),
+        Ok(Ending::Void) => ExitCode::from(2),
         Ok(Ending::Interrupted) => ExitCode::from(130),
         Err(e) if error::is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {

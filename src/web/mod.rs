@@ -10,7 +10,7 @@ use crate::evaluate::{ForecastOptions, evaluate, forecast_window};
 use crate::executor::Backend;
 use crate::gpu::Gpu;
 use crate::ops::OPS;
-use crate::selftest::check_case;
+use crate::selftest::{check_case, check_model};
 use crate::starter::starter;
 use crate::train::{Control, Event, Outcome};
 use failure::Failure;
@@ -217,13 +217,13 @@ impl Engine {
         Ok(self.work.as_ref().ok_or_else(Failure::nothing_loaded)?.file_name())
     }
 
-    /// Every case of every op on the device against the f64 twins.
+    /// Every case of every op on the device against the f64 twins, and the whole model against PyTorch.
     #[wasm_bindgen(js_name = selfTest)]
     pub async fn self_test(&mut self) -> Result<String, JsValue> {
         if self.gpu.healthy().is_err() {
             self.gpu = Arc::new(Gpu::open(None).await.map_err(Failure::from)?);
         }
-        let total: usize = OPS.iter().map(|op| (op.cases)().len()).sum();
+        let total = 1 + OPS.iter().map(|op| (op.cases)().len()).sum::<usize>();
         let mut tested = SelfTested::default();
         for op in OPS {
             for (case, seed) in (op.cases)().iter().zip(1..) {
@@ -233,6 +233,9 @@ impl Engine {
                 self.listener.tell(&event, None);
             }
         }
+        let (times, _) = check_model(&self.gpu).await.map_err(Failure::from)?;
+        tested.add("model", "whole", times);
+        self.listener.tell(&WebEvent::Case { op: "model", name: "whole", done: tested.cases, total, times }, None);
         answer(&tested)
     }
 }

@@ -1,13 +1,17 @@
-"""Writes model/*.safetensors: inputs, parameters, outputs, losses and gradients of the slice of the model that this crate runs,
-in float64 PyTorch, stored as float32.
+"""Writes model/*.safetensors, inputs, parameters, outputs, losses and gradients of the model, whole and in part, and
+trajectory/full.safetensors, training steps of the whole, in float64 PyTorch, stored as float32. Written from MODEL.md.
 
-Run: python make_model_golden.py      needs torch, safetensors (made with the versions in the files' metadata)
+Run: python make_model_golden.py [NAME ...]     needs torch, safetensors (made with the versions in the files' metadata)
 Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior, and what the graph
-says of the nodes), param.*, act.* (block outputs), out.mean / log_std / logit [B, H, Nt, K], loss.nll, loss.penalty, grad.*. The metadata `config` holds sizes and switches.
+says of the nodes), gumbel.0 / 1 (noise on the logits of each stage), param.*, act.* (block outputs), out.mean / log_std / logit
+[B, H, Nt, K], loss.nll, loss.penalty, grad.*. The metadata `config` holds sizes and switches. A trajectory has a leading axis of steps on
+the inputs, init.* and param.* before the first and after the last step, step.nll / penalty / grad_norm [steps].
+model/full.safetensors is embedded in the program, which a browser downloads: its sizes are small, its numbers short.
 """
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import torch
@@ -34,6 +38,10 @@ CONFIGS = {
     "parts_odd": BASE | PARTS | dict(
         seq_len=9, pred_len=6, patch_len=1, num_covariates=0, num_targets=6, n_layers=1, hierarchy=[4], autocorr_factor=2.0,
         use_dynamic_edge_weights=False, use_graph_encoding=False),
+    "full": BASE | PARTS | dict(
+        seq_len=6, pred_len=4, patch_len=2, num_covariates=1, num_targets=3, num_calendar=2, num_channels=2, d_model=8, n_heads=2, n_layers=1,
+        d_ff=12, mdn_components=2, num_eigenvectors=2, num_spectral=3, hierarchy=[2], conv_kernels=[1, 3], hops=2, top_k_edges=2,
+        adaptive_rank=3, memory_rate=0.1, num_scales=2, **{f"use_{name}": True for name in OFF}),
     "small": BASE,
     "odd": BASE | dict(
         seq_len=9, pred_len=6, patch_len=1, num_covariates=0, num_targets=5, num_calendar=0, num_channels=1, d_model=24, n_heads=6,
@@ -42,7 +50,7 @@ CONFIGS = {
 }  # fmt: skip
 
 
-SEEDS = ["small", "odd", "plain", "parts", "parts_odd"]
+SEEDS = ["small", "odd", "plain", "parts", "parts_odd", "full"]
 
 
 def parameters(c):
@@ -62,6 +70,21 @@ def parameters(c):
         shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (d,), (d,)
 
     linear("embedding.value", d, 2 * c["patch_len"] * c["num_channels"])
+    if c["use_adaptive_temporal"]:
+        shapes["embedding.temporal.blend"], shapes["embedding.temporal.speed"] = (2,), (c["num_scales"],)
+        linear("embedding.temporal.qkv", 3 * d, d)
+        linear("embedding.temporal.out", d, d)
+    if c["use_dynamic_graph"]:
+        shapes["graph.series_to_transition"] = (c["num_transitions"], series)
+        shapes["graph.transition_to_target"] = (c["num_targets"], c["num_transitions"])
+        shapes["graph.log_temperature"] = ()
+    if c["use_adaptive_graph"]:
+        shapes["graph.sender"] = shapes["graph.receiver"] = (nodes, c["adaptive_rank"])
+        shapes["graph.sender_memory.weight"] = shapes["graph.receiver_memory.weight"] = (c["adaptive_rank"], d)
+        shapes["graph.memory"] = (nodes, d)
+    if c["use_graph_gate"]:
+        linear("graph.gate1", d, d)
+        linear("graph.gate2", 3, d)
     if c["use_graph_encoding"]:
         shapes["embedding.graph.distance.weight"] = (c["max_hop_distance"], d // 4)
         for name, width in (("centrality", 4), ("spectral", c["num_spectral"]), ("random_walk", c["num_random_walk"])):
@@ -95,6 +118,14 @@ def parameters(c):
     for i in range(c["n_layers"]):
         for name in ("norm_time", "norm_space", "norm_fusion", "norm_out"):
             norm(f"layers.{i}.{name}")
+        for j, wide in enumerate(c["conv_kernels"] if c["use_convolution"] else ()):
+            shapes[f"layers.{i}.convs.{j}.weight"], shapes[f"layers.{i}.convs.{j}.bias"] = (d, d, wide), (d,)
+        for j in range(c["hops"] if c["use_hops"] else 0):
+            linear(f"layers.{i}.hops.{j}", d, d)
+        if c["use_fusion"]:
+            shapes[f"layers.{i}.interaction"] = (c["n_heads"], d // c["n_heads"], d // c["n_heads"])
+            for name in ("interaction", "attention", "fusion"):
+                linear(f"layers.{i}.gate_{name}", d, 2 * d)
         linear(f"layers.{i}.query", d, d)
         linear(f"layers.{i}.key_value", 2 * d, d)
         linear(f"layers.{i}.attention_out", d, d)
@@ -110,7 +141,9 @@ def parameters(c):
         value = scale * torch.randn(shape)
         if ("norm" in name and name.endswith("weight")) or not shape:
             value = value + 1.0
-        made[name] = value.float().double().requires_grad_()
+        if c["use_dynamic_graph"]:
+            value = (value * 64).round() / 64
+        made[name] = value.float().double().requires_grad_(name != "graph.memory")
     return made
 
 
@@ -150,7 +183,8 @@ def model(c, p, data):
         x = x + p["embedding.adaptive"]
     if c["use_temporal_encoding"]:
         angle = torch.arange(tokens)[:, None] * torch.exp(torch.arange(0, d, 2) * (-math.log(10000.0) / d))
-        x = x + torch.stack([angle.sin(), angle.cos()], -1).reshape(tokens, 1, d)
+        fixed = torch.stack([angle.sin(), angle.cos()], -1).reshape(tokens, 1, d)
+        x = x + (adaptive_temporal(p, lin, fixed, tokens, d) if c["use_adaptive_temporal"] else fixed)
     if c["num_calendar"]:
         mean = data["calendar"].reshape(b, tokens, patch, -1).mean(2)
         x = x + F.linear(mean, p["embedding.calendar.weight"])[:, :, None]
@@ -163,17 +197,23 @@ def model(c, p, data):
         x = x + lin("embedding.graph.structural", data["eigenmaps"])
     x = act["embedding"] = norm("embedding.norm", x)
     nodes = x.shape[2]
+    matrices, gates, edges = graph(c, p, lin, data, x)
+    act |= {"graph.proposals": matrices, "graph.gates": gates}
     for i in range(c["n_layers"]):
         at = f"layers.{i}."
-        q = lin(at + "query", norm(at + "norm_time", x)).reshape(b, tokens, nodes, h, d // h)
-        key, value = lin(at + "key_value", norm(at + "norm_space", x)).reshape(b, tokens, nodes, 2, h, d // h).unbind(3)
+        in_time = norm(at + "norm_time", x + convolved(c, p, at, x) if c["use_convolution"] else x)
+        in_space = norm(at + "norm_space", x + hopped(c, lin, at, x, matrices, gates) if c["use_hops"] else x)
+        q = lin(at + "query", in_time).reshape(b, tokens, nodes, h, d // h)
+        key, value = lin(at + "key_value", in_space).reshape(b, tokens, nodes, 2, h, d // h).unbind(3)
         root = math.sqrt(d // h)
         time = torch.softmax(torch.einsum("btnhe,bsnhe->bnhts", q, key) / root, -1)
         space = torch.softmax(torch.einsum("btnhe,btmhe->bthnm", q, key) / root, -1)
         along = torch.einsum("bnhts,bsnhe->btnhe", time, value)
         across = torch.einsum("bthnm,btmhe->btnhe", space, value)
         mixed = torch.cat([along[:, :, :, : h // 2], across[:, :, :, h // 2 :]], 3).reshape(b, tokens, nodes, d)
-        y = norm(at + "norm_fusion", x + lin(at + "attention_out", mixed))
+        attended = lin(at + "attention_out", mixed)
+        change = fused(p, lin, at, x, in_time, in_space, attended, h) if c["use_fusion"] else attended
+        y = norm(at + "norm_fusion", x + change)
         x = norm(at + "norm_out", y + lin(at + "ff2", F.gelu(lin(at + "ff1", y), approximate="tanh")))
         act[f"layers.{i}"] = x
     if c["use_hierarchy"]:
@@ -183,8 +223,8 @@ def model(c, p, data):
         x = act["scale_norm"] = norm("scale_norm", total)
     z = x[:, :, nc:series]
     if c["use_graph_attention"]:
-        hubs = act["to_transition"] = along_edges(c, p, lin, norm, "to_transition", x[:, :, :series], x[:, :, series:])
-        z = act["to_target"] = along_edges(c, p, lin, norm, "to_target", hubs, z)
+        hubs = act["to_transition"] = along_edges(c, p, lin, norm, "to_transition", x[:, :, :series], x[:, :, series:], edges[0])
+        z = act["to_target"] = along_edges(c, p, lin, norm, "to_target", hubs, z, edges[1])
     if c["use_autocorr"]:
         z = act["autocorr"] = by_lag(c, lin, norm, z)
     z = z[:, length // patch :]
@@ -195,6 +235,87 @@ def model(c, p, data):
     log_std = log_std.clamp(-7, 5)
     act |= {"decoder.0": mean, "decoder.1": log_std, "decoder.2": logit}
     return act, mean * scale[..., None] + shift[..., None], log_std + scale[..., None].log(), logit
+
+
+def adaptive_temporal(p, lin, fixed, tokens, d):
+    at, scales = "embedding.temporal.", 0
+    rate = torch.exp(torch.arange(0, d, 2) * (-math.log(10000.0) / d))
+    for speed in p[at + "speed"]:
+        angle = speed * torch.arange(tokens)[:, None] * rate
+        q, k, v = lin(at + "qkv", torch.stack([angle.sin(), angle.cos()], -1).reshape(tokens, d)).split(d, -1)
+        scales = scales + torch.softmax(torch.einsum("te,se->ts", q, k) / math.sqrt(d), -1) @ v
+    own = lin(at + "out", scales / len(p[at + "speed"]))[:, None]
+    w = p[at + "blend"].exp() / p[at + "blend"].exp().sum()
+    return w[0] * fixed + w[1] * own
+
+
+def stage_tables(c, p):
+    return [p["graph.series_to_transition"], p["graph.transition_to_target"]] if c["use_dynamic_graph"] else []
+
+
+def graph(c, p, lin, data, x):
+    """Matrices [3, N, N], gates [B, 3], and per stage [receivers, senders]: the probability of each edge, 0 where there is none."""
+    b, nodes, nc, nt = x.shape[0], x.shape[2], c["num_covariates"], c["num_targets"]
+    series, hubs = nc + nt, c["num_transitions"]
+    prior, dynamic, adaptive = data["prior"], torch.zeros(nodes, nodes), torch.zeros(nodes, nodes)
+    edges = [torch.full((hubs, series), 1 / series), torch.full((nt, hubs), 1 / hubs)]
+    if c["use_dynamic_graph"]:
+        tau = p["graph.log_temperature"].exp().clamp(0.1, 10)
+        for i, logits in enumerate(stage_tables(c, p)):
+            z = ((logits + data[f"gumbel.{i}"]) / tau).exp()
+            least = z.sort(-1, descending=True).values[:, min(c["top_k_edges"], z.shape[1]) - 1]
+            z = torch.where(z >= least[:, None], z, 0)
+            edges[i] = z / z.sum(-1, keepdim=True)
+        dynamic = torch.cat([
+            torch.zeros(nc, nodes),
+            torch.cat([torch.zeros(nt, series), edges[1]], 1),
+            torch.cat([edges[0], torch.zeros(hubs, hubs)], 1),
+        ])  # fmt: skip
+    if c["use_adaptive_graph"]:
+        send = p["graph.sender"] + p["graph.memory"] @ p["graph.sender_memory.weight"].T
+        receive = p["graph.receiver"] + p["graph.memory"] @ p["graph.receiver_memory.weight"].T
+        adaptive = torch.softmax(F.relu(torch.einsum("ir,jr->ij", receive, send)), 1)
+    there = torch.tensor([True, c["use_dynamic_graph"], c["use_adaptive_graph"]])
+    logits = torch.zeros(b, 3)
+    if c["use_graph_gate"]:
+        logits = lin("graph.gate2", F.relu(lin("graph.gate1", x.mean((1, 2)))))
+    return torch.stack([prior, dynamic, adaptive]), torch.softmax(logits.masked_fill(~there, -math.inf), -1), edges
+
+
+def penalty_of(c, p):
+    total = torch.zeros(1)
+    for logits in stage_tables(c, p):
+        total = total + 0.01 * logits.abs().mean() + 0.001 * torch.distributions.Categorical(logits=logits).entropy().sum()
+    return total
+
+
+def convolved(c, p, at, x):
+    """Each tap of each kernel as a linear map of the shifted steps."""
+    total, steps = 0, x.shape[1]
+    for j, wide in enumerate(c["conv_kernels"]):
+        padded, weight = F.pad(x, (0, 0, 0, 0, wide // 2, wide // 2)), p[f"{at}convs.{j}.weight"]
+        taps = sum(padded[:, tap : tap + steps] @ weight[:, :, tap].T for tap in range(wide))
+        total = total + F.relu(taps + p[f"{at}convs.{j}.bias"])
+    return total / len(c["conv_kernels"])
+
+
+def hopped(c, lin, at, x, matrices, gates):
+    total, mixed = 0, torch.einsum("bk,kij->bij", gates, matrices)
+    for j in range(c["hops"]):
+        moved = torch.einsum("bij,btjd->btid", mixed if j == 0 else torch.matrix_power(mixed, j + 1), x)
+        total = total + F.relu(lin(f"{at}hops.{j}", moved))
+    return total / c["hops"]
+
+
+def fused(p, lin, at, x, in_time, in_space, attended, h):
+    blocks = torch.block_diag(*p[at + "interaction"])  # [D, D]: out = W space within each head
+    interaction = in_time * (in_space @ blocks.T)
+
+    def gate(name, a):
+        return torch.sigmoid(lin(at + "gate_" + name, torch.cat([a, x], -1)))
+
+    mixed = gate("interaction", interaction) * interaction + gate("attention", attended) * attended
+    return gate("fusion", mixed) * (mixed - x)
 
 
 def scale_of(c, lin, norm, act, x, i, r, cluster):
@@ -210,8 +331,8 @@ def scale_of(c, lin, norm, act, x, i, r, cluster):
     return act[name]
 
 
-def along_edges(c, p, lin, norm, name, senders, receivers):
-    """Every receiver from every sender, each with the same probability."""
+def along_edges(c, p, lin, norm, name, senders, receivers, prob):
+    """Every receiver from every sender; what is no edge (probability 0) is masked out."""
     b, t, s, d = senders.shape
     h, r = c["n_heads"], receivers.shape[2]
     q = lin(name + ".query", receivers).reshape(b, t, r, 1, h, d // h)
@@ -223,7 +344,9 @@ def along_edges(c, p, lin, norm, name, senders, receivers):
         hidden = F.relu(of_sender + lin(name + ".edge_receiver", receivers.mean(1))[:, :, None])
         structure = p[name + ".structural_weight"] * torch.sigmoid(lin(name + ".edge_out", hidden))
         biased = biased * (structure[:, None] + p[name + ".feature_weight"] * torch.sigmoid(score))
-    update = lin(name + ".out", (torch.softmax(biased + math.log(1 / s), 3)[..., None] * v).sum(3).flatten(3))
+    there = prob > 0
+    logarithm = torch.where(there, torch.where(there, prob, 1).clamp_min(1e-12).log(), -math.inf)
+    update = lin(name + ".out", (torch.softmax(biased + logarithm[..., None], 3)[..., None] * v).sum(3).flatten(3))
     return norm(name + ".norm", p[name + ".residual_weight"] * receivers + p[name + ".update_weight"] * F.relu(update))
 
 
@@ -253,47 +376,115 @@ def graph_data(c, nodes, series):
     return data
 
 
-def golden(c, seed, batch=3):
-    torch.manual_seed(seed)
-    torch.set_default_dtype(torch.float64)
-    p = parameters(c)
+def window_data(c, batch, tidy=lambda v: v):
     series, steps = c["num_covariates"] + c["num_targets"], c["seq_len"] + c["pred_len"]
     shape = (batch, steps, series, c["num_channels"])
     observed = (torch.rand(shape) < 0.85).double()
     observed[:, c["seq_len"] :, c["num_covariates"] :, 0] = 0
     observed[0, : c["seq_len"], c["num_covariates"], 0] = 0  # a target without history
     data = {
-        "values": torch.randn(shape).cumsum(1).float().double(),
+        "values": tidy(torch.randn(shape).cumsum(1).float().double()),
         "observed": observed,
-        "target": torch.randn(batch, c["pred_len"], c["num_targets"]).float().double(),
+        "target": tidy(torch.randn(batch, c["pred_len"], c["num_targets"]).float().double()),
         "target_observed": (torch.rand(batch, c["pred_len"], c["num_targets"]) < 0.8).double(),
     }
     if c["num_calendar"]:
-        data["calendar"] = torch.randn(batch, steps, c["num_calendar"]).float().double()
-    if "hierarchy" in c:
-        data |= graph_data(c, series + c["num_transitions"], series)
+        data["calendar"] = tidy(torch.randn(batch, steps, c["num_calendar"]).float().double())
+    return data
+
+
+def noise_data(c, tidy=lambda v: v):
+    sizes = ((c["num_transitions"], c["num_covariates"] + c["num_targets"]), (c["num_targets"], c["num_transitions"]))
+    return {f"gumbel.{i}": tidy(-(-torch.rand(size).log()).log()).float().double() for i, size in enumerate(sizes)}
+
+
+def losses(c, p, data):
     act, mean, log_std, logit = model(c, p, data)
     kind = torch.distributions.Categorical(logits=logit)
     mixture = torch.distributions.MixtureSameFamily(kind, torch.distributions.Normal(mean, log_std.exp()))
     seen = data["target_observed"]
     nll = -(mixture.log_prob(data["target"]) * seen).sum() / seen.sum().clamp_min(1)
-    nll.backward()
+    return act, {"out.mean": mean, "out.log_std": log_std, "out.logit": logit, "loss.nll": nll[None], "loss.penalty": penalty_of(c, p)}
+
+
+def in_name(name):
+    return name if name.startswith("gumbel") else f"in.{name}"
+
+
+def stored(tensors):
+    return {k: (v.int() if v.dtype == torch.int64 else v.detach().float()).contiguous().clone() for k, v in tensors.items()}
+
+
+def short(v):
+    return (v * 256).round() / 256
+
+
+def start(c, seed):
+    """Parameters, and what is known of the graph."""
+    torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float64)
+    return parameters(c)
+
+
+def prior_of(c, nodes, series):
+    """Rows that sum to 1; without a learned graph, of series alone."""
+    if not c["use_dynamic_graph"]:
+        return torch.eye(nodes)
+    prior = torch.zeros(nodes, nodes)
+    prior[:series, :series] = torch.randint(1, 5, (series, series)).double()
+    prior += torch.eye(nodes)
+    return (prior / prior.sum(1, keepdim=True)).float().double()
+
+
+def golden(c, seed, batch=3):
+    p, tidy = start(c, seed), short if c["use_dynamic_graph"] else lambda v: v
+    data = window_data(c, 2 if c["use_dynamic_graph"] else batch, tidy)
+    series = c["num_covariates"] + c["num_targets"]
     nodes = series + c["num_transitions"]
-    prior = torch.eye(nodes)
-    proposals = torch.stack([prior, torch.zeros_like(prior), torch.zeros_like(prior)])
-    gates = torch.tensor([1.0, 0.0, 0.0]).repeat(batch, 1)
-    out = {f"in.{k}": v for k, v in data.items()} | {"in.prior": prior}
-    out |= {f"param.{k}": v for k, v in p.items()} | {f"grad.{k}": v.grad for k, v in p.items()}
-    out |= {f"act.{k}": v for k, v in act.items()} | {"act.graph.proposals": proposals, "act.graph.gates": gates}
-    out |= {"out.mean": mean, "out.log_std": log_std, "out.logit": logit, "loss.nll": nll[None], "loss.penalty": torch.zeros(1)}
-    return {k: (v.int() if v.dtype == torch.int64 else v.detach().float()).contiguous().clone() for k, v in out.items()}
+    if "hierarchy" in c:
+        data |= graph_data(c, nodes, series)
+    data["prior"] = prior_of(c, nodes, series)
+    if c["use_dynamic_graph"]:
+        data |= noise_data(c, tidy)
+    act, results = losses(c, p, data)
+    (results["loss.nll"] + results["loss.penalty"]).sum().backward()
+    out = {in_name(k): v for k, v in data.items()} | results
+    out |= {f"param.{k}": v for k, v in p.items()} | {f"grad.{k}": v.grad for k, v in p.items() if v.requires_grad}
+    return stored(out | {f"act.{k}": v for k, v in act.items()})
+
+
+def trajectory(c, seed, steps=6, batch=3):
+    """Training steps: clip to global norm 1, then AdamW(1e-3, (0.9, 0.999), 1e-8, weight decay 0.01); the memory follows each step."""
+    p = start(c, seed)
+    series = c["num_covariates"] + c["num_targets"]
+    nodes = series + c["num_transitions"]
+    fixed = graph_data(c, nodes, series) | {"prior": prior_of(c, nodes, series)}
+    out = {f"init.{k}": v.detach().clone() for k, v in p.items()} | {in_name(k): v for k, v in fixed.items()}
+    learned = [v for v in p.values() if v.requires_grad]
+    optimiser, kept = torch.optim.AdamW(learned, 1e-3, (0.9, 0.999), 1e-8, 0.01), {}
+    for _ in range(steps):
+        data = window_data(c, batch) | noise_data(c)
+        act, results = losses(c, p, data | fixed)
+        optimiser.zero_grad()
+        (results["loss.nll"] + results["loss.penalty"]).sum().backward()
+        norm = torch.nn.utils.clip_grad_norm_(learned, 1.0)
+        optimiser.step()
+        p["graph.memory"] = (1 - c["memory_rate"]) * p["graph.memory"] + c["memory_rate"] * act["embedding"].detach().mean((0, 1))
+        step = {"step.nll": results["loss.nll"][0], "step.penalty": results["loss.penalty"][0], "step.grad_norm": norm}
+        for k, v in ({in_name(k): v for k, v in data.items()} | step).items():
+            kept.setdefault(k, []).append(v.detach().clone())
+    return stored(out | {f"param.{k}": v for k, v in p.items()} | {k: torch.stack(v) for k, v in kept.items()})
 
 
 if __name__ == "__main__":
-    folder = Path(__file__).parent / "model"
-    folder.mkdir(exist_ok=True)
-    for name, config in CONFIGS.items():
-        seed = SEEDS.index(name)
-        metadata = {"config": json.dumps(config), "torch": torch.__version__}
-        save_file(golden(config, 40 + seed), folder / f"{name}.safetensors", metadata=metadata)
-        print(name, (folder / f"{name}.safetensors").stat().st_size)
+    wanted = sys.argv[1:] or list(CONFIGS)
+    folder = Path(__file__).parent
+    for name in wanted:
+        made = [("model", golden(CONFIGS[name], 40 + SEEDS.index(name)))]
+        if name == "full":
+            made.append(("trajectory", trajectory(CONFIGS[name], 50)))
+        for kind, tensors in made:
+            file = folder / kind / f"{name}.safetensors"
+            file.parent.mkdir(exist_ok=True)
+            save_file(tensors, file, metadata={"config": json.dumps(CONFIGS[name]), "torch": torch.__version__})
+            print(kind, name, file.stat().st_size)

@@ -1,0 +1,166 @@
+//! A golden file: tensors in f64, and the sizes that its metadata state.
+
+use super::VerifyError;
+use crate::config::ModelSettings;
+use crate::data::WindowShape;
+use crate::graph::{Graph, TensorId};
+use crate::model::ModelShape;
+use crate::ops::Scope;
+use crate::plan::Recording;
+use crate::series_graph::GraphConstants;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The tensors of a golden file, in f64.
+pub struct Golden {
+    /// Sizes and switches.
+    pub shape: ModelShape,
+    pub(super) tensors: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
+}
+
+impl Golden {
+    /// Reads a file's bytes.
+    ///
+    /// # Errors
+    /// Fails if it is damaged or says no sizes.
+    pub fn read(bytes: &[u8]) -> Result<Self, VerifyError> {
+        let format = |e: safetensors::SafeTensorError| VerifyError::Format(e.to_string());
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
+        let config = metadata.metadata().as_ref().and_then(|m| m.get("config"));
+        let config = config.ok_or_else(|| VerifyError::Config("is not there".into()))?;
+        let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let values: Vec<f64> = match view.dtype() {
+                Dtype::F64 => bytemuck::pod_collect_to_vec(view.data()),
+                Dtype::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(view.data()).into_iter().map(f64::from).collect(),
+                Dtype::I32 => bytemuck::pod_collect_to_vec::<u8, i32>(view.data()).into_iter().map(f64::from).collect(),
+                other => return Err(VerifyError::Format(format!("{name} is {other:?}; F32, F64 and I32 are read"))),
+            };
+            tensors.insert(name, (view.shape().to_vec(), values));
+        }
+        let mut golden = Self { shape: shape_of(config)?, tensors };
+        golden.shape.features = Arc::new(golden.features()?);
+        Ok(golden)
+    }
+
+    /// Features of the series graph; what the file does not hold stays as in a graph without edges.
+    fn features(&self) -> Result<GraphConstants, VerifyError> {
+        let mut features = (*self.shape.features).clone();
+        let GraphConstants { prior, centrality, spectral, random_walk, eigenmaps, .. } = &mut features;
+        let floats =
+            [("prior", prior), ("centrality", centrality), ("spectral", spectral), ("random_walk", random_walk), ("eigenmaps", eigenmaps)];
+        for (name, to) in floats {
+            if self.tensors.contains_key(&format!("in.{name}")) {
+                *to = self.f32(&format!("in.{name}"))?;
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+        let counts = |t: &(Vec<usize>, Vec<f64>)| t.1.iter().map(|v| *v as u32).collect();
+        if let Some(t) = self.tensors.get("in.hop_distance") {
+            features.hop_distance = counts(t);
+        }
+        for (i, clusters) in features.clusters.iter_mut().enumerate() {
+            if let Some(t) = self.tensors.get(&format!("in.cluster.{i}")) {
+                *clusters = counts(t);
+            }
+        }
+        Ok(features)
+    }
+
+    /// Extents and values of a tensor.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<&(Vec<usize>, Vec<f64>)> {
+        self.tensors.get(name)
+    }
+
+    /// Whether it is a trajectory: it holds `step.*`, and its inputs have a leading axis of steps.
+    #[must_use]
+    pub fn is_trajectory(&self) -> bool {
+        self.tensors.keys().any(|name| name.starts_with("step."))
+    }
+
+    /// Steps of a trajectory.
+    pub(super) fn steps(&self) -> Result<usize, VerifyError> {
+        Ok(self.get("step.nll")?.1.len())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), VerifyError> {
+        self.tensors.get(name).ok_or_else(|| VerifyError::Missing(name.into()))
+    }
+
+    pub(super) fn f32(&self, name: &str) -> Result<Vec<f32>, VerifyError> {
+        #[expect(clippy::cast_possible_truncation, reason = "the model's inputs are f32")]
+        let narrow = |v: &f64| *v as f32;
+        Ok(self.get(name)?.1.iter().map(narrow).collect())
+    }
+
+    /// Windows of the inputs, whose axis of windows is the one of that number.
+    pub(super) fn windows(&self, axis: usize) -> Result<usize, VerifyError> {
+        let found = self.get("in.values")?.0.get(axis).copied().unwrap_or(0);
+        if found == 0 { Err(VerifyError::Missing("in.values with a window".into())) } else { Ok(found) }
+    }
+
+    /// What a recording is given in a step; of a trajectory, in that one of its steps.
+    pub(super) fn inputs(&self, recording: &Recording, windows: usize, step: Option<usize>) -> Result<Vec<Vec<f32>>, VerifyError> {
+        let parts = if step.is_some() { self.steps()? } else { 1 };
+        let one = |t: TensorId| {
+            let tensor = &recording.program.graph.tensors[t];
+            let name = match tensor.name.strip_prefix("graph.noise.") {
+                Some(stage) => format!("gumbel.{stage}"),
+                None => format!("in.{}", tensor.name),
+            };
+            let times = if tensor.operand.scope == Scope::Window { windows } else { 1 };
+            let (len, all) = (tensor.operand.len() * times, self.f32(&name)?);
+            if all.len() != len * parts {
+                return Err(VerifyError::Shape { name, expected: len * parts, found: all.len() });
+            }
+            Ok(all[step.unwrap_or(0) * len..][..len].to_vec())
+        };
+        recording.inputs().into_iter().map(one).collect()
+    }
+
+    /// Parameters and stored tensors of the file (`prefix` and their names) in the order of the flat buffer; each of the file's must have
+    /// its place.
+    pub(super) fn parameters(&self, graph: &Graph, prefix: &str) -> Result<Vec<f32>, VerifyError> {
+        let mut flat = vec![0.0; graph.parameters_len()];
+        let mut placed = vec![];
+        for (t, at) in graph.parameters().into_iter().chain(graph.stored_tensors()) {
+            let name = format!("{prefix}{}", graph.tensors[t].name);
+            let values = self.f32(&name)?;
+            let expected = graph.tensors[t].operand.len();
+            if values.len() != expected {
+                return Err(VerifyError::Shape { name, expected, found: values.len() });
+            }
+            flat[at..at + expected].copy_from_slice(&values);
+            placed.push(name);
+        }
+        for (name, (_, values)) in self.tensors.range(prefix.to_owned()..).take_while(|(n, _)| n.starts_with(prefix)) {
+            if !values.is_empty() && !placed.contains(name) {
+                return Err(VerifyError::Shape { name: name.clone(), expected: 0, found: values.len() });
+            }
+        }
+        Ok(flat)
+    }
+}
+
+/// Sizes from the reference's configuration as JSON.
+fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
+    let wrong = |e: &dyn std::fmt::Display| VerifyError::Config(format!("cannot be read: {e}"));
+    let mut all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).map_err(|e| wrong(&e))?;
+    let mut take = |key: &str| -> Result<usize, VerifyError> {
+        let value = all.remove(key).and_then(|v| v.as_u64());
+        value.and_then(|v| usize::try_from(v).ok()).ok_or_else(|| VerifyError::Config(format!("has no {key}")))
+    };
+    let window = WindowShape {
+        history: take("seq_len")?,
+        horizon: take("pred_len")?,
+        num_covariates: take("num_covariates")?,
+        num_targets: take("num_targets")?,
+        num_channels: take("num_channels")?,
+        num_calendar: take("num_calendar")?,
+    };
+    let settings: ModelSettings = serde_json::from_value(all.into()).map_err(|e| wrong(&e))?;
+    Ok(ModelShape::new(window, settings))
+}

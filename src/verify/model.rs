@@ -1,0 +1,151 @@
+//! One step of a golden file: every output, loss and gradient.
+
+use super::groups::Groups;
+use super::{Golden, Report, VerifyError, ties};
+use crate::executor::{Backend, Executor};
+use crate::graph::Program;
+use crate::model::graph::ModelGraph;
+use crate::model::{Mode, Model, build};
+use crate::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+use crate::step::StepInput;
+use std::sync::Arc;
+
+/// Runs the file's model on a backend and compares every tensor that the file holds of it.
+pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Report, VerifyError> {
+    let windows = golden.windows(0)?;
+    let ties = ties::of_step(golden, windows).await?;
+    let (executor, recording) = run(golden, backend, windows, None).await?;
+    let Run { plan, activations, mixture, stats, loss, model_graph } = recording;
+    let rec = &plan.recordings[0];
+    let mut groups = Groups::default();
+    let mut summed: Vec<f64> = vec![];
+    for (name, t) in &activations {
+        let mut values = executor.read(0, &[*t], windows).await?.remove(0);
+        // The scales of the hierarchy add up as they are made; the file holds each alone.
+        if name.starts_with("scales.") {
+            let all = values.clone();
+            values.iter_mut().zip(&summed).for_each(|(v, before)| *v -= before);
+            summed = all;
+        }
+        groups.add(golden, &format!("act.{name}"), &values)?;
+    }
+    let out = executor.read(0, &[mixture, stats, loss], windows).await?;
+    mixture_parts(golden, &out[0], &out[1], windows, &mut groups)?;
+    groups.add(golden, "loss.nll", &out[2])?;
+    graph_parts(golden, &model_graph, &executor, windows, &mut groups).await?;
+    for (t, _) in rec.program.graph.parameters() {
+        let name = format!("grad.{}", rec.program.graph.tensors[t].name);
+        // What no loss reaches has a gradient of zero; should the reference have another, it shows here.
+        let zeros = vec![0.0; rec.program.graph.tensors[t].operand.len()];
+        let found = match rec.program.gradients.get(&t) {
+            Some(&gradient) => executor.read(0, &[gradient], windows).await?.remove(0),
+            None => zeros,
+        };
+        groups.add(golden, &name, &found)?;
+    }
+    groups.void(|name| ties.iter().any(|t| t.voids(name)));
+    Ok(Report { groups: groups.finish(golden, &["act", "out", "loss", "grad"])?, ties })
+}
+
+/// Gradients of all parameters, one after the other, computed in micro-batches of so many windows.
+///
+/// # Errors
+/// As [`verify`](super::verify).
+pub async fn gradients(golden: &Golden, backend: &Backend, micro_batch: Option<usize>) -> Result<Vec<f64>, VerifyError> {
+    let windows = golden.windows(0)?;
+    let (executor, run) = run(golden, backend, windows, micro_batch).await?;
+    let program = &run.plan.recordings[0].program;
+    let wanted: Vec<_> = program.graph.parameters().iter().filter_map(|p| program.gradients.get(&p.0).copied()).collect();
+    Ok(executor.read(0, &wanted, windows).await?.concat())
+}
+
+struct Run {
+    plan: Arc<Plan>,
+    activations: Vec<(String, usize)>,
+    mixture: usize,
+    stats: usize,
+    loss: usize,
+    model_graph: ModelGraph,
+}
+
+async fn run(golden: &Golden, backend: &Backend, windows: usize, micro_batch: Option<usize>) -> Result<(Executor, Run), VerifyError> {
+    let Model { mut graph, activations, mixture, stats, loss, model_graph, penalty, .. } = build(&golden.shape, Mode::Score)?;
+    let parameters = golden.parameters(&graph, "param.")?;
+    let loss = loss.ok_or_else(|| VerifyError::Missing("loss".into()))?;
+    let one = graph.constant("loss.seed", &[1], vec![1.0]);
+    let wanted: Vec<_> = graph.parameters().iter().map(|p| p.0).collect();
+    let own = [Some(model_graph.gates), model_graph.dynamic, model_graph.adaptive, penalty];
+    let pinned = activations.iter().map(|a| a.1).chain([mixture, stats]).chain(own.into_iter().flatten()).collect();
+    let seeds: Vec<_> = [loss].into_iter().chain(penalty).map(|l| (l, one)).collect();
+    let program = Program::with_gradients("verify", graph, &seeds, &wanted, pinned)?;
+    let plan = Arc::new(Plan::new(vec![(program, options(backend, windows, micro_batch))])?);
+    let mut executor = Executor::new(backend, plan.clone()).await?;
+    executor.write(BufferRole::Parameters, &parameters).await?;
+    let inputs = golden.inputs(&plan.recordings[0], windows, None)?;
+    executor.step(0, &step_input(windows, 0.0, &inputs)).await?;
+    Ok((executor, Run { plan, activations, mixture, stats, loss, model_graph }))
+}
+
+pub(super) fn options(backend: &Backend, windows: usize, micro_batch: Option<usize>) -> PlanOptions {
+    let options = match backend {
+        Backend::Gpu(gpu) => PlanOptions { limits: gpu.limits, ..PlanOptions::new(windows, gpu.class.clone()) },
+        Backend::Reference => PlanOptions::new(windows, AdapterClass::portable(true)),
+    };
+    PlanOptions { micro_batch, ..options }
+}
+
+/// The last of the inputs says which targets are observed, where there are targets.
+pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
+    let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
+    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, inverse_count: 1.0 / observed.max(1.0), inputs }
+}
+
+/// Splits the mixture [B, 3, H, Nt, K] into the file's out.* [B, H, Nt, K], and act.decoder.*: the same before the instance norm is undone.
+fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
+    let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.outputs().1);
+    let part = golden.shape.window.horizon * nt * k;
+    let take = |which: usize| -> Vec<f64> {
+        (0..windows).flat_map(|w| mixture[(3 * w + which) * part..(3 * w + which + 1) * part].to_vec()).collect()
+    };
+    let stat = |e: usize| {
+        let at = 2 * ((e / part) * nt + (e % part) / k % nt);
+        (stats[at], stats[at + 1])
+    };
+    let (mean, log_std, logit) = (take(0), take(1), take(2));
+    let normal: Vec<f64> = mean.iter().enumerate().map(|(e, m)| (m - stat(e).0) / stat(e).1).collect();
+    let normal_std: Vec<f64> = log_std.iter().enumerate().map(|(e, l)| l - stat(e).1.ln()).collect();
+    groups.add(golden, "act.decoder.0", &normal)?;
+    groups.add(golden, "act.decoder.1", &normal_std)?;
+    groups.add(golden, "act.decoder.2", &logit)?;
+    groups.add(golden, "out.mean", &mean)?;
+    groups.add(golden, "out.log_std", &log_std)?;
+    groups.add(golden, "out.logit", &logit)
+}
+
+/// act.graph.proposals [3, N, N], zeros for those that are absent, act.graph.gates [B, 3] and the penalty.
+async fn graph_parts(
+    golden: &Golden,
+    graph: &ModelGraph,
+    executor: &Executor,
+    windows: usize,
+    groups: &mut Groups,
+) -> Result<(), VerifyError> {
+    let n = golden.shape.nodes();
+    let mut proposals: Vec<f64> = golden.shape.features.prior.iter().map(|v| f64::from(*v)).collect();
+    for proposal in [graph.dynamic, graph.adaptive] {
+        let Some(t) = proposal else {
+            proposals.resize(proposals.len() + n * n, 0.0);
+            continue;
+        };
+        let padded = executor.read(0, &[t], windows).await?.remove(0);
+        proposals.extend(padded.chunks(n.next_multiple_of(4)).flat_map(|row| row[..n].to_vec()));
+    }
+    groups.add(golden, "act.graph.proposals", &proposals)?;
+    let gates = executor.read(0, &[graph.gates], windows).await?.remove(0);
+    groups.add(golden, "act.graph.gates", &if gates.len() == 3 { gates.repeat(windows) } else { gates })?;
+    let penalty = match graph.penalty {
+        Some(t) => executor.read(0, &[t], windows).await?.remove(0),
+        None => vec![0.0],
+    };
+    groups.add(golden, "loss.penalty", &penalty)
+}

@@ -1,0 +1,175 @@
+//! Choices that f32 may take otherwise than f64 (MODEL.md, section 11): the edges of a receiver and the lags of a series are the largest of
+//! their scores, and where the last kept and the first left out are within [`TIE`], rounding decides. Found with the twins.
+
+use super::model::{options, step_input};
+use super::{Golden, VerifyError};
+use crate::executor::{Backend, Executor};
+use crate::graph::{Graph, Program, TensorId};
+use crate::model::{Mode, build};
+use crate::plan::{BufferRole, Plan, Recording};
+use std::sync::Arc;
+
+/// Gap between two scores below which they are tied. Absolute: scores are logits of a softmax (with noise, over the temperature) and
+/// correlations, so that a gap is the same change of probabilities whatever their magnitude.
+pub const TIE: f64 = 1e-4;
+
+/// A receiver or series whose choice hangs on rounding.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Tie {
+    /// What is chosen: `graph.edges.0`, `graph.edges.1`, or `act.autocorr` for lags.
+    pub tensor: String,
+    /// Step of a trajectory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// Window, where every window has its own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// Receiver of the edges, or target of the lags.
+    pub row: usize,
+    /// From the last that is kept to the first that is left out.
+    pub gap: f64,
+}
+
+const LAGS: &str = "act.autocorr";
+
+impl std::fmt::Display for Tie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.tensor)?;
+        if let Some(step) = self.step {
+            write!(f, ", step {step}")?;
+        }
+        match self.window {
+            Some(window) => write!(f, ", window {window}, target {}", self.row)?,
+            None => write!(f, ", receiver {}", self.row)?,
+        }
+        write!(f, ": the choice hangs on a gap of {:.1e}", self.gap)
+    }
+}
+
+impl Tie {
+    /// Whether that tensor of a golden file follows from the choice.
+    pub(super) fn voids(&self, name: &str) -> bool {
+        if self.tensor == LAGS {
+            let after = [LAGS, "act.decoder.", "out.", "grad.", "loss.nll"];
+            return after.iter().any(|p| name.starts_with(p));
+        }
+        !["act.embedding", "act.graph.gates", "loss.penalty"].contains(&name)
+    }
+}
+
+/// The last kept over the first left out, if any is.
+fn gap(mut scores: Vec<f64>, kept: usize) -> Option<f64> {
+    scores.sort_by(|a, b| b.total_cmp(a));
+    scores.get(kept).map(|left_out| scores[kept - 1] - left_out)
+}
+
+/// Where a model chooses.
+pub(super) struct Choices {
+    /// Label, and logits, noise and temperature of each stage, with the number of edges.
+    stages: Vec<(String, [TensorId; 3], usize)>,
+    /// Queries, keys and values, and the number of lags.
+    lags: Option<(TensorId, usize)>,
+}
+
+impl Choices {
+    pub(super) fn of(graph: &Graph) -> Self {
+        let mut found = Self { stages: vec![], lags: None };
+        for node in &graph.nodes {
+            match (node.op.name, &node.inputs[..]) {
+                ("edges", &[logits, noise, temperature]) => {
+                    found.stages.push((node.label.clone(), [logits, noise, temperature], node.attrs.size("k")));
+                }
+                ("autocorrelation", &[qkv]) => found.lags = Some((qkv, node.attrs.size("lags"))),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// What must be kept to the end of a step.
+    pub(super) fn pinned(&self) -> Vec<TensorId> {
+        self.lags.iter().map(|l| l.0).collect()
+    }
+
+    /// Ties among edges, from the parameters before a step and its inputs.
+    pub(super) fn edges(&self, recording: &Recording, parameters: &[f32], inputs: &[Vec<f32>], step: Option<usize>) -> Vec<Tie> {
+        let (graph, order) = (&recording.program.graph, recording.inputs());
+        let flat = graph.parameters();
+        let parameter = |t: TensorId| {
+            let at = flat.iter().find(|p| p.0 == t).map_or(0, |p| p.1);
+            &parameters[at..at + graph.tensors[t].operand.len()]
+        };
+        let mut found = vec![];
+        for (label, [logits, noise, temperature], kept) in &self.stages {
+            let senders = graph.tensors[*logits].operand.last();
+            let Some(noise) = order.iter().position(|t| t == noise).map(|i| &inputs[i]) else { continue };
+            let tau = f64::from(parameter(*temperature)[0]).exp().clamp(0.1, 10.0);
+            let scores: Vec<f64> = parameter(*logits).iter().zip(noise).map(|(l, n)| (f64::from(*l) + f64::from(*n)) / tau).collect();
+            for (row, scores) in scores.chunks(senders).enumerate() {
+                if let Some(gap) = gap(scores.to_vec(), *kept).filter(|g| *g < TIE) {
+                    found.push(Tie { tensor: label.clone(), step, window: None, row, gap });
+                }
+            }
+        }
+        found
+    }
+
+    /// Ties among lags, after a step.
+    pub(super) async fn lags(
+        &self,
+        graph: &Graph,
+        executor: &Executor,
+        windows: usize,
+        step: Option<usize>,
+    ) -> Result<Vec<Tie>, VerifyError> {
+        let Some((t, kept)) = self.lags else { return Ok(vec![]) };
+        let qkv = executor.read(0, &[t], windows).await?.remove(0);
+        let &[steps, nodes, wide] = &graph.tensors[t].operand.shape[..] else { return Ok(vec![]) };
+        let mut found = vec![];
+        for (window, qkv) in qkv.chunks(steps * nodes * wide).enumerate() {
+            for row in 0..nodes {
+                let scores = (0..steps).map(|lag| correlation(qkv, [steps, nodes, wide / 3], row, lag)).collect();
+                if let Some(gap) = gap(scores, kept).filter(|g| *g < TIE) {
+                    found.push(Tie { tensor: LAGS.into(), step, window: Some(window), row, gap });
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// `mean over channels of sum_t q[t + lag] k[t]` of a node.
+#[expect(clippy::cast_precision_loss, reason = "a width")]
+fn correlation(qkv: &[f64], [steps, nodes, d]: [usize; 3], node: usize, lag: usize) -> f64 {
+    let rows = |step: usize, part: usize| &qkv[(((step % steps) * nodes + node) * 3 + part) * d..][..d];
+    let sum: f64 = (0..steps).flat_map(|t| rows(t + lag, 0).iter().zip(rows(t, 1))).map(|(q, k)| q * k).sum();
+    sum / d as f64
+}
+
+/// Ties of a file of one step.
+pub(super) async fn of_step(golden: &Golden, windows: usize) -> Result<Vec<Tie>, VerifyError> {
+    let graph = build(&golden.shape, Mode::Forecast)?.graph;
+    let (choices, parameters) = (Choices::of(&graph), golden.parameters(&graph, "param.")?);
+    let program = Program::forward("ties", graph, choices.pinned());
+    let plan = Arc::new(Plan::new(vec![(program, options(&Backend::Reference, windows, None))])?);
+    let recording = &plan.recordings[0];
+    let inputs = golden.inputs(recording, windows, None)?;
+    let mut ties = choices.edges(recording, &parameters, &inputs, None);
+    let mut executor = Executor::new(&Backend::Reference, plan.clone()).await?;
+    executor.write(BufferRole::Parameters, &parameters).await?;
+    executor.step(0, &step_input(windows, 0.0, &inputs)).await?;
+    ties.extend(choices.lags(&recording.program.graph, &executor, windows, None).await?);
+    Ok(ties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gap;
+
+    #[test]
+    fn a_gap_is_between_the_last_kept_and_the_first_left_out() {
+        assert_eq!(gap(vec![1.0, 4.0, 4.0, 2.0], 2), Some(2.0), "equal scores that are both kept are no tie");
+        assert_eq!(gap(vec![4.0, 1.0, 4.0, 4.0], 2), Some(0.0));
+        assert_eq!(gap(vec![1.0, 1.0], 2), None, "nothing is left out");
+    }
+}
