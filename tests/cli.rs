@@ -527,3 +527,24 @@ fn the_examples_are_valid() {
         Config::from_toml(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
+
+#[test]
+fn gradients_are_recorded_and_warned_of() {
+    let place = Place::new();
+    // Nothing reads the gates without hops: the only parameters of the graph have no gradient.
+    place.write("gates.toml", &CONFIG.replace("[training]", "use_graph_gate = true\n[training]\nhealth_every = 2"));
+    let train = place.run(&["train", "gates.toml", "--out", "gates"]).ok();
+    assert_eq!(train.err.matches("step 2: the gradient of graph is all zero").count(), 1, "{}", train.err);
+    assert_eq!(train.err.matches("the gradient of").count(), 1, "once a group\n{}", train.err);
+    let lines = |run: &str| -> Vec<serde_json::Value> {
+        let text = place.read(&format!("{run}/metrics.jsonl"));
+        text.lines().map(|l| serde_json::from_str(l).expect("JSON")).filter(|v: &serde_json::Value| v["event"] == "gradients").collect()
+    };
+    let found = lines("gates");
+    assert_eq!(found.iter().map(|v| v["step"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(4)]);
+    assert_eq!(found[0]["gradients"]["graph"], serde_json::json!({ "norm": 0.0, "zeros": 1.0, "non_finite": 0 }));
+    assert!(found[0]["gradients"]["layers.0"]["norm"].as_f64().expect("a number") > 0.0);
+    place.write("never.toml", &CONFIG.replace("[training]", "[training]\nhealth_every = 0"));
+    place.run(&["train", "never.toml", "--out", "never"]).ok();
+    assert!(lines("never").is_empty());
+}

@@ -134,6 +134,7 @@ pub(crate) fn settings() -> TrainingSettings {
         schedule: Schedule::OneCycle,
         log_every: 4,
         checkpoint_every: 6,
+        health_every: 5,
         validate_every: Some(8),
         ..TrainingSettings::default()
     }
