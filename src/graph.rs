@@ -4,6 +4,7 @@
 //! *prologue* (what depends on parameters alone), *body* (repeated for each micro-batch), *epilogue* (backward of the prologue, clipping,
 //! optimiser). Nothing here knows about memory or devices.
 
+use crate::ops::grad_health;
 use crate::ops::{Attrs, Backward, OpDef, OpError, Operand, Scope, Shape, op};
 use std::collections::HashMap;
 
@@ -364,11 +365,13 @@ pub struct OptimiserSettings {
     pub weight_decay: f64,
     /// Greatest global norm of the gradient; 0 for none.
     pub clip_norm: f64,
+    /// Whether the gradient of each parameter tensor is looked at: a tensor `optimiser.health`, read when the host wants it.
+    pub health: bool,
 }
 
 impl Default for OptimiserSettings {
     fn default() -> Self {
-        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, clip_norm: 1.0 }
+        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, clip_norm: 1.0, health: true }
     }
 }
 
@@ -601,6 +604,26 @@ impl Program {
             self.push_epilogue();
         }
         self.pinned.push(norm);
+        // Last of all: node numbers are keys of random numbers, and the others' must not depend on it.
+        if s.health {
+            self.health(gradients)?;
+        }
+        Ok(())
+    }
+
+    /// Norm, zeros and what is not finite of each parameter's gradient, before the clip.
+    fn health(&mut self, gradients: TensorId) -> Result<(), GraphError> {
+        let g = &mut self.graph;
+        let places: Vec<_> = g.parameters().into_iter().map(|(t, start)| (start, g.tensors[t].operand.len())).collect();
+        let [chunks, tensors] = grad_health::tables(&places);
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let chunks = g.constant("optimiser.chunks", &[chunks.len() / 2, 2], chunks);
+        let tensors = g.constant("optimiser.tensors", &[tensors.len() / 2, 2], tensors);
+        let health = g.apply1("grad_health", HEALTH, Attrs::default(), &[gradients, chunks, tensors])?;
+        self.push_epilogue();
+        self.pinned.push(health);
         Ok(())
     }
 
@@ -642,6 +665,9 @@ impl Program {
         &self.graph.tensors[id].operand.shape
     }
 }
+
+/// Name of the tensor with what `grad_health` finds, a row for each parameter in order of declaration.
+pub const HEALTH: &str = "optimiser.health";
 
 /// Elements of the optimiser's state: steps taken, 1 - beta1^t, 1 - beta2^t, bad steps in a row, bad steps in all, three unused.
 pub const STATE_LEN: usize = 8;

@@ -4,7 +4,8 @@ use crate::config::TrainingSettings;
 use crate::data::{WindowBuffers, WindowMut, WindowShape, WindowSource};
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
-use crate::graph::{Graph, GraphError, OptimiserSettings, Program, STATE_LEN, TensorId};
+use crate::graph::{Graph, GraphError, HEALTH, OptimiserSettings, Program, STATE_LEN, TensorId};
+use crate::health::{GradientHealth, by_group};
 use crate::model::init::start;
 use crate::model::{Mode, ModelError, ModelShape, build};
 use crate::ops::def::to_u32;
@@ -234,6 +235,7 @@ pub fn plan(
             epsilon: settings.epsilon,
             weight_decay: settings.weight_decay,
             clip_norm: settings.clip_norm,
+            health: settings.health_every > 0,
         };
         let losses: Vec<_> = model.loss.into_iter().chain(model.penalty).collect();
         programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));
@@ -432,6 +434,17 @@ impl Session {
         let state = &self.executor.read_buffers(&[(BufferRole::State, STATE_LEN)]).await?[0];
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "f32 on the device; counters are small")]
         Ok(StepReport { loss: norm[3] as f32, grad_norm: norm[0] as f32, bad_in_a_row: state[3] as u32, bad: state[4] as u32 })
+    }
+
+    /// What the gradient of the last training step was, by groups of parameters and before the clip; nothing if it was not looked at.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn gradient_health(&self) -> Result<Option<GradientHealth>, SessionError> {
+        let found = self.plan.recordings[0].program.graph.find(HEALTH);
+        let Some(tensor) = found.filter(|_| self.purpose == Purpose::Train) else { return Ok(None) };
+        let numbers = self.executor.read(0, &[tensor], 1).await?.remove(0);
+        Ok(Some(by_group(&self.places, &numbers)))
     }
 
     /// Scores windows of a source in order, `visit` getting each window's index and mixture. Returns the mean negative log-likelihood

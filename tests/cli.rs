@@ -2,7 +2,8 @@
 #![expect(clippy::cast_precision_loss, reason = "test data")]
 
 mod support {
-    pub mod golden_file;
+    #[allow(dead_code, reason = "each test file uses a part of it")]
+    pub(crate) mod golden_file;
 }
 
 use assert_cmd::Command;
@@ -507,7 +508,11 @@ fn verify_ends_with_2_where_a_tie_makes_results_void() {
     fs::write(place.path("tie.safetensors"), file.bytes()).expect("a file");
     let tie = place.run(&["verify", "tie.safetensors"]);
     assert_eq!(tie.status, Some(2), "{}{}", tie.out, tie.err);
-    assert!(!tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"), "{}", tie.out);
+    assert!(
+        !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"),
+        "{}",
+        tie.out
+    );
     assert!(tie.out.lines().any(|l| l.starts_with("grad ") && l.contains("void")), "{}", tie.out);
     let json = place.run(&["verify", "tie.safetensors", "--json"]);
     assert_eq!(json.status, Some(2));
@@ -610,4 +615,25 @@ fn bad_graphs_are_named() {
     place.write("idle.toml", &CONFIG.replacen("[model]", "[model]\nuse_hops = false\n", 1));
     let said = place.run(&["train", "idle.toml", "--max-steps", "1"]).ok();
     assert!(said.err.contains("model.use_adaptive_graph changes nothing, since use_hops is false"), "{}", said.err);
+}
+
+#[test]
+fn gradients_are_recorded_and_warned_of() {
+    let place = Place::new();
+    // Nothing reads the gates without hops: the only parameters of the graph have no gradient.
+    place.write("gates.toml", &CONFIG.replace("[training]", "use_graph_gate = true\n[training]\nhealth_every = 2"));
+    let train = place.run(&["train", "gates.toml", "--out", "gates"]).ok();
+    assert_eq!(train.err.matches("step 2: the gradient of graph is all zero").count(), 1, "{}", train.err);
+    assert_eq!(train.err.matches("the gradient of").count(), 1, "once a group\n{}", train.err);
+    let lines = |run: &str| -> Vec<serde_json::Value> {
+        let text = place.read(&format!("{run}/metrics.jsonl"));
+        text.lines().map(|l| serde_json::from_str(l).expect("JSON")).filter(|v: &serde_json::Value| v["event"] == "gradients").collect()
+    };
+    let found = lines("gates");
+    assert_eq!(found.iter().map(|v| v["step"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(4)]);
+    assert_eq!(found[0]["gradients"]["graph"], serde_json::json!({ "norm": 0.0, "zeros": 1.0, "non_finite": 0 }));
+    assert!(found[0]["gradients"]["layers.0"]["norm"].as_f64().expect("a number") > 0.0);
+    place.write("never.toml", &CONFIG.replace("[training]", "[training]\nhealth_every = 0"));
+    place.run(&["train", "never.toml", "--out", "never"]).ok();
+    assert!(lines("never").is_empty());
 }

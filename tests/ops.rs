@@ -38,7 +38,7 @@ macro_rules! ops {
 
 ops! {
     adamw adaptive_matrix add attention autocorrelation batch_mean blend branches cluster_gate cluster_mean concat_linear edge_attention
-    edge_matrix edge_sum edge_terms edges embed_sum gate_change gate_mix gate_softmax grad_norm graph_features graph_penalty instance_norm
+    edge_matrix edge_sum edge_terms edges embed_sum gate_change gate_mix gate_softmax grad_health grad_norm graph_features graph_penalty instance_norm
     interaction layer_norm linear mixture_decode mixture_nll moving_mean node_mean patch_mean propagate row_mean scaled_sum select
     sinusoids split stack_weights step_mean token_base value_loss
 }

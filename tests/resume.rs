@@ -34,6 +34,7 @@ learning_rate = 3e-3
 checkpoint_every = 7
 validate_every = 30
 log_every = 5
+health_every = 3
 "#;
 
 fn write_data(folder: &Path) {

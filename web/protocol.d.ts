@@ -170,6 +170,8 @@ export type EngineEvent =
   | { event: "tick"; step: number; total: number }
   /** A step was read back; loss in standardised units, `ms` a step since the last report. */
   | { event: "step"; step: number; loss: number; grad_norm: number; learning_rate: number; bad: number; ms: number }
+  /** The gradient of a step, by groups of parameters, before the clip. */
+  | { event: "gradients"; step: number; gradients: Record<string, { norm: number; zeros: number; non_finite: number }> }
   /** The validation part was scored. */
   | { event: "validation"; step: number; loss: number; best: boolean }
   /** The whole run up to here as a file: what survives a worker that dies. */

@@ -2,7 +2,9 @@
 
 use super::console::{self, duration, milliseconds, thousands};
 use indicatif::{ProgressBar, ProgressStyle};
+use pgat::health::{Ailment, GradientHealth};
 use pgat::train::Event;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ pub(crate) struct Progress {
     warm: bool,
     milliseconds: Option<f64>,
     bad: u32,
+    /// Groups of parameters whose gradient was warned of.
+    ailing: BTreeSet<(String, Ailment)>,
 }
 
 impl Progress {
@@ -27,7 +31,7 @@ impl Progress {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style).with_position(done)
         });
-        Self { bar, quiet, total, last_line: Instant::now(), warm: false, milliseconds: None, bad: 0 }
+        Self { bar, quiet, total, last_line: Instant::now(), warm: false, milliseconds: None, bad: 0, ailing: BTreeSet::new() }
     }
 
     /// Does something with the bar out of the way.
@@ -83,10 +87,25 @@ impl Progress {
                 let best = if *best { " (best so far)" } else { "" };
                 self.say(&format!("step {step}: validation loss {loss:.4}{best}"));
             }
+            Event::Gradients { step, gradients } => self.gradients(*step, gradients),
             Event::Checkpoint { .. } => {}
             Event::Restarted { step, reason } => {
                 let text = format!("the device was lost ({reason}); it was opened anew, and training goes on from step {step}");
                 self.aside(|| console::warn(&text));
+            }
+        }
+    }
+
+    /// Warns of a gradient that is all zero or not finite, once a group.
+    fn gradients(&mut self, step: u64, gradients: &GradientHealth) {
+        for (group, health) in gradients {
+            let Some(ailment) = health.ailment() else { continue };
+            let what = match ailment {
+                Ailment::AllZero => "is all zero: these parameters do not learn".to_owned(),
+                Ailment::NotFinite => format!("holds {} numbers that are not finite", thousands(health.non_finite)),
+            };
+            if self.ailing.insert((group.clone(), ailment)) {
+                self.aside(|| console::warn(&format!("step {step}: the gradient of {group} {what}")));
             }
         }
     }

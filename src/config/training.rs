@@ -52,6 +52,8 @@ pub struct TrainingSettings {
     pub checkpoint_every: u64,
     /// Steps between reading the loss back.
     pub log_every: u64,
+    /// Steps between records of each parameter group's gradient: norm, zeros, what is not finite; 0: never.
+    pub health_every: u64,
     /// Non-finite steps in a row after which the run ends.
     pub max_bad_steps: u64,
     /// Bound in milliseconds on the predicted time of one submission to the device.
@@ -95,6 +97,7 @@ impl Default for TrainingSettings {
             patience: None,
             checkpoint_every: 200,
             log_every: 10,
+            health_every: 100,
             max_bad_steps: 5,
             submit_bound_ms: 500,
             memory: None,

@@ -27,6 +27,7 @@ mod embed_sum;
 mod gate_change;
 mod gate_mix;
 mod gate_softmax;
+pub(crate) mod grad_health;
 mod grad_norm;
 mod graph_features;
 mod graph_penalty;
@@ -77,6 +78,7 @@ pub static OPS: &[&OpDef] = &[
     &gate_change::OP,
     &gate_mix::OP,
     &gate_softmax::OP,
+    &grad_health::OP,
     &grad_norm::OP,
     &graph_features::OP,
     &graph_penalty::OP,

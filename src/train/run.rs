@@ -5,6 +5,7 @@ use crate::config::TrainingSettings;
 use crate::data::{Permutation, WindowSource};
 use crate::executor::Backend;
 use crate::gpu::{Gpu, GpuError};
+use crate::health::GradientHealth;
 use crate::session::{Session, SessionError, State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,6 +49,13 @@ pub enum Event {
         bad: u32,
         /// Milliseconds a step since the last report.
         ms: f64,
+    },
+    /// The gradient of a step was looked at, before the clip.
+    Gradients {
+        /// Steps done.
+        step: u64,
+        /// By groups of parameters.
+        gradients: GradientHealth,
     },
     /// The validation part was scored.
     Validation {
@@ -328,6 +336,9 @@ impl Trainer {
             if every(self.settings.log_every, done) || last {
                 self.report(rate, store, listen).await?;
             }
+            if every(self.settings.health_every, done) {
+                self.health(store, listen).await?;
+            }
             let mut stop = listen(&Event::Tick { step: done, total: self.total }) == Control::Stop;
             let mut early = false;
             if (every(self.settings.validate_every.unwrap_or(per_epoch), done) || last) && self.validation.is_some() {
@@ -352,6 +363,16 @@ impl Trainer {
         let size = self.settings.batch_size;
         let first = usize::try_from(step % per_epoch).unwrap_or(usize::MAX) * size;
         ((first..(first + size).min(self.train.len())).map(|i| order.get(i)).collect(), first)
+    }
+
+    /// Records what the last step's gradient was.
+    async fn health(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<(), TrainError> {
+        if let Some(gradients) = self.session.gradient_health().await? {
+            let event = Event::Gradients { step: self.progress.step, gradients };
+            store.record(&event).map_err(TrainError::Store)?;
+            listen(&event);
+        }
+        Ok(())
     }
 
     async fn report(

@@ -62,7 +62,9 @@ mod tests {
         assert!(always.iter().all(|n| contains_zeros(&all, n)) && !never.iter().any(|n| contains_zeros(&all, n)));
         let by_switch: [(&[&str], fn(&mut ModelSettings)); 3] = [
             (&["to_target.bias_receiver.weight", "to_transition.key_value.bias"], |s| s.use_dynamic_edge_weights = false),
-            (&["to_target.query.weight", "to_target.edge_out.bias", "graph.transition_to_target", "graph.log_temperature"], |s| s.top_k_edges = 1),
+            (&["to_target.query.weight", "to_target.edge_out.bias", "graph.transition_to_target", "graph.log_temperature"], |s| {
+                s.top_k_edges = 1
+            }),
             (&["graph.gate1.weight", "graph.sender", "graph.receiver_memory.weight"], |s| s.use_hops = false),
         ];
         for (names, change) in by_switch {

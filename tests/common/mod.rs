@@ -1,5 +1,7 @@
 //! A small source of windows made by formula, and a tiny model on it.
 
+pub(crate) mod probe;
+
 use pgat::config::{ModelSettings, Schedule, TrainingSettings};
 use pgat::data::{WindowMut, WindowShape, WindowSource};
 use pgat::executor::Backend;
@@ -67,7 +69,12 @@ impl WindowSource for Waves {
 }
 
 pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
-    let settings = ModelSettings {
+    with_features(*window, all_on())
+}
+
+/// A small model with every switch on.
+pub(crate) fn all_on() -> ModelSettings {
+    ModelSettings {
         patch_len: 2,
         num_transitions: 1,
         d_model: 16,
@@ -99,8 +106,12 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
         use_hierarchy: true,
         use_autocorr: true,
         ..ModelSettings::default()
-    };
-    let plain = ModelShape::new(*window, settings);
+    }
+}
+
+/// A model on a series graph whose features are random.
+pub(crate) fn with_features(window: WindowShape, settings: ModelSettings) -> ModelShape {
+    let plain = ModelShape::new(window, settings);
     let (n, s) = (plain.nodes(), &plain.settings);
     let values = |of_node: usize, seed: usize| (0..n * of_node).map(|i| noise(i + 100 * seed)).collect();
     let nodes = u32::try_from(n).expect("few nodes");
@@ -124,6 +135,7 @@ pub(crate) fn settings() -> TrainingSettings {
         schedule: Schedule::OneCycle,
         log_every: 4,
         checkpoint_every: 6,
+        health_every: 5,
         validate_every: Some(8),
         ..TrainingSettings::default()
     }

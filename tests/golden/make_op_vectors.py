@@ -752,6 +752,29 @@ def grad_norm():
     return f
 
 
+def grad_health():
+    """Tensors one after the other, each from a multiple of 64 on; NaN in the padding, which nothing may count."""
+    f = File("grad_health")
+    for name, sizes, kind in [("small", [1, 63, 64, 65], "plain"), ("chunks", [256, 257, 700], "masked"), ("not finite", [5, 300, 9], "wild")]:
+        whole, chunks, tensors, made = [], [], [], []
+        for size in sizes:
+            gradient = f.normal(size)
+            if kind != "plain":
+                gradient *= f.mask(size)
+            if kind == "wild":
+                gradient[0], gradient[size // 2], gradient[-1] = math.inf, math.nan, -math.inf
+            finite = gradient[gradient.isfinite()]
+            squares = torch.linalg.vector_norm(finite) ** 2
+            made.append([float(squares), float(size - gradient.count_nonzero()), float(size - len(finite)), 0.0])
+            start = sum(map(len, whole))
+            tensors.append([float(len(chunks)), float(-(-size // 256))])
+            chunks += [[(start + at) / 64, float(min(256, size - at))] for at in range(0, size, 256)]
+            whole.append(F.pad(gradient, (0, -size % 64), value=math.nan))
+        inputs = [torch.cat(whole), torch.tensor(chunks), torch.tensor(tensors)]
+        f.case(name, lambda *_: (torch.tensor(made),), [step(x, False) for x in inputs])
+    return f
+
+
 def adamw():
     """Steps of torch.optim.AdamW after clip_grad_norm_, each with its own rate; each case goes on from the one before."""
     f = File("adamw")
@@ -788,7 +811,7 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     makers = [
         adamw, adaptive_matrix, add, attention, autocorrelation, batch_mean, blend, branches, cluster_gate, cluster_mean, concat_linear,
-        edge_attention, edge_matrix, edge_sum, edge_terms, edges, embed_sum, gate_change, gate_mix, gate_softmax, grad_norm,
+        edge_attention, edge_matrix, edge_sum, edge_terms, edges, embed_sum, gate_change, gate_mix, gate_softmax, grad_health, grad_norm,
         graph_features, graph_penalty, instance_norm, interaction, layer_norm, linear, mixture_decode, mixture_nll, moving_mean,
         node_mean, patch_mean, propagate, row_mean, scaled_sum, select, sinusoids, split, stack_weights, step_mean, token_base,
         value_loss,

@@ -4,19 +4,19 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// The tensors of a file.
-pub struct GoldenFile {
+pub(crate) struct GoldenFile {
     tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
     config: serde_json::Value,
 }
 
 impl GoldenFile {
     /// The whole model, one step.
-    pub fn full() -> Self {
+    pub(crate) fn full() -> Self {
         Self::read("model/full")
     }
 
     /// A file of `tests/golden`.
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = format!("{}/tests/golden/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
         let bytes = std::fs::read(path).expect("the file is part of the project");
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
@@ -27,7 +27,7 @@ impl GoldenFile {
     }
 
     /// The file.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let view = |(dtype, shape, data)| TensorView::new(dtype, shape, data).expect("a tensor");
         let views = self.tensors.iter().map(|(name, (dtype, shape, data))| (name, view((*dtype, shape.clone(), data.as_slice()))));
         let metadata = HashMap::from([("config".to_owned(), self.config.to_string())]);
@@ -35,38 +35,39 @@ impl GoldenFile {
     }
 
     /// Numbers of a tensor of f32.
-    pub fn values(&self, name: &str) -> Vec<f32> {
+    pub(crate) fn values(&self, name: &str) -> Vec<f32> {
         bytemuck::pod_collect_to_vec(&self.tensors[name].2)
     }
 
     /// Changes numbers of a tensor of f32.
-    pub fn change(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
         let mut values = self.values(name);
         change(&mut values);
         self.tensors.get_mut(name).expect("a tensor").2 = bytemuck::cast_slice(&values).to_vec();
     }
 
     /// Leaves a tensor out.
-    pub fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         self.tensors.remove(name).expect("a tensor");
     }
 
     /// Gives a tensor another name.
-    pub fn rename(&mut self, name: &str, other: &str) {
+    pub(crate) fn rename(&mut self, name: &str, other: &str) {
         let tensor = self.tensors.remove(name).expect("a tensor");
         self.tensors.insert(other.into(), tensor);
     }
 
     /// Changes the config.
-    pub fn config(&mut self, change: impl FnOnce(&mut serde_json::Value)) {
+    pub(crate) fn config(&mut self, change: impl FnOnce(&mut serde_json::Value)) {
         change(&mut self.config);
     }
 
     /// Brings the best edge that is left out of receiver 1 of the first stage that near to the worst that is kept. `parameters`: `param.`
     /// or `init.`; the noise is that of the first step.
-    pub fn tie_edges(&mut self, parameters: &str, gap: f32) {
+    pub(crate) fn tie_edges(&mut self, parameters: &str, gap: f32) {
         let kept = usize::try_from(self.config["top_k_edges"].as_u64().expect("a number")).expect("a small number");
-        let (name, tau) = (format!("{parameters}graph.series_to_transition"), self.values(&format!("{parameters}graph.log_temperature"))[0].exp());
+        let (name, tau) =
+            (format!("{parameters}graph.series_to_transition"), self.values(&format!("{parameters}graph.log_temperature"))[0].exp());
         let senders = self.tensors[&name].1[1];
         let noise = self.values("gumbel.0")[senders..2 * senders].to_vec();
         self.change(&name, |logits| {

@@ -1,0 +1,98 @@
+//! What gradients look like, by groups of parameters: a group that gets none, or one that is full of infinities, shows here long before
+//! it shows in the loss.
+
+use crate::ops::grad_health::NUMBERS;
+use crate::session::ParameterPlace;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The gradient of a group of parameters in one step, before the clip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupHealth {
+    /// L2 norm of what is finite.
+    pub norm: f64,
+    /// Share of numbers that are exactly zero, 0 to 1.
+    pub zeros: f64,
+    /// How many numbers are infinite or none.
+    pub non_finite: u64,
+}
+
+/// By group: `embedding`, `graph`, `layers.0`, .., `decoder`.
+pub type GradientHealth = BTreeMap<String, GroupHealth>;
+
+/// What is wrong with a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ailment {
+    /// Every number is zero: these parameters do not learn.
+    AllZero,
+    /// Some numbers are infinite or none.
+    NotFinite,
+}
+
+impl GroupHealth {
+    /// What is wrong, if anything.
+    #[must_use]
+    pub fn ailment(&self) -> Option<Ailment> {
+        match self {
+            h if h.non_finite > 0 => Some(Ailment::NotFinite),
+            h if h.zeros >= 1.0 => Some(Ailment::AllZero),
+            _ => None,
+        }
+    }
+}
+
+/// The group of a parameter: the first part of its name, and the second where that is a number.
+#[must_use]
+pub fn group_of(name: &str) -> &str {
+    let mut dots = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+    let first = dots.next().unwrap_or(name.len());
+    let second = dots.next().unwrap_or(first);
+    let numbered = second > first + 1 && name[first + 1..second].bytes().all(|b| b.is_ascii_digit());
+    &name[..if numbered { second } else { first }]
+}
+
+/// Sums what `grad_health` found (a row for each trained parameter, in the order of their places) by group.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "counts, held as floats")]
+pub(crate) fn by_group(places: &[ParameterPlace], rows: &[f64]) -> GradientHealth {
+    // Squares, zeros, not finite, elements.
+    let mut sums: BTreeMap<&str, [f64; 4]> = BTreeMap::new();
+    for (place, row) in places.iter().filter(|p| p.trained).zip(rows.chunks(NUMBERS)) {
+        let elements = place.shape.iter().product::<usize>() as f64;
+        let sum = sums.entry(group_of(&place.name)).or_default();
+        for (to, value) in sum.iter_mut().zip([row[0], row[1], row[2], elements]) {
+            *to += value;
+        }
+    }
+    let health = |[squares, zeros, wrong, elements]: [f64; 4]| GroupHealth {
+        norm: squares.sqrt(),
+        zeros: zeros / elements.max(1.0),
+        non_finite: wrong as u64,
+    };
+    sums.into_iter().map(|(group, sum)| (group.to_owned(), health(sum))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_blocks() {
+        let names = ["embedding.node", "embedding.graph.out.weight", "layers.0.ff1.bias", "layers.12.norm.weight", "scales.1", "loose"];
+        assert_eq!(names.map(group_of), ["embedding", "embedding", "layers.0", "layers.12", "scales.1", "loose"]);
+        assert_eq!(["", ".", "a.", "a..b"].map(group_of), ["", "", "a", "a"]);
+    }
+
+    #[test]
+    fn rows_add_up() {
+        let place = |name: &str, shape: &[usize], trained| ParameterPlace { name: name.into(), shape: shape.to_vec(), start: 0, trained };
+        let places = [place("a.x", &[2, 3], true), place("b", &[], true), place("a.y", &[4], true), place("a.memory", &[9], false)];
+        let rows = [9.0, 2.0, 0.0, 0.0, 4.0, 0.0, 1.0, 0.0, 16.0, 3.0, 0.0, 0.0];
+        let health = by_group(&places, &rows);
+        assert_eq!(health.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(health["a"], GroupHealth { norm: 5.0, zeros: 0.5, non_finite: 0 });
+        assert_eq!(health["b"], GroupHealth { norm: 2.0, zeros: 0.0, non_finite: 1 });
+        assert_eq!((health["a"].ailment(), health["b"].ailment()), (None, Some(Ailment::NotFinite)));
+        assert_eq!(GroupHealth { zeros: 1.0, ..GroupHealth::default() }.ailment(), Some(Ailment::AllZero));
+    }
+}

@@ -1,0 +1,137 @@
+//! What a run records of its gradients: the right steps, the right numbers, and not one bit of the weights changed by it.
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use common::probe::largest;
+use common::{Waves, bits, clock, gpu, session, settings};
+use pgat::config::TrainingSettings;
+use pgat::executor::Backend;
+use pgat::health::{Ailment, GradientHealth, group_of};
+use pgat::session::State;
+use pgat::train::{Control, Event, TrainError, Trainer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run to its end, and what it recorded of its gradients.
+fn run(backend: &Backend, settings: &TrainingSettings) -> (State, Vec<(u64, GradientHealth)>) {
+    let (train, validation) = (Arc::new(Waves::new(70)), Arc::new(Waves::new(20)));
+    let session = session(backend, settings);
+    let mut trainer = Trainer::new(session, settings.clone(), train, Some(validation), None, clock).expect("a trainer");
+    let mut seen = vec![];
+    let listen = &mut |e: &Event| {
+        if let Event::Gradients { step, gradients } = e {
+            seen.push((*step, gradients.clone()));
+        }
+        Control::Continue
+    };
+    pollster::block_on(trainer.run(&mut (), listen)).expect("a run");
+    (trainer.state().clone(), seen)
+}
+
+fn every(steps: u64) -> TrainingSettings {
+    TrainingSettings { health_every: steps, ..settings() }
+}
+
+/// The weights are the same bits whether gradients are looked at or not, and so are the records in any cut into micro-batches.
+#[test]
+fn looking_changes_no_bit() {
+    let backend = gpu();
+    let (plain, nothing) = run(&backend, &every(0));
+    assert!(nothing.is_empty());
+    let (watched, all) = run(&backend, &every(1));
+    assert_eq!(all.iter().map(|a| a.0).collect::<Vec<_>>(), (1..=24).collect::<Vec<_>>());
+    for (a, b) in [(&plain.parameters, &watched.parameters), (&plain.moment1, &watched.moment1), (&plain.moment2, &watched.moment2)] {
+        assert_eq!(bits(a), bits(b));
+    }
+    let (cut, some) = run(&backend, &TrainingSettings { micro_batch: Some(3), ..every(7) });
+    assert_eq!(bits(&plain.parameters), bits(&cut.parameters));
+    let expected: Vec<_> = all.into_iter().filter(|(step, _)| step % 7 == 0).collect();
+    assert_eq!(some, expected, "other records in micro-batches of 3, every 7 steps");
+}
+
+/// Kernels and twins find the same.
+#[test]
+fn kernels_find_what_the_twins_find() {
+    let settings = TrainingSettings { max_steps: Some(12), ..every(4) };
+    let ((_, device), (_, twins)) = (run(&gpu(), &settings), run(&Backend::Reference, &settings));
+    assert_eq!(twins.iter().map(|t| t.0).collect::<Vec<_>>(), [4, 8, 12]);
+    let groups =
+        ["autocorr", "decoder", "embedding", "graph", "layers.0", "scale_norm", "scales.0", "scales.1", "to_target", "to_transition"];
+    for ((step, found), (_, expected)) in device.iter().zip(&twins) {
+        assert_eq!(found.keys().collect::<Vec<_>>(), groups);
+        for (group, expected) in expected {
+            let found = found[group];
+            assert!(
+                expected.norm > 0.0 && (found.norm - expected.norm).abs() < 1e-3 * expected.norm,
+                "{step}, {group}: {found:?}, {expected:?}"
+            );
+            assert!((found.zeros - expected.zeros).abs() < 0.01, "{step}, {group}: {found:?}, {expected:?}");
+            assert_eq!((found.non_finite, expected.non_finite, found.ailment()), (0, 0, None));
+        }
+    }
+}
+
+/// One step: what is found is what the gradients themselves say, before the clip.
+fn one_step(backend: &Backend) -> f64 {
+    let settings = TrainingSettings { clip_norm: 1e-3, ..every(1) };
+    let mut session = session(backend, &settings);
+    pollster::block_on(session.train_step(&Waves::new(70), &(0..16).collect::<Vec<_>>(), 0, 0, 1e-3)).expect("a step");
+    let found = pollster::block_on(session.gradient_health()).expect("a device").expect("it was looked at");
+    let plan = session.plan().clone();
+    let program = &plan.recordings[0].program;
+    // Squares, zeros, elements.
+    let mut groups: BTreeMap<&str, [f64; 3]> = BTreeMap::new();
+    for place in session.parameters().iter().filter(|p| p.trained) {
+        let sum = groups.entry(group_of(&place.name)).or_default();
+        let elements = place.shape.iter().product::<usize>();
+        let parameter = program.graph.find(&place.name).expect("a parameter");
+        let values = program.gradients.get(&parameter).map(|&g| pollster::block_on(session.executor().read(0, &[g], 1)).expect("values"));
+        let values = values.map_or_else(|| vec![0.0; elements], |mut v| v.remove(0));
+        sum[0] += values[..elements].iter().map(|g| g * g).sum::<f64>();
+        sum[1] += f64::from(u32::try_from(values[..elements].iter().filter(|g| **g == 0.0).count()).expect("few"));
+        sum[2] += f64::from(u32::try_from(elements).expect("few"));
+    }
+    assert_eq!(groups.len(), found.len());
+    let mut errors = vec![];
+    for (group, [squares, zeros, elements]) in groups {
+        errors.push((found[group].norm - squares.sqrt()) / squares.sqrt());
+        assert!((found[group].zeros - zeros / elements).abs() < 1e-12, "{group}: {:?}, {zeros} of {elements}", found[group]);
+    }
+    // All groups together are the norm that is reported.
+    let norm = f64::from(pollster::block_on(session.report()).expect("a report").grad_norm);
+    let total = found.values().map(|h| h.norm * h.norm).sum::<f64>().sqrt();
+    assert!(norm > 1e-3 && (norm - total).abs() < 1e-5 * norm, "{norm}, {total}");
+    largest(&errors)
+}
+
+#[test]
+fn numbers_are_those_of_the_gradients() {
+    let errors = [Backend::Reference, gpu()].map(|b| one_step(&b));
+    eprintln!("norms within {errors:?}");
+    assert!(errors[0] < 1e-12 && errors[1] < 1e-5, "{errors:?}");
+}
+
+/// Infinite data: every record is made of numbers, says how many are none, and the run ends as it did without.
+#[test]
+fn what_is_not_finite_is_counted() {
+    let settings = TrainingSettings { batch_size: 1, log_every: 2, max_bad_steps: 2, ..every(1) };
+    for backend in [Backend::Reference, gpu()] {
+        let source = Arc::new(Waves { poisoned: Some(0), ..Waves::new(1) });
+        let mut trainer = Trainer::new(session(&backend, &settings), settings.clone(), source, None, None, clock).expect("a trainer");
+        let mut lines = vec![];
+        let listen = &mut |e: &Event| {
+            if let Event::Gradients { gradients, .. } = e {
+                assert_eq!(gradients["embedding"].ailment(), Some(Ailment::NotFinite));
+                lines.push(serde_json::to_value(e).expect("JSON"));
+            }
+            Control::Continue
+        };
+        let error = pollster::block_on(trainer.run(&mut (), listen)).expect_err("bad numbers");
+        assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
+        assert_eq!(lines[0]["step"], 1);
+        for (group, health) in lines[0]["gradients"].as_object().expect("groups") {
+            assert!(["norm", "zeros", "non_finite"].iter().all(|k| health[k].is_number()), "{group}: {health}");
+        }
+    }
+}
