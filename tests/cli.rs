@@ -504,7 +504,11 @@ fn verify_ends_with_2_where_a_tie_makes_results_void() {
     fs::write(place.path("tie.safetensors"), file.bytes()).expect("a file");
     let tie = place.run(&["verify", "tie.safetensors"]);
     assert_eq!(tie.status, Some(2), "{}{}", tie.out, tie.err);
-    assert!(!tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"), "{}", tie.out);
+    assert!(
+        !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"),
+        "{}",
+        tie.out
+    );
     assert!(tie.out.lines().any(|l| l.starts_with("grad ") && l.contains("void")), "{}", tie.out);
     let json = place.run(&["verify", "tie.safetensors", "--json"]);
     assert_eq!(json.status, Some(2));

@@ -13,7 +13,8 @@ fn check(backend: &Backend, micro_batch: Option<usize>) {
     for file in files {
         let golden = Golden::read(&std::fs::read(&file).expect("the file is part of the project")).expect("a golden file");
         assert!(golden.is_trajectory());
-        let report = pollster::block_on(verify_trajectory(&golden, backend, micro_batch, |group| tolerance(backend, group))).unwrap_or_else(|e| panic!("{file}: {e}"));
+        let report = pollster::block_on(verify_trajectory(&golden, backend, micro_batch, |group| tolerance(backend, group)))
+            .unwrap_or_else(|e| panic!("{file}: {e}"));
         eprintln!("{file}: {report:?}");
         let groups: Vec<_> = report.groups.iter().map(|g| (g.group.as_str(), g.tensors > 0, g.void)).collect();
         assert_eq!(groups, [("step", true, 0), ("param", true, 0), ("param-zeros", true, 0)]);

@@ -108,9 +108,5 @@ pub fn tolerance(backend: &Backend, group: &str) -> f64 {
 /// # Errors
 /// Fails if the file lacks a tensor, the model cannot be built, or the device fails.
 pub async fn verify(golden: &Golden, backend: &Backend, limit: impl Fn(&str) -> f64) -> Result<Report, VerifyError> {
-    if golden.is_trajectory() {
-        verify_trajectory(golden, backend, None, limit).await
-    } else {
-        model::verify_step(golden, backend).await
-    }
+    if golden.is_trajectory() { verify_trajectory(golden, backend, None, limit).await } else { model::verify_step(golden, backend).await }
 }

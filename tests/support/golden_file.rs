@@ -1,4 +1,5 @@
 //! A golden file to be changed: tensors of the small file of the whole model, and its config.
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -66,7 +67,8 @@ impl GoldenFile {
     /// or `init.`; the noise is that of the first step.
     pub fn tie_edges(&mut self, parameters: &str, gap: f32) {
         let kept = usize::try_from(self.config["top_k_edges"].as_u64().expect("a number")).expect("a small number");
-        let (name, tau) = (format!("{parameters}graph.series_to_transition"), self.values(&format!("{parameters}graph.log_temperature"))[0].exp());
+        let (name, tau) =
+            (format!("{parameters}graph.series_to_transition"), self.values(&format!("{parameters}graph.log_temperature"))[0].exp());
         let senders = self.tensors[&name].1[1];
         let noise = self.values("gumbel.0")[senders..2 * senders].to_vec();
         self.change(&name, |logits| {
