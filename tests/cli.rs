@@ -2,7 +2,7 @@
 #![expect(clippy::cast_precision_loss, reason = "test data")]
 
 mod support {
-    pub mod golden_file;
+    pub(crate) mod golden_file;
 }
 
 use assert_cmd::Command;

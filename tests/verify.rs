@@ -2,7 +2,7 @@
 //! part.
 
 mod support {
-    pub mod golden_file;
+    pub(crate) mod golden_file;
 }
 
 use pgat::executor::Backend;
