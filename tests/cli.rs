@@ -2,7 +2,6 @@
 #![expect(clippy::cast_precision_loss, reason = "test data")]
 
 mod support {
-    #[allow(dead_code, reason = "each test file uses a part of it")]
     pub(crate) mod golden_file;
 }
 

@@ -45,6 +45,8 @@ mod tests {
     use crate::data::WindowShape;
     use crate::model::ModelShape;
 
+    type Change = fn(&mut ModelSettings);
+
     fn shape(change: impl Fn(&mut ModelSettings)) -> ModelShape {
         let window = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 2, num_channels: 1, num_calendar: 0 };
         let mut settings = ModelSettings { num_transitions: 2, top_k_edges: 2, ..ModelSettings::default() };
@@ -60,7 +62,7 @@ mod tests {
         let never = ["layers.1.key_value.weight", "layers.1.query.bias", "autocorr.out.bias", "decoder.head.bias", "to_target.out.bias"];
         let all = shape(|_| {});
         assert!(always.iter().all(|n| contains_zeros(&all, n)) && !never.iter().any(|n| contains_zeros(&all, n)));
-        let by_switch: [(&[&str], fn(&mut ModelSettings)); 3] = [
+        let by_switch: [(&[&str], Change); 3] = [
             (&["to_target.bias_receiver.weight", "to_transition.key_value.bias"], |s| s.use_dynamic_edge_weights = false),
             (&["to_target.query.weight", "to_target.edge_out.bias", "graph.transition_to_target", "graph.log_temperature"], |s| {
                 s.top_k_edges = 1

@@ -1,4 +1,5 @@
 //! A golden file to be changed: tensors of the small file of the whole model, and its config.
+#![allow(dead_code, unreachable_pub, reason = "shared by tests, and none uses all of it")]
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::{BTreeMap, HashMap};
