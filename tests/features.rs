@@ -2,13 +2,13 @@
 //! each switch, and each feature of the series graph, changes the output. And what no golden file holds: a series with no observed
 //! history, both clamps at work, a flat history.
 
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "test data")]
+#![expect(clippy::cast_possible_truncation, reason = "test data")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-use common::probe::{Batch, Found, Named, change, largest, parameters, pass};
-use common::{Waves, all_on, gpu, with_features};
+use common::probe::{Batch, Found, Named, change, full, largest, parameters, pass};
+use common::{Waves, all_on, gpu};
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
@@ -33,14 +33,8 @@ fn settings() -> ModelSettings {
     ModelSettings { num_transitions: 3, ..all_on() }
 }
 
-/// On a series graph with random features and a random prior.
 fn shape(settings: ModelSettings) -> ModelShape {
-    let shape = with_features(waves().shape, settings);
-    let n = shape.nodes();
-    let weights: Vec<f32> = (0..n * n).map(|e| 0.1 + (e * 37 % 11) as f32).collect();
-    let prior = weights.chunks(n).flat_map(|row| row.iter().map(|w| w / row.iter().sum::<f32>())).collect();
-    let features = GraphConstants { prior, ..(*shape.features).clone() };
-    ModelShape { features: Arc::new(features), ..shape }
+    full(waves().shape, settings)
 }
 
 /// A part of a parameter tensor whose gradient is zero in theory.

@@ -11,7 +11,7 @@
 //! | `checkpoint.safetensors` | parameters, moments, counters: what `--resume` reads |
 //! | `weights.safetensors` | parameters of the last checkpoint, names of the reference |
 //! | `best.safetensors` | parameters of the lowest validation loss |
-//! | `metrics.jsonl` | one line an event |
+//! | `metrics.jsonl` | one line an event: steps, gradients by groups of parameters, validations, restarts |
 //! | `lock` | in a folder: held by the process that trains; a lock left by a killed one is taken over |
 
 #[cfg(feature = "native")]

@@ -1,14 +1,25 @@
 //! One pass of a model over a few windows, without dropout or optimiser: mixture, losses and the gradient of every parameter.
 
-use super::noise;
-use pgat::data::{WindowMut, WindowSource};
+use super::{noise, with_features};
+use pgat::config::ModelSettings;
+use pgat::data::{WindowMut, WindowShape, WindowSource};
 use pgat::executor::{Backend, Executor};
 use pgat::graph::{Place, Program};
-use pgat::model::{Mode, ModelShape, build, init};
+use pgat::model::{GraphConstants, Mode, ModelShape, build, init};
 use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
 use pgat::step::StepInput;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// A model on a series graph with random features and a random prior.
+pub(crate) fn full(window: WindowShape, settings: ModelSettings) -> ModelShape {
+    let shape = with_features(window, settings);
+    let n = shape.nodes();
+    let weights: Vec<f32> = (0..n * n).map(|e| 0.1 + (e * 37 % 11) as f32).collect();
+    let prior = weights.chunks(n).flat_map(|row| row.iter().map(|w| w / row.iter().sum::<f32>())).collect();
+    let features = GraphConstants { prior, ..(*shape.features).clone() };
+    ModelShape { features: Arc::new(features), ..shape }
+}
 
 /// Values by parameter name; what is stored with the parameters too.
 pub(crate) type Named = BTreeMap<String, Vec<f64>>;
