@@ -17,6 +17,7 @@ pub mod executor;
 pub mod forecast;
 pub mod gpu;
 pub mod graph;
+pub mod inspect;
 #[cfg(feature = "native")]
 pub mod migrate;
 pub mod model;
