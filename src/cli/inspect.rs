@@ -294,10 +294,17 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
+/// Senders that are named for each receiver.
+const NAMED: usize = 5;
+
 fn graph_text(found: &GraphFound) -> String {
     let mut rows = vec![vec!["stage".into(), "receiver".into(), "its likeliest senders".into()]];
     for of_one in found.edges.chunk_by(|a, b| (a.stage, &a.target) == (b.stage, &b.target)) {
-        let senders = of_one.iter().map(|e| format!("{} {}", e.source, percent(e.probability))).collect::<Vec<_>>().join(", ");
+        let mut senders =
+            of_one.iter().take(NAMED).map(|e| format!("{} {}", e.source, percent(e.probability))).collect::<Vec<_>>().join(", ");
+        if of_one.len() > NAMED {
+            senders += &format!(" and {} more", of_one.len() - NAMED);
+        }
         rows.push(vec![of_one[0].stage.to_string(), of_one[0].target.clone(), senders]);
     }
     let mut text = format!("Edges that the model uses (temperature {:.3})\n{}", found.temperature, console::table(&rows, &[1, 2]));

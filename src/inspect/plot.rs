@@ -62,13 +62,18 @@ impl HeatMap<'_> {
 
     fn size(&self) -> (i32, i32) {
         let width = self.left() + int(self.columns.len()) * self.cell();
-        let title = 7 * int(self.title.chars().count());
+        let title = 8 * int(self.heading().chars().count());
         (width.max(title) + MARGIN, 26 + int(self.rows.len()) * self.cell() + self.below())
     }
 
-    fn draw(&self, area: &Area, most: f64) -> Result<(), PlotError> {
-        let (left, top, cell, every) = (self.left(), 26, self.cell(), self.every());
-        area.draw(&Text::new(self.title.clone(), (0, 4), font(13, INK, HPos::Left, VPos::Top)))?;
+    /// Its title with the number that the darkest colour stands for; maps of few and of many names have their own scales.
+    fn heading(&self) -> String {
+        format!("{} (darkest: {:.3})", self.title, self.most())
+    }
+
+    fn draw(&self, area: &Area) -> Result<(), PlotError> {
+        let (left, top, cell, every, most) = (self.left(), 26, self.cell(), self.every(), self.most());
+        area.draw(&Text::new(self.heading(), (0, 4), font(13, INK, HPos::Left, VPos::Top)))?;
         let gap = i32::from(cell > 6);
         for (e, value) in self.values.iter().enumerate() {
             let (i, j) = (int(e / self.columns.len()), int(e % self.columns.len()));
@@ -101,24 +106,13 @@ fn header_width(title: &str, note: &str) -> i32 {
     2 * MARGIN + (10 * int(title.chars().count())).max(CHARACTER * int(note.chars().count()))
 }
 
-/// The key of the colours, right of the maps' foot.
-fn key(root: &Area, (x, y): (i32, i32), most: f64) -> Result<(), PlotError> {
-    for i in 0..120 {
-        root.draw(&Rectangle::new([(x + i, y), (x + i + 1, y + 10)], colour(f64::from(i) / 119.0).filled()))?;
-    }
-    root.draw(&Text::new("0", (x, y + 14), font(11, MUTED, HPos::Left, VPos::Top)))?;
-    root.draw(&Text::new(format!("{most:.3}"), (x + 120, y + 14), font(11, MUTED, HPos::Right, VPos::Top)))?;
-    Ok(())
-}
-
-/// Maps side by side, `across` in a row; all share the scale of colours.
+/// Maps side by side, `across` in a row.
 fn heat_maps(title: &str, note: &str, maps: &[HeatMap], across: usize) -> Result<String, PlotError> {
-    let most = maps.iter().map(HeatMap::most).fold(0.0, f64::max);
     let rows: Vec<&[HeatMap]> = maps.chunks(across.max(1)).collect();
     let height = |row: &[HeatMap]| row.iter().map(|m| m.size().1).max().unwrap_or(0) + MARGIN;
     let widest = rows.iter().map(|row| row.iter().map(|m| m.size().0 + MARGIN).sum::<i32>()).max().unwrap_or(0);
-    let width = (MARGIN + widest).max(header_width(title, note)).max(2 * MARGIN + 130);
-    let total = HEADER + rows.iter().map(|row| height(row)).sum::<i32>() + 46;
+    let width = (MARGIN + widest).max(header_width(title, note));
+    let total = HEADER + rows.iter().map(|row| height(row)).sum::<i32>();
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (width.unsigned_abs(), total.unsigned_abs())).into_drawing_area();
@@ -129,12 +123,11 @@ fn heat_maps(title: &str, note: &str, maps: &[HeatMap], across: usize) -> Result
             let mut x = MARGIN;
             for map in row {
                 let size = map.size();
-                map.draw(&root.clone().shrink((x, y), size), most)?;
+                map.draw(&root.clone().shrink((x, y), size))?;
                 x += size.0 + MARGIN;
             }
             y += height(row);
         }
-        key(&root, (MARGIN, y), most)?;
         root.present()?;
     }
     Ok(svg)
