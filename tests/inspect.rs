@@ -243,7 +243,7 @@ fn what_is_not_there_is_an_error() {
     refused(&place, &["graph", "--truth", "nowhere.csv"], &["nowhere.csv"]);
     std::fs::write(place.path().join("other.csv"), "source,target\nx,y\n").expect("a file");
     refused(&place, &["graph", "--truth", "other.csv"], &["0 of the 6 pairs"]);
-    refused(&place, &["lags", "--window", "-1"], &["--window"]);
+    refused(&place, &["lags", "--window=-1"], &["--window"]);
 }
 
 #[test]
