@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod gpu;
 pub mod graph;
 pub mod health;
+pub mod inspect;
 #[cfg(feature = "native")]
 pub mod migrate;
 pub mod model;

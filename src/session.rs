@@ -8,7 +8,7 @@ use crate::graph::{Graph, GraphError, HEALTH, OptimiserSettings, Program, STATE_
 use crate::health::{GradientHealth, by_group};
 use crate::model::init::start;
 use crate::model::{Mode, ModelError, ModelShape, build};
-use crate::ops::def::to_u32;
+use crate::ops::def::{Scope, to_u32};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::step::{StepInput, keys};
 use std::sync::Arc;
@@ -38,6 +38,9 @@ pub enum SessionError {
     /// The device failed.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// A tensor that the model does not make.
+    #[error("this model has no tensor {0}")]
+    NoTensor(String),
     /// Weights of another model.
     #[error("the weights hold {found} numbers, and this model has {expected}")]
     Weights {
@@ -123,6 +126,8 @@ pub struct Session {
     train_loss: Option<(TensorId, TensorId)>,
     mixture: TensorId,
     score_loss: TensorId,
+    /// Tensors that stay readable beside the mixture, and whether each is made once a step.
+    kept: Vec<(TensorId, bool)>,
     batch: HostBatch,
 }
 
@@ -226,6 +231,18 @@ pub fn plan(
     backend: &Backend,
     class: Option<&AdapterClass>,
 ) -> Result<Plan, SessionError> {
+    plan_keeping(shape, settings, purpose, backend, class, &[])
+}
+
+/// As [`plan`], with more tensors of the scoring pass that stay readable.
+fn plan_keeping(
+    shape: &ModelShape,
+    settings: &TrainingSettings,
+    purpose: Purpose,
+    backend: &Backend,
+    class: Option<&AdapterClass>,
+    kept: &[TensorId],
+) -> Result<Plan, SessionError> {
     let options = options(backend, settings, settings.batch_size, class);
     let mut programs = vec![];
     if purpose == Purpose::Train {
@@ -241,7 +258,7 @@ pub fn plan(
         programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));
     }
     let model = build(shape, Mode::Score)?;
-    let pinned = vec![model.mixture];
+    let pinned = [model.mixture].into_iter().chain(kept.iter().copied()).collect();
     // Outputs are read after each pass: one micro-batch holds the whole pass.
     let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
     let options = PlanOptions { batch, micro_batch: Some(batch), ..options };
@@ -288,8 +305,26 @@ impl Session {
         backend: Backend,
         class: Option<&AdapterClass>,
     ) -> Result<Self, SessionError> {
-        let plan = Arc::new(plan(&shape, &settings, purpose, &backend, class)?);
+        Self::keeping(shape, settings, purpose, backend, class, &[]).await
+    }
+
+    /// As [`Session::new`], and tensors of the scoring pass, by their names in the model's graph, can be read with [`Session::look`].
+    ///
+    /// # Errors
+    /// As [`Session::new`]; and if the model has no tensor of that name.
+    pub async fn keeping(
+        shape: ModelShape,
+        settings: TrainingSettings,
+        purpose: Purpose,
+        backend: Backend,
+        class: Option<&AdapterClass>,
+        names: &[String],
+    ) -> Result<Self, SessionError> {
         let model = build(&shape, Mode::Score)?;
+        let find = |name: &String| model.graph.find(name).ok_or_else(|| SessionError::NoTensor(name.clone()));
+        let kept = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let plan = Arc::new(plan_keeping(&shape, &settings, purpose, &backend, class, &kept)?);
+        let kept = kept.into_iter().map(|t| (t, model.graph.tensors[t].operand.scope == Scope::Step)).collect();
         let initial = start(&model.graph, &model.inits, settings.seed);
         let places = places(&model.graph, &shape);
         let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
@@ -310,6 +345,7 @@ impl Session {
             initial,
             trained_len: model.graph.flat_len(),
             train_loss,
+            kept,
             batch,
         };
         let state = session.initial_state();
@@ -476,6 +512,36 @@ impl Session {
             }
         }
         Ok(total / f64::max(count, 1.0))
+    }
+
+    /// Runs windows of a source in order, `visit` getting each window's index and the tensors that this session keeps, in f64.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn look(
+        &mut self,
+        source: &dyn WindowSource,
+        indices: &[usize],
+        mut visit: impl FnMut(usize, Vec<&[f64]>),
+    ) -> Result<(), SessionError> {
+        let recording = self.plan.recordings.len() - 1;
+        let batch = self.plan.recordings[recording].batch;
+        let tensors: Vec<TensorId> = self.kept.iter().map(|k| k.0).collect();
+        for part in indices.chunks(batch) {
+            self.batch.fill(source, part, None);
+            let input = self.batch.step_input(0, [0, 0], 0.0);
+            self.executor.step(recording, &input).await?;
+            let read = self.executor.read(recording, &tensors, part.len()).await?;
+            for (w, &index) in part.iter().enumerate() {
+                let window = |(values, &(_, once)): (&'_ Vec<f64>, &(TensorId, bool))| {
+                    let one = values.len() / part.len();
+                    if once { 0..values.len() } else { w * one..(w + 1) * one }
+                };
+                let parts = read.iter().zip(&self.kept).map(|both| &both.0[window(both)]);
+                visit(index, parts.collect());
+            }
+        }
+        Ok(())
     }
 
     /// Buffers for one window, for callers that fill their own.

@@ -24,7 +24,8 @@ use common::{Waves, all_on, gpu, session, settings};
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
-use pgat::model::{GraphConstants, Mode, ModelShape, build, init};
+use pgat::model::{Mode, ModelShape, build, init};
+use pgat::series_graph::GraphConstants;
 use pgat::train::weights::{Notes, read_weights, write_weights};
 use std::sync::Arc;
 

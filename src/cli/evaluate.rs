@@ -5,7 +5,6 @@ use super::open::{self, Run};
 use super::progress::Progress;
 use super::{Ending, console};
 use anyhow::Context as _;
-use pgat::data::Part;
 use pgat::evaluate::{Evaluation, evaluate};
 use std::path::PathBuf;
 
@@ -19,8 +18,8 @@ pub(crate) struct Options {
     /// Folder that `pgat train` made, or a file that the browser page saved
     run: PathBuf,
     /// Part of the data
-    #[arg(long, value_enum, default_value_t = PartName::Test)]
-    part: PartName,
+    #[arg(long, value_enum, default_value_t = open::PartName::Test)]
+    part: open::PartName,
     /// Read FILE instead of the data that the run was trained on; [split] of the run's config applies to it
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -38,13 +37,6 @@ pub(crate) struct Options {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum PartName {
-    #[value(alias = "validation")]
-    Val,
-    Test,
-}
-
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let run = Run::open(&options.run)?;
     let dataset = match &options.data {
@@ -54,10 +46,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     if options.data.is_none() && !run.scaler.is_fit_of(&dataset) {
         console::warn(&format!("{}: the training rows have changed since the run was started", run.record.data.display()));
     }
-    let part = match options.part {
-        PartName::Val => Part::Validation,
-        PartName::Test => Part::Test,
-    };
+    let part = options.part.part();
     // Refused before an adapter is opened: a part without windows.
     let windows = dataset.evaluation_windows(part)?.len();
     let mut session = run.scorer(context, &dataset, options.last, None)?;

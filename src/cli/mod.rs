@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 mod forecast;
 mod init;
+mod inspect;
 mod migrate;
 mod open;
 mod plan;
@@ -60,6 +61,7 @@ enum Command {
     Train(train::Options),
     Evaluate(evaluate::Options),
     Forecast(forecast::Options),
+    Inspect(inspect::Options),
     Verify(verify::Options),
     Bench(bench::Options),
     Tune(tune::Options),
@@ -106,6 +108,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<Ending> {
         Command::Train(options) => train::run(context, &options),
         Command::Evaluate(options) => evaluate::run(context, &options),
         Command::Forecast(options) => forecast::run(context, &options),
+        Command::Inspect(options) => inspect::run(context, &options),
         Command::Verify(options) => verify::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),
         Command::Tune(options) => tune::run(context, &options),

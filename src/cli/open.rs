@@ -5,11 +5,11 @@ use super::context::{self, Context};
 use super::error::Hint as _;
 use anyhow::Context as _;
 use pgat::config::{Config, ConfigError};
-use pgat::data::{DataError, Dataset, Scaler};
+use pgat::data::{DataError, Dataset, Part, Scaler};
 use pgat::model::ModelShape;
 use pgat::series_graph::{KnownGraph, SeriesGraph};
 use pgat::session::{Purpose, Session};
-use pgat::train::stored::{RunRecord, StoredRun};
+use pgat::train::stored::{RunRecord, StoredError, StoredRun};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +52,23 @@ pub(crate) fn graph(config: &Config, dataset: &Dataset) -> anyhow::Result<(Known
 pub(crate) fn notes(context: &Context, dataset: &Dataset, more: &[String]) {
     for note in dataset.report().notes.iter().chain(more) {
         context.say(&format!("note: {note}"));
+    }
+}
+
+/// A part of the data that a model is judged on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PartName {
+    #[value(alias = "validation")]
+    Val,
+    Test,
+}
+
+impl PartName {
+    pub(crate) fn part(self) -> Part {
+        match self {
+            Self::Val => Part::Validation,
+            Self::Test => Part::Test,
+        }
     }
 }
 
@@ -102,11 +119,37 @@ impl Run {
 
     /// As [`Run::scorer`], of that model, which takes its weights from the run by their names.
     pub(crate) fn scorer_of(&self, context: &Context, shape: ModelShape, last: bool, batch: Option<usize>) -> anyhow::Result<Session> {
+        self.opened(context, shape, last, batch, &[])
+    }
+
+    /// As [`Run::scorer`], and tensors of these names can be looked at.
+    pub(crate) fn keeper(
+        &self,
+        context: &Context,
+        shape: ModelShape,
+        last: bool,
+        batch: usize,
+        kept: &[String],
+    ) -> anyhow::Result<Session> {
+        self.opened(context, shape, last, Some(batch), kept)
+    }
+
+    fn opened(&self, context: &Context, shape: ModelShape, last: bool, batch: Option<usize>, kept: &[String]) -> anyhow::Result<Session> {
         let path = self.stored.path();
         if !self.stored.has_weights() {
             return Err(anyhow::anyhow!("{}: the run has no weights yet", path.display()))
                 .hint(|| format!("train it: pgat train --resume {}", shell(path)));
         }
+        let mut session = self.bare(context, shape, batch, kept)?;
+        let (parameters, file) = self.stored.weights(session.parameters(), last)?;
+        pollster::block_on(session.load_parameters(&parameters))?;
+        context.say(&format!("weights: {}", path.join(file).display()));
+        context.say(&format!("adapter: {}", context::describe(session.backend())));
+        Ok(session)
+    }
+
+    /// A session that scores, without the run's weights.
+    fn bare(&self, context: &Context, shape: ModelShape, batch: Option<usize>, kept: &[String]) -> anyhow::Result<Session> {
         let mut settings = self.config.training.clone();
         if let Some(batch) = batch {
             settings.batch_size = batch;
@@ -114,14 +157,24 @@ impl Run {
         }
         let backend = context.open()?;
         let class = self.record.class_on(&backend);
-        let session = Session::new(shape, settings, Purpose::Score, backend, class.as_ref());
-        let mut session = pollster::block_on(session)?;
-        let (parameters, file) = self.stored.weights(session.parameters(), last)?;
-        pollster::block_on(session.load_parameters(&parameters))?;
-        context.say(&format!("weights: {}", path.join(file).display()));
-        context.say(&format!("adapter: {}", context::describe(session.backend())));
+        Ok(pollster::block_on(Session::keeping(shape, settings, Purpose::Score, backend, class.as_ref(), kept))?)
+    }
+
+    /// A session that scores with a part of the run's model switched off, whose weights are left out.
+    pub(crate) fn without_a_part(&self, context: &Context, shape: ModelShape, last: bool, batch: usize) -> Result<Session, Without> {
+        let mut session = self.bare(context, shape, Some(batch), &[]).map_err(Without::Other)?;
+        let parameters = self.stored.shared_weights(session.parameters(), last).map_err(Without::Weights)?;
+        pollster::block_on(session.load_parameters(&parameters)).map_err(|e| Without::Other(e.into()))?;
         Ok(session)
     }
+}
+
+/// Why a model with a part switched off cannot be scored.
+pub(crate) enum Without {
+    /// It asks for weights that the run does not have.
+    Weights(StoredError),
+    /// Anything else.
+    Other(anyhow::Error),
 }
 
 /// Writes a file that the user named.

@@ -201,7 +201,7 @@ pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransfor
 }
 
 /// What a window's forecast says of one value.
-fn distribution(
+pub(crate) fn distribution(
     output: &WindowMixture,
     cell: usize,
     settings: &ModelSettings,

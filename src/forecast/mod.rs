@@ -33,7 +33,7 @@ pub mod report;
 pub mod rng;
 pub mod table;
 #[cfg(feature = "native")]
-mod ticks;
+pub(crate) mod ticks;
 pub mod transform;
 
 pub use baselines::{Baseline, BaselineForecast, Baselines, TargetHistory};

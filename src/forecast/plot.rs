@@ -51,8 +51,8 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotE
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-const INK: RGBColor = RGBColor(38, 42, 48);
-const MUTED: RGBColor = RGBColor(112, 118, 126);
+pub(crate) const INK: RGBColor = RGBColor(38, 42, 48);
+pub(crate) const MUTED: RGBColor = RGBColor(112, 118, 126);
 const GRID: RGBColor = RGBColor(232, 234, 237);
 const PAST: RGBColor = RGBColor(90, 96, 104);
 const MEDIAN: RGBColor = RGBColor(22, 72, 140);
@@ -68,15 +68,15 @@ const RIGHT: i32 = 14;
 const TOP: i32 = 26;
 const BOTTOM: i32 = 30;
 /// Width of a character of the labels, in pixels, rounded up: SVG text cannot be measured here.
-const CHARACTER: i32 = 7;
+pub(crate) const CHARACTER: i32 = 7;
 
-fn font(size: u32, colour: RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
+pub(crate) fn font(size: u32, colour: RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
     // Plotters divides the size of a font by 1.24 on its way into SVG.
     ("sans-serif", f64::from(size) * 1.24).into_font().color(&colour).pos(Pos::new(horizontal, vertical))
 }
 
 /// A count or index as a pixel or coordinate; charts are far smaller than i32's range.
-fn int(n: usize) -> i32 {
+pub(crate) fn int(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 

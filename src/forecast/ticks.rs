@@ -83,7 +83,7 @@ fn label_style(stamps: &[(&str, &str)]) -> fn(&str, &str) -> String {
 }
 
 /// `text` cut to at most `most` characters, with an ellipsis where something was cut.
-pub(super) fn shorten(text: &str, most: usize) -> String {
+pub(crate) fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

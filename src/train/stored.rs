@@ -19,7 +19,7 @@ use super::archive::Archive;
 use super::archive::ArchiveError;
 use super::files::Files;
 use super::run::{Event, Progress, Store};
-use super::weights::{Notes, WeightsError, read_state, read_weights, write_state, write_weights};
+use super::weights::{Notes, WeightsError, read_shared_weights, read_state, read_weights, write_state, write_weights};
 use crate::config::Config;
 use crate::data::{Dataset, Scaler};
 use crate::executor::Backend;
@@ -390,10 +390,24 @@ impl StoredRun {
     /// # Errors
     /// Fails if there are none yet, or they are damaged.
     pub fn weights(&self, places: &[ParameterPlace], last: bool) -> Result<(Vec<f32>, String), StoredError> {
-        let name = if !last && self.files.exists(BEST) { BEST } else { WEIGHTS };
+        let name = self.weights_file(last);
         let path = self.path().join(name);
         let (parameters, _) = read_weights(&self.read(name)?, places).map_err(|source| StoredError::Weights { path, source })?;
         Ok((parameters, name.into()))
+    }
+
+    /// As [`StoredRun::weights`], for a model with some part of the run's switched off: weights of that part are left out.
+    ///
+    /// # Errors
+    /// Fails if there are none yet, they are damaged, or they lack a tensor of that model.
+    pub fn shared_weights(&self, places: &[ParameterPlace], last: bool) -> Result<Vec<f32>, StoredError> {
+        let name = self.weights_file(last);
+        let path = self.path().join(name);
+        read_shared_weights(&self.read(name)?, places).map_err(|source| StoredError::Weights { path, source })
+    }
+
+    fn weights_file(&self, last: bool) -> &'static str {
+        if !last && self.files.exists(BEST) { BEST } else { WEIGHTS }
     }
 
     /// A store for the trainer.

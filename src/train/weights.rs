@@ -134,6 +134,14 @@ pub fn read_weights(bytes: &[u8], places: &[ParameterPlace]) -> Result<(Vec<f32>
     Ok((flat(&file, places, "")?, notes))
 }
 
+/// Parameters that a weight file shares with a smaller model: what that model lacks is left out.
+///
+/// # Errors
+/// Fails if it is damaged, newer, or lacks a tensor of the model.
+pub fn read_shared_weights(bytes: &[u8], places: &[ParameterPlace]) -> Result<Vec<f32>, WeightsError> {
+    flat(&open(bytes)?.0, places, "")
+}
+
 /// State and notes of a checkpoint.
 ///
 /// # Errors

@@ -1,0 +1,158 @@
+//! What each part of the model is worth: its loss on windows of a part with one switch off at a time, the weights as they are. A model that
+//! was trained without the part might do as well: this says what the trained one leans on.
+
+use super::{InspectError, field};
+use crate::config::{Config, ModelSettings};
+use crate::data::{Dataset, PartWindows, Scaler};
+use crate::evaluate::{EvaluateError, distribution, transforms};
+use crate::forecast::Predictive as _;
+use crate::session::Session;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Scores on the windows that are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Worth {
+    /// What training minimises, without the graph's penalty: for heads with a density the mean negative log-likelihood, in standardised units.
+    pub loss: f64,
+    /// Mean CRPS, of each target in its training deviations.
+    pub crps: f64,
+}
+
+/// A switch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Switch {
+    /// Key in `[model]`.
+    pub key: String,
+    /// Whether the run was trained with it.
+    pub on: bool,
+    /// Scores with it off; nothing where it was off already, or cannot be switched off alone.
+    pub without: Option<Worth>,
+    /// Loss without it minus loss with everything: above 0, the model does better with it.
+    pub change: Option<f64>,
+    /// Why it cannot be switched off alone.
+    pub why_not: Option<String>,
+}
+
+/// All switches.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Features {
+    /// "validation" or "test".
+    pub part: String,
+    /// Windows scored.
+    pub windows: usize,
+    /// Scores of the run's model as it is.
+    pub with_all: Worth,
+    /// Switches: those that matter most first, then those that were not scored.
+    pub switches: Vec<Switch>,
+}
+
+/// Keys of `[model]` that switch a part of the model, in their order there, and whether each is on.
+#[must_use]
+pub fn switches(settings: &ModelSettings) -> Vec<(String, bool)> {
+    let Ok(Value::Object(all)) = serde_json::to_value(settings) else { return vec![] };
+    all.into_iter().filter(|(key, _)| key.starts_with("use_")).filter_map(|(key, on)| on.as_bool().map(|on| (key, on))).collect()
+}
+
+/// The settings with a switch off; nothing if there is no such switch.
+#[must_use]
+pub fn without(settings: &ModelSettings, key: &str) -> Option<ModelSettings> {
+    let mut all = serde_json::to_value(settings).ok()?;
+    *all.get_mut(key).filter(|v| v.is_boolean())? = Value::Bool(false);
+    serde_json::from_value(all).ok()
+}
+
+/// Scores of a session's model on these windows.
+///
+/// # Errors
+/// Fails if the device is lost, or the model's numbers are no distributions.
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config, windows: &[usize]) -> Result<Worth, InspectError> {
+    let (dataset, scaler): (&Dataset, &Scaler) = (&source.dataset, &source.scaler);
+    let (transforms, shape, settings) = (transforms(scaler, config)?, *dataset.shape(), session.shape().settings.clone());
+    let (mut sum, mut count, mut wrong) = (0.0, 0_usize, None);
+    let loss = session.score(source, windows, |window, mixture| {
+        let id = source.id(window);
+        for (cell, (step, target)) in (0..shape.horizon).flat_map(|step| (0..shape.num_targets).map(move |t| (step, t))).enumerate() {
+            let row = id.row as usize + shape.history + step;
+            let Some(truth) = dataset.target_value(id.segment, row, target) else { continue };
+            match distribution(&mixture, cell, &settings, &transforms[target]) {
+                Ok(predicted) => {
+                    sum += predicted.crps(f64::from(truth)) / scaler.target_scale(target).1;
+                    count += 1;
+                }
+                Err(source) => {
+                    let (series, time) = (dataset.target_names()[target].clone(), dataset.format_stamp(id.segment, row));
+                    wrong = Some(EvaluateError::Mixture { series, time, source });
+                }
+            }
+        }
+    });
+    let loss = loss.await?;
+    match wrong {
+        Some(wrong) => Err(wrong.into()),
+        None => Ok(Worth { loss, crps: sum / count.max(1) as f64 }),
+    }
+}
+
+impl Features {
+    /// Puts scores together: of the model as it is, and with each switch off (nothing where it is off already; in words why it cannot).
+    #[must_use]
+    pub fn new(part: String, windows: usize, with_all: Worth, scored: Vec<(String, Option<Result<Worth, String>>)>) -> Self {
+        let switch = |(key, outcome): (String, Option<Result<Worth, String>>)| {
+            let (on, without, why_not) = match outcome {
+                None => (false, None, None),
+                Some(Ok(worth)) => (true, Some(worth), None),
+                Some(Err(why)) => (true, None, Some(why)),
+            };
+            Switch { key, on, without, change: without.map(|w| w.loss - with_all.loss), why_not }
+        };
+        let mut switches: Vec<Switch> = scored.into_iter().map(switch).collect();
+        switches.sort_by(|a, b| b.change.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.change.unwrap_or(f64::NEG_INFINITY)));
+        Self { part, windows, with_all, switches }
+    }
+
+    /// As CSV: switch, on, loss and CRPS without it, change of the loss.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut text = format!("switch,on,loss,crps,change\n,,{:.6},{:.6},\n", self.with_all.loss, self.with_all.crps);
+        for s in &self.switches {
+            let number = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
+            let scores = [s.without.map(|w| w.loss), s.without.map(|w| w.crps), s.change].map(number).join(",");
+            text += &format!("{},{},{scores}\n", field(&s.key), s.on);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_of_the_model_is_found_and_can_be_turned() {
+        let settings = ModelSettings::default();
+        let all = switches(&settings);
+        assert!(all.len() >= 17 && all.iter().all(|s| s.1), "{all:?}");
+        for (key, _) in all {
+            let off = without(&settings, &key).expect("a switch");
+            assert_eq!(switches(&off).into_iter().filter(|s| !s.1).map(|s| s.0).collect::<Vec<_>>(), [key]);
+        }
+        assert!(without(&settings, "patch_len").is_none() && without(&settings, "use_magic").is_none());
+    }
+
+    #[test]
+    fn what_matters_most_comes_first() {
+        let worth = |loss| Worth { loss, crps: 0.5 };
+        let scored = vec![
+            ("use_a".into(), Some(Ok(worth(1.1)))),
+            ("use_b".into(), None),
+            ("use_c".into(), Some(Ok(worth(2.0)))),
+            ("use_d".into(), Some(Err("no".into()))),
+        ];
+        let features = Features::new("test".into(), 3, worth(1.0), scored);
+        let keys: Vec<_> = features.switches.iter().map(|s| s.key.as_str()).collect();
+        assert_eq!(keys, ["use_c", "use_a", "use_b", "use_d"]);
+        assert!((features.switches[0].change.expect("a change") - 1.0).abs() < 1e-12);
+    }
+}

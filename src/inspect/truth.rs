@@ -1,0 +1,118 @@
+//! How well scores of pairs find the edges of a known graph.
+
+use super::InspectError;
+use super::graph::Scores;
+use crate::series_graph::SeriesGraph;
+use serde::Serialize;
+
+/// Scores beside the true graph.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Recovery {
+    /// Average precision of the scores.
+    pub average_precision: f64,
+    /// Share of pairs that are true edges: the average precision that scores without any knowledge have in the mean of many edges.
+    pub density: f64,
+    /// True edges among the pairs.
+    pub edges: usize,
+    /// Pairs of driver and target.
+    pub pairs: usize,
+    /// Average precision that a random order reaches in the mean, a little above the density where edges are few.
+    pub chance: f64,
+    /// Share of random orders whose average precision is as high.
+    pub p_value: f64,
+}
+
+/// Compares scores of driver and target with the edges of a graph of the same series.
+///
+/// # Errors
+/// Fails if none or all of the pairs are edges.
+pub fn recovery(scores: &Scores, truth: &SeriesGraph) -> Result<Recovery, InspectError> {
+    let n = truth.len();
+    let at = |name: &String| truth.names().iter().position(|other| other == name);
+    let edge = |target: &String, driver: &String| at(target).zip(at(driver)).is_some_and(|(t, d)| truth.weights()[t * n + d] > 0.0);
+    let truth: Vec<bool> = scores.targets.iter().flat_map(|t| scores.drivers.iter().map(|d| edge(t, d)).collect::<Vec<_>>()).collect();
+    let (edges, pairs) = (truth.iter().filter(|e| **e).count(), truth.len());
+    if edges == 0 || edges == pairs {
+        return Err(InspectError::Truth { edges, pairs });
+    }
+    let average_precision = average_precision(&scores.values, &truth);
+    let (chance, p_value) = by_chance(&truth, average_precision);
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    let density = edges as f64 / pairs as f64;
+    Ok(Recovery { average_precision, density, edges, pairs, chance, p_value })
+}
+
+/// Average precision: the sum over falling thresholds of precision times the recall gained. Equal scores share one threshold, so that
+/// scores that know nothing get the share of what is true, in whatever order they stand. 0 where nothing is true.
+///
+/// # Panics
+/// If the slices differ in length.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
+    assert_eq!(scores.len(), truth.len(), "a score for each pair");
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let (mut hits, mut seen, mut sum) = (0, 0, 0.0);
+    for equals in order.chunk_by(|&a, &b| scores[a].total_cmp(&scores[b]).is_eq()) {
+        let found = equals.iter().filter(|&&i| truth[i]).count();
+        seen += equals.len();
+        hits += found;
+        sum += found as f64 * hits as f64 / seen as f64;
+    }
+    sum / f64::max(hits as f64, 1.0)
+}
+
+/// Random orders that stand for all.
+const ORDERS: u32 = 10_000;
+
+/// Mean average precision of random orders, and the share of them that reaches `found`; the same for equal arguments.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn by_chance(truth: &[bool], found: f64) -> (f64, f64) {
+    let (mut state, mut sum, mut reached) = (1_u64, 0.0, 0);
+    // SplitMix64: statistics of shuffles ask for no more.
+    let mut random = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64
+    };
+    for _ in 0..ORDERS {
+        let scores: Vec<f64> = truth.iter().map(|_| random()).collect();
+        let one = average_precision(&scores, truth);
+        sum += one;
+        reached += u32::from(one >= found);
+    }
+    (sum / f64::from(ORDERS), f64::from(reached + 1) / f64::from(ORDERS + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+    }
+
+    #[test]
+    fn precision_of_known_orders() {
+        close(average_precision(&[4.0, 3.0, 2.0, 1.0], &[true, true, false, false]), 1.0);
+        close(average_precision(&[4.0, 3.0, 2.0, 1.0], &[false, true, false, true]), f64::midpoint(1.0 / 2.0, 2.0 / 4.0));
+        close(average_precision(&[1.0, 2.0, 3.0], &[true, false, false]), 1.0 / 3.0);
+    }
+
+    #[test]
+    fn equal_scores_know_nothing() {
+        close(average_precision(&[1.0; 8], &[true, false, false, false, true, false, false, false]), 0.25);
+        close(average_precision(&[2.0, 1.0, 1.0, 1.0], &[true, true, false, false]), f64::midpoint(1.0, 2.0 / 4.0));
+    }
+
+    #[test]
+    fn chance_is_near_the_density_and_rarely_right() {
+        let truth: Vec<bool> = (0..72).map(|i| i % 4 == 0).collect();
+        let (mean, all) = by_chance(&truth, 0.0);
+        assert!((0.25..0.30).contains(&mean) && all == 1.0, "{mean} {all}");
+        let (_, best) = by_chance(&truth, 1.0);
+        assert!(best < 2e-4, "{best}");
+    }
+}
