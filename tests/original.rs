@@ -14,7 +14,7 @@
 //! | several history lengths | `several_history_lengths` |
 //! | bad inputs rejected by name | `bad_inputs_are_named`; configs: unit tests of `config`; data: unit tests of `data`, and `cli.rs`, `wrong_configs_and_data_are_named` |
 //! | no memory growth | `training.rs`, `planned_bytes_are_created_bytes` |
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "test data")]
+#![expect(clippy::cast_precision_loss, reason = "test data")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
@@ -292,14 +292,15 @@ fn several_history_lengths() {
 
 #[test]
 fn bad_inputs_are_named() {
+    type Change = fn(&mut GraphConstants);
     let shape = shape();
-    let cut = |change: fn(&mut GraphConstants)| {
+    let cut = |change: Change| {
         let mut features = (*shape.features).clone();
         change(&mut features);
         let shape = ModelShape { features: Arc::new(features), ..shape.clone() };
         build(&shape, Mode::Score).err().expect("a refusal").to_string()
     };
-    let cases: [(&str, fn(&mut GraphConstants)); 7] = [
+    let cases: [(&str, Change); 7] = [
         ("prior", |f| f.prior.truncate(1)),
         ("hop_distance", |f| f.hop_distance.truncate(1)),
         ("centrality", |f| f.centrality.truncate(1)),
@@ -318,11 +319,11 @@ fn bad_inputs_are_named() {
     let bytes = write_weights(&places, &vec![0.5; end.next_multiple_of(64)], &Notes::new()).expect("a file");
     let wider = ModelShape { settings: ModelSettings { adaptive_rank: 5, ..shape.settings.clone() }, ..shape.clone() };
     let wider = pgat::session::parameter_places(&wider).expect("places");
-    let error = read_weights(&bytes, &wider).err().expect("a refusal").to_string();
+    let error = read_weights(&bytes, &wider).expect_err("a refusal").to_string();
     assert!(error.contains("graph.sender"), "{error}");
     let deeper = ModelShape { settings: ModelSettings { n_layers: 2, ..shape.settings.clone() }, ..shape.clone() };
     let deeper = pgat::session::parameter_places(&deeper).expect("places");
-    let error = read_weights(&bytes, &deeper).err().expect("a refusal").to_string();
+    let error = read_weights(&bytes, &deeper).expect_err("a refusal").to_string();
     assert!(error.contains("layers.1."), "{error}");
     // A state of another size.
     let mut session = session(&Backend::Reference, &settings());

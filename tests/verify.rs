@@ -133,12 +133,13 @@ fn an_error_is_found_in_any_group() {
 
 #[test]
 fn files_that_cannot_be_compared_say_why() {
-    let said = |change: &dyn Fn(&mut GoldenFile)| {
+    type Change<'a> = &'a dyn Fn(&mut GoldenFile);
+    let said = |change: Change| {
         let mut file = GoldenFile::full();
         change(&mut file);
         on_twins(&file).err().map_or_else(|| "nothing".into(), |e| e.to_string())
     };
-    let cases: [(&dyn Fn(&mut GoldenFile), &str); 9] = [
+    let cases: [(Change, &str); 9] = [
         (&|f| f.remove("param.decoder.head.bias"), "no tensor param.decoder.head.bias"),
         (&|f| f.remove("grad.decoder.head.bias"), "no tensor grad.decoder.head.bias"),
         (&|f| f.remove("in.values"), "no tensor in.values"),

@@ -65,7 +65,7 @@ impl Spectrum {
             if basis.len() == count {
                 break;
             }
-            let mut v: Vec<f64> = (&space * space.row(i).transpose()).iter().copied().collect();
+            let mut v: Vec<f64> = (space * space.row(i).transpose()).iter().copied().collect();
             for _ in 0..2 {
                 for u in &basis {
                     let along = dot(u, &v);
@@ -87,7 +87,7 @@ impl Spectrum {
         let Some(largest) = self.values.last() else { return vec![] };
         let start = self.values.iter().position(|value| *value > largest - EQUAL).unwrap_or(n - 1);
         let space = self.vectors.columns(start, n - start);
-        let magnitudes: Vec<f64> = (&space * space.row_sum().transpose()).iter().map(|v| v.abs()).collect();
+        let magnitudes: Vec<f64> = (space * space.row_sum().transpose()).iter().map(|v| v.abs()).collect();
         let sum = magnitudes.iter().sum::<f64>().max(1e-12);
         magnitudes.into_iter().map(|v| v / sum).collect()
     }

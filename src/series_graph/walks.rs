@@ -38,9 +38,9 @@ fn paths(neighbours: &[Vec<usize>], from: usize) -> Paths {
 pub(super) fn distances_and_betweenness(neighbours: &[Vec<usize>]) -> (Vec<usize>, Vec<f64>) {
     let n = neighbours.len();
     let (mut sums, mut through) = (vec![0; n], vec![0.0; n]);
-    for from in 0..n {
+    for (from, sum) in sums.iter_mut().enumerate() {
         let p = paths(neighbours, from);
-        sums[from] = p.distance.iter().map(|d| d.unwrap_or(n)).sum();
+        *sum = p.distance.iter().map(|d| d.unwrap_or(n)).sum();
         let mut share = vec![0.0; n];
         for &j in p.order.iter().rev() {
             for &i in &neighbours[j] {
