@@ -1,5 +1,5 @@
 //! `pgat inspect` and its library: what is shown is what the engine computes.
-#![expect(clippy::cast_precision_loss, reason = "test data")]
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "test data")]
 
 #[expect(dead_code, reason = "made for tests of training")]
 mod common;
@@ -258,7 +258,9 @@ fn a_part_that_is_switched_off_is_a_part_that_adds_nothing() {
     let shape = ModelShape::new(*dataset.shape(), config.model.clone());
     let off = ModelShape { settings: without(&config.model, "use_highway").expect("a switch"), ..shape.clone() };
     let (mut whole, mut lacking) = (keeping(Backend::Reference, &shape, &[]), keeping(Backend::Reference, &off, &[]));
-    let mut parameters = lively(&whole);
+    // Without a pattern: one that repeats can silence every unit of a layer.
+    let random = |i: usize| ((i as f64 * 12.9898).sin() * 43_758.547).fract() as f32;
+    let mut parameters: Vec<f32> = whole.initial_state().parameters.iter().enumerate().map(|(i, p)| p + 0.8 * random(i)).collect();
     let score = |session: &mut Session| pollster::block_on(worth(session, &source, &config, &[0, 7, 20])).expect("scores");
     load(&mut whole, &parameters);
     let with = score(&mut whole);
@@ -297,10 +299,10 @@ test = 0.15
 [model]
 patch_len = 12
 d_model = 16
-n_heads = 4
+n_heads = 2
 n_layers = 1
 d_ff = 16
-num_transitions = 12
+num_transitions = 8
 top_k_edges = 18
 hops = 1
 adaptive_rank = 1
@@ -309,13 +311,15 @@ dropout = 0.0
 [training]
 seed = 7
 batch_size = 16
-max_steps = 800
+max_steps = 1000
 learning_rate = 1e-2
 schedule = "one-cycle"
-validate_every = 200
+validate_every = 250
 "#;
 
-/// What the learned graph knows of the true one. Drawn edges are 18 of 72 pairs.
+/// What the learned graph knows of the true one, of whose 72 pairs 18 are edges: an average precision of 0.466 with this seed, above the
+/// density of 0.25 by 0.216; 1.2 % of random orders reach it. That is little: the penalty of MODEL.md section 4 holds nearly all logits at 0
+/// (the largest is 0.005), and with seeds 8 and 9 the average precision is 0.210 and 0.364. Rounding of another adapter may give another.
 #[test]
 fn the_learned_graph_finds_drivers() {
     let place = TempDir::new().expect("a folder");
