@@ -336,7 +336,7 @@ fn the_learned_graph_finds_drivers() {
     let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
     let number = |key: &str| found["recovery"][key].as_f64().expect("a number");
     let (precision, density) = (number("average_precision"), number("density"));
-    println!("average precision {precision:.3}, density {density:.3}, chance {:.3}, p {:.3}", number("chance"), number("p_value"));
+    eprintln!("average precision {precision:.3}, density {density:.3}, chance {:.3}, p {:.3}", number("chance"), number("p_value"));
     assert!((density - 0.25).abs() < 1e-12, "{density}");
     assert!(precision > density, "{precision} is not above {density}");
 }

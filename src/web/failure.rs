@@ -86,7 +86,7 @@ impl From<SessionError> for Failure {
             SessionError::Gpu(e) => e.into(),
             SessionError::Memory { .. } | SessionError::Plan(_) => Self::new("memory", e, None),
             SessionError::Weights { .. } => Self::new("run-file", e, None),
-            SessionError::Model(_) | SessionError::Graph(_) => Self::bug(e.to_string()),
+            SessionError::Model(_) | SessionError::Graph(_) | SessionError::NoTensor(_) => Self::bug(e.to_string()),
         }
     }
 }
