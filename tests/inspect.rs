@@ -335,8 +335,9 @@ fn the_learned_graph_finds_drivers() {
     let found = on_device(&["inspect", "run", "graph", "--truth", "s_edges.csv", "--json"]);
     let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
     let number = |key: &str| found["recovery"][key].as_f64().expect("a number");
-    let (precision, density) = (number("average_precision"), number("density"));
-    eprintln!("average precision {precision:.3}, density {density:.3}, chance {:.3}, p {:.3}", number("chance"), number("p_value"));
+    let (precision, density, chance) = (number("average_precision"), number("density"), number("chance"));
+    eprintln!("average precision {precision:.3}, density {density:.3}, chance {chance:.3}, p {:.3}", number("p_value"));
     assert!((density - 0.25).abs() < 1e-12, "{density}");
-    assert!(precision > density, "{precision} is not above {density}");
+    // With so few edges a random order has more than the density in the mean, so that the density alone would be no bar.
+    assert!(precision > density && precision > chance, "{precision} is not above {density} and {chance}");
 }
