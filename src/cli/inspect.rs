@@ -30,9 +30,9 @@ pub(crate) struct Options {
 enum What {
     /// Edges of the learned graph with their probabilities, and how far the model follows it (gates)
     ///
-    /// Text on stdout: the edges that the model uses and the mean of the gates over windows. With --out: edges.csv, scores.csv (how strongly
-    /// each driver reaches each target: P2 P1 of the two stages, before the top k are taken), gates.csv (each window's), adaptive.csv, a heat
-    /// map and a node-link picture.
+    /// Text on stdout: the edges that the model uses and the mean of the gates over windows. With --out: edges.csv, scores.csv (how
+    /// strongly each driver reaches each target: P2 P1 of the two stages, before the top k are taken), gates.csv (each window's),
+    /// adaptive.csv, a heat map and a node-link picture.
     Graph(GraphOptions),
     /// What attends to what in one window: each head's weights
     ///

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Scores on the windows that are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Worth {
-    /// What training minimises, without the graph's penalty: for heads with a density the mean negative log-likelihood, in standardised units.
+    /// What training minimises, without the graph's penalty: for heads with a density the mean negative log-likelihood, standardised.
     pub loss: f64,
     /// Mean CRPS, of each target in its training deviations.
     pub crps: f64,
