@@ -243,7 +243,32 @@ fn plan_keeping(
     class: Option<&AdapterClass>,
     kept: &[TensorId],
 ) -> Result<Plan, SessionError> {
-    let options = options(backend, settings, settings.batch_size, class);
+    // Outputs are read after each pass: one micro-batch holds the whole pass, as many windows as the device's bindings allow.
+    let mut batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
+    let plan = loop {
+        let programs = programs(shape, settings, purpose, &options(backend, settings, settings.batch_size, class), batch, kept)?;
+        match Plan::new(programs) {
+            Err(PlanError::TooLarge { .. }) if batch > 1 && settings.micro_batch.is_none() => batch = batch.div_ceil(2),
+            other => break other?,
+        }
+    };
+    if let Ok(Some(allowed)) = settings.memory_bytes()
+        && plan.bytes() > allowed
+    {
+        return Err(SessionError::Memory { needed: plan.bytes(), allowed });
+    }
+    Ok(plan)
+}
+
+/// Training, where it is asked for, and scoring `score_batch` windows at a time.
+fn programs(
+    shape: &ModelShape,
+    settings: &TrainingSettings,
+    purpose: Purpose,
+    options: &PlanOptions,
+    score_batch: usize,
+    kept: &[TensorId],
+) -> Result<Vec<(Program, PlanOptions)>, SessionError> {
     let mut programs = vec![];
     if purpose == Purpose::Train {
         let model = build(shape, Mode::Train)?;
@@ -259,17 +284,9 @@ fn plan_keeping(
     }
     let model = build(shape, Mode::Score)?;
     let pinned = [model.mixture].into_iter().chain(kept.iter().copied()).collect();
-    // Outputs are read after each pass: one micro-batch holds the whole pass.
-    let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
-    let options = PlanOptions { batch, micro_batch: Some(batch), ..options };
+    let options = PlanOptions { batch: score_batch, micro_batch: Some(score_batch), ..options.clone() };
     programs.push((Program::forward("score", model.graph, pinned), options));
-    let plan = Plan::new(programs)?;
-    if let Ok(Some(allowed)) = settings.memory_bytes()
-        && plan.bytes() > allowed
-    {
-        return Err(SessionError::Memory { needed: plan.bytes(), allowed });
-    }
-    Ok(plan)
+    Ok(programs)
 }
 
 fn places(graph: &Graph, shape: &ModelShape) -> Vec<ParameterPlace> {

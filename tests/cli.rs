@@ -509,8 +509,9 @@ fn verify_ends_with_2_where_a_tie_makes_results_void() {
     assert_eq!(tie.status, Some(2), "{}{}", tie.out, tie.err);
     assert!(
         !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"),
-        "{}",
-        tie.out
+        "{}{}",
+        tie.out,
+        tie.err
     );
     assert!(tie.out.lines().any(|l| l.starts_with("grad ") && l.contains("void")), "{}", tie.out);
     let json = place.run(&["verify", "tie.safetensors", "--json"]);
@@ -620,7 +621,8 @@ fn bad_graphs_are_named() {
 fn gradients_are_recorded_and_warned_of() {
     let place = Place::new();
     // Nothing reads the gates without hops: the only parameters of the graph have no gradient.
-    place.write("gates.toml", &CONFIG.replace("[training]", "use_graph_gate = true\n[training]\nhealth_every = 2"));
+    let off = "use_hops = false\nuse_dynamic_graph = false\nuse_adaptive_graph = false\n";
+    place.write("gates.toml", &CONFIG.replace("[training]", &format!("{off}[training]\nhealth_every = 2")));
     let train = place.run(&["train", "gates.toml", "--out", "gates"]).ok();
     assert_eq!(train.err.matches("step 2: the gradient of graph is all zero").count(), 1, "{}", train.err);
     assert_eq!(train.err.matches("the gradient of").count(), 1, "once a group\n{}", train.err);

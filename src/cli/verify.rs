@@ -71,10 +71,11 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     if options.json {
         console::json(&all)?;
     }
-    Ok(match (all.iter().all(|c| c.passed), all.iter().any(Checked::has_void)) {
-        (false, _) => Ending::Negative,
-        (true, true) => Ending::Void,
-        (true, false) => Ending::Done,
+    let above = all.iter().any(|c| c.groups.iter().any(|g| !g.passed));
+    Ok(match (above, all.iter().any(Checked::has_void)) {
+        (true, _) => Ending::Negative,
+        (false, true) => Ending::Void,
+        (false, false) => Ending::Done,
     })
 }
 
@@ -88,7 +89,10 @@ fn check(file: &Path, backend: &Backend, options: &Options) -> anyhow::Result<Ch
         CheckedGroup { error, tolerance, passed }
     };
     let groups: Vec<CheckedGroup> = report.groups.into_iter().map(one).collect();
-    Ok(Checked { file: file.to_owned(), passed: groups.iter().all(|g| g.passed), groups, ties: report.ties })
+    let mut checked = Checked { file: file.to_owned(), passed: false, groups, ties: report.ties };
+    // What is void was not compared: that is no pass.
+    checked.passed = checked.groups.iter().all(|g| g.passed) && !checked.has_void();
+    Ok(checked)
 }
 
 fn text(checked: &Checked, several: bool) -> String {

@@ -300,6 +300,7 @@ impl ModelSettings {
                 return Err(ConfigError::invalid(key, "it is 0", "use at least 1"));
             }
         }
+        self.validate_bounds()?;
         if self.conv_kernels.is_empty() || self.conv_kernels.iter().any(|k| k % 2 == 0) {
             return Err(ConfigError::invalid(
                 "model.conv_kernels",
@@ -309,6 +310,39 @@ impl ModelSettings {
         }
         if self.hierarchy.is_empty() || self.hierarchy.contains(&0) {
             return Err(ConfigError::invalid("model.hierarchy", "a scale is 0 or none is given", "use scales such as [2, 4]"));
+        }
+        Ok(())
+    }
+}
+
+impl ModelSettings {
+    /// Refuses sizes that no device could hold, before any arithmetic with them.
+    fn validate_bounds(&self) -> Result<(), ConfigError> {
+        let longest = self.conv_kernels.iter().copied().max().unwrap_or(0);
+        let bounds = [
+            ("model.num_transitions", self.num_transitions, 4096),
+            ("model.d_model", self.d_model, 8192),
+            ("model.n_layers", self.n_layers, 256),
+            ("model.d_ff", self.d_ff, 65_536),
+            // `branches` binds one packed weight for at most eight.
+            ("model.hops", self.hops, 8),
+            ("model.adaptive_rank", self.adaptive_rank, 4096),
+            ("model.num_eigenvectors", self.num_eigenvectors, 65_536),
+            ("model.num_spectral", self.num_spectral, 65_536),
+            ("model.num_random_walk", self.num_random_walk, 4096),
+            ("model.max_hop_distance", self.max_hop_distance, 65_536),
+            ("model.num_scales", self.num_scales, 256),
+            ("model.mdn_components", self.mdn_components, 4096),
+        ];
+        if let Some((key, value, most)) = bounds.into_iter().find(|(_, value, most)| value > most) {
+            return Err(ConfigError::invalid(key, format!("{value} is out of range"), format!("use at most {most}")));
+        }
+        if self.conv_kernels.len() > 8 || longest > 4095 {
+            return Err(ConfigError::invalid(
+                "model.conv_kernels",
+                format!("there are {}, the longest of {longest} steps", self.conv_kernels.len()),
+                "use at most 8 kernels of at most 4095 steps",
+            ));
         }
         Ok(())
     }

@@ -73,7 +73,7 @@ fn defaults_are_the_references() {
     let config = Config::from_toml(SMALL).unwrap();
     assert_eq!(config.model, ModelSettings::default());
     assert_eq!((config.model.d_model, config.model.n_heads, config.model.conv_kernels.len()), (64, 4, 4));
-    assert!(config.model.use_highway && !config.model.use_hops);
+    assert!(config.model.use_highway && config.model.use_hops && config.model.idle().is_empty());
     assert_eq!(config.training.batch_size, 32);
     assert_eq!(config.split.rule().unwrap(), SplitRule::Fractions { train: 0.7, validation: 0.1, test: 0.2 });
     assert_eq!(config.evaluation.levels.values().len(), 19);

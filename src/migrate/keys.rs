@@ -101,7 +101,7 @@ pub(super) const KEYS: &[Key] = &[
     key("loss", "", Special(loss)),
     key("loss_function_type", "", Special(loss)),
     key("quantile_levels", "", Special(levels)),
-    key("huber_delta", "", Nothing("training maximises the likelihood of the mixture")),
+    key("huber_delta", "", Nothing("it is model.huber_delta, which goes with model.head = \"point\" and model.point_loss = \"huber\"")),
     key("use_amp", "", Nothing("kernels compute in f32")),
     key("use_gpu", "", Nothing("the device is chosen on the command line: --device, --backend")),
     key("checkpoints", "", Nothing("a run's folder is chosen on the command line: pgat train --out")),
@@ -181,9 +181,9 @@ fn transitions(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Res
 
 fn mixture(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     Ok(if entry.switch()? {
-        Fate::Dropped("forecasts are mixtures always".into())
+        Fate::Dropped("forecasts are mixtures unless model.head says otherwise".into())
     } else {
-        Fate::Changed("model.mdn_components = 1".into(), "forecasts have a distribution always: the plainest is one Gaussian".into())
+        Fate::Changed("model.mdn_components = 1".into(), "one Gaussian; for numbers alone set model.head = \"point\"".into())
     })
 }
 
@@ -206,8 +206,8 @@ fn activation(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fat
 
 fn mode(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     match entry.text()?.as_str() {
-        "probabilistic" => Ok(Fate::Dropped("forecasts are probabilistic always".into())),
-        "standard" => Ok(Fate::Dropped("forecasts are probabilistic always; the mean of one is its column mean".into())),
+        "probabilistic" => Ok(Fate::Dropped("forecasts are probabilistic unless model.head says otherwise".into())),
+        "standard" => Ok(Fate::Dropped("the mean of a forecast is its column mean; for numbers alone set model.head = \"point\"".into())),
         _ => Err(entry.wrong("neither probabilistic nor standard")),
     }
 }
@@ -267,8 +267,8 @@ fn warmup(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<F
 
 fn loss(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     let text = entry.text()?;
-    let scored =
-        "training maximises the likelihood of the mixture; MSE, MAE, pinball loss, CRPS and likelihood are what `pgat evaluate` reports";
+    let scored = "training maximises the likelihood of the mixture; model.head = \"point\" (point_loss mse, mae, huber), \"quantile\" or \"gaussian\" trains \
+         for others";
     Ok(Fate::Dropped(format!("{scored} (there: {text})")))
 }
 
@@ -279,6 +279,6 @@ fn levels(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fat
     draft.set("evaluation", "levels", levels.clone());
     Ok(Fate::Changed(
         format!("evaluation.levels = {}", toml::Value::from(levels)),
-        "levels that are written and scored, not trained for".into(),
+        "levels that are written and scored; to train for levels set model.head = \"quantile\" and model.quantile_levels".into(),
     ))
 }

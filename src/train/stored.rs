@@ -79,6 +79,16 @@ pub enum StoredError {
         /// How.
         reason: String,
     },
+    /// The data have other series than the run.
+    #[error(
+        "the data have other series, or in another order, than the run was trained on ({names}): give columns of these names, in this order"
+    )]
+    OtherSeries {
+        /// The file that says so.
+        path: PathBuf,
+        /// The run's series.
+        names: String,
+    },
     /// The config in the folder cannot be used: edited, or newer.
     #[error("{path}: {source}")]
     Config {
@@ -361,7 +371,8 @@ impl StoredRun {
         }
         let known = KnownGraph::from_bytes(&self.read(GRAPH)?).map_err(|e| damaged(e.to_string()))?;
         if !known.graph.names().iter().map(String::as_str).eq(dataset.series_names()) {
-            return Err(damaged("it is a graph of other series".into()));
+            let names = known.graph.names().iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(StoredError::OtherSeries { path: self.path().join(GRAPH), names });
         }
         if known.features.sizes != (&config.model).into() {
             return Err(damaged("its features have other sizes than config.toml says".into()));
