@@ -42,6 +42,9 @@ CONFIGS = {
         seq_len=6, pred_len=4, patch_len=2, num_covariates=1, num_targets=3, num_calendar=2, num_channels=2, d_model=8, n_heads=2, n_layers=1,
         d_ff=12, mdn_components=2, num_eigenvectors=2, num_spectral=3, hierarchy=[2], conv_kernels=[1, 3], hops=2, top_k_edges=2,
         adaptive_rank=3, memory_rate=0.1, num_scales=2, **{f"use_{name}": True for name in OFF}),
+    "narrow": BASE | PARTS | dict(d_model=4, n_heads=2, n_layers=1, d_ff=6, num_targets=2, num_transitions=2, num_eigenvectors=2, num_spectral=3,
+                                  hierarchy=[2], conv_kernels=[1, 3], hops=1, top_k_edges=2,
+                                  adaptive_rank=3, memory_rate=0.1, num_scales=2, **{f"use_{name}": True for name in OFF}),
     "small": BASE,
     "odd": BASE | dict(
         seq_len=9, pred_len=6, patch_len=1, num_covariates=0, num_targets=5, num_calendar=0, num_channels=1, d_model=24, n_heads=6,
@@ -50,7 +53,7 @@ CONFIGS = {
 }  # fmt: skip
 
 
-SEEDS = ["small", "odd", "plain", "parts", "parts_odd", "full"]
+SEEDS = ["small", "odd", "plain", "parts", "parts_odd", "full", "narrow"]
 
 
 def parameters(c):
