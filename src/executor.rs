@@ -2,7 +2,7 @@
 
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::TensorId;
-use crate::plan::{BufferRole, Plan};
+use crate::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
 use crate::reference::Reference;
 use crate::step::StepInput;
 use std::sync::Arc;
@@ -19,6 +19,15 @@ pub enum Backend {
 impl Backend {
     /// Class name of the twins.
     pub const REFERENCE: &str = "reference";
+
+    /// Options of a plan for it: its limits, the kernel shapes of its class.
+    #[must_use]
+    pub fn plan_options(&self, batch: usize) -> PlanOptions {
+        match self {
+            Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, ..PlanOptions::new(batch, gpu.class.clone()) },
+            Self::Reference => PlanOptions::new(batch, AdapterClass::portable(true)),
+        }
+    }
 
     /// The adapter; nothing for the twins.
     #[must_use]

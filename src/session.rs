@@ -205,13 +205,9 @@ fn gumbel(step_keys: [u32; 2], which: usize, n: usize) -> Vec<f32> {
 }
 
 fn options(backend: &Backend, settings: &TrainingSettings, batch: usize, class: Option<&AdapterClass>) -> PlanOptions {
-    let built_in = match backend {
-        Backend::Gpu(gpu) => gpu.class.clone(),
-        Backend::Reference => AdapterClass::portable(true),
-    };
-    let mut options = PlanOptions::new(batch, class.cloned().unwrap_or(built_in));
-    if let Backend::Gpu(gpu) = backend {
-        options.limits = gpu.limits;
+    let mut options = backend.plan_options(batch);
+    if let Some(class) = class {
+        options.class = class.clone();
     }
     #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
     let seconds = settings.submit_bound_ms as f64 / 1000.0;
@@ -243,15 +239,7 @@ fn plan_keeping(
     class: Option<&AdapterClass>,
     kept: &[TensorId],
 ) -> Result<Plan, SessionError> {
-    // Outputs are read after each pass: one micro-batch holds the whole pass, as many windows as the device's bindings allow.
-    let mut batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
-    let plan = loop {
-        let programs = programs(shape, settings, purpose, &options(backend, settings, settings.batch_size, class), batch, kept)?;
-        match Plan::new(programs) {
-            Err(PlanError::TooLarge { .. }) if batch > 1 && settings.micro_batch.is_none() => batch = batch.div_ceil(2),
-            other => break other?,
-        }
-    };
+    let plan = Plan::new(programs(shape, settings, purpose, &options(backend, settings, settings.batch_size, class), kept)?)?;
     if let Ok(Some(allowed)) = settings.memory_bytes()
         && plan.bytes() > allowed
     {
@@ -260,13 +248,12 @@ fn plan_keeping(
     Ok(plan)
 }
 
-/// Training, where it is asked for, and scoring `score_batch` windows at a time.
+/// Training, where it is asked for, and scoring.
 fn programs(
     shape: &ModelShape,
     settings: &TrainingSettings,
     purpose: Purpose,
     options: &PlanOptions,
-    score_batch: usize,
     kept: &[TensorId],
 ) -> Result<Vec<(Program, PlanOptions)>, SessionError> {
     let mut programs = vec![];
@@ -284,7 +271,9 @@ fn programs(
     }
     let model = build(shape, Mode::Score)?;
     let pinned = [model.mixture].into_iter().chain(kept.iter().copied()).collect();
-    let options = PlanOptions { batch: score_batch, micro_batch: Some(score_batch), ..options.clone() };
+    // Outputs are read after each pass: a pass is as many windows as a micro-batch holds.
+    let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
+    let options = PlanOptions { batch, whole: true, ..options.clone() };
     programs.push((Program::forward("score", model.graph, pinned), options));
     Ok(programs)
 }

@@ -5,8 +5,12 @@ mod support {
     pub(crate) mod random_graph;
 }
 
+use pgat::config::{ModelSettings, TrainingSettings};
+use pgat::data::WindowShape;
+use pgat::executor::Backend;
 use pgat::gpu::{Gpu, GpuRun};
 use pgat::graph::{PhaseSpec, Section, TensorId};
+use pgat::model::ModelShape;
 use pgat::ops::{Grid, Scope};
 use pgat::plan::arena::ALIGNMENT;
 use pgat::plan::check::check;
@@ -14,6 +18,7 @@ use pgat::plan::lifetime::lifetimes;
 use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanError, PlanOptions, Recording, Region};
 use pgat::reference::Reference;
 use pgat::selftest::Draw;
+use pgat::session::{Purpose, plan};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -413,4 +418,19 @@ fn recordings_pass_wgpus_validation() {
             assert_eq!(run.created_bytes(), plan.bytes(), "a step creates nothing");
         }
     });
+}
+
+/// A batch whose tensors are larger than a binding is cut: training into micro-batches, scoring, whose outputs are read after each pass,
+/// into smaller batches. Sizes of a first config of 60 series with the defaults of everything.
+#[test]
+fn a_large_model_is_cut_for_training_and_scoring() {
+    let window = WindowShape { history: 168, horizon: 24, num_covariates: 0, num_targets: 60, num_channels: 1, num_calendar: 4 };
+    let shape = ModelShape::new(window, ModelSettings { n_layers: 1, ..ModelSettings::default() });
+    let made = plan(&shape, &TrainingSettings::default(), Purpose::Train, &Backend::Reference, None).expect("it fits");
+    let [training, scoring] = &made.recordings[..] else { panic!("training and scoring") };
+    assert!(training.batch == 32 && training.micro_batch < 32, "{} {}", training.batch, training.micro_batch);
+    assert!(scoring.batch == scoring.micro_batch && scoring.batch < 32, "{} {}", scoring.batch, scoring.micro_batch);
+    let settings = TrainingSettings { micro_batch: Some(2), ..TrainingSettings::default() };
+    let asked = plan(&shape, &settings, Purpose::Score, &Backend::Reference, None).expect("it fits");
+    assert_eq!((asked.recordings[0].batch, asked.recordings[0].micro_batch), (2, 2));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::dataset::Dataset;
 use super::scaler::Scaler;
-use super::windows::{WindowId, WindowIndex};
+use super::windows::{WindowId, WindowIndex, WindowRun};
 
 /// Sizes of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,13 @@ impl PartWindows {
     #[must_use]
     pub fn new(dataset: Arc<Dataset>, scaler: Arc<Scaler>, index: WindowIndex) -> Self {
         Self { dataset, scaler, index }
+    }
+
+    /// One window alone.
+    #[must_use]
+    pub fn one(dataset: Arc<Dataset>, scaler: Arc<Scaler>, id: WindowId) -> Self {
+        let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
+        Self::new(dataset, scaler, WindowIndex::new(vec![run]))
     }
 
     /// Where window `index` lies.

@@ -2,7 +2,7 @@
 
 use super::{EvaluateError, distribution, transforms};
 use crate::config::{Config, ModelSettings};
-use crate::data::{Dataset, Part, PartWindows, Scaler, WindowId, WindowIndex, WindowRun};
+use crate::data::{Dataset, Part, PartWindows, Scaler, WindowId};
 use crate::forecast::{ForecastTable, HistoryTable, SampleKey, TargetTransform};
 use crate::session::{Session, WindowMixture};
 use std::sync::Arc;
@@ -65,6 +65,19 @@ pub async fn forecast_window(
     (part, window): (Part, usize),
     options: &ForecastOptions,
 ) -> Result<WindowForecast, EvaluateError> {
+    let (id, windows) = window_of(dataset, part, window)?;
+    let mut table = table(session, dataset, scaler, config, id, options).await?;
+    let first = id.row as usize + dataset.shape().history;
+    table.truth = Some(values(dataset, id, first..first + dataset.shape().horizon));
+    let origin = dataset.format_stamp(id.segment, first - 1);
+    Ok(WindowForecast { windows, forecast: Forecast { origin, table } })
+}
+
+/// The window with that number in a part, from 0, and how many there are.
+///
+/// # Errors
+/// Fails if the part has no such window.
+pub(crate) fn window_of(dataset: &Dataset, part: Part, window: usize) -> Result<(WindowId, usize), EvaluateError> {
     let index = dataset.evaluation_windows(part)?;
     let windows = index.len();
     if windows == 0 {
@@ -73,12 +86,7 @@ pub async fn forecast_window(
     if window >= windows {
         return Err(EvaluateError::NoWindow { part, window, windows });
     }
-    let id = index.get(window);
-    let mut table = table(session, dataset, scaler, config, id, options).await?;
-    let first = id.row as usize + dataset.shape().history;
-    table.truth = Some(values(dataset, id, first..first + dataset.shape().horizon));
-    let origin = dataset.format_stamp(id.segment, first - 1);
-    Ok(WindowForecast { windows, forecast: Forecast { origin, table } })
+    Ok((index.get(window), windows))
 }
 
 async fn table(
@@ -90,8 +98,7 @@ async fn table(
     options: &ForecastOptions,
 ) -> Result<ForecastTable, EvaluateError> {
     scaler.check(dataset)?;
-    let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
-    let source = PartWindows::new(dataset.clone(), scaler.clone(), WindowIndex::new(vec![run]));
+    let source = PartWindows::one(dataset.clone(), scaler.clone(), id);
     let mut output = None;
     session.score(&source, &[0], |_, mixture| output = Some(mixture)).await?;
     let first = id.row as usize + dataset.shape().history;

@@ -14,6 +14,7 @@ use crate::session::{Session, SessionError, WindowMixture};
 use serde::Serialize;
 use std::sync::Arc;
 
+pub(crate) use forecast::window_of;
 pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast_window};
 
 /// A model cannot be scored, or a forecast cannot be made.

@@ -18,8 +18,8 @@ pub mod lags;
 pub mod plot;
 pub mod truth;
 
-use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowIndex, WindowRun};
-use crate::evaluate::EvaluateError;
+use crate::data::{DataError, Dataset, Part, PartWindows, Scaler};
+use crate::evaluate::{EvaluateError, window_of};
 use crate::session::SessionError;
 use serde::Serialize;
 use std::sync::Arc;
@@ -84,18 +84,9 @@ pub fn one_window(
     part: Part,
     window: usize,
 ) -> Result<(LookedAt, PartWindows), InspectError> {
-    let index = dataset.evaluation_windows(part)?;
-    let windows = index.len();
-    if windows == 0 {
-        return Err(EvaluateError::NoPart(part).into());
-    }
-    if window >= windows {
-        return Err(EvaluateError::NoWindow { part, window, windows }.into());
-    }
-    let id = index.get(window);
+    let (id, _) = window_of(dataset, part, window)?;
     let origin = dataset.format_stamp(id.segment, id.row as usize + dataset.shape().history - 1);
-    let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
-    let source = PartWindows::new(dataset.clone(), scaler.clone(), WindowIndex::new(vec![run]));
+    let source = PartWindows::one(dataset.clone(), scaler.clone(), id);
     Ok((LookedAt { part: part.to_string(), window, origin }, source))
 }
 

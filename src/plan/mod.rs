@@ -100,6 +100,8 @@ pub struct PlanOptions {
     pub batch: usize,
     /// Windows of a micro-batch; `None`: as many as the limits allow.
     pub micro_batch: Option<usize>,
+    /// Whether a batch is one micro-batch, since outputs are read after each: then the batch is cut with it.
+    pub whole: bool,
     /// Limits.
     pub limits: DeviceLimits,
     /// Kernel shapes and predicted costs.
@@ -116,7 +118,16 @@ impl PlanOptions {
     /// For a batch, with default limits.
     #[must_use]
     pub fn new(batch: usize, class: AdapterClass) -> Self {
-        Self { batch, micro_batch: None, limits: DeviceLimits::default(), class, submit_seconds: 0.5, reuse: true, guard_bytes: 0 }
+        Self {
+            batch,
+            micro_batch: None,
+            whole: false,
+            limits: DeviceLimits::default(),
+            class,
+            submit_seconds: 0.5,
+            reuse: true,
+            guard_bytes: 0,
+        }
     }
 }
 

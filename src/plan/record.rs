@@ -212,6 +212,7 @@ pub fn record(program: Program, options: &PlanOptions, constants_base: u64, unif
             other => break other?,
         }
     };
+    let batch = if options.whole { micro } else { batch };
     let mut recorder = Recorder::new(&program, &phases, layout, micro, options, uniforms_base);
     for i in 0..phases.len() {
         recorder.phase(i)?;

@@ -6,7 +6,7 @@ use crate::executor::{Backend, Executor};
 use crate::graph::Program;
 use crate::model::graph::ModelGraph;
 use crate::model::{Mode, Model, build};
-use crate::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+use crate::plan::{BufferRole, Plan, PlanOptions};
 use crate::step::StepInput;
 use std::sync::Arc;
 
@@ -88,11 +88,7 @@ async fn run(golden: &Golden, backend: &Backend, windows: usize, micro_batch: Op
 }
 
 pub(super) fn options(backend: &Backend, windows: usize, micro_batch: Option<usize>) -> PlanOptions {
-    let options = match backend {
-        Backend::Gpu(gpu) => PlanOptions { limits: gpu.limits, ..PlanOptions::new(windows, gpu.class.clone()) },
-        Backend::Reference => PlanOptions::new(windows, AdapterClass::portable(true)),
-    };
-    PlanOptions { micro_batch, ..options }
+    PlanOptions { micro_batch, ..backend.plan_options(windows) }
 }
 
 /// The last of the inputs says which targets are observed, where there are targets.
