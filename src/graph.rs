@@ -5,8 +5,10 @@
 //! optimiser). Nothing here knows about memory or devices.
 
 use crate::ops::grad_health;
+use crate::ops::def::to_u32;
 use crate::ops::{Attrs, Backward, OpDef, OpError, Operand, Scope, Shape, op};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Index of a tensor in its graph.
 pub type TensorId = usize;
@@ -61,6 +63,7 @@ pub struct Tensor {
 }
 
 /// An op applied.
+#[derive(Clone)]
 pub struct Node {
     /// What is computed.
     pub op: &'static OpDef,
@@ -78,6 +81,8 @@ pub struct Node {
     pub discrete: usize,
     /// Per window if any input is.
     pub scope: Scope,
+    /// Key of its random numbers: its number in the graph as the model built it, so that computing it again draws the same.
+    pub key: u32,
 }
 
 /// Something is wrong with how a graph is put together.
@@ -133,16 +138,16 @@ pub struct Moving {
 }
 
 /// Tensors and nodes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Graph {
     /// All tensors.
     pub tensors: Vec<Tensor>,
     /// All nodes, in order of application.
     pub nodes: Vec<Node>,
     /// Values of constants.
-    pub constants: HashMap<TensorId, Vec<f32>>,
+    pub constants: HashMap<TensorId, Arc<[f32]>>,
     /// The same before rounding, where it is known: the twins read these.
-    pub exact: HashMap<TensorId, Vec<f64>>,
+    pub exact: HashMap<TensorId, Arc<[f64]>>,
     /// What a training step updates beside the parameters.
     pub moving: Vec<Moving>,
 }
@@ -185,7 +190,7 @@ impl Graph {
     pub fn constant(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> TensorId {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "constant {name}");
         let id = self.tensor(name, shape, Scope::Step, Place::Constant);
-        self.constants.insert(id, values);
+        self.constants.insert(id, values.into());
         id
     }
 
@@ -196,7 +201,7 @@ impl Graph {
     pub fn exact_constant(&mut self, name: &str, shape: &[usize], values: Vec<f64>) -> TensorId {
         #[expect(clippy::cast_possible_truncation, reason = "devices compute in f32")]
         let id = self.constant(name, shape, values.iter().map(|v| *v as f32).collect());
-        self.exact.insert(id, values);
+        self.exact.insert(id, values.into());
         id
     }
 
@@ -237,6 +242,7 @@ impl Graph {
             saved,
             discrete: inferred.discrete,
             scope,
+            key: to_u32(self.nodes.len()),
         });
         Ok(outputs)
     }
@@ -311,6 +317,17 @@ pub enum Direction {
     Backward,
 }
 
+impl Direction {
+    /// In labels and tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+        }
+    }
+}
+
 /// Which part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -341,6 +358,7 @@ pub struct PhaseSpec {
 }
 
 /// A graph in order of execution.
+#[derive(Clone)]
 pub struct Program {
     /// What training, evaluation or forecasting this is, for labels and reports.
     pub name: &'static str,

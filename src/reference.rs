@@ -3,7 +3,7 @@
 
 use crate::graph::{Direction, PhaseSpec, Section, TensorId};
 use crate::ops::twin::{StepValues, TwinCall, TwinTensor};
-use crate::ops::{Operand, Scope, def::to_u32};
+use crate::ops::{Operand, Scope};
 use crate::plan::{BufferRole, Plan, Recording, Region};
 use crate::step::StepInput;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ impl Reference {
                     let at = elements(region.offset);
                     let to: &mut Vec<f64> = memory.entry(region.role).or_default();
                     let values = match recording.program.graph.exact.get(&t) {
-                        Some(exact) => exact.clone(),
+                        Some(exact) => exact.to_vec(),
                         None => values.iter().map(|v| f64::from(*v)).collect(),
                     };
                     to[at..at + values.len()].copy_from_slice(&values);
@@ -88,7 +88,7 @@ impl Reference {
         let mut call = TwinCall {
             attrs: &node.attrs,
             windows,
-            node: to_u32(spec.node),
+            node: node.key,
             step,
             inputs: load(&node.inputs),
             outputs: load(&node.outputs),

@@ -1,6 +1,6 @@
 //! A model on a backend: training and scoring plans over one set of buffers, and the state that moves between host and device.
 
-use crate::config::TrainingSettings;
+use crate::config::{ConfigError, TrainingSettings};
 use crate::data::{WindowBuffers, WindowMut, WindowShape, WindowSource};
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
@@ -9,7 +9,7 @@ use crate::health::{GradientHealth, by_group};
 use crate::model::init::start;
 use crate::model::{Mode, ModelError, ModelShape, build};
 use crate::ops::def::{Scope, to_u32};
-use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
+use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions, Planner};
 use crate::step::{StepInput, keys};
 use std::sync::Arc;
 
@@ -25,16 +25,9 @@ pub enum SessionError {
     /// It does not fit.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// It does not fit the user's bound.
-    #[error(
-        "the plan needs {needed} bytes, and `training.memory` allows {allowed}: use a smaller batch_size, micro_batch, history or d_model"
-    )]
-    Memory {
-        /// Bytes of the plan.
-        needed: u64,
-        /// Bytes allowed.
-        allowed: u64,
-    },
+    /// The budget is no size.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The device failed.
     #[error(transparent)]
     Gpu(#[from] GpuError),
@@ -219,7 +212,7 @@ fn options(backend: &Backend, settings: &TrainingSettings, batch: usize, class: 
 /// Plans a model: training and scoring, or scoring alone. Needs no device.
 ///
 /// # Errors
-/// Fails if a part of the model is not built yet, or it does not fit limits or `training.memory`.
+/// Fails if the model cannot be built, or does not fit the limits or `training.memory`.
 pub fn plan(
     shape: &ModelShape,
     settings: &TrainingSettings,
@@ -239,13 +232,33 @@ fn plan_keeping(
     class: Option<&AdapterClass>,
     kept: &[TensorId],
 ) -> Result<Plan, SessionError> {
-    let plan = Plan::new(programs(shape, settings, purpose, &options(backend, settings, settings.batch_size, class), kept)?)?;
-    if let Ok(Some(allowed)) = settings.memory_bytes()
-        && plan.bytes() > allowed
-    {
-        return Err(SessionError::Memory { needed: plan.bytes(), allowed });
-    }
-    Ok(plan)
+    let mut planner = planner_keeping(shape, settings, purpose, backend, class, kept)?;
+    Ok(planner.plan(settings.budget()?)?)
+}
+
+/// A planner of a model, which knows every plan that could be made. Needs no device.
+///
+/// # Errors
+/// Fails if the model cannot be built, or single windows do not fit the limits.
+pub fn planner(
+    shape: &ModelShape,
+    settings: &TrainingSettings,
+    purpose: Purpose,
+    backend: &Backend,
+    class: Option<&AdapterClass>,
+) -> Result<Planner, SessionError> {
+    planner_keeping(shape, settings, purpose, backend, class, &[])
+}
+
+fn planner_keeping(
+    shape: &ModelShape,
+    settings: &TrainingSettings,
+    purpose: Purpose,
+    backend: &Backend,
+    class: Option<&AdapterClass>,
+    kept: &[TensorId],
+) -> Result<Planner, SessionError> {
+    Ok(Planner::new(programs(shape, settings, purpose, &options(backend, settings, settings.batch_size, class), kept)?)?)
 }
 
 /// Training, where it is asked for, and scoring.

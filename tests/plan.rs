@@ -197,6 +197,10 @@ struct Results {
 /// The arena starts as NaN: what is read without having been written shows.
 fn results(recipe: &Recipe, options: PlanOptions, windows: usize) -> Results {
     let (plan, leaves) = recipe.plan(options).expect("default limits suffice");
+    results_of(plan, leaves, windows)
+}
+
+fn results_of(plan: Plan, leaves: Vec<TensorId>, windows: usize) -> Results {
     let plan = Arc::new(plan);
     invariants(&plan, DeviceLimits::default()).expect("invariants");
     let mut reference = Reference::new(plan.clone());
@@ -274,6 +278,40 @@ proptest! {
         let gradients = &whole.buffers[1];
         prop_assert!(gradients.iter().any(|g| *g != 0.0));
     }
+}
+
+proptest! {
+    #![proptest_config(config(192))]
+
+    #[test]
+    fn computing_again_changes_no_bit(recipe in recipes(14), windows in 1..5_usize, micro in 1..5_usize, mask: u64) {
+        let kept = results(&recipe, options(windows), windows);
+        let micro_batch = Some(micro.min(windows));
+        let (plan, leaves, chosen) = recipe.plan_again(PlanOptions { micro_batch, ..options(windows) }, mask).expect("a plan");
+        let again = plan.recordings[0].phases.iter().filter(|p| p.again).count();
+        prop_assert_eq!(again, chosen, "each chosen node runs once more");
+        let again = results_of(plan, leaves, windows);
+        if micro >= windows {
+            prop_assert_eq!(bits(&kept.leaves), bits(&again.leaves));
+        }
+        prop_assert_eq!(bits(&kept.buffers), bits(&again.buffers));
+    }
+}
+
+/// The property above is about something: of random masks many choose nodes, and dropout is among what is computed again.
+#[test]
+fn random_masks_compute_again() {
+    let (mut chosen, mut random) = (0, 0);
+    for recipe in samples(60, 14) {
+        let (plan, _, n) = recipe.plan_again(options(4), u64::MAX).expect("a plan");
+        chosen += usize::from(n > 2);
+        let program = &plan.recordings[0].program;
+        let draws = |p: &PhaseSpec| (program.graph.nodes[p.node].op.random)(&program.graph.nodes[p.node].attrs);
+        let again = |i: usize| plan.recordings[0].phases[i].again;
+        random += usize::from(program.phases.iter().enumerate().any(|(i, p)| again(i) && draws(p)));
+    }
+    eprintln!("of 60 programs {chosen} compute more than two nodes again, {random} random ones among them");
+    assert!(chosen >= 30 && random >= 5, "{chosen} {random}");
 }
 
 /// The small limits do what they are for: batches are cut into micro-batches, and these into ranges of windows.

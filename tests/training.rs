@@ -233,5 +233,5 @@ fn a_bound_below_the_plan_is_refused() {
     let shape = model_shape(&Waves::new(1).shape);
     let refused = pgat::session::plan(&shape, &settings, Purpose::Train, &Backend::Reference, None);
     let error = refused.err().expect("a refusal").to_string();
-    assert!(error.contains("102400") && error.contains("batch_size"), "{error}");
+    assert!(error.contains("102400") && error.contains("--memory"), "{error}");
 }

@@ -85,7 +85,7 @@ fn a_full_file_goes_there_and_back() {
     let config = Config::from_toml(FULL).unwrap();
     assert_eq!(config.evaluation.origin_seconds().unwrap(), Some(0));
     assert_eq!(config.evaluation.levels.values().len(), 99);
-    assert_eq!(config.training.memory_bytes().unwrap(), Some(256 << 20));
+    assert_eq!(config.training.budget().unwrap(), crate::plan::Budget::Bytes(256 << 20));
     assert_eq!(config.training.schedule, Schedule::OneCycle);
     let SplitRule::Dates { validation_start, test_start, test_end } = config.split.rule().unwrap() else { panic!("dates") };
     assert_eq!(test_start - validation_start.unwrap(), 31 * 86_400);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use crate::plan::Budget;
 
 /// Epochs where neither `epochs` nor `max_steps` is given.
 const DEFAULT_EPOCHS: u64 = 10;
@@ -58,7 +59,8 @@ pub struct TrainingSettings {
     pub max_bad_steps: u64,
     /// Bound in milliseconds on the predicted time of one submission to the device.
     pub submit_bound_ms: u64,
-    /// Bound on device memory, such as "256MiB"; left out: what the device grants.
+    /// Bytes that all buffers on the device together may take, such as "256MiB", or "unlimited"; left out: 1 GiB. The fastest plan within
+    /// them is taken; no bit of the result depends on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
     /// Rows between the starts of training windows.
@@ -144,23 +146,19 @@ impl TrainingSettings {
         }
     }
 
-    /// The memory bound in bytes, if one is set.
+    /// Bytes that all buffers on the device together may take.
     ///
     /// # Errors
     /// When the text is no size.
-    pub fn memory_bytes(&self) -> Result<Option<u64>, ConfigError> {
-        self.memory
-            .as_deref()
-            .map(|text| {
-                parse_bytes(text).ok_or_else(|| {
-                    ConfigError::invalid("training.memory", format!("\"{text}\" is no size"), "write for instance \"256MiB\" or \"2GiB\"")
-                })
-            })
-            .transpose()
+    pub fn budget(&self) -> Result<Budget, ConfigError> {
+        let Some(text) = self.memory.as_deref() else { return Ok(Budget::Default) };
+        text.parse().map_err(|_| {
+            ConfigError::invalid("training.memory", format!("\"{text}\" is no size"), "write for instance \"256MiB\", \"2GiB\" or \"unlimited\"")
+        })
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.memory_bytes()?;
+        self.budget()?;
         self.validate_counts()?;
         if self.warmup_steps.is_some() && self.warmup_fraction.is_some() {
             return Err(ConfigError::invalid("training", "warmup_steps and warmup_fraction are both given", "keep one of them"));
@@ -219,6 +217,12 @@ impl TrainingSettings {
         }
         Ok(())
     }
+}
+
+/// The least size in whole MiB (KiB below 8 MiB) that holds so many bytes, as [`parse_bytes`] reads it.
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
+    if bytes < 8 << 20 { format!("{}KiB", bytes.div_ceil(1 << 10)) } else { format!("{}MiB", bytes.div_ceil(1 << 20)) }
 }
 
 /// Bytes in a size such as "256MiB", "2 GB" or "4096"; `None` if the text is no size.

@@ -5,7 +5,7 @@ use super::transfer::{StagingSlot, read_mapped};
 use crate::graph::{Section, TensorId};
 use crate::ops::Scope;
 use crate::plan::record::{Kernel, STEP_STRIDE, TRANSFER_BYTES};
-use crate::plan::{BufferRole, BufferSpec, Plan, Recording};
+use crate::plan::{BufferRole, BufferSpec, Plan, Recording, Region};
 use crate::step::StepInput;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -215,44 +215,66 @@ impl GpuRun {
         let rec = &plan.recordings[recording];
         let values = input.step_values(rec);
         let micro = input.micro_batches(rec.micro_batch);
-        let slot = self.turn;
-        self.turn = (self.turn + 1) % self.staging.len();
-        self.staging[slot].ready(&self.gpu).await?;
-        let (offsets, _) = rec.staging_offsets();
-        let mut parts: Vec<(u64, &[u8])> = vec![];
-        for (i, v) in values.iter().enumerate() {
-            parts.push((i as u64 * STEP_STRIDE, bytemuck::bytes_of(v)));
-        }
-        parts.extend(offsets.iter().zip(input.inputs).map(|(o, data)| (*o, bytemuck::cast_slice(data))));
-        self.staging[slot].write(&parts)?;
-
-        let mut encoding = Encoding { run: self, rec, recording, encoder: None, seconds: 0.0, last: None };
-        let entries = values.len() as u64 * STEP_STRIDE;
-        let staging = &self.staging[slot].buffer;
-        let uniforms = self.buffer(BufferRole::StepUniforms)?;
-        encoding.encoder().copy_buffer_to_buffer(staging, 0, uniforms, 0, entries);
-        if let Ok(gradients) = self.buffer(BufferRole::Gradients) {
-            encoding.encoder().clear_buffer(gradients, 0, None);
-        }
-        for (t, offset) in rec.inputs().into_iter().zip(&offsets) {
-            if let Some(region) = rec.regions[t].filter(|r| r.window_bytes == 0) {
-                encoding.encoder().copy_buffer_to_buffer(staging, *offset, self.buffer(region.role)?, region.offset, region.bytes);
+        let offsets = rec.staging_offsets();
+        let inputs: Vec<(Region, u64, &[f32])> = rec
+            .inputs()
+            .into_iter()
+            .zip(&offsets)
+            .zip(input.inputs)
+            .filter_map(|((t, offset), data)| rec.regions[t].map(|region| (region, *offset, data.as_slice())))
+            .collect();
+        let per_upload = rec.upload_windows() / rec.micro_batch.max(1);
+        let mut state = Encoder::default();
+        let mut first_upload = true;
+        // A batch without windows has a prologue and an epilogue all the same.
+        let uploads = micro.chunks(per_upload.max(1)).chain(micro.is_empty().then_some(&[][..]));
+        for (u, upload) in uploads.enumerate() {
+            let slot = self.turn;
+            self.turn = (self.turn + 1) % self.staging.len();
+            self.staging[slot].ready(&self.gpu).await?;
+            let start = upload.first().map_or(0, |m| m.0);
+            let windows: usize = upload.iter().map(|m| m.1).sum();
+            let mut parts: Vec<(u64, &[u8])> = vec![];
+            if first_upload {
+                parts.extend(values.iter().enumerate().map(|(i, v)| (i as u64 * STEP_STRIDE, bytemuck::bytes_of(v))));
             }
-        }
-        encoding.section(Section::Prologue, 0, 1).await;
-        for (i, (first, windows)) in micro.iter().enumerate() {
-            for (t, offset) in rec.inputs().into_iter().zip(&offsets) {
-                if let Some(region) = rec.regions[t].filter(|r| r.window_bytes > 0) {
-                    let (from, bytes) = (offset + *first as u64 * region.window_bytes, *windows as u64 * region.window_bytes);
-                    encoding.encoder().copy_buffer_to_buffer(staging, from, self.buffer(region.role)?, region.offset, bytes);
+            for &(region, offset, data) in &inputs {
+                if region.window_bytes > 0 {
+                    let one = data.len() / input.windows.max(1);
+                    parts.push((offset, bytemuck::cast_slice(&data[start * one..(start + windows) * one])));
+                } else if first_upload {
+                    parts.push((offset, bytemuck::cast_slice(data)));
                 }
             }
-            encoding.section(Section::Body, i + 1, *windows).await;
-        }
-        encoding.section(Section::Epilogue, 0, 1).await;
-        encoding.submit().await;
-        if let Some(last) = encoding.last.take() {
-            self.staging[slot].submitted(last);
+            self.staging[slot].write(&parts)?;
+
+            let mut encoding = Encoding { run: self, rec, recording, state: &mut state };
+            let staging = &self.staging[slot].buffer;
+            if std::mem::take(&mut first_upload) {
+                let entries = values.len() as u64 * STEP_STRIDE;
+                encoding.encoder().copy_buffer_to_buffer(staging, 0, self.buffer(BufferRole::StepUniforms)?, 0, entries);
+                if let Ok(gradients) = self.buffer(BufferRole::Gradients) {
+                    encoding.encoder().clear_buffer(gradients, 0, None);
+                }
+                for (region, offset, _) in inputs.iter().filter(|i| i.0.window_bytes == 0) {
+                    encoding.encoder().copy_buffer_to_buffer(staging, *offset, self.buffer(region.role)?, region.offset, region.bytes);
+                }
+                encoding.section(Section::Prologue, 0, 1).await;
+            }
+            for (i, &(first, windows)) in upload.iter().enumerate() {
+                for (region, offset, _) in inputs.iter().filter(|i| i.0.window_bytes > 0) {
+                    let (from, bytes) = (offset + (first - start) as u64 * region.window_bytes, windows as u64 * region.window_bytes);
+                    encoding.encoder().copy_buffer_to_buffer(staging, from, self.buffer(region.role)?, region.offset, bytes);
+                }
+                encoding.section(Section::Body, u * per_upload + i + 1, windows).await;
+            }
+            if start + windows >= input.windows {
+                encoding.section(Section::Epilogue, 0, 1).await;
+            }
+            encoding.submit().await;
+            if let Some(last) = state.last.clone() {
+                self.staging[slot].submitted(last);
+            }
         }
         Ok(())
     }
@@ -385,20 +407,26 @@ impl Drop for GpuRun {
 /// Bytes of the uniform `Step`.
 const STEP_BYTES: u64 = size_of::<crate::ops::twin::StepValues>() as u64;
 
+/// What is encoded and not yet submitted.
+#[derive(Default)]
+struct Encoder {
+    open: Option<CommandEncoder>,
+    seconds: f64,
+    last: Option<wgpu::SubmissionIndex>,
+}
+
 /// A step on its way into submits that stay within the predicted time.
 struct Encoding<'a> {
     run: &'a GpuRun,
     rec: &'a Recording,
     recording: usize,
-    encoder: Option<CommandEncoder>,
-    seconds: f64,
-    last: Option<wgpu::SubmissionIndex>,
+    state: &'a mut Encoder,
 }
 
 impl Encoding<'_> {
     fn encoder(&mut self) -> &mut CommandEncoder {
         let device = &self.run.gpu.device;
-        self.encoder.get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") }))
+        self.state.open.get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") }))
     }
 
     async fn section(&mut self, section: Section, entry: usize, windows: usize) {
@@ -410,12 +438,12 @@ impl Encoding<'_> {
         for i in begin..end {
             let dispatch = &self.rec.dispatches[i];
             let cost = dispatch.seconds + self.rec.dispatch_seconds;
-            if self.seconds + cost > self.rec.submit_seconds && self.seconds > 0.0 {
+            if self.state.seconds + cost > self.rec.submit_seconds && self.state.seconds > 0.0 {
                 self.pass(pending..i, entry, windows);
                 self.submit().await;
                 pending = i;
             }
-            self.seconds += cost;
+            self.state.seconds += cost;
         }
         self.pass(pending..end, entry, windows);
     }
@@ -429,9 +457,9 @@ impl Encoding<'_> {
     }
 
     async fn submit(&mut self) {
-        self.seconds = 0.0;
-        if let Some(encoder) = self.encoder.take() {
-            self.last = Some(self.run.gpu.queue.submit([encoder.finish()]));
+        self.state.seconds = 0.0;
+        if let Some(encoder) = self.state.open.take() {
+            self.state.last = Some(self.run.gpu.queue.submit([encoder.finish()]));
             breathe().await;
         }
     }

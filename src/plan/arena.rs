@@ -1,6 +1,7 @@
-//! Offsets in the arena: largest first, each at the lowest place that is free for its whole lifetime, page by page.
+//! Offsets in the arena, page by page: how much more than the most bytes alive at once they take is a matter of the order of placement.
 
 use super::PlanError;
+use std::cmp::Reverse;
 
 /// Alignment of every tensor in the arena: WebGPU's for bindings.
 pub const ALIGNMENT: u64 = 256;
@@ -27,48 +28,119 @@ pub struct Placed {
     pub offset: u64,
 }
 
+/// Shares above the lower bound with which a placement is good enough: at first, and after some tries.
+const GOOD: [(usize, f64); 2] = [(300, 0.01), (usize::MAX, 0.03)];
+/// Most placements tried.
+const TRIES: usize = 2000;
+
 /// Places all blocks; returns places in the order given, and the bytes of each page.
+///
+/// Several orders are tried; then, again and again, the block that lies highest comes first. The least total wins, and the first of equals.
 ///
 /// # Errors
 /// Fails if a block is larger than a page may be.
 pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Placed>, Vec<u64>), PlanError> {
-    let mut order: Vec<usize> = (0..blocks.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(blocks[i].bytes), blocks[i].first, i));
-    let mut placed: Vec<Option<Placed>> = vec![None; blocks.len()];
-    let mut pages: Vec<u64> = vec![];
-    for i in order {
-        let bytes = blocks[i].bytes.next_multiple_of(ALIGNMENT);
-        if bytes > page_bytes {
-            return Err(PlanError::TooLarge { tensor: blocks[i].name.clone(), bytes, limit: page_bytes });
+    if let Some(block) = blocks.iter().find(|b| b.bytes.next_multiple_of(ALIGNMENT) > page_bytes) {
+        return Err(PlanError::TooLarge { tensor: block.name.clone(), bytes: block.bytes, limit: page_bytes });
+    }
+    if !reuse {
+        let order: Vec<usize> = (0..blocks.len()).collect();
+        return Ok(in_order(blocks, &order, page_bytes, false));
+    }
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of bytes")]
+    let within = |share: f64| (lower_bound(blocks) as f64 * (1.0 + share)) as u64;
+    let good = within(GOOD[0].1);
+    let total = |pages: &[u64]| pages.iter().sum::<u64>();
+    let span = |i: usize| (blocks[i].last - blocks[i].first + 1) as u64;
+    let mut orders: Vec<Vec<usize>> = vec![(0..blocks.len()).collect(); 3];
+    orders[0].sort_by_key(|&i| (Reverse(blocks[i].bytes), blocks[i].first, i));
+    orders[1].sort_by_key(|&i| (Reverse(blocks[i].bytes.saturating_mul(span(i))), blocks[i].first, i));
+    orders[2].sort_by_key(|&i| (Reverse(span(i)), Reverse(blocks[i].bytes), i));
+    let mut best = (0, in_order(blocks, &orders[0], page_bytes, true));
+    for (i, order) in orders.iter().enumerate().skip(1) {
+        if total(&best.1.1) <= good {
+            return Ok(best.1);
         }
-        let at = (0..=pages.len()).find_map(|page| lowest_gap(i, blocks, &placed, page, bytes, page_bytes, reuse).map(|o| (page, o)));
+        let next = in_order(blocks, order, page_bytes, true);
+        if total(&next.1) < total(&best.1.1) {
+            best = (i, next);
+        }
+    }
+    let (mut order, mut best) = (std::mem::take(&mut orders[best.0]), best.1);
+    let mut random = Random(1);
+    for attempt in 0..TRIES {
+        let share = GOOD.iter().find(|g| attempt < g.0).map_or(0.0, |g| g.1);
+        if total(&best.1) <= within(share) {
+            break;
+        }
+        let end = |i: usize| (best.0[i].page, best.0[i].offset + blocks[i].bytes);
+        let Some(at) = (0..order.len()).max_by_key(|&k| (end(order[k]), Reverse(k))) else { break };
+        // The block that lies highest comes before some earlier one; now and then another block moves too.
+        let mut tried = order.clone();
+        let to = if attempt == 0 { 0 } else { random.below(at + 1) };
+        tried[to..=at].rotate_right(1);
+        if attempt % 2 == 1 {
+            let (a, b) = (random.below(tried.len()), random.below(tried.len()));
+            tried[a.min(b)..=a.max(b)].rotate_right(1);
+        }
+        let next = in_order(blocks, &tried, page_bytes, true);
+        if total(&next.1) <= total(&best.1) {
+            (order, best) = (tried, next);
+        }
+    }
+    Ok(best)
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers in every run, so that the same plan has the same places.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z >> 33) % (n.max(1) as u64)).unwrap_or(0)
+    }
+}
+
+/// Each block at the lowest place that is free for its whole lifetime, in that order.
+fn in_order(blocks: &[Block], order: &[usize], page_bytes: u64, reuse: bool) -> (Vec<Placed>, Vec<u64>) {
+    let mut places = vec![Placed::default(); blocks.len()];
+    // For each page its blocks by offset, and its bytes.
+    let mut pages: Vec<(Vec<usize>, u64)> = vec![];
+    for &i in order {
+        let bytes = blocks[i].bytes.next_multiple_of(ALIGNMENT);
+        let gap = |page: &[usize]| lowest_gap(&blocks[i], blocks, &places, page, reuse);
+        let at = pages.iter().enumerate().map(|(page, held)| (page, gap(&held.0))).find(|(_, offset)| offset + bytes <= page_bytes);
         // The page past the last is empty, and the block fits a page: there is always a place.
         let (page, offset) = at.unwrap_or((pages.len(), 0));
         if page == pages.len() {
-            pages.push(0);
+            pages.push((vec![], 0));
         }
-        pages[page] = pages[page].max(offset + bytes);
-        placed[i] = Some(Placed { page, offset });
+        let (held, size) = &mut pages[page];
+        *size = (*size).max(offset + bytes);
+        held.insert(held.partition_point(|&j| places[j].offset <= offset), i);
+        places[i] = Placed { page, offset };
     }
-    Ok((placed.into_iter().map(Option::unwrap_or_default).collect(), pages))
+    (places, pages.into_iter().map(|p| p.1).collect())
 }
 
-fn lowest_gap(i: usize, blocks: &[Block], placed: &[Option<Placed>], page: usize, bytes: u64, page_bytes: u64, reuse: bool) -> Option<u64> {
-    let meets = |j: usize| !reuse || (blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last);
-    let mut taken: Vec<(u64, u64)> = placed
-        .iter()
-        .enumerate()
-        .filter_map(|(j, p)| p.filter(|p| p.page == page && meets(j)).map(|p| (p.offset, blocks[j].bytes.next_multiple_of(ALIGNMENT))))
-        .collect();
-    taken.sort_unstable();
+/// The lowest offset in a page, its blocks given by offset, where a block meets none that is alive with it.
+fn lowest_gap(block: &Block, blocks: &[Block], places: &[Placed], page: &[usize], reuse: bool) -> u64 {
+    let bytes = block.bytes.next_multiple_of(ALIGNMENT);
     let mut at = 0;
-    for (offset, size) in taken {
-        if at + bytes <= offset {
+    for &j in page {
+        let other = &blocks[j];
+        if reuse && (block.first > other.last || other.first > block.last) {
+            continue;
+        }
+        if at + bytes <= places[j].offset {
             break;
         }
-        at = at.max(offset + size);
+        at = at.max(places[j].offset + other.bytes.next_multiple_of(ALIGNMENT));
     }
-    (at + bytes <= page_bytes).then_some(at)
+    at
 }
 
 /// The most bytes alive in any phase: no placement can need less.

@@ -3,8 +3,10 @@
 //! The table is fixed: only `pgat tune` measures, and stores its choice beside the run's own record. Figures of the CPU adapters were
 //! measured (see REJECTED.md for what lost); those of GPUs are from public specifications of mid-range parts, to be refined by `tune`.
 
+use crate::graph::Direction;
 use crate::ops::Cost;
 use crate::ops::generator::{Broadcast, Tile, Variants};
+use std::collections::BTreeMap;
 
 /// What the planner knows of an adapter.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -19,6 +21,9 @@ pub struct AdapterClass {
     pub bytes_per_second: f64,
     /// Fixed cost of a dispatch, in seconds.
     pub dispatch_seconds: f64,
+    /// Time of an op in a direction ("propagate backward") over what the rates above predict, where it was measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub factors: BTreeMap<String, f64>,
 }
 
 /// What identifies an adapter's class.
@@ -83,6 +88,7 @@ impl AdapterClass {
             flops_per_second: 9e9,
             bytes_per_second: 3e9,
             dispatch_seconds: 60e-6,
+            factors: BTreeMap::new(),
         }
     }
 
@@ -97,6 +103,7 @@ impl AdapterClass {
             flops_per_second,
             bytes_per_second,
             dispatch_seconds: 50e-6,
+            factors: BTreeMap::new(),
         }
     }
 
@@ -110,14 +117,21 @@ impl AdapterClass {
             flops_per_second: 2e12,
             bytes_per_second: 200e9,
             dispatch_seconds: 8e-6,
+            factors: BTreeMap::new(),
         }
     }
 
-    /// Predicted seconds of `windows` windows of that work, without the fixed cost.
+    /// Predicted seconds of one window of that work in an op, without the fixed cost of a dispatch.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub fn seconds(&self, cost: Cost, windows: usize) -> f64 {
-        (cost.flops / self.flops_per_second).max(cost.bytes / self.bytes_per_second) * windows as f64
+    pub fn seconds(&self, op: &str, direction: Direction, cost: Cost) -> f64 {
+        let factor = self.factors.get(&Self::factor_name(op, direction)).copied().unwrap_or(1.0);
+        (cost.flops / self.flops_per_second).max(cost.bytes / self.bytes_per_second) * factor
+    }
+
+    /// Name of an op in a direction in [`AdapterClass::factors`].
+    #[must_use]
+    pub fn factor_name(op: &str, direction: Direction) -> String {
+        format!("{op} {}", direction.word())
     }
 }
 

@@ -6,14 +6,19 @@ pub mod check;
 pub mod chunk;
 pub mod class;
 pub mod layout;
+pub mod ledger;
 pub mod lifetime;
+pub mod planner;
+pub mod recompute;
 pub mod record;
+pub mod search;
 pub mod summary;
 pub mod text;
 
 use crate::graph::{Flat, Program};
 pub use class::{AdapterClass, AdapterFacts};
 pub use layout::Region;
+pub use planner::{Budget, Offer, Planner};
 pub use record::{BoundRange, Dispatch, Recording};
 pub use summary::{BufferSummary, Summary};
 
@@ -154,6 +159,24 @@ pub enum PlanError {
         /// The limit.
         limit: u64,
     },
+    /// The smallest plan takes more than is allowed.
+    #[error(
+        "the smallest plan takes {smallest} bytes on the device, and {allowed} are allowed{}: give --memory {} or more, or see `pgat plan` \
+         for what makes the model smaller",
+        if *said { "" } else { " where no budget is given" },
+        crate::config::size_text(*smallest)
+    )]
+    Budget {
+        /// Bytes allowed.
+        allowed: u64,
+        /// Bytes of the smallest plan.
+        smallest: u64,
+        /// Whether the user named the budget.
+        said: bool,
+    },
+    /// There is nothing to plan: a bug of this crate.
+    #[error("internal error: no program has a plan")]
+    Nothing,
     /// The recording breaks a rule of WebGPU: a bug of this crate.
     #[error("internal error: the plan breaks a rule: {0}")]
     Rule(#[from] check::RuleBroken),
@@ -177,19 +200,28 @@ impl Plan {
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
         let class = programs.first().map_or_else(|| AdapterClass::portable(true), |p| p.1.class.clone());
         let mut recordings: Vec<Recording> = vec![];
-        let mut sizes = std::collections::BTreeMap::<BufferRole, u64>::new();
         for (program, options) in programs {
-            let base = |role| sizes.get(&role).copied().unwrap_or(0);
-            let (constants, uniforms) = (base(BufferRole::Constants), base(BufferRole::DispatchUniforms));
-            let recording = record::record(program, &options, constants, uniforms)?;
-            for b in &recording.buffers {
-                let size = sizes.entry(b.role).or_default();
-                *size = (*size).max(b.bytes);
-            }
-            recordings.push(recording);
+            let buffers = Self::buffers_of(&recordings);
+            let base = |role| buffers.iter().find(|b| b.role == role).map_or(0, |b| b.bytes);
+            recordings.push(record::record(program, &options, base(BufferRole::Constants), base(BufferRole::DispatchUniforms))?);
         }
-        let buffers = sizes.into_iter().filter(|b| b.1 > 0).map(|(role, bytes)| BufferSpec { role, bytes }).collect();
-        Ok(Self { recordings, buffers, class })
+        Ok(Self { buffers: Self::buffers_of(&recordings), recordings, class })
+    }
+
+    /// Buffers that hold what each recording needs; constants and uniforms of a later one lie behind those of the ones before.
+    fn buffers_of(recordings: &[Recording]) -> Vec<BufferSpec> {
+        let mut sizes = std::collections::BTreeMap::<BufferRole, u64>::new();
+        for b in recordings.iter().flat_map(|r| &r.buffers) {
+            let size = sizes.entry(b.role).or_default();
+            *size = (*size).max(b.bytes);
+        }
+        sizes.into_iter().filter(|b| b.1 > 0).map(|(role, bytes)| BufferSpec { role, bytes }).collect()
+    }
+
+    /// Bytes of the arena's pages.
+    #[must_use]
+    pub fn arena_bytes(&self) -> u64 {
+        self.buffers.iter().filter(|b| matches!(b.role, BufferRole::Arena(_))).map(|b| b.bytes).sum()
     }
 
     /// Bytes of all buffers: what the device will be asked for.

@@ -3,11 +3,12 @@
 use super::arena::ALIGNMENT;
 use super::chunk::{group_ranges, window_ranges, windows_in_binding};
 use super::layout::{Layout, Region, layout};
+use super::recompute::AGAIN;
 use super::text::KernelText;
-use super::{BufferRole, BufferSpec, PlanError, PlanOptions, check};
-use crate::graph::{Direction, Place, Program, Section, TensorId};
+use super::{AdapterClass, BufferRole, BufferSpec, PlanError, PlanOptions, check};
+use crate::graph::{Direction, PhaseSpec, Place, Program, Section, TensorId};
 use crate::ops::def::{Access, Backward, Binding, Cost, Grid, HEADER, KernelDef, OpCtx, Phase, Scope, Slot, Value, to_u32};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A compute pipeline to be made.
@@ -108,6 +109,8 @@ pub struct RecordedPhase {
     pub dispatches: std::ops::Range<usize>,
     /// Work per window.
     pub cost: Cost,
+    /// Whether it computes again what forward did not keep.
+    pub again: bool,
 }
 
 /// A program, laid out and recorded.
@@ -152,11 +155,14 @@ impl Recording {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn seconds(&self) -> f64 {
+        // The last micro-batch may be short: its work counts by windows, its dispatches in full.
+        let full = self.batch as f64 / self.micro_batch as f64;
         let repeat = self.batch.div_ceil(self.micro_batch) as f64;
         let each = |p: &RecordedPhase| {
             let dispatches = &self.dispatches[p.dispatches.clone()];
-            let once: f64 = dispatches.iter().map(|d| d.seconds + self.dispatch_seconds).sum();
-            if p.section == Section::Body { once * repeat } else { once }
+            let work: f64 = dispatches.iter().map(|d| d.seconds).sum();
+            let fixed = dispatches.len() as f64 * self.dispatch_seconds;
+            if p.section == Section::Body { work * full + fixed * repeat } else { work + fixed }
         };
         self.phases.iter().map(each).sum()
     }
@@ -176,25 +182,69 @@ impl Recording {
         tensors.filter(|(_, t)| t.place == Place::Input).map(|(i, _)| i).collect()
     }
 
-    /// Offsets of each input's batch in a staging buffer, after the entries of `Step`, and the end.
+    /// Offsets in a staging buffer of each input, after the entries of `Step`; those per window take [`Recording::upload_windows`].
     #[must_use]
-    pub fn staging_offsets(&self) -> (Vec<u64>, u64) {
-        let mut at = self.step_entries() * STEP_STRIDE;
-        let mut offsets = vec![];
-        for t in self.inputs() {
-            offsets.push(at);
-            let operand = &self.program.graph.tensors[t].operand;
-            let windows = if operand.scope == Scope::Window { self.batch } else { 1 };
-            at += (4 * operand.len() as u64 * windows as u64).next_multiple_of(ALIGNMENT);
-        }
-        (offsets, at)
+    pub fn staging_offsets(&self) -> Vec<u64> {
+        staging_offsets(&self.program, step_entries(self.batch, self.micro_batch), self.upload_windows()).0
     }
 
-    /// Entries of the uniform `Step`: prologue and epilogue, then one a micro-batch.
+    /// Windows of an upload: whole micro-batches, as many as a staging buffer of the least size holds, and one at least.
     #[must_use]
-    pub fn step_entries(&self) -> u64 {
-        1 + self.batch.div_ceil(self.micro_batch) as u64
+    pub fn upload_windows(&self) -> usize {
+        upload_windows(&self.program, self.batch, self.micro_batch)
     }
+}
+
+/// Entries of the uniform `Step`: prologue and epilogue, then one a micro-batch.
+fn step_entries(batch: usize, micro: usize) -> u64 {
+    1 + batch.div_ceil(micro) as u64
+}
+
+/// Offsets of the inputs, and the end.
+fn staging_offsets(program: &Program, entries: u64, windows: usize) -> (Vec<u64>, u64) {
+    let mut at = entries * STEP_STRIDE;
+    let mut offsets = vec![];
+    for tensor in program.graph.tensors.iter().filter(|t| t.place == Place::Input) {
+        offsets.push(at);
+        let windows = if tensor.operand.scope == Scope::Window { windows } else { 1 };
+        at += (4 * tensor.operand.len() as u64 * windows as u64).next_multiple_of(ALIGNMENT);
+    }
+    (offsets, at)
+}
+
+fn upload_windows(program: &Program, batch: usize, micro: usize) -> usize {
+    let repeat = batch.div_ceil(micro);
+    let bytes = |parts: usize| staging_offsets(program, step_entries(batch, micro), (parts * micro).min(batch)).1;
+    let parts = (1..=repeat).rev().find(|&parts| bytes(parts) <= TRANSFER_BYTES).unwrap_or(1);
+    (parts * micro).min(batch)
+}
+
+/// Buffers by which data come and go.
+fn transfer_sizes(program: &Program, batch: usize, micro: usize) -> [(BufferRole, u64); 4] {
+    let entries = step_entries(batch, micro);
+    let staging = staging_offsets(program, entries, upload_windows(program, batch, micro)).1.max(TRANSFER_BYTES);
+    [
+        (BufferRole::StepUniforms, entries * STEP_STRIDE),
+        (BufferRole::Staging(0), staging),
+        (BufferRole::Staging(1), staging),
+        (BufferRole::ReadBack, TRANSFER_BYTES),
+    ]
+}
+
+/// Bytes of all buffers of a program for micro-batches of `micro` windows, but for the dispatches' uniforms.
+///
+/// # Errors
+/// Fails where the device's limits are too small.
+pub(super) fn sizes(
+    program: &Program,
+    kernels: &[Phase],
+    micro: usize,
+    options: &PlanOptions,
+) -> Result<BTreeMap<BufferRole, u64>, PlanError> {
+    let batch = if options.whole { micro } else { options.batch.max(1) };
+    let mut sizes = layout(program, kernels, micro, options, 0)?.sizes;
+    sizes.extend(transfer_sizes(program, batch, micro));
+    Ok(sizes)
 }
 
 /// Plans one program: chooses the micro-batch, lays out, records, checks.
@@ -235,19 +285,34 @@ pub fn record(program: Program, options: &PlanOptions, constants_base: u64, unif
         uniforms,
     };
     let mut sizes = layout.sizes;
+    sizes.extend(transfer_sizes(&recording.program, batch, micro));
     sizes.insert(BufferRole::DispatchUniforms, uniforms_base + recording.uniforms.len() as u64);
-    sizes.insert(BufferRole::StepUniforms, recording.step_entries() * STEP_STRIDE);
-    let staging = recording.staging_offsets().1.max(TRANSFER_BYTES);
-    sizes.insert(BufferRole::Staging(0), staging);
-    sizes.insert(BufferRole::Staging(1), staging);
-    sizes.insert(BufferRole::ReadBack, TRANSFER_BYTES);
     recording.buffers = sizes.into_iter().filter(|b| b.1 > 0).map(|(role, bytes)| BufferSpec { role, bytes }).collect();
     check::check(&recording, options.limits)?;
     Ok(recording)
 }
 
+/// Kernels that run one after the other for each range of windows and of workgroups: one, and those of its block loop.
+fn units(kernels: &[KernelDef]) -> impl Iterator<Item = &[KernelDef]> {
+    kernels.chunk_by(|_, next| matches!(next.grid, Grid::Fixed { in_blocks: true, .. }))
+}
+
+/// Predicted seconds of a phase on a micro-batch of which `share` is filled in the mean.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+pub(super) fn phase_seconds(program: &Program, spec: &PhaseSpec, phase: &Phase, micro: usize, share: f64, class: &AdapterClass) -> f64 {
+    let node = &program.graph.nodes[spec.node];
+    let windows = if node.scope == Scope::Window { micro } else { 1 };
+    let present = if node.scope == Scope::Window { micro as f64 * share } else { 1.0 };
+    let each = |unit: &[KernelDef]| {
+        let work: f64 = unit.iter().map(|k| class.seconds(node.op.name, spec.direction, k.cost)).sum();
+        let dispatches = group_ranges(unit[0].grid, windows).len() * unit.len();
+        work * present + dispatches as f64 * class.dispatch_seconds
+    };
+    units(&phase.kernels).map(each).sum()
+}
+
 /// Kernels of every phase.
-fn kernels_of(program: &Program, options: &PlanOptions) -> Vec<Phase> {
+pub(super) fn kernels_of(program: &Program, options: &PlanOptions) -> Vec<Phase> {
     let graph = &program.graph;
     program
         .phases
@@ -263,7 +328,7 @@ fn kernels_of(program: &Program, options: &PlanOptions) -> Vec<Phase> {
                 wants: &wants,
                 accumulate: &spec.accumulate,
                 variants: &options.class.variants,
-                node: to_u32(spec.node),
+                node: node.key,
             };
             match (spec.direction, &node.op.backward) {
                 (Direction::Forward, _) => (node.op.forward)(&ctx),
@@ -310,24 +375,20 @@ impl<'a> Recorder<'a> {
     fn phase(&mut self, i: usize) -> Result<(), PlanError> {
         let start = self.dispatches.len();
         let kernels = &self.phases[i].kernels;
-        let mut k = 0;
-        while k < kernels.len() {
-            let in_loop = |d: &KernelDef| matches!(d.grid, Grid::Fixed { in_blocks: true, .. });
-            let end = (k + 1..kernels.len()).find(|&j| !in_loop(&kernels[j])).unwrap_or(kernels.len());
-            self.unit(i, &kernels[k..end])?;
-            k = end;
+        for unit in units(kernels) {
+            self.unit(i, unit)?;
         }
         let spec = &self.program.phases[i];
         let node = &self.program.graph.nodes[spec.node];
         let (flops, bytes) = kernels.iter().fold((0.0, 0.0), |(f, b), k| (f + k.cost.flops, b + k.cost.bytes));
-        let word = if spec.direction == Direction::Forward { "forward" } else { "backward" };
         self.recorded.push(RecordedPhase {
-            label: format!("{} {word}", node.label),
+            label: format!("{} {}", node.label, spec.direction.word()),
             op: node.op.name,
             direction: spec.direction,
             section: spec.section,
             dispatches: start..self.dispatches.len(),
             cost: Cost { flops, bytes },
+            again: node.label.ends_with(AGAIN),
         });
         Ok(())
     }
@@ -341,7 +402,7 @@ impl<'a> Recorder<'a> {
         for kernel in kernels {
             let bytes = kernel.bindings.iter().flat_map(|b| &b.slots).map(|s| self.region(phase, s.0).window_bytes);
             fit = fit.min(windows_in_binding(bytes, limit));
-            let one = self.options.class.seconds(kernel.cost, 1);
+            let one = self.seconds(phase, kernel);
             if one * windows as f64 > self.options.submit_seconds {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive ratio")]
                 let in_time = (self.options.submit_seconds / one).floor().max(1.0) as usize;
@@ -384,15 +445,15 @@ impl<'a> Recorder<'a> {
         }
         ranges.sort_by_key(|r| r.binding);
         let params_offset = self.uniforms_base + self.push_params(&text, &values);
-        let seconds = self.options.class.seconds(def.cost, windows) / self.share(def, windows);
+        let seconds = self.seconds(phase, def) * windows as f64 / group_ranges(def.grid, windows).len() as f64;
         self.dispatches.push(Dispatch { kernel, ranges, params_offset, grid, window0, windows, seconds });
         Ok(())
     }
 
-    /// Into how many dispatches a kernel's work over a range of windows is cut.
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    fn share(&self, def: &KernelDef, windows: usize) -> f64 {
-        group_ranges(def.grid, windows).len() as f64
+    /// Predicted seconds of one window.
+    fn seconds(&self, phase: usize, kernel: &KernelDef) -> f64 {
+        let spec = &self.program.phases[phase];
+        self.options.class.seconds(self.program.graph.nodes[spec.node].op.name, spec.direction, kernel.cost)
     }
 
     fn recorded_label(&self, phase: usize) -> String {

@@ -84,7 +84,8 @@ impl From<SessionError> for Failure {
     fn from(e: SessionError) -> Self {
         match e {
             SessionError::Gpu(e) => e.into(),
-            SessionError::Memory { .. } | SessionError::Plan(_) => Self::new("memory", e, None),
+            SessionError::Plan(_) => Self::new("memory", e, None),
+            SessionError::Config(_) => Self::new("config", e, None),
             SessionError::Weights { .. } => Self::new("run-file", e, None),
             SessionError::Model(_) | SessionError::Graph(_) | SessionError::NoTensor(_) => Self::bug(e.to_string()),
         }

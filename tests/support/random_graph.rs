@@ -3,6 +3,7 @@
 
 use pgat::graph::{Graph, OptimiserSettings, Place, Program, TensorId};
 use pgat::ops::{Attrs, Fill, Operand, Scope};
+use pgat::plan::recompute::{Links, computing_again};
 use pgat::plan::{Plan, PlanError, PlanOptions};
 use pgat::selftest::Draw;
 use pgat::step::StepInput;
@@ -252,6 +253,16 @@ impl Recipe {
         let wanted: Vec<_> = b.graph.parameters().into_iter().map(|p| p.0).collect();
         let program = Program::with_gradients("random", b.graph, &seeds, &wanted, leaves.clone()).expect("the recipe has gradients");
         Built { program, leaves }
+    }
+
+    /// The plan of the program that computes again the nodes at the set bits of `mask` (and how many these are).
+    #[allow(dead_code, reason = "each test file uses a part of it")]
+    pub(crate) fn plan_again(&self, options: PlanOptions, mask: u64) -> Result<(Plan, Vec<TensorId>, usize), PlanError> {
+        let built = self.build();
+        let nodes = Links::new(&built.program).candidates();
+        let chosen: Vec<usize> = nodes.into_iter().enumerate().filter(|(i, _)| mask >> (i % 64) & 1 == 1).map(|(_, n)| n).collect();
+        let program = computing_again(built.program, &chosen);
+        Ok((Plan::new(vec![(program, options)])?, built.leaves, chosen.len()))
     }
 
     /// The program's plan.

@@ -1,0 +1,319 @@
+//! The plan within a budget: of all sizes of micro-batches and all sets of ops computed again that the search offers, the fastest that
+//! fits. The search works on a ledger of bytes and seconds; what is decided is decided on whole plans, buffer by buffer.
+
+use super::ledger::Ledger;
+use super::recompute::computing_again;
+use super::record::{kernels_of, record, sizes};
+use super::search::{Choice, choices};
+use super::{BufferRole, BufferSpec, Plan, PlanError, PlanOptions, Recording};
+use crate::config::parse_bytes;
+use crate::graph::{Place, Program};
+use crate::ops::{Phase, Scope};
+use std::collections::BTreeMap;
+
+/// Bytes that all buffers together may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Nothing was said: [`Budget::DEFAULT`].
+    Default,
+    /// So many.
+    Bytes(u64),
+    /// As many as the device's limits allow.
+    Unlimited,
+}
+
+impl Budget {
+    /// What is allowed where nothing is said. No API tells how much memory a device has.
+    pub const DEFAULT: u64 = 1 << 30;
+
+    /// In bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Default => Self::DEFAULT,
+            Self::Bytes(bytes) => bytes,
+            Self::Unlimited => u64::MAX,
+        }
+    }
+}
+
+/// A text is no budget.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no size: write for instance 256MiB, 2GiB or unlimited")]
+pub struct NoBudget(String);
+
+impl std::str::FromStr for Budget {
+    type Err = NoBudget;
+
+    fn from_str(text: &str) -> Result<Self, NoBudget> {
+        if text.trim().eq_ignore_ascii_case("unlimited") {
+            return Ok(Self::Unlimited);
+        }
+        parse_bytes(text).map(Self::Bytes).ok_or_else(|| NoBudget(text.to_owned()))
+    }
+}
+
+/// Predicted times closer than this share are taken as equal, and the smaller plan wins: predictions are no better.
+pub const TIE: f64 = 0.01;
+
+/// A plan that could be made.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Offer {
+    /// Bytes of all buffers.
+    pub bytes: u64,
+    /// Predicted seconds of a step.
+    pub seconds: f64,
+    /// Windows of a micro-batch.
+    pub micro_batch: usize,
+    /// Ops computed again in the backward pass.
+    pub computed_again: usize,
+    /// Bytes of the arena's pages.
+    pub arena_bytes: u64,
+    /// Most bytes of the arena alive at once.
+    pub arena_bound: u64,
+}
+
+impl Offer {
+    fn of(plan: &Plan) -> Self {
+        let first = &plan.recordings[0];
+        Self {
+            bytes: plan.bytes(),
+            seconds: first.seconds(),
+            micro_batch: first.micro_batch,
+            computed_again: first.phases.iter().filter(|p| p.again).count(),
+            arena_bytes: plan.arena_bytes(),
+            arena_bound: first.arena_bound,
+        }
+    }
+}
+
+/// A program, and what it is planned for.
+struct Job {
+    program: Program,
+    options: PlanOptions,
+    kernels: Vec<Phase>,
+}
+
+/// A choice, and what came of it once it was looked at.
+struct Candidate {
+    choice: Choice,
+    /// Arena and inputs: what differs between candidates but for some uniforms.
+    varying: u64,
+    offer: Option<Result<Offer, ()>>,
+}
+
+/// Plans programs that share one set of buffers: the first decides (training, or scoring alone), the others fit into what it takes.
+pub struct Planner {
+    jobs: Vec<Job>,
+    candidates: Vec<Candidate>,
+    /// For each program after the first: buffers for each size of its passes, the largest first.
+    followers: Vec<Vec<(usize, BTreeMap<BufferRole, u64>)>>,
+}
+
+/// Sizes of micro-batches worth a look: the batch in 1, 2, 3, 4, 6, 8, 12, 16, ... parts, and single windows.
+fn micro_sizes(batch: usize) -> Vec<usize> {
+    let parts = std::iter::successors(Some(1_usize), |p| p.checked_mul(2)).flat_map(|p| [p, p + p / 2]).take_while(|p| *p <= batch);
+    let mut all: Vec<usize> = parts.map(|p| batch.div_ceil(p)).chain([1]).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.reverse();
+    all
+}
+
+impl Planner {
+    /// Searches. Needs no device.
+    ///
+    /// # Errors
+    /// Fails where the device's limits are too small for single windows.
+    ///
+    /// # Panics
+    /// Panics without a program.
+    pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
+        let jobs: Vec<Job> =
+            programs.into_iter().map(|(program, options)| Job { kernels: kernels_of(&program, &options), program, options }).collect();
+        let first = &jobs[0];
+        let batch = first.options.batch.max(1);
+        let micros = first.options.micro_batch.map_or_else(|| micro_sizes(batch), |m| vec![m.clamp(1, batch)]);
+        let ledger = Ledger::new(&first.program, &first.kernels, &first.options);
+        let mut candidates: Vec<Candidate> = vec![];
+        let inputs = input_bytes(&first.program);
+        let mut refused = None;
+        for micro in micros {
+            // What is too large for a page or a binding is too large however much is computed again.
+            if let Err(e) = sizes(&first.program, &first.kernels, micro, &first.options) {
+                refused = Some(e);
+                continue;
+            }
+            for choice in choices(&ledger, micro) {
+                let varying = choice.peak + inputs * micro as u64;
+                candidates.push(Candidate { choice, varying, offer: None });
+            }
+        }
+        if candidates.is_empty() {
+            return Err(refused.unwrap_or(PlanError::Nothing));
+        }
+        candidates.sort_by(|a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.varying.cmp(&b.varying)));
+        // What is neither faster nor smaller than another is no candidate.
+        let mut least = u64::MAX;
+        candidates.retain(|c| c.varying < least && { least = c.varying; true });
+        let followers = jobs[1..].iter().map(follower).collect::<Result<_, _>>()?;
+        Ok(Self { jobs, candidates, followers })
+    }
+
+    /// The whole plan of a candidate.
+    fn build(&self, candidate: usize) -> Result<Plan, PlanError> {
+        let choice = &self.candidates[candidate].choice;
+        let first = &self.jobs[0];
+        let program = computing_again(first.program.clone(), &choice.again);
+        let mut recordings = vec![record(program, &PlanOptions { micro_batch: Some(choice.micro), ..first.options.clone() }, 0, 0)?];
+        for (job, sizes) in self.jobs[1..].iter().zip(&self.followers) {
+            let taken = Plan::buffers_of(&recordings);
+            let size = |role| taken.iter().find(|b: &&BufferSpec| b.role == role).map_or(0, |b| b.bytes);
+            let grows = |s: &BTreeMap<BufferRole, u64>| s.iter().map(|(role, bytes)| bytes.saturating_sub(size(*role))).sum::<u64>();
+            // The largest passes that need no more than single windows do: nothing, as a rule.
+            let least = sizes.last().map_or(0, |s| grows(&s.1));
+            let micro = sizes.iter().find(|s| grows(&s.1) <= least).map_or(1, |s| s.0);
+            let options = PlanOptions { micro_batch: Some(micro), ..job.options.clone() };
+            recordings.push(record(job.program.clone(), &options, size(BufferRole::Constants), size(BufferRole::DispatchUniforms))?);
+        }
+        Ok(Plan::of(recordings, first.options.class.clone()))
+    }
+
+    fn offer(&mut self, candidate: usize) -> Option<Offer> {
+        if self.candidates[candidate].offer.is_none() {
+            let offer = self.build(candidate).map(|plan| Offer::of(&plan)).map_err(|_| ());
+            self.candidates[candidate].offer = Some(offer);
+        }
+        self.candidates[candidate].offer.and_then(Result::ok)
+    }
+
+    /// The smallest plan: every budget from its bytes on is feasible.
+    ///
+    /// # Errors
+    /// Fails where no candidate obeys the device's limits.
+    pub fn smallest(&mut self) -> Result<Offer, PlanError> {
+        Ok(self.smallest_candidate()?.1)
+    }
+
+    fn smallest_candidate(&mut self) -> Result<(usize, Offer), PlanError> {
+        // Candidates are sorted: later ones are slower and smaller, but for what fragments and uniforms add.
+        let mut best: Option<(usize, Offer)> = None;
+        for i in (0..self.candidates.len()).rev() {
+            let varying = self.candidates[i].varying;
+            if best.is_some_and(|(b, _)| varying > self.candidates[b].varying + self.candidates[b].varying / 10) {
+                break;
+            }
+            if let Some(offer) = self.offer(i)
+                && best.is_none_or(|b| offer.bytes < b.1.bytes)
+            {
+                best = Some((i, offer));
+            }
+        }
+        match best {
+            Some(best) => Ok(best),
+            None => Err(self.build(self.candidates.len() - 1).err().unwrap_or(PlanError::Nothing)),
+        }
+    }
+
+    /// The candidate for a budget: the smallest of those that are as fast as the fastest within it.
+    fn fastest(&mut self, budget: Budget) -> Result<usize, PlanError> {
+        let allowed = budget.bytes();
+        let fits = |planner: &mut Self, i: usize| {
+            planner.candidates[i].varying <= allowed && planner.offer(i).is_some_and(|o| o.bytes <= allowed)
+        };
+        let Some(fastest) = (0..self.candidates.len()).find(|&i| fits(self, i)) else {
+            let (i, smallest) = self.smallest_candidate()?;
+            if smallest.bytes <= allowed {
+                return Ok(i);
+            }
+            return Err(PlanError::Budget { allowed, smallest: smallest.bytes, said: budget != Budget::Default });
+        };
+        let bound = self.candidates[fastest].choice.seconds * (1.0 + TIE);
+        let tied: Vec<usize> = (fastest + 1..self.candidates.len()).take_while(|&i| self.candidates[i].choice.seconds <= bound).collect();
+        Ok(tied.into_iter().rev().find(|&i| fits(self, i)).unwrap_or(fastest))
+    }
+
+    /// The fastest plan within a budget.
+    ///
+    /// # Errors
+    /// Fails if the smallest plan takes more.
+    pub fn plan(&mut self, budget: Budget) -> Result<Plan, PlanError> {
+        let candidate = self.fastest(budget)?;
+        self.build(candidate)
+    }
+
+    /// What a budget buys.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub fn offer_within(&mut self, budget: Budget) -> Result<Offer, PlanError> {
+        let candidate = self.fastest(budget)?;
+        Ok(Offer::of(&self.build(candidate)?))
+    }
+
+    /// Plans from the smallest to the fastest, each at least a tenth larger than the one before, and faster.
+    ///
+    /// # Errors
+    /// As [`Planner::smallest`].
+    pub fn curve(&mut self) -> Result<Vec<Offer>, PlanError> {
+        let (smallest, first) = self.smallest_candidate()?;
+        let fastest = self.fastest(Budget::Unlimited)?;
+        let mut curve = vec![first];
+        for i in (fastest..smallest).rev() {
+            let last = curve[curve.len() - 1];
+            if i > fastest && self.candidates[i].varying * 10 < self.candidates[smallest].varying.max(last.arena_bound) * 11 {
+                continue;
+            }
+            if let Some(offer) = self.offer(i)
+                && offer.bytes > last.bytes
+                && offer.seconds < last.seconds
+            {
+                curve.push(offer);
+            }
+        }
+        Ok(curve)
+    }
+
+    /// Bytes of all buffers where nothing is computed again: whole batches, without sharing bytes and with it.
+    ///
+    /// # Errors
+    /// Fails where a tensor of a whole batch is larger than a page.
+    pub fn without_levers(&self) -> Result<[u64; 2], PlanError> {
+        let whole = |reuse| -> Result<u64, PlanError> {
+            let all: Vec<_> = self.jobs.iter().map(|j| {
+                let batch = j.options.batch.max(1);
+                record(j.program.clone(), &PlanOptions { micro_batch: Some(batch), reuse, ..j.options.clone() }, 0, 0)
+            }).collect::<Result<_, PlanError>>()?;
+            Ok(Plan::of(all, self.jobs[0].options.class.clone()).bytes())
+        };
+        Ok([whole(false)?, whole(true)?])
+    }
+}
+
+/// Buffers that a program needs for each size of its passes, the largest first; sizes that no page holds are left out.
+fn follower(job: &Job) -> Result<Vec<(usize, BTreeMap<BufferRole, u64>)>, PlanError> {
+    let batch = job.options.batch.max(1);
+    let micros = job.options.micro_batch.map_or_else(|| micro_sizes(batch), |m| vec![m.clamp(1, batch)]);
+    let mut all = vec![];
+    let mut refused = None;
+    for micro in micros {
+        match sizes(&job.program, &job.kernels, micro, &job.options) {
+            Ok(sizes) => all.push((micro, sizes)),
+            Err(e) => refused = Some(e),
+        }
+    }
+    if all.is_empty() { Err(refused.unwrap_or(PlanError::Nothing)) } else { Ok(all) }
+}
+
+/// Bytes of one window's inputs.
+fn input_bytes(program: &Program) -> u64 {
+    let tensors = program.graph.tensors.iter().filter(|t| t.place == Place::Input && t.operand.scope == Scope::Window);
+    tensors.map(|t| 4 * t.operand.len() as u64).sum()
+}
+
+impl Plan {
+    /// A plan of recordings that share buffers.
+    fn of(recordings: Vec<Recording>, class: super::AdapterClass) -> Self {
+        Self { buffers: Self::buffers_of(&recordings), recordings, class }
+    }
+}

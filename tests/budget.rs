@@ -1,0 +1,135 @@
+//! Budgets of a whole model: what fits, what is refused, and that no budget changes a bit of the weights.
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use common::{Waves, all_on, bits, clock, gpu, settings, with_features};
+use pgat::config::{ModelSettings, TrainingSettings};
+use pgat::data::WindowShape;
+use pgat::executor::Backend;
+use pgat::model::ModelShape;
+use pgat::plan::{Budget, Offer, PlanError, Planner};
+use pgat::session::{Purpose, Session, State, planner};
+use pgat::train::{Control, Outcome, Trainer};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Two layers, everything on: dropout, Gumbel noise, moving memory.
+fn shape() -> ModelShape {
+    with_features(Waves::new(1).shape, ModelSettings { n_layers: 2, ..all_on() })
+}
+
+/// 22 windows in batches of 8: the third of an epoch has 6.
+fn short_batches() -> TrainingSettings {
+    TrainingSettings { batch_size: 8, max_steps: Some(5), validate_every: Some(3), ..settings() }
+}
+
+fn planner_of(shape: &ModelShape, settings: &TrainingSettings, backend: &Backend) -> Planner {
+    planner(shape, settings, Purpose::Train, backend, None).expect("a planner")
+}
+
+fn within(settings: &TrainingSettings, bytes: u64) -> TrainingSettings {
+    TrainingSettings { memory: Some(bytes.to_string()), ..settings.clone() }
+}
+
+fn train(backend: &Backend, settings: &TrainingSettings, bytes: u64) -> State {
+    let settings = within(settings, bytes);
+    let session = pollster::block_on(Session::new(shape(), settings.clone(), Purpose::Train, backend.clone(), None)).expect("a session");
+    assert!(session.plan().bytes() <= bytes, "{} bytes planned, {bytes} allowed", session.plan().bytes());
+    assert_eq!(session.executor().created_bytes(), session.plan().bytes());
+    let (train, validation) = (Arc::new(Waves::new(22)), Arc::new(Waves::new(9)));
+    let mut trainer = Trainer::new(session, settings, train, Some(validation), None, clock).expect("a trainer");
+    let outcome = pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect("a run");
+    assert_eq!(outcome, Outcome::Finished);
+    trainer.state().clone()
+}
+
+/// Every plan of the curve, and the curves where a batch is one micro-batch and where it is single windows: dropout, Gumbel noise, the
+/// moving memory and a short last batch in all of them.
+#[test]
+fn no_budget_changes_a_bit() {
+    let backend = gpu();
+    let (mut seen, mut kinds) = (0, HashSet::new());
+    let mut first: Option<State> = None;
+    for micro_batch in [None, Some(8), Some(1)] {
+        let settings = TrainingSettings { micro_batch, ..short_batches() };
+        let curve: Vec<Offer> = planner_of(&shape(), &settings, &backend).curve().expect("a curve");
+        // Compiling takes longer than the steps: every third is enough, ends included.
+        let some = curve.iter().enumerate().filter(|(i, _)| i % 3 == 0 || i + 1 == curve.len());
+        for (_, offer) in some {
+            let state = train(&backend, &settings, offer.bytes);
+            let first = first.get_or_insert_with(|| state.clone());
+            assert_eq!(bits(&first.parameters), bits(&state.parameters), "parameters within {} bytes", offer.bytes);
+            assert_eq!(bits(&first.moment2), bits(&state.moment2), "second moments within {} bytes", offer.bytes);
+            assert_eq!(bits(&first.optimiser), bits(&state.optimiser));
+            seen += 1;
+            kinds.insert((offer.micro_batch, offer.computed_again > 0));
+        }
+    }
+    eprintln!("{seen} budgets; micro-batch and whether anything is computed again: {kinds:?}");
+    assert!(first.is_some_and(|s| s.parameters.iter().all(|p| p.is_finite())));
+    assert!(kinds.contains(&(8, true)) && kinds.contains(&(1, false)) && kinds.iter().any(|k| k.0 < 8 && k.1), "{kinds:?}");
+}
+
+fn any_shape() -> impl Strategy<Value = (ModelShape, usize)> {
+    (2..9_usize, 1..5_usize, 1..6_usize, 1..3_usize, 1..3_usize, 1..40_usize, 0..4_u8).prop_map(
+        |(patches, horizon, targets, layers, quads, batch, off)| {
+            let window =
+                WindowShape { history: 2 * patches, horizon: 2 * horizon, num_covariates: 1, num_targets: targets, num_channels: 1, num_calendar: 2 };
+            let on = |switch: u8| off != switch;
+            let settings = ModelSettings {
+                d_model: 16 * quads,
+                n_layers: layers,
+                use_convolution: on(1),
+                use_graph_attention: on(2),
+                use_hierarchy: on(3),
+                ..all_on()
+            };
+            (ModelShape::new(window, settings), batch)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 24, rng_seed: RngSeed::Fixed(6), failure_persistence: None, ..Config::default() })]
+
+    /// The smallest plan is a candidate within every budget: one byte less is refused with its size, everything above is feasible, and no
+    /// larger budget is slower.
+    #[test]
+    fn every_budget_from_the_smallest_on_is_feasible((shape, batch) in any_shape(), shares in prop::collection::vec(0.0..1.0_f64, 6)) {
+        let settings = TrainingSettings { batch_size: batch, ..settings() };
+        let mut planner = planner_of(&shape, &settings, &Backend::Reference);
+        let smallest = planner.smallest().expect("a smallest plan").bytes;
+        prop_assert_eq!(planner.plan(Budget::Bytes(smallest)).expect("the smallest fits itself").bytes(), smallest);
+        match planner.plan(Budget::Bytes(smallest - 1)) {
+            Err(PlanError::Budget { allowed, smallest: named, .. }) => prop_assert_eq!((allowed, named), (smallest - 1, smallest)),
+            other => prop_assert!(false, "a budget below the smallest: {:?}", other.map(|p| p.bytes())),
+        }
+        let most = planner.plan(Budget::Unlimited).expect("a plan").bytes();
+        let mut budgets: Vec<u64> = shares.iter().map(|s| smallest + ((most.max(smallest) - smallest) as f64 * s) as u64).collect();
+        budgets.sort_unstable();
+        let mut before = f64::INFINITY;
+        for budget in budgets {
+            let plan = planner.plan(Budget::Bytes(budget)).expect("feasible");
+            prop_assert!(plan.bytes() <= budget, "{} planned within {budget}", plan.bytes());
+            // Predictions within the tie are equal.
+            let seconds = plan.recordings[0].seconds();
+            prop_assert!(seconds <= before * (1.0 + 2.0 * pgat::plan::planner::TIE), "{seconds} s within {budget}, {before} s within less");
+            before = before.min(seconds);
+        }
+    }
+}
+
+/// A budget below the smallest plan is refused on the device too, before anything is created.
+#[test]
+fn a_byte_too_few_is_refused_before_anything_is_created() {
+    let backend = gpu();
+    let settings = short_batches();
+    let smallest = planner_of(&shape(), &settings, &backend).smallest().expect("a smallest plan").bytes;
+    let open = |bytes| pollster::block_on(Session::new(shape(), within(&settings, bytes), Purpose::Train, backend.clone(), None));
+    let refused = open(smallest - 1).err().expect("a refusal").to_string();
+    assert!(refused.contains(&smallest.to_string()) && refused.contains(&(smallest - 1).to_string()), "{refused}");
+    assert!(open(smallest).is_ok());
+}
