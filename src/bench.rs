@@ -360,6 +360,36 @@ pub fn step_split(run: &GpuRun, recording: usize, windows: usize, repeats: usize
     Ok(parts)
 }
 
+/// The plan's class with factors for the ops measured: parts of a micro-batch of `windows` windows over what the rates alone predict.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> AdapterClass {
+    let recording = &plan.recordings[0];
+    let mut class = plan.class.clone();
+    let share = windows as f64 / recording.micro_batch as f64;
+    for part in parts {
+        let name = AdapterClass::factor_name(&part.op, part.direction);
+        let known = plan.class.factors.get(&name).copied().unwrap_or(1.0);
+        let phases = recording.phases.iter().filter(|p| p.op == part.op && p.direction == part.direction);
+        let work = |p: &RecordedPhase| {
+            let seconds: f64 = recording.dispatches[p.dispatches.clone()].iter().map(|d| d.seconds).sum();
+            seconds * if p.section == Section::Body { share } else { 1.0 }
+        };
+        let predicted = phases.map(work).sum::<f64>() / known;
+        let measured = part.ms / 1e3 - part.dispatches as f64 * class.dispatch_seconds;
+        if predicted > 0.0 {
+            // Two digits: more would only record the noise of one measurement.
+            let factor = (measured.max(0.0) / predicted).clamp(0.01, 1000.0);
+            class.factors.insert(name, format!("{factor:.1e}").parse().unwrap_or(factor));
+        }
+    }
+    let suffix = "-measured";
+    if !class.name.ends_with(suffix) {
+        class.name.push_str(suffix);
+    }
+    class
+}
+
 impl BenchReport {
     /// As aligned text.
     #[must_use]

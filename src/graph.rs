@@ -4,8 +4,8 @@
 //! *prologue* (what depends on parameters alone), *body* (repeated for each micro-batch), *epilogue* (backward of the prologue, clipping,
 //! optimiser). Nothing here knows about memory or devices.
 
-use crate::ops::grad_health;
 use crate::ops::def::to_u32;
+use crate::ops::grad_health;
 use crate::ops::{Attrs, Backward, OpDef, OpError, Operand, Scope, Shape, op};
 use std::collections::HashMap;
 use std::sync::Arc;

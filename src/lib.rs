@@ -7,6 +7,7 @@
 // A browser's objects belong to one thread; natively the same code shares them between threads.
 #![cfg_attr(target_arch = "wasm32", expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
 
+pub mod advise;
 #[cfg(feature = "native")]
 pub mod bench;
 pub mod compare;

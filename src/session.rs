@@ -197,8 +197,10 @@ fn gumbel(step_keys: [u32; 2], which: usize, n: usize) -> Vec<f32> {
     (0..n as u64).map(one).collect()
 }
 
-fn options(backend: &Backend, settings: &TrainingSettings, batch: usize, class: Option<&AdapterClass>) -> PlanOptions {
-    let mut options = backend.plan_options(batch);
+/// What a model is planned for on a backend; `class` overrides the adapter's kernel shapes and costs.
+#[must_use]
+pub fn plan_options(backend: &Backend, settings: &TrainingSettings, class: Option<&AdapterClass>) -> PlanOptions {
+    let mut options = backend.plan_options(settings.batch_size);
     if let Some(class) = class {
         options.class = class.clone();
     }
@@ -232,7 +234,7 @@ fn plan_keeping(
     class: Option<&AdapterClass>,
     kept: &[TensorId],
 ) -> Result<Plan, SessionError> {
-    let mut planner = planner_keeping(shape, settings, purpose, backend, class, kept)?;
+    let mut planner = planner_keeping(shape, settings, purpose, &plan_options(backend, settings, class), kept)?;
     Ok(planner.plan(settings.budget()?)?)
 }
 
@@ -240,25 +242,18 @@ fn plan_keeping(
 ///
 /// # Errors
 /// Fails if the model cannot be built, or single windows do not fit the limits.
-pub fn planner(
-    shape: &ModelShape,
-    settings: &TrainingSettings,
-    purpose: Purpose,
-    backend: &Backend,
-    class: Option<&AdapterClass>,
-) -> Result<Planner, SessionError> {
-    planner_keeping(shape, settings, purpose, backend, class, &[])
+pub fn planner(shape: &ModelShape, settings: &TrainingSettings, purpose: Purpose, options: &PlanOptions) -> Result<Planner, SessionError> {
+    planner_keeping(shape, settings, purpose, options, &[])
 }
 
 fn planner_keeping(
     shape: &ModelShape,
     settings: &TrainingSettings,
     purpose: Purpose,
-    backend: &Backend,
-    class: Option<&AdapterClass>,
+    options: &PlanOptions,
     kept: &[TensorId],
 ) -> Result<Planner, SessionError> {
-    Ok(Planner::new(programs(shape, settings, purpose, &options(backend, settings, settings.batch_size, class), kept)?)?)
+    Ok(Planner::new(programs(shape, settings, purpose, options, kept)?)?)
 }
 
 /// Training, where it is asked for, and scoring.

@@ -76,8 +76,14 @@ fn no_budget_changes_a_bit() {
 fn any_shape() -> impl Strategy<Value = (ModelShape, usize)> {
     (2..9_usize, 1..5_usize, 1..6_usize, 1..3_usize, 1..3_usize, 1..40_usize, 0..4_u8).prop_map(
         |(patches, horizon, targets, layers, quads, batch, off)| {
-            let window =
-                WindowShape { history: 2 * patches, horizon: 2 * horizon, num_covariates: 1, num_targets: targets, num_channels: 1, num_calendar: 2 };
+            let window = WindowShape {
+                history: 2 * patches,
+                horizon: 2 * horizon,
+                num_covariates: 1,
+                num_targets: targets,
+                num_channels: 1,
+                num_calendar: 2,
+            };
             let on = |switch: u8| off != switch;
             let settings = ModelSettings {
                 d_model: 16 * quads,

@@ -1,19 +1,20 @@
 //! `pgat bench`.
 
-use super::console::{milliseconds, table};
+use super::bench_budgets as budgets;
+use super::console::{milliseconds, table, thousands};
 use super::context::{self, Context};
+use super::memory::Memory;
 use super::{Ending, console, open};
 use anyhow::bail;
 use pgat::bench::{self, PartTime};
 use pgat::config::Config;
 use pgat::data::{PartWindows, Scaler};
 use pgat::executor::{Backend, Executor};
-use pgat::graph::Direction;
 use pgat::model::ModelShape;
 use pgat::plan::AdapterClass;
 use pgat::session::{Purpose, Session};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,9 +23,20 @@ use std::time::Instant;
 pub(crate) struct Options {
     /// Measure the training step of this config instead of the adapter and the kernels
     config: Option<PathBuf>,
-    /// Kernel shapes: a file that `pgat tune` wrote, or the name of a class of adapters
+    /// Kernel shapes and costs: a file that `pgat tune` or `pgat bench` wrote, or the name of a class of adapters
     #[arg(long, value_name = "FILE")]
     class: Option<String>,
+    #[command(flatten)]
+    memory: Memory,
+    /// Measure the config within each of these budgets (sizes with commas between; also `smallest`, `unlimited`) instead of one
+    #[arg(long, value_name = "SIZES", requires = "config", value_delimiter = ',', conflicts_with_all = ["memory", "out"])]
+    budgets: Vec<String>,
+    /// Steps measured of each budget, after one that compiles
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "budgets", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Store the class with the costs of each op as measured on this config: `--class FILE` plans with them
+    #[arg(long, value_name = "FILE", requires = "config")]
+    out: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -38,6 +50,8 @@ struct StepReport {
     /// Windows of a step.
     batch: usize,
     micro_batch: usize,
+    /// Bytes of the plan.
+    bytes: u64,
     dispatches: usize,
     /// Steps measured.
     steps: usize,
@@ -63,7 +77,22 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     context.say(&format!("adapter: {}", context::describe(&backend)));
     let class = options.class.as_deref().map(context::class).transpose()?;
     if let Some(path) = &options.config {
-        let report = step(&backend, path, class.as_ref())?;
+        let mut config = open::config(path)?;
+        options.memory.apply(&mut config.training);
+        if !options.budgets.is_empty() {
+            let measured = budgets::measure(context, &backend, &config, class.as_ref(), &options.budgets, options.steps)?;
+            if options.json {
+                console::json(&measured)?
+            } else {
+                console::result(&budgets::text(&measured))?
+            }
+            return Ok(Ending::Done);
+        }
+        let (report, class) = step(&backend, &config, class.as_ref())?;
+        if let Some(out) = &options.out {
+            open::write(out, format!("{}\n", serde_json::to_string_pretty(&class)?).as_bytes())?;
+            context.say(&format!("class with measured costs: {} (use it with --class)", out.display()));
+        }
         if options.json {
             console::json(&report)?
         } else {
@@ -87,22 +116,12 @@ const ENOUGH_MS: f64 = 5000.0;
 /// Passes over the phases; each op's time is the least.
 const PASSES: usize = 5;
 
-fn step(backend: &Backend, path: &Path, class: Option<&AdapterClass>) -> anyhow::Result<StepReport> {
-    let config: Config = open::config(path)?;
-    let dataset = open::dataset(&config, config.data.path.as_ref())?;
-    let scaler = Arc::new(Scaler::fit(&dataset)?.0);
-    let source = PartWindows::new(dataset.clone(), scaler, dataset.training_windows()?);
+fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> anyhow::Result<(StepReport, AdapterClass)> {
+    let Setting { shape, source, indices } = Setting::of(config)?;
     let settings = config.training.clone();
-    let indices: Vec<usize> = (0..settings.batch_size.min(source.index.len())).collect();
     let started = Instant::now();
     let elapsed = |from: Instant| 1000.0 * from.elapsed().as_secs_f64();
-    let session = Session::new(
-        ModelShape::of(&config, &dataset, &open::graph(&config, &dataset)?.0),
-        settings.clone(),
-        Purpose::Train,
-        backend.clone(),
-        class,
-    );
+    let session = Session::new(shape, settings.clone(), Purpose::Train, backend.clone(), class);
     let mut session = pollster::block_on(session)?;
     let one = |session: &mut Session, step: u64| {
         pollster::block_on(async {
@@ -124,7 +143,9 @@ fn step(backend: &Backend, path: &Path, class: Option<&AdapterClass>) -> anyhow:
     let recording = &plan.recordings[0];
     let Executor::Gpu(run) = session.executor() else { bail!("the twins have no phases to time") };
     let (median_ms, gflop) = (times[times.len() / 2], bench::step_flops(run, 0) / 1e9);
-    Ok(StepReport {
+    let parts = bench::step_split(run, 0, indices.len().min(recording.micro_batch), PASSES)?;
+    let measured = bench::measured_class(&plan, &parts, indices.len().min(recording.micro_batch));
+    let report = StepReport {
         adapter: context::describe(backend),
         class: plan.class.name.clone(),
         batch: indices.len(),
@@ -138,17 +159,38 @@ fn step(backend: &Backend, path: &Path, class: Option<&AdapterClass>) -> anyhow:
         first_step_ms,
         gflop,
         gflops: 1000.0 * gflop / median_ms,
-        parts: bench::step_split(run, 0, indices.len().min(recording.micro_batch), PASSES)?,
-    })
+        bytes: plan.bytes(),
+        parts,
+    };
+    Ok((report, measured))
+}
+
+/// A config's model and a batch of its windows.
+pub(super) struct Setting {
+    pub(super) shape: ModelShape,
+    pub(super) source: PartWindows,
+    pub(super) indices: Vec<usize>,
+}
+
+impl Setting {
+    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
+        let dataset = open::dataset(config, config.data.path.as_ref())?;
+        let scaler = Arc::new(Scaler::fit(&dataset)?.0);
+        let shape = ModelShape::of(config, &dataset, &open::graph(config, &dataset)?.0);
+        let source = PartWindows::new(dataset.clone(), scaler, dataset.training_windows()?);
+        let indices = (0..config.training.batch_size.min(source.index.len())).collect();
+        Ok(Self { shape, source, indices })
+    }
 }
 
 fn text(r: &StepReport) -> String {
     let mut text = format!(
-        "step of {} windows (micro-batches of {}), {} dispatches, class {}\n\
+        "step of {} windows (micro-batches of {}), {} bytes, {} dispatches, class {}\n\
          median {} a step over {} steps ({} to {}), {} predicted, the first {} with compilation\n\
          {:.2} GFLOP a step, {:.1} GFLOP/s\n\n",
         r.batch,
         r.micro_batch,
+        thousands(r.bytes),
         r.dispatches,
         r.class,
         milliseconds(r.median_ms),
@@ -162,8 +204,7 @@ fn text(r: &StepReport) -> String {
     );
     let header = ["op", "", "dispatches", "time", "share"].map(str::to_owned).to_vec();
     let row = |p: &PartTime| {
-        let direction = if p.direction == Direction::Forward { "forward" } else { "backward" };
-        vec![p.op.clone(), direction.into(), p.dispatches.to_string(), milliseconds(p.ms), format!("{:.1} %", 100.0 * p.share)]
+        vec![p.op.clone(), p.direction.word().into(), p.dispatches.to_string(), milliseconds(p.ms), format!("{:.1} %", 100.0 * p.share)]
     };
     let rows: Vec<_> = std::iter::once(header).chain(r.parts.iter().map(row)).collect();
     text += &table(&rows, &[0, 1]);

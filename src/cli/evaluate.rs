@@ -1,6 +1,7 @@
 //! `pgat evaluate`.
 
 use super::context::Context;
+use super::memory::Memory;
 use super::open::{self, Run};
 use super::progress::Progress;
 use super::{Ending, console};
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     /// Use the last weights instead of those with the lowest validation loss
     #[arg(long)]
     last: bool,
+    #[command(flatten)]
+    memory: Memory,
     /// Add the CRPS of each series
     #[arg(long)]
     per_series: bool,
@@ -38,7 +41,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
-    let run = Run::open(&options.run)?;
+    let mut run = Run::open(&options.run)?;
+    options.memory.apply(&mut run.config.training);
     let dataset = match &options.data {
         Some(file) => open::dataset(&run.config, file)?,
         None => run.dataset(None)?,

@@ -1,6 +1,7 @@
 //! `pgat forecast`.
 
 use super::context::Context;
+use super::memory::Memory;
 use super::open::{self, Run};
 use super::{Ending, console};
 use anyhow::Context as _;
@@ -39,6 +40,8 @@ pub(crate) struct Options {
     /// Use the last weights instead of those with the lowest validation loss
     #[arg(long)]
     last: bool,
+    #[command(flatten)]
+    memory: Memory,
 }
 
 /// Samples where only their file is named.
@@ -79,7 +82,8 @@ fn restricted(table: &ForecastTable, levels: &[f64]) -> ForecastTable {
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
-    let run = Run::open(&options.run)?;
+    let mut run = Run::open(&options.run)?;
+    options.memory.apply(&mut run.config.training);
     let dataset = open::dataset(&run.config, &options.data)?;
     open::notes(context, &dataset, &[]);
     let file = || options.data.display().to_string();

@@ -4,6 +4,7 @@
 //! Ctrl-C or a termination signal, so that a script does not go on with half a model. A closed pipe is not an error.
 
 mod bench;
+mod bench_budgets;
 mod console;
 mod context;
 mod doctor;
@@ -12,6 +13,7 @@ mod evaluate;
 mod forecast;
 mod init;
 mod inspect;
+mod memory;
 mod migrate;
 mod open;
 mod plan;

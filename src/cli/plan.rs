@@ -2,24 +2,35 @@
 
 use super::console::{bytes, milliseconds, table, thousands};
 use super::context::{self, Context};
+use super::memory::Memory;
 use super::{Ending, console, open};
-use pgat::config::Config;
+use anyhow::Context as _;
+use pgat::advise::{Advice, advise};
+use pgat::config::{Config, size_text};
 use pgat::data::{Dataset, WindowCounts};
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::plan::{BufferSummary, Summary};
+use pgat::plan::{BufferSummary, DeviceLimits, LargeTensor, Offer, Outlook, PlanOptions, Summary};
 use pgat::series_graph::KnownGraph;
-use pgat::session::{Purpose, plan};
+use pgat::session::{Purpose, plan, plan_options, planner};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Show what training would take; needs no adapter
 ///
-/// Windows, parameters, memory by buffer, dispatches and predicted time of a step.
+/// Windows, parameters, memory by buffer, dispatches and predicted time of a step; then what other budgets would cost: the smallest one
+/// that works, and time over bytes. Where the model does not fit, what to change: each change was planned.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Config file
     config: PathBuf,
-    /// Class of adapters to plan for, or a file that `pgat tune` wrote [default: portable-cpu]
+    #[command(flatten)]
+    memory: Memory,
+    /// Limits of the device: `webgpu` (what every browser grants), or a JSON file with maxStorageBufferBindingSize, maxBufferSize and
+    /// maxStorageBuffersPerShaderStage, as a browser's `adapter.limits` has them
+    #[arg(long, value_name = "webgpu|FILE", default_value = "webgpu")]
+    limits: String,
+    /// Class of adapters to plan for, or a file that `pgat tune` or `pgat bench` wrote [default: portable-cpu]
     #[arg(long, value_name = "NAME|FILE")]
     class: Option<String>,
     /// As JSON
@@ -41,6 +52,7 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
     let w = &shape.window;
     let count = |n: usize, one: &str, many: &str| format!("{} {}", thousands(n as u64), if n == 1 { one } else { many });
     let micro = if summary.micro_batch < summary.batch { format!(" in micro-batches of {}", summary.micro_batch) } else { String::new() };
+    let again = if summary.computed_again > 0 { format!(", {} computed again", ops(summary.computed_again)) } else { String::new() };
     let mut rows = vec![
         (
             "series",
@@ -67,7 +79,7 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
         (
             "a step",
             format!(
-                "{} windows{micro}, {}, about {} predicted",
+                "{} windows{micro}{again}, {}, about {} predicted",
                 summary.batch,
                 count(summary.dispatches, "dispatch", "dispatches"),
                 milliseconds(summary.predicted_ms)
@@ -119,16 +131,117 @@ pub(crate) fn summary(
     Ok((Summary::new(&plan, windows, config.training.total_steps(windows.training)), shape))
 }
 
+/// Everything that `pgat plan` says, as JSON.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    summary: Option<Summary>,
+    memory: Outlook,
+    /// Where nothing fits: what to change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    change: Vec<Advice>,
+}
+
+fn limits(text: &str) -> anyhow::Result<DeviceLimits> {
+    if text == "webgpu" {
+        return Ok(DeviceLimits::default());
+    }
+    let bytes = std::fs::read(text).with_context(|| format!("--limits {text} is neither webgpu nor a file that can be read"))?;
+    let limits: DeviceLimits = serde_json::from_slice(&bytes).with_context(|| {
+        format!("{text} holds no limits: write maxStorageBufferBindingSize, maxBufferSize, maxStorageBuffersPerShaderStage")
+    })?;
+    limits.check().map_err(|e| anyhow::anyhow!("{text}: {e}"))?;
+    Ok(limits)
+}
+
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
-    let config = open::config(&options.config)?;
+    let mut config = open::config(&options.config)?;
+    options.memory.apply(&mut config.training);
     let dataset = open::dataset(&config, config.data.path.as_ref())?;
     let (graph, notes) = open::graph(&config, &dataset)?;
     open::notes(context, &dataset, &notes);
-    let (summary, shape) = summary(&config, &dataset, &graph, &Backend::Reference, options.class.as_deref())?;
+    let shape = ModelShape::of(&config, &dataset, &graph);
+    let windows = count_windows(&dataset)?;
+    let class = options.class.as_deref().map(context::class).transpose()?;
+    let target = plan_options(&Backend::Reference, &config.training, class.as_ref());
+    let target = PlanOptions { limits: limits(&options.limits)?, ..target };
+    let budget = config.training.budget()?;
+    let mut planner = planner(&shape, &config.training, Purpose::Train, &target)?;
+    let memory = Outlook::new(&mut planner, budget)?;
+    let change = if memory.fits { vec![] } else { advise(&config, &shape, &target, budget.bytes()) };
+    let summary = memory.fits.then(|| planner.plan(budget)).transpose()?;
+    let summary = summary.map(|plan| Summary::new(&plan, windows, config.training.total_steps(windows.training)));
+    let ending = if memory.fits { Ending::Done } else { Ending::Negative };
+    let report = Report { summary, memory, change };
     if options.json {
-        console::json(&summary)?;
-    } else {
-        console::result(&text(&summary, &shape, None))?;
+        console::json(&report)?;
+        return Ok(ending);
     }
-    Ok(Ending::Done)
+    let mut said = report.summary.as_ref().map_or_else(String::new, |s| format!("{}\n", text(s, &shape, None)));
+    said += &outlook_text(&report);
+    console::result(&said)?;
+    Ok(ending)
+}
+
+/// Budgets, and what they cost.
+fn outlook_text(report: &Report) -> String {
+    use std::fmt::Write;
+    let memory = &report.memory;
+    let mut text = String::new();
+    let allowed = memory.budget.map_or_else(|| "unlimited".to_owned(), |b| format!("{} bytes", thousands(b)));
+    let smallest = format!("{} bytes", thousands(memory.smallest.bytes));
+    if memory.fits {
+        let _ = writeln!(text, "budget   {allowed}; the smallest that works is {smallest} (--memory {})", size_text(memory.smallest.bytes));
+    } else {
+        let _ = writeln!(
+            text,
+            "does not fit: the budget is {allowed}, and the smallest plan takes {smallest} (--memory {})",
+            size_text(memory.smallest.bytes)
+        );
+        let _ = writeln!(text, "\nwhat to change (each was planned):");
+        for a in &report.change {
+            let planned = a.bytes.map_or_else(String::new, |b| format!(", {} bytes", thousands(b)));
+            let _ = match a.to {
+                Some(to) => writeln!(text, "  {} = {to} instead of {}{planned}", a.key, a.from),
+                None => writeln!(text, "  {}: no value fits (the least{planned})", a.key),
+            };
+        }
+    }
+    let _ = writeln!(
+        text,
+        "         {} bytes with whole batches and no sharing of bytes, {} with sharing",
+        thousands(memory.without_levers),
+        thousands(memory.reuse_only)
+    );
+    let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
+    let chosen = report.summary.as_ref().map(|s| s.bytes);
+    let header = ["bytes", "a step", "", "micro-batch", "computed again", ""].map(str::to_owned).to_vec();
+    let row = |o: &Offer| {
+        let slower = format!("{:+.1} %", 100.0 * (o.seconds / fastest - 1.0));
+        let mark = if chosen == Some(o.bytes) { "<- taken" } else { "" };
+        vec![
+            thousands(o.bytes),
+            milliseconds(1000.0 * o.seconds),
+            slower,
+            o.micro_batch.to_string(),
+            ops(o.computed_again),
+            mark.to_owned(),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(header).chain(memory.curve.iter().map(row)).collect();
+    let _ = write!(text, "\n{}", table(&rows, &[5]));
+    let _ = writeln!(text, "\nlargest tensors, bytes for a micro-batch:");
+    let row = |t: &LargeTensor| {
+        let alike = if t.alike > 1 { format!("and {} more of that size", t.alike - 1) } else { String::new() };
+        vec![t.name.clone(), thousands(t.bytes), alike]
+    };
+    text + &table(&memory.largest.iter().map(row).collect::<Vec<_>>(), &[0, 2])
+}
+
+fn ops(n: usize) -> String {
+    match n {
+        0 => "nothing".into(),
+        1 => "1 op".into(),
+        n => format!("{n} ops"),
+    }
 }

@@ -4,6 +4,7 @@ use super::Ending;
 use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, BackendKind, Context};
 use super::error::Hint as _;
+use super::memory::Memory;
 use super::open::{self, Lock, Run};
 use super::plan::{self, count_windows, summary};
 use super::progress::Progress;
@@ -46,6 +47,8 @@ pub(crate) struct Options {
     /// Go on with the run in this folder, or in a file that the browser page saved (which is unpacked into a folder first)
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    memory: Memory,
     /// With --resume: where the training data are now
     #[arg(long, value_name = "FILE", requires = "resume")]
     data: Option<PathBuf>,
@@ -87,6 +90,7 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     let mut config = open::config(path)?;
     config.training.max_steps = options.max_steps.or(config.training.max_steps);
     config.training.seed = options.seed.unwrap_or(config.training.seed);
+    options.memory.apply(&mut config.training);
     config.validate()?;
     if let Some(out) = options.out.as_ref().filter(|out| out.join("run.json").exists()) {
         return Err(StoredError::Exists(out.clone()).into());
@@ -209,6 +213,7 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
     }
     let class = run.record.class_on(&backend);
     let shape = run.shape(&dataset)?;
+    options.memory.apply(&mut run.config.training);
     let session = Session::new(shape.clone(), run.config.training.clone(), Purpose::Train, backend, class.as_ref());
     let session = pollster::block_on(session)?;
     let stored = run.stored.checkpoint(session.parameters())?;

@@ -153,7 +153,11 @@ impl TrainingSettings {
     pub fn budget(&self) -> Result<Budget, ConfigError> {
         let Some(text) = self.memory.as_deref() else { return Ok(Budget::Default) };
         text.parse().map_err(|_| {
-            ConfigError::invalid("training.memory", format!("\"{text}\" is no size"), "write for instance \"256MiB\", \"2GiB\" or \"unlimited\"")
+            ConfigError::invalid(
+                "training.memory",
+                format!("\"{text}\" is no size"),
+                "write for instance \"256MiB\", \"2GiB\" or \"unlimited\"",
+            )
         })
     }
 

@@ -1,10 +1,10 @@
 //! A step in bytes and seconds, without offsets or dispatches: how much is alive when, for any micro-batch and any set of nodes computed
 //! again. It answers in microseconds what [`super::record`] answers in tens of milliseconds, so that a search can ask thousands of times.
 
+use super::PlanOptions;
 use super::arena::ALIGNMENT;
 use super::recompute::{Links, Turn};
 use super::record::phase_seconds;
-use super::PlanOptions;
 use crate::graph::{Direction, Node, Place, Program, Section, TensorId};
 use crate::ops::def::to_u32;
 use crate::ops::{Phase, Scope};

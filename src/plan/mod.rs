@@ -8,6 +8,7 @@ pub mod class;
 pub mod layout;
 pub mod ledger;
 pub mod lifetime;
+pub mod outlook;
 pub mod planner;
 pub mod recompute;
 pub mod record;
@@ -18,6 +19,7 @@ pub mod text;
 use crate::graph::{Flat, Program};
 pub use class::{AdapterClass, AdapterFacts};
 pub use layout::Region;
+pub use outlook::{LargeTensor, Outlook};
 pub use planner::{Budget, Offer, Planner};
 pub use record::{BoundRange, Dispatch, Recording};
 pub use summary::{BufferSummary, Summary};
@@ -82,14 +84,33 @@ pub struct BufferSpec {
 }
 
 /// Limits of a device that plans must obey; the default is what WebGPU grants everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeviceLimits {
     /// Largest binding.
+    #[serde(alias = "maxStorageBufferBindingSize")]
     pub binding_bytes: u64,
     /// Largest buffer.
+    #[serde(alias = "maxBufferSize")]
     pub buffer_bytes: u64,
     /// Storage buffers of one kernel.
+    #[serde(alias = "maxStorageBuffersPerShaderStage")]
     pub storage_buffers: usize,
+}
+
+impl DeviceLimits {
+    /// Whether any plan could be made within them.
+    ///
+    /// # Errors
+    /// Says which limit is too small.
+    pub fn check(&self) -> Result<(), String> {
+        if self.storage_buffers < 8 {
+            return Err(format!("{} storage buffers a kernel are too few: kernels bind up to 8", self.storage_buffers));
+        }
+        if self.binding_bytes < 1 << 16 || self.buffer_bytes < 1 << 16 {
+            return Err("bindings and buffers of less than 64 KiB are too small for any model".into());
+        }
+        Ok(())
+    }
 }
 
 impl Default for DeviceLimits {

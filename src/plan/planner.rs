@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use super::recompute::computing_again;
 use super::record::{kernels_of, record, sizes};
 use super::search::{Choice, choices};
-use super::{BufferRole, BufferSpec, Plan, PlanError, PlanOptions, Recording};
+use super::{BufferRole, BufferSpec, DeviceLimits, Plan, PlanError, PlanOptions, Recording};
 use crate::config::parse_bytes;
 use crate::graph::{Place, Program};
 use crate::ops::{Phase, Scope};
@@ -155,7 +155,12 @@ impl Planner {
         candidates.sort_by(|a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.varying.cmp(&b.varying)));
         // What is neither faster nor smaller than another is no candidate.
         let mut least = u64::MAX;
-        candidates.retain(|c| c.varying < least && { least = c.varying; true });
+        candidates.retain(|c| {
+            c.varying < least && {
+                least = c.varying;
+                true
+            }
+        });
         let followers = jobs[1..].iter().map(follower).collect::<Result<_, _>>()?;
         Ok(Self { jobs, candidates, followers })
     }
@@ -218,9 +223,8 @@ impl Planner {
     /// The candidate for a budget: the smallest of those that are as fast as the fastest within it.
     fn fastest(&mut self, budget: Budget) -> Result<usize, PlanError> {
         let allowed = budget.bytes();
-        let fits = |planner: &mut Self, i: usize| {
-            planner.candidates[i].varying <= allowed && planner.offer(i).is_some_and(|o| o.bytes <= allowed)
-        };
+        let fits =
+            |planner: &mut Self, i: usize| planner.candidates[i].varying <= allowed && planner.offer(i).is_some_and(|o| o.bytes <= allowed);
         let Some(fastest) = (0..self.candidates.len()).find(|&i| fits(self, i)) else {
             let (i, smallest) = self.smallest_candidate()?;
             if smallest.bytes <= allowed {
@@ -274,17 +278,18 @@ impl Planner {
         Ok(curve)
     }
 
-    /// Bytes of all buffers where nothing is computed again: whole batches, without sharing bytes and with it.
+    /// Bytes of the first program on whole batches where nothing is computed again: each tensor in bytes of its own, and with bytes shared
+    /// by what is never alive together; as if pages had no limit.
     ///
     /// # Errors
-    /// Fails where a tensor of a whole batch is larger than a page.
+    /// Fails where the parameters are too large.
     pub fn without_levers(&self) -> Result<[u64; 2], PlanError> {
+        let first = &self.jobs[0];
+        let limits = DeviceLimits { buffer_bytes: u64::MAX, binding_bytes: u64::MAX, ..first.options.limits };
         let whole = |reuse| -> Result<u64, PlanError> {
-            let all: Vec<_> = self.jobs.iter().map(|j| {
-                let batch = j.options.batch.max(1);
-                record(j.program.clone(), &PlanOptions { micro_batch: Some(batch), reuse, ..j.options.clone() }, 0, 0)
-            }).collect::<Result<_, PlanError>>()?;
-            Ok(Plan::of(all, self.jobs[0].options.class.clone()).bytes())
+            let options = PlanOptions { reuse, limits, ..first.options.clone() };
+            let sizes = sizes(&first.program, &first.kernels, first.options.batch.max(1), &options)?;
+            Ok(sizes.values().sum())
         };
         Ok([whole(false)?, whole(true)?])
     }

@@ -49,11 +49,7 @@ impl Links {
             }
         }
         let waits = |p: &PhaseSpec| if in_body(p, Direction::Backward) { program.reads(p) } else { vec![] };
-        Self {
-            waits: program.phases.iter().map(waits).collect(),
-            maker,
-            inputs: graph.nodes.iter().map(|n| n.inputs.clone()).collect(),
-        }
+        Self { waits: program.phases.iter().map(waits).collect(), maker, inputs: graph.nodes.iter().map(|n| n.inputs.clone()).collect() }
     }
 
     /// Nodes whose outputs a backward phase reads and that can be computed again, in order.

@@ -23,6 +23,12 @@ pub struct Summary {
     pub predicted_ms: f64,
     /// Class of adapters that it was made for.
     pub class: String,
+    /// Ops of a training step that are computed again in the backward pass.
+    pub computed_again: usize,
+    /// Windows of a pass of scoring.
+    pub scoring_batch: usize,
+    /// Most bytes of the arena alive at once in training; its pages take little more.
+    pub arena_bound: u64,
     /// All buffers together.
     pub bytes: u64,
     /// Each buffer.
@@ -71,6 +77,9 @@ impl Summary {
             dispatches: training.dispatch_count(),
             predicted_ms: 1000.0 * training.seconds(),
             class: plan.class.name.clone(),
+            computed_again: training.phases.iter().filter(|p| p.again).count(),
+            scoring_batch: plan.recordings.last().map_or(0, |r| r.batch),
+            arena_bound: training.arena_bound,
             bytes: plan.bytes(),
             buffers: plan.buffers.iter().map(|b| BufferSummary { name: name(b.role), bytes: b.bytes }).collect(),
         }

@@ -1,0 +1,143 @@
+//! `pgat bench --budgets`: a config's step within several budgets, in one run.
+
+use super::bench::Setting;
+use super::console::{milliseconds, table, thousands};
+use super::context::Context;
+use anyhow::Context as _;
+use pgat::config::{Config, TrainingSettings};
+use pgat::executor::Backend;
+use pgat::plan::{AdapterClass, Budget, PlanError};
+use pgat::session::{Purpose, Session, plan_options, planner};
+use serde::Serialize;
+use std::time::Instant;
+
+/// What came of a budget.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Measured {
+    /// As it was given.
+    budget: String,
+    /// Its bytes; nothing where they are unlimited.
+    allowed: Option<u64>,
+    /// Nothing where no plan fits.
+    #[serde(flatten)]
+    step: Option<Step>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Step {
+    planned_bytes: u64,
+    created_bytes: u64,
+    arena_bytes: u64,
+    arena_bound: u64,
+    micro_batch: usize,
+    computed_again: usize,
+    dispatches: usize,
+    predicted_ms: f64,
+    least_ms: f64,
+    median_ms: f64,
+    /// Sum over the bits of all parameters after the last step: equal where these are.
+    parameter_bits: u64,
+}
+
+/// Measures each budget; those that lead to the same plan once.
+pub(super) fn measure(
+    context: &Context,
+    backend: &Backend,
+    config: &Config,
+    class: Option<&AdapterClass>,
+    budgets: &[String],
+    steps: u64,
+) -> anyhow::Result<Vec<Measured>> {
+    let setting = Setting::of(config)?;
+    let mut planner = planner(&setting.shape, &config.training, Purpose::Train, &plan_options(backend, &config.training, class))?;
+    let mut all: Vec<Measured> = vec![];
+    for text in budgets {
+        let budget = if text == "smallest" {
+            Budget::Bytes(planner.smallest()?.bytes)
+        } else {
+            text.parse().with_context(|| format!("--budgets {text}"))?
+        };
+        let allowed = (budget != Budget::Unlimited).then_some(budget.bytes());
+        let offer = match planner.offer_within(budget) {
+            Err(PlanError::Budget { .. }) => None,
+            other => Some(other?),
+        };
+        let known = offer.and_then(|o| all.iter().filter_map(|m| m.step.as_ref()).find(|s| s.planned_bytes == o.bytes).cloned());
+        let step = match (known, offer) {
+            (Some(step), _) => Some(step),
+            (None, None) => None,
+            (None, Some(offer)) => {
+                context.say(&format!("measuring: {text}, {} bytes", thousands(offer.bytes)));
+                Some(one(backend, config, class, &setting, offer.bytes, steps)?)
+            }
+        };
+        all.push(Measured { budget: text.clone(), allowed, step });
+    }
+    Ok(all)
+}
+
+fn one(
+    backend: &Backend,
+    config: &Config,
+    class: Option<&AdapterClass>,
+    setting: &Setting,
+    bytes: u64,
+    steps: u64,
+) -> anyhow::Result<Step> {
+    let settings = TrainingSettings { memory: Some(bytes.to_string()), ..config.training.clone() };
+    let session = Session::new(setting.shape.clone(), settings.clone(), Purpose::Train, backend.clone(), class);
+    let mut session = pollster::block_on(session)?;
+    let mut times = vec![];
+    for step in 0..=steps {
+        let from = Instant::now();
+        pollster::block_on(async {
+            session.train_step(&setting.source, &setting.indices, 0, step, 0.1 * settings.learning_rate).await?;
+            session.report().await
+        })?;
+        times.push(1000.0 * from.elapsed().as_secs_f64());
+    }
+    // The first step compiles.
+    let mut times = times.split_off(1);
+    times.sort_by(f64::total_cmp);
+    let state = pollster::block_on(session.save(steps + 1))?;
+    let plan = session.plan();
+    let recording = &plan.recordings[0];
+    Ok(Step {
+        planned_bytes: plan.bytes(),
+        created_bytes: session.executor().created_bytes(),
+        arena_bytes: plan.arena_bytes(),
+        arena_bound: recording.arena_bound,
+        micro_batch: recording.micro_batch,
+        computed_again: recording.phases.iter().filter(|p| p.again).count(),
+        dispatches: recording.dispatch_count(),
+        predicted_ms: 1000.0 * recording.seconds(),
+        least_ms: times[0],
+        median_ms: times[times.len() / 2],
+        parameter_bits: state
+            .parameters
+            .iter()
+            .enumerate()
+            .fold(0, |sum: u64, (i, p)| sum.wrapping_add((u64::from(p.to_bits()) << 16 ^ i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))),
+    })
+}
+
+/// As aligned text.
+pub(super) fn text(all: &[Measured]) -> String {
+    let fastest = all.iter().filter_map(|m| m.step.as_ref()).map(|s| s.least_ms).fold(f64::INFINITY, f64::min);
+    let header = ["budget", "bytes", "a step", "", "predicted", "micro-batch", "computed again", "weights"].map(str::to_owned).to_vec();
+    let row = |m: &Measured| match &m.step {
+        None => vec![m.budget.clone(), "does not fit".into()],
+        Some(s) => vec![
+            m.budget.clone(),
+            thousands(s.planned_bytes),
+            milliseconds(s.least_ms),
+            format!("{:+.1} %", 100.0 * (s.least_ms / fastest - 1.0)),
+            milliseconds(s.predicted_ms),
+            s.micro_batch.to_string(),
+            s.computed_again.to_string(),
+            format!("{:016x}", s.parameter_bits),
+        ],
+    };
+    let rows: Vec<_> = std::iter::once(header).chain(all.iter().map(row)).collect();
+    table(&rows, &[0])
+}

@@ -1,0 +1,66 @@
+//! What could be planned for a model, in numbers: whether a budget suffices, what the smallest costs, time over bytes.
+
+use super::{Budget, Offer, Plan, PlanError, Planner};
+use crate::graph::{Place, TensorId};
+use serde::Serialize;
+
+/// What could be planned.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outlook {
+    /// Bytes allowed; nothing where they are unlimited.
+    pub budget: Option<u64>,
+    /// Whether a plan fits.
+    pub fits: bool,
+    /// The smallest plan.
+    pub smallest: Offer,
+    /// Plans from the smallest to the fastest.
+    pub curve: Vec<Offer>,
+    /// Bytes on whole batches where nothing is computed again and no bytes are shared.
+    pub without_levers: u64,
+    /// The same with shared bytes.
+    pub reuse_only: u64,
+    /// The largest tensors of the plan that fits; of the smallest, if none does.
+    pub largest: Vec<LargeTensor>,
+}
+
+/// A tensor of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LargeTensor {
+    /// Its name.
+    pub name: String,
+    /// Bytes for a micro-batch.
+    pub bytes: u64,
+    /// How many tensors of the same size there are.
+    pub alike: usize,
+}
+
+/// Tensors that are listed.
+const LISTED: usize = 8;
+
+impl Outlook {
+    /// Of a planner.
+    ///
+    /// # Errors
+    /// Fails where not even single windows fit the device's limits.
+    pub fn new(planner: &mut Planner, budget: Budget) -> Result<Self, PlanError> {
+        let smallest = planner.smallest()?;
+        let curve = planner.curve()?;
+        let [without_levers, reuse_only] = planner.without_levers()?;
+        let fits = smallest.bytes <= budget.bytes();
+        let plan = planner.plan(if fits { budget } else { Budget::Bytes(smallest.bytes) })?;
+        let budget = (budget != Budget::Unlimited).then_some(budget.bytes());
+        Ok(Self { budget, fits, smallest, curve, without_levers, reuse_only, largest: largest(&plan) })
+    }
+}
+
+/// The largest tensors of a plan's first recording, one of each size.
+fn largest(plan: &Plan) -> Vec<LargeTensor> {
+    let recording = &plan.recordings[0];
+    let tensors = &recording.program.graph.tensors;
+    let flat = |t: TensorId| matches!(tensors[t].place, Place::Flat(_));
+    let regions = recording.regions.iter().enumerate().filter(|(t, _)| !flat(*t));
+    let mut all: Vec<(u64, TensorId)> = regions.filter_map(|(t, r)| r.map(|r| (r.bytes, t))).collect();
+    all.sort_by_key(|&(bytes, t)| (std::cmp::Reverse(bytes), t));
+    let groups = all.chunk_by(|a, b| a.0 == b.0).take(LISTED);
+    groups.map(|g| LargeTensor { name: tensors[g[0].1].name.clone(), bytes: g[0].0, alike: g.len() }).collect()
+}
