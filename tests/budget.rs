@@ -1,5 +1,7 @@
 //! Budgets of a whole model: what fits, what is refused, and that no budget changes a bit of the weights.
 
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ratios")]
+
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
@@ -9,7 +11,7 @@ use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
 use pgat::plan::{Budget, Offer, PlanError, Planner};
-use pgat::session::{Purpose, Session, State, planner};
+use pgat::session::{Purpose, Session, State, plan_options, planner};
 use pgat::train::{Control, Outcome, Trainer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -27,7 +29,7 @@ fn short_batches() -> TrainingSettings {
 }
 
 fn planner_of(shape: &ModelShape, settings: &TrainingSettings, backend: &Backend) -> Planner {
-    planner(shape, settings, Purpose::Train, backend, None).expect("a planner")
+    planner(shape, settings, Purpose::Train, &plan_options(backend, settings, None)).expect("a planner")
 }
 
 fn within(settings: &TrainingSettings, bytes: u64) -> TrainingSettings {
@@ -56,9 +58,7 @@ fn no_budget_changes_a_bit() {
     for micro_batch in [None, Some(8), Some(1)] {
         let settings = TrainingSettings { micro_batch, ..short_batches() };
         let curve: Vec<Offer> = planner_of(&shape(), &settings, &backend).curve().expect("a curve");
-        // Compiling takes longer than the steps: every third is enough, ends included.
-        let some = curve.iter().enumerate().filter(|(i, _)| i % 3 == 0 || i + 1 == curve.len());
-        for (_, offer) in some {
+        for offer in curve {
             let state = train(&backend, &settings, offer.bytes);
             let first = first.get_or_insert_with(|| state.clone());
             assert_eq!(bits(&first.parameters), bits(&state.parameters), "parameters within {} bytes", offer.bytes);
@@ -126,6 +126,26 @@ proptest! {
             before = before.min(seconds);
         }
     }
+}
+
+/// What the search believes of a plan is what the plan is: bytes alive to the byte, seconds but for rounding. And every arena is close to
+/// the bytes that are alive in it.
+#[test]
+fn the_search_knows_what_it_chooses() {
+    let settings = TrainingSettings { batch_size: 12, ..settings() };
+    let window = WindowShape { history: 24, horizon: 8, num_covariates: 1, num_targets: 6, num_channels: 2, num_calendar: 2 };
+    let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, ..all_on() });
+    let mut planner = planner_of(&shape, &settings, &Backend::Reference);
+    let all = planner.predictions();
+    assert!(all.len() > 10, "{} candidates", all.len());
+    let mut worst: f64 = 1.0;
+    for (peak, seconds, offer) in all {
+        assert_eq!(peak, offer.arena_bound, "{offer:?}");
+        assert!((seconds - offer.seconds).abs() < 1e-9 * seconds, "{seconds} s, {offer:?}");
+        worst = worst.max(offer.arena_bytes as f64 / offer.arena_bound as f64);
+    }
+    eprintln!("the arena is at most {worst:.4} of its lower bound");
+    assert!(worst < 1.03, "{worst}");
 }
 
 /// A budget below the smallest plan is refused on the device too, before anything is created.

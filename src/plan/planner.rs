@@ -278,6 +278,13 @@ impl Planner {
         Ok(curve)
     }
 
+    /// For each candidate what the search's ledger says (most bytes of the arena alive at once, seconds of a step), and its plan: tests hold
+    /// one against the other.
+    pub fn predictions(&mut self) -> Vec<(u64, f64, Offer)> {
+        let all = 0..self.candidates.len();
+        all.filter_map(|i| self.offer(i).map(|o| (self.candidates[i].choice.peak, self.candidates[i].choice.seconds, o))).collect()
+    }
+
     /// Bytes of the first program on whole batches where nothing is computed again: each tensor in bytes of its own, and with bytes shared
     /// by what is never alive together; as if pages had no limit.
     ///
