@@ -24,7 +24,7 @@ impl Backend {
     #[must_use]
     pub fn plan_options(&self, batch: usize) -> PlanOptions {
         match self {
-            Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, ..PlanOptions::new(batch, gpu.class.clone()) },
+            Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, granted: gpu.granted, ..PlanOptions::new(batch, gpu.class.clone()) },
             Self::Reference => PlanOptions::new(batch, AdapterClass::portable(true)),
         }
     }

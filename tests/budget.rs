@@ -10,8 +10,8 @@ use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::plan::{Budget, Offer, PlanError, Planner};
-use pgat::session::{Purpose, Session, State, plan_options, planner};
+use pgat::plan::{Budget, DeviceLimits, Offer, PlanError, PlanOptions, Planner};
+use pgat::session::{Purpose, Session, SessionError, State, plan_options, planner};
 use pgat::train::{Control, Outcome, Trainer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -146,6 +146,31 @@ fn the_search_knows_what_it_chooses() {
     }
     eprintln!("the arena is at most {worst:.4} of its lower bound");
     assert!(worst < 1.03, "{worst}");
+}
+
+/// A thousand series on the default model: the plan, the smallest and the curve, in seconds on any machine; and where a tensor of one
+/// window is larger than WebGPU's bindings, what the device grants beyond is used and said.
+#[test]
+fn a_thousand_series_are_planned() {
+    let settings = TrainingSettings { batch_size: 32, ..settings() };
+    let planned = |history: usize, granted: DeviceLimits| {
+        let window = WindowShape { history, horizon: 24, num_covariates: 0, num_targets: 1000, num_channels: 1, num_calendar: 4 };
+        let shape = ModelShape::new(window, ModelSettings { patch_len: 1, ..ModelSettings::default() });
+        let options = PlanOptions { granted, ..plan_options(&Backend::Reference, &settings, None) };
+        let mut planner = planner(&shape, &settings, Purpose::Train, &options)?;
+        let plan = planner.plan(Budget::Unlimited)?;
+        assert!(planner.curve()?.len() > 1);
+        Ok::<_, SessionError>((plan.bytes(), plan.limits))
+    };
+    let from = std::time::Instant::now();
+    let (bytes, limits) = planned(48, DeviceLimits::default()).expect("a plan");
+    let seconds = from.elapsed().as_secs_f64();
+    eprintln!("planned in {seconds:.2} s: {bytes} bytes");
+    assert!(seconds < 30.0, "{seconds} s");
+    assert_eq!(limits, DeviceLimits::default());
+    let Err(SessionError::Plan(PlanError::TooLarge { .. })) = planned(168, DeviceLimits::default()) else { panic!("it fits") };
+    let more = DeviceLimits { binding_bytes: 1 << 30, buffer_bytes: 1 << 30, ..DeviceLimits::default() };
+    assert_eq!(planned(168, more).expect("a plan").1, more);
 }
 
 /// A budget below the smallest plan is refused on the device too, before anything is created.

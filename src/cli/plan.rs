@@ -87,6 +87,10 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
         ),
         ("steps", thousands(summary.steps)),
     ];
+    if let Some(limits) = summary.limits {
+        let (binding, buffer) = (thousands(limits.binding_bytes), thousands(limits.buffer_bytes));
+        rows.push(("limits", format!("bindings of {binding} and buffers of {buffer} bytes instead of WebGPU's defaults")));
+    }
     let adapter = backend.map(context::describe);
     if !adapter.as_ref().is_some_and(|a| a.contains(&summary.class)) {
         rows.push(("class", summary.class.clone()));

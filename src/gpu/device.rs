@@ -175,6 +175,9 @@ pub(super) async fn breathe() {
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) async fn breathe() {}
 
+/// Most bytes of a binding, whatever a device grants.
+const MOST_BINDING: u64 = 2 << 30;
+
 /// An open device.
 pub struct Gpu {
     /// The device.
@@ -185,8 +188,10 @@ pub struct Gpu {
     pub adapter: AdapterRecord,
     /// Kernel shapes and predicted costs.
     pub class: AdapterClass,
-    /// Limits that plans must obey.
+    /// Limits that plans obey where they can: WebGPU's defaults.
     pub limits: DeviceLimits,
+    /// What the device grants beyond: for models of which a tensor of one window is larger than that.
+    pub granted: DeviceLimits,
     lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
     pipelines: Mutex<HashMap<String, CachedPipeline>>,
@@ -214,17 +219,22 @@ impl Gpu {
         Self::of(adapter).await
     }
 
-    /// Opens a device of that adapter, with WebGPU's default limits.
+    /// Opens a device of that adapter, with WebGPU's default limits but for the sizes of buffers and bindings, which are the adapter's.
     ///
     /// # Errors
     /// Fails if it gives none.
     pub async fn of(found: &Found) -> Result<Self, GpuError> {
         let record = found.record();
         let features = if found.subgroup() > 0 { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let (most, default) = (found.adapter.limits(), wgpu::Limits::default());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("pgat"),
             required_features: features,
-            required_limits: wgpu::Limits::default(),
+            required_limits: wgpu::Limits {
+                max_buffer_size: most.max_buffer_size.max(default.max_buffer_size),
+                max_storage_buffer_binding_size: most.max_storage_buffer_binding_size.max(default.max_storage_buffer_binding_size),
+                ..default
+            },
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -263,17 +273,18 @@ impl Gpu {
             on_failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
         }));
         let limits = device.limits();
-        let limits = DeviceLimits {
-            binding_bytes: limits.max_storage_buffer_binding_size,
+        // Elements of a binding are counted in 32 bits, with room for products.
+        let granted = DeviceLimits {
+            binding_bytes: limits.max_storage_buffer_binding_size.min(MOST_BINDING),
             buffer_bytes: limits.max_buffer_size,
             storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
         };
         let limits = DeviceLimits {
-            binding_bytes: limits.binding_bytes.min(DeviceLimits::default().binding_bytes),
-            buffer_bytes: limits.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
-            ..limits
+            binding_bytes: granted.binding_bytes.min(DeviceLimits::default().binding_bytes),
+            buffer_bytes: granted.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
+            ..granted
         };
-        Self { device, queue, adapter, class, limits, lost, failed, pipelines: Mutex::new(HashMap::new()) }
+        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines: Mutex::new(HashMap::new()) }
     }
 
     /// Fails if the device was lost or refused a command.

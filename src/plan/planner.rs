@@ -129,6 +129,18 @@ impl Planner {
     /// # Panics
     /// Panics without a program.
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
+        let beyond = |o: &PlanOptions| o.granted.binding_bytes > o.limits.binding_bytes || o.granted.buffer_bytes > o.limits.buffer_bytes;
+        if !programs.iter().any(|p| beyond(&p.1)) {
+            return Self::within_limits(programs);
+        }
+        let granted = programs.iter().map(|(p, o)| (p.clone(), PlanOptions { limits: o.granted, ..o.clone() })).collect();
+        match Self::within_limits(programs).and_then(|mut planner| planner.smallest().map(|_| planner)) {
+            Err(PlanError::TooLarge { .. } | PlanError::Parameters { .. }) => Self::within_limits(granted),
+            other => other,
+        }
+    }
+
+    fn within_limits(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
         let jobs: Vec<Job> =
             programs.into_iter().map(|(program, options)| Job { kernels: kernels_of(&program, &options), program, options }).collect();
         let first = &jobs[0];
@@ -181,7 +193,7 @@ impl Planner {
             let options = PlanOptions { micro_batch: Some(micro), ..job.options.clone() };
             recordings.push(record(job.program.clone(), &options, size(BufferRole::Constants), size(BufferRole::DispatchUniforms))?);
         }
-        Ok(Plan::of(recordings, first.options.class.clone()))
+        Ok(Plan::of(recordings, &first.options))
     }
 
     fn offer(&mut self, candidate: usize) -> Option<Offer> {
@@ -325,7 +337,7 @@ fn input_bytes(program: &Program) -> u64 {
 
 impl Plan {
     /// A plan of recordings that share buffers.
-    fn of(recordings: Vec<Recording>, class: super::AdapterClass) -> Self {
-        Self { buffers: Self::buffers_of(&recordings), recordings, class }
+    fn of(recordings: Vec<Recording>, options: &PlanOptions) -> Self {
+        Self { buffers: Self::buffers_of(&recordings), recordings, class: options.class.clone(), limits: options.limits }
     }
 }

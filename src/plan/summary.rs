@@ -1,6 +1,6 @@
 //! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
 
-use super::{BufferRole, Plan};
+use super::{BufferRole, DeviceLimits, Plan};
 use crate::data::WindowCounts;
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct Summary {
     pub scoring_batch: usize,
     /// Most bytes of the arena alive at once in training; its pages take little more.
     pub arena_bound: u64,
+    /// Limits of the device that it needs, where WebGPU's defaults are too small for single windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<DeviceLimits>,
     /// All buffers together.
     pub bytes: u64,
     /// Each buffer.
@@ -80,6 +83,8 @@ impl Summary {
             computed_again: training.phases.iter().filter(|p| p.again).count(),
             scoring_batch: plan.recordings.last().map_or(0, |r| r.batch),
             arena_bound: training.arena_bound,
+            limits: (plan.limits != DeviceLimits { storage_buffers: plan.limits.storage_buffers, ..DeviceLimits::default() })
+                .then_some(plan.limits),
             bytes: plan.bytes(),
             buffers: plan.buffers.iter().map(|b| BufferSummary { name: name(b.role), bytes: b.bytes }).collect(),
         }
