@@ -12,6 +12,7 @@ mod evaluate;
 mod forecast;
 mod init;
 mod inspect;
+mod memory;
 mod migrate;
 mod open;
 mod plan;

@@ -7,6 +7,7 @@ pub mod chunk;
 pub mod class;
 pub mod layout;
 pub mod lifetime;
+pub mod map;
 pub mod record;
 pub mod summary;
 pub mod text;
