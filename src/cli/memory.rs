@@ -138,9 +138,14 @@ fn text(memory: &Memory) -> String {
     text + &memory.arena.first().map_or_else(String::new, alive_text)
 }
 
+/// What a program does, in words.
+fn what(map: &ArenaMap) -> &'static str {
+    if map.program == "train" { "a training step" } else { "a scoring pass" }
+}
+
 /// The arena in a step, in two lines.
 fn arena_text(map: &ArenaMap) -> String {
-    let what = if map.program == "train" { "a training step" } else { "a scoring pass" };
+    let what = what(map);
     let pages = if map.pages.len() == 1 { "1 page".to_owned() } else { format!("{} pages", map.pages.len()) };
     let used: u64 = map.pages.iter().map(|p| p.used_bytes).sum();
     let high = map.high_water;
@@ -170,7 +175,7 @@ fn alive_text(map: &ArenaMap) -> String {
         let ends = [b.first, b.last].map(|phase| map.phases[phase].label.clone());
         rows.push([vec![bytes(b.bytes), format!("{share:.1} %"), b.kind.name().into(), b.name.clone()], ends.to_vec()].concat());
     }
-    let mut text = format!("\nAlive at the high-water mark of {}, largest first\n{}", map.program, table(&rows, &[2, 3, 4, 5]));
+    let mut text = format!("\nAlive at the high-water mark of {}, largest first\n{}", what(map), table(&rows, &[2, 3, 4, 5]));
     if alive.len() > NAMED {
         text += &format!("and {} more with {}\n", alive.len() - NAMED, bytes(sum(&alive[NAMED..])));
     }

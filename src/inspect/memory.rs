@@ -343,8 +343,7 @@ impl<'a> Frame<'a> {
                 self.line((x, top), (x, foot), MUTED, "stroke-dasharray=\"2 3\"");
             }
         }
-        if let Some(&left) = self.edges.get(map.high_water.phase).filter(|_| map.high_water.bytes > 0) {
-            let x = (left + self.edges[map.high_water.phase + 1]) / 2.0;
+        if let Some(&x) = self.edges.get(map.high_water.phase).filter(|_| map.high_water.bytes > 0) {
             for (top, foot) in panels {
                 self.line((x, top), (x, foot), MARK, "");
             }
@@ -440,17 +439,17 @@ pub fn picture(map: &ArenaMap, title: &str) -> String {
     )
 }
 
-/// Height of all pages together: that names fit the boxes that make up half of all bytes.
+/// Height of all pages together: such that names fit the tensors that make up half of all bytes, unless that is more than a screen or two.
 fn room(map: &ArenaMap) -> f64 {
     let mut sizes: Vec<u64> = map.boxes.iter().filter(|b| b.kind != BoxKind::Scratch).map(MapBox::aligned_bytes).collect();
     sizes.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
-    let all: u64 = sizes.iter().sum();
-    let mut sum = 0;
+    let (all, mut sum) = (sizes.iter().sum::<u64>(), 0);
     let typical = sizes.into_iter().find(|bytes| {
         sum += bytes;
         2 * sum >= all
     });
-    (10.5 * map.arena_bytes() as f64 / typical.unwrap_or(1).max(1) as f64).clamp(440.0, 1000.0)
+    let wanted = 10.5 * map.arena_bytes() as f64 / typical.unwrap_or(1).max(1) as f64;
+    if wanted > 1200.0 { 440.0 } else { wanted.max(440.0) }
 }
 
 /// Left edges of phases, and the right edge of the last: as wide as their predicted times, beyond a least width.
