@@ -317,6 +317,24 @@ fn a_models_picture_names_every_tensor() {
     assert!(!whole.contains(" times<") && !whole.contains("the body once"));
 }
 
+/// What is made again stands among the backward phases: it does not cut their strip.
+#[test]
+fn forward_phases_among_backward_ones_belong_to_the_backward_half() {
+    let mut map = ArenaMap::new(&model(&TrainingSettings::default()), 0);
+    let strips = |map: &ArenaMap| {
+        let svg = picture(map, "strips");
+        let titles: Vec<String> = elements(&svg).expect("XML").into_iter().filter(|e| e.name == "title").map(|e| e.text).collect();
+        ["prologue: ", "forward: ", "backward: ", "epilogue: "].map(|half| titles.iter().filter(|t| t.starts_with(half)).count())
+    };
+    assert_eq!(strips(&map), [1; 4]);
+    let backward = |p: &pgat::plan::map::MapPhase| p.section == Section::Body && p.direction == Direction::Backward;
+    let at: Vec<usize> = (0..map.phases.len()).filter(|&i| backward(&map.phases[i])).collect();
+    for i in &at[at.len() / 3..at.len() / 2] {
+        map.phases[*i].direction = Direction::Forward;
+    }
+    assert_eq!(strips(&map), [1; 4]);
+}
+
 /// Nothing to draw is no panic.
 #[test]
 fn an_empty_program_has_a_picture() {

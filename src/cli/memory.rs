@@ -38,7 +38,7 @@ struct Memory {
     adapter: Option<AdapterRecord>,
     planned_bytes: u64,
     created_bytes: Option<u64>,
-    /// What the driver's allocator holds for all buffers.
+    /// What wgpu's allocator holds for all buffers, where it can tell: whole blocks of the driver's memory.
     reserved_bytes: Option<u64>,
     buffers: Vec<Buffer>,
     /// The arena over a training step, then over a scoring pass.
@@ -130,7 +130,7 @@ fn text(memory: &Memory) -> String {
     rows.push(row("all", memory.planned_bytes, memory.created_bytes));
     text += &table(&rows, &[0]);
     if let Some(reserved) = memory.reserved_bytes {
-        text += &format!("The driver's allocator holds {} ({} bytes) in blocks.\n", bytes(reserved), thousands(reserved));
+        text += &format!("wgpu's allocator holds {} ({} bytes) in blocks.\n", bytes(reserved), thousands(reserved));
     }
     for map in &memory.arena {
         text += &arena_text(map);

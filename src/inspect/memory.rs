@@ -129,8 +129,6 @@ struct Frame<'a> {
     /// Top and foot of the panel of the arena.
     top: f64,
     foot: f64,
-    /// Unit of the axes of bytes.
-    unit: Unit,
     svg: String,
 }
 
@@ -148,8 +146,7 @@ impl<'a> Frame<'a> {
             shelves.push(Shelf { foot, height, bytes: page.bytes });
             foot -= height + PAGE_GAP;
         }
-        let unit = Unit::of(map.arena_bytes());
-        Self { map, edges: edges(map), shelves, top, foot: end, unit, svg: String::new() }
+        Self { map, edges: edges(map), shelves, top, foot: end, svg: String::new() }
     }
 
     fn put(&mut self, element: &str) {
@@ -205,8 +202,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Ticks of bytes at `y` of them, at least some pixels apart.
-    fn byte_ticks(&mut self, bytes: u64, y: &dyn Fn(f64) -> f64, grid: bool) {
-        let Unit(_, one) = self.unit;
+    fn byte_ticks(&mut self, bytes: u64, Unit(_, one): Unit, y: &dyn Fn(f64) -> f64, grid: bool) {
         let ticks = value_ticks(0.0, bytes as f64 / one);
         let apart = ticks.get(1).map_or(f64::INFINITY, |t| (y(0.0) - y(t.0 * one)).abs());
         let every = ticks.iter().enumerate().find(|(i, _)| (*i as f64 + 1.0) * apart >= 13.0).map_or(ticks.len(), |(i, _)| i + 1);
@@ -226,9 +222,9 @@ impl<'a> Frame<'a> {
         let (foot, arena) = (ALIVE_TOP + ALIVE_HEIGHT, map.arena_bytes());
         let most = arena.max(map.lower_bound).max(1) as f64;
         let y = |bytes: f64| foot - (ALIVE_HEIGHT - 6.0) * bytes / most;
-        let Unit(unit, _) = self.unit;
-        self.text((LEFT, ALIVE_TOP - 6.0), 12.0, INK, "start", &format!("Bytes alive ({unit})"));
-        self.byte_ticks(arena.max(map.lower_bound), &y, true);
+        let unit = Unit::of(arena);
+        self.text((LEFT, ALIVE_TOP - 6.0), 12.0, INK, "start", &format!("Bytes alive ({})", unit.0));
+        self.byte_ticks(arena.max(map.lower_bound), unit, &y, true);
         let mut below = vec![0_u64; map.phases.len()];
         for kind in BoxKind::ALL {
             let mut top = below.clone();
@@ -273,16 +269,21 @@ impl<'a> Frame<'a> {
 
     /// Pages with their ticks and sizes.
     fn pages(&mut self) {
-        let Unit(unit, _) = self.unit;
-        self.text((LEFT, self.top - 8.0), 12.0, INK, "start", &format!("Offset in the arena's pages ({unit})"));
+        let unit = Unit::of(self.map.pages.iter().map(|p| p.bytes).max().unwrap_or(0));
+        let heading = if self.map.pages.len() > 1 { "Offset in the arena's pages" } else { "Offset in the arena" };
+        self.text((LEFT, self.top - 8.0), 12.0, INK, "start", &format!("{heading} ({})", unit.0));
         for (i, shelf) in std::mem::take(&mut self.shelves).into_iter().enumerate() {
             let head = shelf.foot - shelf.height;
             self.rectangle((LEFT, head), (self.right(), shelf.foot), &FREE.fill(), "");
             let y = |bytes: f64| shelf.foot - shelf.height * bytes / shelf.bytes.max(1) as f64;
-            self.byte_ticks(shelf.bytes, &y, false);
-            let middle = (self.right() + 6.0, head + shelf.height / 2.0);
-            self.text((middle.0, middle.1 - 1.0), 11.0, INK, "start", &format!("page {i}"));
-            self.text((middle.0, middle.1 + 12.0), 10.0, MUTED, "start", &size(shelf.bytes));
+            self.byte_ticks(shelf.bytes, unit, &y, false);
+            let (x, middle) = (self.right() + 6.0, head + shelf.height / 2.0);
+            if shelf.height > 24.0 {
+                self.text((x, middle - 1.0), 11.0, INK, "start", &format!("page {i}"));
+                self.text((x, middle + 12.0), 10.0, MUTED, "start", &size(shelf.bytes));
+            } else if shelf.height + PAGE_GAP > 9.0 {
+                self.text((x, middle + 3.0), 9.0, MUTED, "start", &format!("page {i}: {}", size(shelf.bytes)));
+            }
             self.shelves.push(shelf);
         }
     }
@@ -439,7 +440,7 @@ pub fn picture(map: &ArenaMap, title: &str) -> String {
     )
 }
 
-/// Height of all pages together: such that names fit the tensors that make up half of all bytes, unless that is more than a screen or two.
+/// Height of all pages together: such that names fit the tensors that make up half of all bytes, where a screen or two suffice.
 fn room(map: &ArenaMap) -> f64 {
     let mut sizes: Vec<u64> = map.boxes.iter().filter(|b| b.kind != BoxKind::Scratch).map(MapBox::aligned_bytes).collect();
     sizes.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
@@ -449,7 +450,7 @@ fn room(map: &ArenaMap) -> f64 {
         2 * sum >= all
     });
     let wanted = 10.5 * map.arena_bytes() as f64 / typical.unwrap_or(1).max(1) as f64;
-    if wanted > 1200.0 { 440.0 } else { wanted.max(440.0) }
+    if wanted > 2400.0 { 440.0 } else { wanted.clamp(440.0, 1200.0) }
 }
 
 /// Left edges of phases, and the right edge of the last: as wide as their predicted times, beyond a least width.
