@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Look inside a trained model: learned edges, attention, lags, what each part is worth
+/// Look inside a trained model: learned edges, attention, lags, what each part is worth, memory
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Folder that `pgat train` made, or a file that the browser page saved
