@@ -2,7 +2,7 @@
 
 use super::console::{bytes, milliseconds, table, thousands};
 use super::context::{self, Context};
-use super::memory::Memory;
+use super::budget::MemoryBudget;
 use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::advise::{Advice, advise};
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// Config file
     config: PathBuf,
     #[command(flatten)]
-    memory: Memory,
+    memory: MemoryBudget,
     /// Limits of the device: `webgpu` (what every browser grants), or a JSON file with maxStorageBufferBindingSize, maxBufferSize and
     /// maxStorageBuffersPerShaderStage, as a browser's `adapter.limits` has them
     #[arg(long, value_name = "webgpu|FILE", default_value = "webgpu")]

@@ -187,6 +187,13 @@ impl GpuRun {
         self.created_bytes
     }
 
+    /// Bytes of each buffer created on the device, as wgpu gives them.
+    #[must_use]
+    pub fn created_by_role(&self) -> BTreeMap<BufferRole, u64> {
+        let staging = self.staging.iter().enumerate().map(|(slot, s)| (BufferRole::Staging(slot), s.buffer.size()));
+        self.buffers.iter().map(|(role, buffer)| (*role, buffer.size())).chain(staging).collect()
+    }
+
     /// Number of buffers created on the device.
     #[must_use]
     pub fn created_buffers(&self) -> usize {

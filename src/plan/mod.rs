@@ -8,6 +8,7 @@ pub mod class;
 pub mod layout;
 pub mod ledger;
 pub mod lifetime;
+pub mod map;
 pub mod outlook;
 pub mod planner;
 pub mod recompute;

@@ -47,20 +47,23 @@ pub struct BufferSummary {
     pub bytes: u64,
 }
 
-fn name(role: BufferRole) -> String {
-    match role {
-        BufferRole::Parameters => "parameters".into(),
-        BufferRole::Gradients => "gradients".into(),
-        BufferRole::Moment1 => "moments 1".into(),
-        BufferRole::Moment2 => "moments 2".into(),
-        BufferRole::State => "optimiser state".into(),
-        BufferRole::Constants => "constants".into(),
-        BufferRole::Inputs => "inputs".into(),
-        BufferRole::Arena(page) => format!("arena {page}"),
-        BufferRole::DispatchUniforms => "dispatch uniforms".into(),
-        BufferRole::StepUniforms => "step uniforms".into(),
-        BufferRole::Staging(slot) => format!("staging {slot}"),
-        BufferRole::ReadBack => "read-back".into(),
+/// What it holds; pages of the arena and slots of the staging ring are numbered.
+impl std::fmt::Display for BufferRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Parameters => f.write_str("parameters"),
+            Self::Gradients => f.write_str("gradients"),
+            Self::Moment1 => f.write_str("moments 1"),
+            Self::Moment2 => f.write_str("moments 2"),
+            Self::State => f.write_str("optimiser state"),
+            Self::Constants => f.write_str("constants"),
+            Self::Inputs => f.write_str("inputs"),
+            Self::Arena(page) => write!(f, "arena {page}"),
+            Self::DispatchUniforms => f.write_str("dispatch uniforms"),
+            Self::StepUniforms => f.write_str("step uniforms"),
+            Self::Staging(slot) => write!(f, "staging {slot}"),
+            Self::ReadBack => f.write_str("read-back"),
+        }
     }
 }
 
@@ -86,7 +89,7 @@ impl Summary {
             limits: (plan.limits != DeviceLimits { storage_buffers: plan.limits.storage_buffers, ..DeviceLimits::default() })
                 .then_some(plan.limits),
             bytes: plan.bytes(),
-            buffers: plan.buffers.iter().map(|b| BufferSummary { name: name(b.role), bytes: b.bytes }).collect(),
+            buffers: plan.buffers.iter().map(|b| BufferSummary { name: b.role.to_string(), bytes: b.bytes }).collect(),
         }
     }
 }
