@@ -211,12 +211,10 @@ fn outlook_text(report: &Report) -> String {
             };
         }
     }
-    let _ = writeln!(
-        text,
-        "         {} bytes with whole batches and no sharing of bytes, {} with sharing",
-        thousands(memory.without_levers),
-        thousands(memory.reuse_only)
-    );
+    let l = &memory.levers;
+    let [none, reuse, single] = [l.none, l.reuse, l.single_windows].map(thousands);
+    let _ = writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {single} with micro-batches of one window;");
+    let _ = writeln!(text, "         {} where ops are computed again too", thousands(memory.smallest.bytes));
     let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
     let chosen = report.summary.as_ref().map(|s| s.bytes);
     let header = ["bytes", "a step", "", "micro-batch", "computed again", ""].map(str::to_owned).to_vec();

@@ -297,21 +297,31 @@ impl Planner {
         all.filter_map(|i| self.offer(i).map(|o| (self.candidates[i].choice.peak, self.candidates[i].choice.seconds, o))).collect()
     }
 
-    /// Bytes of the first program on whole batches where nothing is computed again: each tensor in bytes of its own, and with bytes shared
-    /// by what is never alive together; as if pages had no limit.
+    /// What each lever is worth: bytes of the first program where nothing is computed again and pages have no limit.
     ///
     /// # Errors
     /// Fails where the parameters are too large.
-    pub fn without_levers(&self) -> Result<[u64; 2], PlanError> {
+    pub fn levers(&self) -> Result<Levers, PlanError> {
         let first = &self.jobs[0];
         let limits = DeviceLimits { buffer_bytes: u64::MAX, binding_bytes: u64::MAX, ..first.options.limits };
-        let whole = |reuse| -> Result<u64, PlanError> {
+        let bytes = |micro: usize, reuse: bool| -> Result<u64, PlanError> {
             let options = PlanOptions { reuse, limits, ..first.options.clone() };
-            let sizes = sizes(&first.program, &first.kernels, first.options.batch.max(1), &options)?;
-            Ok(sizes.values().sum())
+            Ok(sizes(&first.program, &first.kernels, micro, &options)?.values().sum())
         };
-        Ok([whole(false)?, whole(true)?])
+        let batch = first.options.batch.max(1);
+        Ok(Levers { none: bytes(batch, false)?, reuse: bytes(batch, true)?, single_windows: bytes(1, true)? })
     }
+}
+
+/// Bytes of all buffers but the dispatches' uniforms, with one lever after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Levers {
+    /// Whole batches, each tensor in bytes of its own.
+    pub none: u64,
+    /// Whole batches; what is never alive together shares bytes.
+    pub reuse: u64,
+    /// And micro-batches of single windows.
+    pub single_windows: u64,
 }
 
 /// Buffers that a program needs for each size of its passes, the largest first; sizes that no page holds are left out.
