@@ -223,7 +223,7 @@ fn a_refused_buffer_is_named() {
     let error = pollster::block_on(GpuRun::new(gpu, plan)).err().expect("a refusal");
     let GpuError::OutOfMemory { buffer, bytes, .. } = &error else { panic!("{error}") };
     assert!(*bytes > 256 << 20, "{error}");
-    assert!(error.to_string().contains(buffer.as_str()) && error.to_string().contains("micro_batch"), "{error}");
+    assert!(error.to_string().contains(buffer.as_str()) && error.to_string().contains("--memory"), "{error}");
 }
 
 /// A bound on memory that the plan does not meet is refused before anything is created.

@@ -38,20 +38,22 @@ pub struct BufferSummary {
     pub bytes: u64,
 }
 
-fn name(role: BufferRole) -> String {
-    match role {
-        BufferRole::Parameters => "parameters".into(),
-        BufferRole::Gradients => "gradients".into(),
-        BufferRole::Moment1 => "moments 1".into(),
-        BufferRole::Moment2 => "moments 2".into(),
-        BufferRole::State => "optimiser state".into(),
-        BufferRole::Constants => "constants".into(),
-        BufferRole::Inputs => "inputs".into(),
-        BufferRole::Arena(page) => format!("arena {page}"),
-        BufferRole::DispatchUniforms => "dispatch uniforms".into(),
-        BufferRole::StepUniforms => "step uniforms".into(),
-        BufferRole::Staging(slot) => format!("staging {slot}"),
-        BufferRole::ReadBack => "read-back".into(),
+impl std::fmt::Display for BufferRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Arena(page) => return write!(f, "arena {page}"),
+            Self::Staging(slot) => return write!(f, "staging {slot}"),
+            Self::Parameters => "parameters",
+            Self::Gradients => "gradients",
+            Self::Moment1 => "moments 1",
+            Self::Moment2 => "moments 2",
+            Self::State => "optimiser state",
+            Self::Constants => "constants",
+            Self::Inputs => "inputs",
+            Self::DispatchUniforms => "dispatch uniforms",
+            Self::StepUniforms => "step uniforms",
+            Self::ReadBack => "read-back",
+        })
     }
 }
 
@@ -72,7 +74,7 @@ impl Summary {
             predicted_ms: 1000.0 * training.seconds(),
             class: plan.class.name.clone(),
             bytes: plan.bytes(),
-            buffers: plan.buffers.iter().map(|b| BufferSummary { name: name(b.role), bytes: b.bytes }).collect(),
+            buffers: plan.buffers.iter().map(|b| BufferSummary { name: b.role.to_string(), bytes: b.bytes }).collect(),
         }
     }
 }
