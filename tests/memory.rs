@@ -168,6 +168,40 @@ fn any_refused_buffer_is_named_and_the_others_are_freed() {
     }
 }
 
+/// A device that does nothing, and allows buffers of any size: whether there is memory for them is for the allocator to say.
+fn boundless() -> Gpu {
+    let limits = wgpu::Limits { max_buffer_size: 1 << 62, ..wgpu::Limits::default() };
+    let noop = wgpu::NoopBackendOptions { enable: true, limits: Some(limits.clone()), ..Default::default() };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::NOOP,
+        // Indirect dispatches, which we have none of, would bound buffers by 4 GiB.
+        flags: wgpu::InstanceFlags::empty(),
+        backend_options: wgpu::BackendOptions { noop, ..Default::default() },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapter = block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).expect("an adapter");
+    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+    let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device");
+    let like = Gpu::noop();
+    Gpu::from_parts(device, queue, like.adapter.clone(), like.class.clone())
+}
+
+/// The same for a refusal that is wgpu's own and no test's: nobody has 2^60 bytes.
+#[test]
+fn memory_that_there_is_not_is_no_fault_of_the_device() {
+    let gpu = Arc::new(boundless());
+    let mut large = planned(&gpu, &small(), &settings(), Purpose::Train);
+    large.buffers.push(BufferSpec { role: BufferRole::Arena(9), bytes: 1 << 60 });
+    let (before, all) = (large.bytes() - (1 << 60), large.bytes());
+    let error = block_on(GpuRun::new(gpu.clone(), Arc::new(large))).err().expect("a refusal");
+    let GpuError::OutOfMemory { buffer, bytes, planned: asked, created, reason } = &error else { panic!("{error}") };
+    assert_eq!((&**buffer, *bytes, *asked, *created), ("arena 9", 1 << 60, all, before));
+    assert!(reason.to_lowercase().contains("out of memory"), "{reason}");
+    assert_eq!(gpu.buffer_counts().alive, 0);
+    open(&gpu, &settings()).expect("a plan that there is memory for");
+    gpu.healthy().expect("the refusal was expected");
+}
+
 fn train(session: &mut Session, steps: usize) -> State {
     let source = Waves::new(16);
     for step in 0..steps {

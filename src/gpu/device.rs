@@ -266,7 +266,9 @@ impl Gpu {
         Self::from_parts(device, queue, record, AdapterClass::portable(true))
     }
 
-    fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
+    /// A device that was opened elsewhere, with limits of its own: for tests. Plans for it obey WebGPU's limits all the same.
+    #[must_use]
+    pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
         let lost = Arc::new(Mutex::new(None));
         let failed = Arc::new(Mutex::new(None));
         let (on_lost, on_failed) = (lost.clone(), failed.clone());
