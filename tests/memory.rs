@@ -1,345 +1,276 @@
-//! The arena over a step, as data and as a picture: what is shown is what the plan says.
-#![expect(clippy::cast_precision_loss, reason = "test data")]
+//! Memory of the device: what is created is what was planned, nothing is created later, and a device that refuses is told of and stays
+//! usable. On a device that does nothing (`Gpu::noop`) and on the adapter.
 
-mod support {
-    #[allow(dead_code, reason = "each test file uses a part of it")]
-    pub(crate) mod random_graph;
-}
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
 
-use pgat::config::{ModelSettings, TrainingSettings};
+use common::{Waves, bits, gpu, model_shape, settings};
+use pgat::config::{Config, ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::graph::{Direction, Graph, Program, Section};
-use pgat::inspect::memory::picture;
+use pgat::executor::{Backend, Executor};
+use pgat::gpu::{Gpu, GpuError, GpuRun, Refusal};
 use pgat::model::ModelShape;
-use pgat::ops::{Attrs, Scope};
-use pgat::plan::map::{ArenaMap, BoxKind, MapBox};
-use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanOptions, Region};
-use pgat::session::{Purpose, plan};
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
-use std::collections::{HashMap, HashSet};
-use support::random_graph::recipes;
+use pgat::plan::{BufferRole, BufferSpec, Plan};
+use pgat::session::{Purpose, Session, SessionError, State, plan};
+use pollster::block_on;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-fn options(batch: usize) -> PlanOptions {
-    PlanOptions::new(batch, AdapterClass::portable(true))
+/// A device that does nothing, and the adapter.
+fn devices() -> [Arc<Gpu>; 2] {
+    let Backend::Gpu(adapter) = gpu() else { unreachable!("the device was asked for") };
+    [Arc::new(Gpu::noop()), adapter]
 }
 
-/// A whole model's plan: training and scoring.
-fn model(settings: &TrainingSettings) -> Plan {
-    let window = WindowShape { history: 48, horizon: 24, num_covariates: 1, num_targets: 7, num_channels: 2, num_calendar: 2 };
-    let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, d_ff: 48, patch_len: 2, ..ModelSettings::default() });
-    plan(&shape, settings, Purpose::Train, &Backend::Reference, None).expect("it fits")
+fn small() -> ModelShape {
+    model_shape(&Waves::new(1).shape)
 }
 
-/// Everything that must hold between a map and the recording that it shows.
-fn agrees(plan: &Plan, index: usize) -> Result<(), String> {
-    let map = ArenaMap::new(plan, index);
-    let recording = &plan.recordings[index];
-    let program = &recording.program;
-    places(plan, index, &map)?;
-    for (i, a) in map.boxes.iter().enumerate() {
-        if a.offset + a.aligned_bytes() > map.pages[a.page].used_bytes || map.pages[a.page].used_bytes > map.pages[a.page].bytes {
-            return Err(format!("{a:?} lies outside of its page {:?}", map.pages[a.page]));
-        }
-        let meets = |b: &&MapBox| a.page == b.page && a.first <= b.last && b.first <= a.last;
-        let overlaps = |b: &&MapBox| a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-        if let Some(b) = map.boxes[..i].iter().filter(meets).find(overlaps) {
-            return Err(format!("{a:?} and {b:?} overlap"));
-        }
+fn planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSettings, purpose: Purpose) -> Plan {
+    plan(shape, settings, purpose, &Backend::Gpu(gpu.clone()), None).expect("a plan")
+}
+
+fn open(gpu: &Arc<Gpu>, settings: &TrainingSettings) -> Result<Session, SessionError> {
+    block_on(Session::new(small(), settings.clone(), Purpose::Train, Backend::Gpu(gpu.clone()), None))
+}
+
+fn on_device(session: &Session) -> &GpuRun {
+    let Executor::Gpu(run) = session.executor() else { unreachable!("the device was asked for") };
+    run
+}
+
+/// Names and bytes of what wgpu's own allocator holds, where it tells (not on `noop`).
+fn allocations(gpu: &Gpu) -> Vec<(String, u64)> {
+    let report = gpu.device.generate_allocator_report();
+    let mut all: Vec<_> = report.into_iter().flat_map(|r| r.allocations).map(|a| (a.name, a.size)).collect();
+    all.sort();
+    all
+}
+
+/// All configs in a folder and those below it.
+fn configs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|p| p.is_dir());
+    let configs = files.into_iter().filter(|p| p.extension().is_some_and(|e| e == "toml"));
+    configs.chain(folders.iter().flat_map(|f| self::configs(f))).collect()
+}
+
+/// Bytes on the device are the plan's, buffer by buffer and in all, by three counts: the run's, the device's, and wgpu's sizes.
+fn assert_as_planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSettings, what: &str) {
+    for purpose in [Purpose::Train, Purpose::Score] {
+        let plan = Arc::new(planned(gpu, shape, settings, purpose));
+        let before = gpu.buffer_counts();
+        let run = block_on(GpuRun::new(gpu.clone(), plan.clone())).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let sizes: BTreeMap<BufferRole, u64> = plan.buffers.iter().map(|b| (b.role, b.bytes)).collect();
+        assert_eq!(run.created_by_role(), sizes, "{what}");
+        assert_eq!((run.created_bytes(), run.created_buffers()), (plan.bytes(), plan.buffers.len()), "{what}");
+        let counts = gpu.buffer_counts();
+        assert_eq!(counts.created_bytes - before.created_bytes, plan.bytes(), "{what}");
+        assert_eq!(counts.created - before.created, plan.buffers.len() as u64, "{what}");
+        drop(run);
+        assert_eq!((gpu.buffer_counts().alive, gpu.buffer_counts().alive_bytes), (before.alive, before.alive_bytes), "{what}");
     }
-    let by_name: HashMap<&str, &MapBox> = map.boxes.iter().map(|b| (b.name.as_str(), b)).collect();
-    let (mut read_back, mut derived) = (HashSet::new(), HashSet::new());
-    for (i, phase) in program.phases.iter().enumerate() {
-        let (reads, writes) = (program.reads(phase), program.writes(phase));
-        for t in reads.iter().chain(&writes) {
-            let name = program.graph.tensors[*t].name.as_str();
-            if let Some(b) = by_name.get(name).filter(|b| !b.alive(i)) {
-                return Err(format!("phase {i} touches {b:?}"));
-            }
-        }
-        if phase.direction == Direction::Backward {
-            let name = |t: &usize| program.graph.tensors[*t].name.as_str();
-            read_back.extend(reads.iter().map(name));
-            derived.extend(writes.iter().map(name));
-        }
-    }
-    for b in &map.boxes {
-        let name = b.name.as_str();
-        let fits = match b.kind {
-            BoxKind::Saved => read_back.contains(name) && !derived.contains(name),
-            BoxKind::Activation => !read_back.contains(name) && !derived.contains(name),
-            BoxKind::Gradient => derived.contains(name),
-            BoxKind::Scratch => b.first == b.last && !program.graph.tensors.iter().any(|t| t.name == name),
-            BoxKind::Other => program.phases[b.first].section == Section::Epilogue && !derived.contains(name),
-            BoxKind::Recomputed => false,
+}
+
+/// For the configs of all examples (data that is not shipped: seven series), and small models.
+#[test]
+fn planned_bytes_are_created_bytes_for_every_config() {
+    let gpu = Arc::new(Gpu::noop());
+    let found = configs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"));
+    assert!(found.len() >= 3, "{found:?}");
+    for path in found {
+        let config = Config::open(&path).expect("a config");
+        let window = WindowShape {
+            history: config.window.history,
+            horizon: config.window.horizon,
+            num_covariates: config.data.covariates.len(),
+            num_targets: 7,
+            num_channels: 1 + config.data.channels.len(),
+            num_calendar: 4,
         };
-        if !fits {
-            return Err(format!("{b:?} is called that"));
-        }
+        let shape = ModelShape::new(window, config.model.clone());
+        assert_as_planned(&gpu, &shape, &config.training, &path.display().to_string());
     }
-    figures(plan, index, &map)
-}
-
-/// A box for each tensor of the arena and each piece of scratch, at its place; and no other.
-fn places(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
-    let recording = &plan.recordings[index];
-    let same = |b: &MapBox, r: &Region| {
-        (BufferRole::Arena(b.page), b.offset, b.bytes, b.window_bytes) == (r.role, r.offset, r.bytes, r.window_bytes)
-    };
-    let in_arena = |r: &&Region| matches!(r.role, BufferRole::Arena(_));
-    let mut expected = 0;
-    for (tensor, region) in recording.program.graph.tensors.iter().zip(&recording.regions) {
-        if let Some(region) = region.as_ref().filter(in_arena) {
-            expected += 1;
-            if !map.boxes.iter().any(|b| b.name == tensor.name && b.kind != BoxKind::Scratch && same(b, region)) {
-                return Err(format!("{} at {region:?} has no box", tensor.name));
-            }
-        }
-    }
-    for (phase, pieces) in recording.scratch.iter().enumerate() {
-        for region in pieces {
-            expected += 1;
-            if !map.boxes.iter().any(|b| b.kind == BoxKind::Scratch && (b.first, b.last) == (phase, phase) && same(b, region)) {
-                return Err(format!("scratch {region:?} of phase {phase} has no box"));
-            }
-        }
-    }
-    if map.boxes.len() != expected {
-        return Err(format!("{} boxes for {expected} places", map.boxes.len()));
-    }
-    Ok(())
-}
-
-/// Sums: bytes alive, high water, pages, seconds.
-fn figures(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
-    let recording = &plan.recordings[index];
-    for (i, phase) in map.phases.iter().enumerate() {
-        let alive: u64 = map.alive(i).iter().map(|b| b.bytes.next_multiple_of(256)).sum();
-        if phase.alive_bytes != alive || alive > map.arena_bytes() || alive > map.high_water.bytes {
-            return Err(format!("{} bytes alive in phase {i}, where boxes have {alive}", phase.alive_bytes));
-        }
-    }
-    let reached = map.phases.get(map.high_water.phase).map_or(0, |p| p.alive_bytes);
-    if (map.high_water.bytes, map.lower_bound) != (reached, recording.arena_bound) || reached != recording.arena_bound {
-        return Err(format!("{:?}, reached {reached}, bound {}", map.high_water, recording.arena_bound));
-    }
-    let pages: u64 = plan.buffers.iter().filter(|b| matches!(b.role, BufferRole::Arena(_))).map(|b| b.bytes).sum();
-    if map.arena_bytes() != pages {
-        return Err(format!("{} bytes of pages, {pages} of buffers", map.arena_bytes()));
-    }
-    let times = |s: Section| if s == Section::Body { map.micro_batches } else { 1 };
-    let seconds: f64 = map.phases.iter().map(|p| p.seconds * times(p.section) as f64).sum();
-    if (seconds - recording.seconds()).abs() > 1e-9 * seconds {
-        return Err(format!("{seconds} s in phases, {} s in the recording", recording.seconds()));
-    }
-    Ok(())
-}
-
-const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 640 << 10, buffer_bytes: 2 << 20, storage_buffers: 8 };
-
-proptest! {
-    #![proptest_config(Config { cases: 128, rng_seed: RngSeed::Fixed(20_261_125), failure_persistence: None, ..Config::default() })]
-
-    #[test]
-    fn maps_agree_with_random_plans(recipe in recipes(14), batch in 1..400_usize, micro in 0..9_usize, reuse: bool, small: bool) {
-        let limits = if small { SMALL } else { DeviceLimits::default() };
-        let micro_batch = (micro > 0).then_some(micro);
-        let (plan, _) = recipe.plan(PlanOptions { micro_batch, reuse, limits, ..options(batch) }).expect("the limits suffice");
-        agrees(&plan, 0).map_err(TestCaseError::fail)?;
-        let map = ArenaMap::new(&plan, 0);
-        drawn(&map, &picture(&map, "random")).map_err(TestCaseError::fail)?;
+    for micro in [None, Some(1), Some(3)] {
+        let settings = TrainingSettings { micro_batch: micro, ..settings() };
+        assert_as_planned(&gpu, &small(), &settings, &format!("every part on, micro-batches {micro:?}"));
+        let health = TrainingSettings { health_every: 0, ..settings };
+        assert_as_planned(&gpu, &ModelShape::new(Waves::new(1).shape, bare()), &health, &format!("bare, micro-batches {micro:?}"));
     }
 }
 
+/// A model with hardly any part.
+fn bare() -> ModelSettings {
+    ModelSettings {
+        patch_len: 4,
+        num_transitions: 0,
+        d_model: 4,
+        n_heads: 2,
+        n_layers: 1,
+        d_ff: 4,
+        use_dynamic_graph: false,
+        use_adaptive_graph: false,
+        use_graph_gate: false,
+        use_convolution: false,
+        use_hops: false,
+        use_fusion: false,
+        use_structural_encoding: false,
+        use_graph_encoding: false,
+        use_graph_attention: false,
+        use_dynamic_edge_weights: false,
+        use_hierarchy: false,
+        use_autocorr: false,
+        use_temporal_encoding: false,
+        use_adaptive_temporal: false,
+        use_adaptive_embedding: false,
+        ..ModelSettings::default()
+    }
+}
+
+/// A plan whose buffers are not those that are made of it is refused by the device's side, whoever made it.
 #[test]
-fn maps_agree_with_a_models_plans() {
-    for micro_batch in [None, Some(5)] {
-        let plan = model(&TrainingSettings { micro_batch, ..TrainingSettings::default() });
-        assert_eq!(plan.recordings.len(), 2);
-        for index in 0..2 {
-            agrees(&plan, index).unwrap_or_else(|e| panic!("recording {index}: {e}"));
-        }
-        let [train, score] = [0, 1].map(|i| ArenaMap::new(&plan, i));
-        assert_eq!((train.program, score.program, train.micro_batches), ("train", "score", if micro_batch.is_some() { 7 } else { 1 }));
-        let of = |map: &ArenaMap, kind| map.boxes.iter().filter(|b| b.kind == kind).count();
-        for kind in BoxKind::ALL.into_iter().filter(|k| *k != BoxKind::Recomputed) {
-            assert!(of(&train, kind) > 0, "{kind:?}");
-        }
-        // Nothing is kept where nothing goes back.
-        assert!([BoxKind::Saved, BoxKind::Gradient].iter().all(|k| of(&score, *k) == 0));
-        assert!(train.phases[train.high_water.phase].section == Section::Body && train.high_water.bytes > 4 * score.high_water.bytes);
+fn other_bytes_than_planned_are_an_internal_error() {
+    let gpu = Arc::new(Gpu::noop());
+    for bytes in [256, 1 << 20] {
+        let mut plan = planned(&gpu, &small(), &settings(), Purpose::Train);
+        // The second of a role takes the place of the first.
+        plan.buffers.push(BufferSpec { role: BufferRole::ReadBack, bytes });
+        let error = block_on(GpuRun::new(gpu.clone(), Arc::new(plan))).err().expect("a refusal");
+        assert!(matches!(error, GpuError::Unplanned { .. }) && error.to_string().starts_with("internal error"), "{error}");
+        assert_eq!(gpu.buffer_counts().alive, 0);
     }
 }
 
-/// What is made again for the backward pass has a name that says so.
+/// Whichever buffer is refused: it is named with what was asked and what was there, and all that was there is freed.
 #[test]
-fn what_is_made_again_is_told() {
-    let mut graph = Graph::default();
-    let x = graph.input("x", &[2, 3, 4]);
-    let w = graph.parameter("w", &[4, 4]);
-    let mut linear = |label: &str, x| {
-        let attrs = Attrs::new(&[("bias", 0.0), ("residual", 0.0), ("activation", 0.0), ("dropout", 0.0)]);
-        graph.apply1("linear", label, attrs, &[x, w]).expect("it fits")
-    };
-    let first = linear("first", x);
-    let again = linear("first again", first);
-    assert_eq!(graph.tensors[again].operand.scope, Scope::Window);
-    let plan = Plan::new(vec![(Program::forward("again", graph, vec![again]), options(3))]).expect("it fits");
-    let map = ArenaMap::new(&plan, 0);
-    let kinds: Vec<_> = map.boxes.iter().map(|b| (b.name.as_str(), b.kind)).collect();
-    assert_eq!(kinds, [("first", BoxKind::Activation), ("first again", BoxKind::Recomputed)]);
-    assert!(picture(&map, "").contains(">recomputed</text>"));
-}
-
-/// An element of a picture.
-struct Element {
-    name: String,
-    attributes: HashMap<String, String>,
-    /// Text directly within it, as written.
-    text: String,
-    parent: Option<usize>,
-}
-
-/// The elements of a text that is well-formed XML, of the simple kind that has no comments and no sections.
-fn elements(xml: &str) -> Result<Vec<Element>, String> {
-    let (mut all, mut open): (Vec<Element>, Vec<usize>) = (vec![], vec![]);
-    let mut rest = xml;
-    while let Some(at) = rest.find('<') {
-        let text = &rest[..at];
-        entities(text)?;
-        match open.last() {
-            Some(&i) => all[i].text += text,
-            None if text.trim().is_empty() && (all.is_empty() || rest.trim().is_empty()) => {}
-            None => return Err(format!("{text:?} outside of the root")),
-        }
-        let (tag, after) = rest[at + 1..].split_once('>').ok_or("a tag without end")?;
-        rest = after;
-        if let Some(name) = tag.strip_prefix('/') {
-            let i = open.pop().ok_or_else(|| format!("{name} is closed, and nothing is open"))?;
-            if all[i].name != name {
-                return Err(format!("{name} is closed, and {} is open", all[i].name));
+fn any_refused_buffer_is_named_and_the_others_are_freed() {
+    for gpu in devices() {
+        let plan = Arc::new(planned(&gpu, &small(), &settings(), Purpose::Train));
+        let held = allocations(&gpu);
+        for (n, spec) in (0..).zip(&plan.buffers) {
+            gpu.refuse(Refusal::After(n));
+            let error = block_on(GpuRun::new(gpu.clone(), plan.clone())).err().expect("a refusal");
+            let GpuError::OutOfMemory { buffer, bytes, planned, created, .. } = &error else { panic!("{error}") };
+            let before: u64 = plan.buffers.iter().take(usize::try_from(n).expect("few")).map(|b| b.bytes).sum();
+            assert_eq!((buffer, *bytes, *planned, *created), (&spec.role.to_string(), spec.bytes, plan.bytes(), before));
+            let text = error.to_string();
+            for part in [&format!("{buffer} of {bytes} bytes"), &format!("plan of {planned} bytes"), "smaller --memory"] {
+                assert!(text.contains(part), "{part}: {text}");
             }
-            continue;
+            let counts = gpu.buffer_counts();
+            assert_eq!((counts.alive, counts.alive_bytes), (0, 0), "after the refusal of {buffer}");
+            assert_eq!(allocations(&gpu), held, "wgpu still holds memory after the refusal of {buffer}");
         }
-        let (tag, closed) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
-        let (name, mut more) = tag.split_once(' ').unwrap_or((tag, ""));
-        let mut attributes = HashMap::new();
-        while !more.trim().is_empty() {
-            let (key, value) = more.split_once("=\"").ok_or_else(|| format!("no value in {more:?}"))?;
-            let (value, left) = value.split_once('"').ok_or_else(|| format!("no end of {value:?}"))?;
-            entities(value)?;
-            if value.contains('<') || attributes.insert(key.trim().to_owned(), value.to_owned()).is_some() {
-                return Err(format!("{key} of {tag:?}"));
-            }
-            more = left;
-        }
-        all.push(Element { name: name.to_owned(), attributes, text: String::new(), parent: open.last().copied() });
-        if !closed {
-            open.push(all.len() - 1);
-        }
+        gpu.healthy().expect("a refusal is no fault of the device");
+        let run = block_on(GpuRun::new(gpu.clone(), plan.clone())).expect("nothing is refused any more");
+        assert_eq!(run.created_bytes(), plan.bytes());
     }
-    if !open.is_empty() || !rest.trim().is_empty() {
-        return Err("something is left open or follows the root".into());
-    }
-    Ok(all)
 }
 
-/// Every `&` begins one of the entities that XML knows, and no character is forbidden.
-fn entities(text: &str) -> Result<(), String> {
-    let known = ["&amp;", "&lt;", "&gt;", "&quot;"];
-    let bad = text.match_indices('&').find(|(at, _)| !known.iter().any(|k| text[*at..].starts_with(k)));
-    if bad.is_some() || text.contains(|c: char| c < ' ' && !"\t\n\r".contains(c)) {
-        return Err(format!("{text:?}"));
-    }
-    Ok(())
+/// A device that does nothing, and allows buffers of any size: whether there is memory for them is for the allocator to say.
+fn boundless() -> Gpu {
+    let limits = wgpu::Limits { max_buffer_size: 1 << 62, ..wgpu::Limits::default() };
+    let noop = wgpu::NoopBackendOptions { enable: true, limits: Some(limits.clone()), ..Default::default() };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::NOOP,
+        // Indirect dispatches, which we have none of, would bound buffers by 4 GiB.
+        flags: wgpu::InstanceFlags::empty(),
+        backend_options: wgpu::BackendOptions { noop, ..Default::default() },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapter = block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).expect("an adapter");
+    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+    let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device");
+    let like = Gpu::noop();
+    Gpu::from_parts(device, queue, like.adapter.clone(), like.class.clone())
 }
 
-/// A picture is XML with a box for each of the map's, where and as wide as its phases say, over its page.
-fn drawn(map: &ArenaMap, svg: &str) -> Result<(), String> {
-    let all = elements(svg)?;
-    if svg.contains("NaN") || svg.contains("inf") {
-        return Err("a number is not finite".into());
-    }
-    let number = |e: &Element, key: &str| e.attributes[key].parse::<f64>().map_err(|_| format!("{key} of {}", e.name));
-    let (width, height) = (number(&all[0], "width")?, number(&all[0], "height")?);
-    let titled = all.iter().filter(|e| e.name == "title").filter_map(|e| Some((e.text.as_str(), &all[e.parent?])));
-    let boxes: Vec<_> = titled.filter(|(title, _)| title.contains("\npage ")).collect();
-    if boxes.len() != map.boxes.len() {
-        return Err(format!("{} boxes are drawn of {}", boxes.len(), map.boxes.len()));
-    }
-    let mut of: HashMap<&str, [f64; 4]> = HashMap::new();
-    for (title, e) in &boxes {
-        let [x, y, w, h] = ["x", "y", "width", "height"].map(|key| number(e, key));
-        let place = [x?, y?, w?, h?];
-        let name = title.lines().next().unwrap_or_default();
-        let outside = place[0] < 0.0 || place[1] < 0.0 || place[0] + place[2] > width || place[1] + place[3] > height;
-        if e.name != "rect" || outside || of.insert(name, place).is_some() {
-            return Err(format!("{title:?} at {place:?} in {width} x {height}"));
-        }
-    }
-    for a in &map.boxes {
-        let mine = of.get(a.name.as_str()).ok_or_else(|| format!("{} is not drawn", a.name))?;
-        for b in &map.boxes {
-            let other = &of[b.name.as_str()];
-            // Time goes right, offsets go up, pages are stacked from below; thin boxes are widened by less than a pixel.
-            let right = a.last >= b.first || mine[0] + mine[2] <= other[0] + 1.0;
-            let joined = a.last + 1 != b.first || (mine[0] + mine[2] - other[0]).abs() <= 1.0;
-            let above = (a.page, a.offset + a.aligned_bytes()) > (b.page, b.offset) || mine[1] + 1.0 >= other[1] + other[3];
-            if !right || !joined || !above {
-                return Err(format!("{} at {mine:?}, {} at {other:?}", a.name, b.name));
-            }
-        }
-    }
-    Ok(())
-}
-
+/// The same for a refusal that is wgpu's own and no test's: nobody has 2^60 bytes.
 #[test]
-fn a_models_picture_names_every_tensor() {
-    let plan = model(&TrainingSettings { micro_batch: Some(5), ..TrainingSettings::default() });
-    let map = ArenaMap::new(&plan, 0);
-    let svg = picture(&map, "a <b> & \"c\"\u{1}");
-    drawn(&map, &svg).expect("it is drawn as it is");
-    assert!(svg.len() < 300 << 10, "{} bytes", svg.len());
-    let all = elements(&svg).expect("XML");
-    let texts: Vec<&str> = all.iter().filter(|e| e.name == "text").map(|e| e.text.as_str()).collect();
-    for words in ["a &lt;b&gt; &amp; &quot;c&quot;", "lower bound", "arena", "most bytes alive", "page 0", "saved for backward", "gradient"]
-    {
-        assert!(texts.contains(&words), "{words:?} is not in {texts:?}");
-    }
-    let starts = |words: &str| texts.iter().any(|t| t.starts_with(words));
-    assert!(starts("forward: ") && starts("backward: ") && starts("Bytes alive (") && starts("predicted time of a step, the body once"));
-    assert!(texts.iter().any(|t| t.ends_with(", 7 times")), "{texts:?}");
-    let named = map.boxes.iter().filter(|b| texts.contains(&b.name.as_str())).count();
-    assert!(named >= 20, "only {named} boxes show their names");
-    // No word says that of a step in one piece.
-    let whole = picture(&ArenaMap::new(&model(&TrainingSettings::default()), 0), "whole");
-    assert!(!whole.contains(" times<") && !whole.contains("the body once"));
+fn memory_that_there_is_not_is_no_fault_of_the_device() {
+    let gpu = Arc::new(boundless());
+    let mut large = planned(&gpu, &small(), &settings(), Purpose::Train);
+    large.buffers.push(BufferSpec { role: BufferRole::Arena(9), bytes: 1 << 60 });
+    let (before, all) = (large.bytes() - (1 << 60), large.bytes());
+    let error = block_on(GpuRun::new(gpu.clone(), Arc::new(large))).err().expect("a refusal");
+    let GpuError::OutOfMemory { buffer, bytes, planned: asked, created, reason } = &error else { panic!("{error}") };
+    assert_eq!((&**buffer, *bytes, *asked, *created), ("arena 9", 1 << 60, all, before));
+    assert!(reason.to_lowercase().contains("out of memory"), "{reason}");
+    assert_eq!(gpu.buffer_counts().alive, 0);
+    open(&gpu, &settings()).expect("a plan that there is memory for");
+    gpu.healthy().expect("the refusal was expected");
 }
 
-/// What is made again stands among the backward phases: it does not cut their strip.
-#[test]
-fn forward_phases_among_backward_ones_belong_to_the_backward_half() {
-    let mut map = ArenaMap::new(&model(&TrainingSettings::default()), 0);
-    let strips = |map: &ArenaMap| {
-        let svg = picture(map, "strips");
-        let titles: Vec<String> = elements(&svg).expect("XML").into_iter().filter(|e| e.name == "title").map(|e| e.text).collect();
-        ["prologue: ", "forward: ", "backward: ", "epilogue: "].map(|half| titles.iter().filter(|t| t.starts_with(half)).count())
-    };
-    assert_eq!(strips(&map), [1; 4]);
-    let backward = |p: &pgat::plan::map::MapPhase| p.section == Section::Body && p.direction == Direction::Backward;
-    let at: Vec<usize> = (0..map.phases.len()).filter(|&i| backward(&map.phases[i])).collect();
-    for i in &at[at.len() / 3..at.len() / 2] {
-        map.phases[*i].direction = Direction::Forward;
+fn train(session: &mut Session, steps: usize) -> State {
+    let source = Waves::new(16);
+    for step in 0..steps {
+        block_on(session.train_step(&source, &[0, 3, 5, 9], 4 * step, step as u64, 1e-3)).expect("a step");
     }
-    assert_eq!(strips(&map), [1; 4]);
+    block_on(session.save(steps as u64)).expect("the state")
 }
 
-/// Nothing to draw is no panic.
+/// A device that holds less than it promised: the session says so, and one with a smaller plan works on the same device, to the bits of a
+/// device that never refused.
 #[test]
-fn an_empty_program_has_a_picture() {
-    let plan = Plan::new(vec![(Program::forward("nothing", Graph::default(), vec![]), options(1))]).expect("it fits");
-    let map = ArenaMap::new(&plan, 0);
-    assert_eq!((map.boxes.len(), map.high_water.bytes, map.arena_bytes()), (0, 0, 0));
-    drawn(&map, &picture(&map, "nothing")).expect("a picture");
+fn a_smaller_plan_works_after_a_refusal() {
+    let smaller = TrainingSettings { micro_batch: Some(1), ..settings() };
+    for gpu in devices() {
+        let [large, least] = [settings(), smaller.clone()].map(|s| planned(&gpu, &small(), &s, Purpose::Train).bytes());
+        assert!(least < large, "{least} and {large} bytes");
+        gpu.refuse(Refusal::Above(large - 1));
+        let error = open(&gpu, &settings()).err().expect("a refusal");
+        let SessionError::Gpu(GpuError::OutOfMemory { planned, bytes, created, .. }) = &error else { panic!("{error}") };
+        assert!(*planned == large && created + bytes <= large, "{error}");
+        assert!(error.to_string().contains("Give a smaller --memory, below what the device can hold"), "{error}");
+        assert_eq!(gpu.buffer_counts().alive, 0, "what had been created is freed");
+
+        gpu.refuse(Refusal::Above(least));
+        let after = train(&mut open(&gpu, &smaller).expect("it fits"), 3);
+        let fresh = Arc::new(if gpu.adapter.backend == "noop" {
+            Gpu::noop()
+        } else {
+            block_on(Gpu::open(Some(&gpu.adapter.name))).expect("again")
+        });
+        let undisturbed = train(&mut open(&fresh, &smaller).expect("it fits"), 3);
+        assert_eq!(bits(&after.parameters), bits(&undisturbed.parameters));
+    }
+}
+
+/// Whatever a session does once it is compiled, no buffer is created: by our count, and by the allocations of wgpu itself.
+#[test]
+fn nothing_is_created_after_compilation() {
+    for gpu in devices() {
+        let kept = pgat::inspect::attention::tensors(&small());
+        let made = Session::keeping(small(), settings(), Purpose::Train, Backend::Gpu(gpu.clone()), None, &kept);
+        let mut session = block_on(made).expect("a session");
+        let (counts, held) = (gpu.buffer_counts(), allocations(&gpu));
+        assert_eq!((counts.created_bytes, counts.alive_bytes), (session.plan().bytes(), session.plan().bytes()));
+        let tells = gpu.device.generate_allocator_report().is_some();
+        assert_eq!(held.len() >= session.plan().buffers.len(), tells, "{held:?}");
+        let source = Waves::new(40);
+        let all: Vec<usize> = (0..40).collect();
+        for (step, windows) in [16, 5, 1, 16].into_iter().enumerate() {
+            block_on(async {
+                session.train_step(&source, &all[..windows], 0, step as u64, 1e-3).await?;
+                session.report().await?;
+                session.gradient_health().await?;
+                session.score(&source, &all, |_, _| {}).await?;
+                session.look(&source, &all[..3], |_, _| {}).await?;
+                let state = session.save(step as u64).await?;
+                session.load(&state).await?;
+                session.load_parameters(&state.parameters).await
+            })
+            .expect("a healthy device");
+            assert_eq!(gpu.buffer_counts(), counts, "after step {step}");
+            assert_eq!(allocations(&gpu), held, "by wgpu's own allocator, after step {step}");
+        }
+        assert_eq!(on_device(&session).created_bytes(), counts.created_bytes);
+        // With a step under way.
+        block_on(session.train_step(&source, &all[..16], 0, 4, 1e-3)).expect("a step");
+        drop(session);
+        let left: Vec<_> = allocations(&gpu).into_iter().filter(|(name, _)| !name.starts_with("(wgpu internal)")).collect();
+        assert_eq!(left, [], "by wgpu's own allocator, at the end");
+        assert_eq!((gpu.buffer_counts().alive, gpu.buffer_counts().alive_bytes), (0, 0));
+    }
 }

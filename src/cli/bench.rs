@@ -1,9 +1,9 @@
 //! `pgat bench`.
 
 use super::bench_budgets as budgets;
+use super::budget::MemoryBudget;
 use super::console::{milliseconds, table, thousands};
 use super::context::{self, Context};
-use super::budget::MemoryBudget;
 use super::{Ending, console, open};
 use anyhow::bail;
 use pgat::bench::{self, PartTime};

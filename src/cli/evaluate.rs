@@ -1,7 +1,7 @@
 //! `pgat evaluate`.
 
-use super::context::Context;
 use super::budget::MemoryBudget;
+use super::context::Context;
 use super::open::{self, Run};
 use super::progress::Progress;
 use super::{Ending, console};

@@ -1,7 +1,7 @@
 //! `pgat forecast`.
 
-use super::context::Context;
 use super::budget::MemoryBudget;
+use super::context::Context;
 use super::open::{self, Run};
 use super::{Ending, console};
 use anyhow::Context as _;

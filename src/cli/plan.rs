@@ -1,8 +1,8 @@
 //! `pgat plan`, and what `train` says before it starts.
 
+use super::budget::MemoryBudget;
 use super::console::{bytes, milliseconds, table, thousands};
 use super::context::{self, Context};
-use super::budget::MemoryBudget;
 use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::advise::{Advice, advise};
@@ -213,7 +213,8 @@ fn outlook_text(report: &Report) -> String {
     }
     let l = &memory.levers;
     let [none, reuse, single] = [l.none, l.reuse, l.single_windows].map(thousands);
-    let _ = writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {single} with micro-batches of one window;");
+    let _ =
+        writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {single} with micro-batches of one window;");
     let _ = writeln!(text, "         {} where ops are computed again too", thousands(memory.smallest.bytes));
     let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
     let chosen = report.summary.as_ref().map(|s| s.bytes);

@@ -1,10 +1,10 @@
 //! `pgat train`.
 
 use super::Ending;
+use super::budget::MemoryBudget;
 use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, BackendKind, Context};
 use super::error::Hint as _;
-use super::budget::MemoryBudget;
 use super::open::{self, Lock, Run};
 use super::plan::{self, count_windows, summary};
 use super::progress::Progress;

@@ -1,5 +1,6 @@
 //! Adapters and devices: which there are, which one is used and why, and what was lost.
 
+use super::buffers::Ledger;
 use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,20 +31,32 @@ pub enum GpuError {
         /// What wgpu says.
         reason: String,
     },
-    /// A buffer was refused.
+    /// A buffer was refused. Those created before it are freed.
     #[error(
-        "the device refused the buffer {buffer} of {bytes} bytes ({reason}); {created} bytes had been created. \
-         Use a smaller `micro_batch` or batch size"
+        "the device refused the buffer {buffer} of {bytes} bytes ({reason}) although the plan of {planned} bytes is within the budget; \
+         {created} bytes had been created. Give a smaller --memory, below what the device can hold"
     )]
     OutOfMemory {
-        /// Role of the buffer.
+        /// What the buffer is for.
         buffer: String,
         /// Its size.
         bytes: u64,
+        /// Bytes of the whole plan.
+        planned: u64,
         /// Bytes created before it.
         created: u64,
         /// What wgpu says.
         reason: String,
+    },
+    /// A buffer is not as planned: a bug of this crate.
+    #[error("internal error: {planned} bytes were planned for the buffer {buffer}, and {created} were created")]
+    Unplanned {
+        /// What the buffer is for.
+        buffer: String,
+        /// Bytes in the plan.
+        planned: u64,
+        /// Bytes on the device.
+        created: u64,
     },
     /// A kernel was refused: a bug of this crate or of the driver.
     #[error("the device refused the kernel {entry}: {reason}")]
@@ -195,6 +208,7 @@ pub struct Gpu {
     lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
     pipelines: Mutex<HashMap<String, CachedPipeline>>,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// A pipeline and its layout, made once a device for each text, entry point and set of constants.
@@ -262,7 +276,9 @@ impl Gpu {
         Self::from_parts(device, queue, record, AdapterClass::portable(true))
     }
 
-    fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
+    /// A device that was opened elsewhere, with limits of its own: for tests. Plans for it obey WebGPU's limits all the same.
+    #[must_use]
+    pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
         let lost = Arc::new(Mutex::new(None));
         let failed = Arc::new(Mutex::new(None));
         let (on_lost, on_failed) = (lost.clone(), failed.clone());
@@ -284,7 +300,7 @@ impl Gpu {
             buffer_bytes: granted.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
             ..granted
         };
-        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines: Mutex::new(HashMap::new()) }
+        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines: Mutex::new(HashMap::new()), ledger: Arc::default() }
     }
 
     /// Fails if the device was lost or refused a command.

@@ -102,12 +102,15 @@ struct Candidate {
     offer: Option<Result<Offer, ()>>,
 }
 
+/// Windows of a pass, and the buffers that it needs.
+type Pass = (usize, BTreeMap<BufferRole, u64>);
+
 /// Plans programs that share one set of buffers: the first decides (training, or scoring alone), the others fit into what it takes.
 pub struct Planner {
     jobs: Vec<Job>,
     candidates: Vec<Candidate>,
     /// For each program after the first: buffers for each size of its passes, the largest first.
-    followers: Vec<Vec<(usize, BTreeMap<BufferRole, u64>)>>,
+    followers: Vec<Vec<Pass>>,
 }
 
 /// Sizes of micro-batches worth a look: the batch in 1, 2, 3, 4, 6, 8, 12, 16, ... parts, and single windows.
@@ -325,7 +328,7 @@ pub struct Levers {
 }
 
 /// Buffers that a program needs for each size of its passes, the largest first; sizes that no page holds are left out.
-fn follower(job: &Job) -> Result<Vec<(usize, BTreeMap<BufferRole, u64>)>, PlanError> {
+fn follower(job: &Job) -> Result<Vec<Pass>, PlanError> {
     let batch = job.options.batch.max(1);
     let micros = job.options.micro_batch.map_or_else(|| micro_sizes(batch), |m| vec![m.clamp(1, batch)]);
     let mut all = vec![];

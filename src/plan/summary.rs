@@ -47,23 +47,22 @@ pub struct BufferSummary {
     pub bytes: u64,
 }
 
-/// What it holds; pages of the arena and slots of the staging ring are numbered.
 impl std::fmt::Display for BufferRole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Parameters => f.write_str("parameters"),
-            Self::Gradients => f.write_str("gradients"),
-            Self::Moment1 => f.write_str("moments 1"),
-            Self::Moment2 => f.write_str("moments 2"),
-            Self::State => f.write_str("optimiser state"),
-            Self::Constants => f.write_str("constants"),
-            Self::Inputs => f.write_str("inputs"),
-            Self::Arena(page) => write!(f, "arena {page}"),
-            Self::DispatchUniforms => f.write_str("dispatch uniforms"),
-            Self::StepUniforms => f.write_str("step uniforms"),
-            Self::Staging(slot) => write!(f, "staging {slot}"),
-            Self::ReadBack => f.write_str("read-back"),
-        }
+        f.write_str(match self {
+            Self::Arena(page) => return write!(f, "arena {page}"),
+            Self::Staging(slot) => return write!(f, "staging {slot}"),
+            Self::Parameters => "parameters",
+            Self::Gradients => "gradients",
+            Self::Moment1 => "moments 1",
+            Self::Moment2 => "moments 2",
+            Self::State => "optimiser state",
+            Self::Constants => "constants",
+            Self::Inputs => "inputs",
+            Self::DispatchUniforms => "dispatch uniforms",
+            Self::StepUniforms => "step uniforms",
+            Self::ReadBack => "read-back",
+        })
     }
 }
 
