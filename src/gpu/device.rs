@@ -1,8 +1,8 @@
 //! Adapters and devices: which there are, which one is used and why, and what was lost.
 
+use crate::lru::{CacheStatistics, Lru};
 use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something went wrong on the way to or on the device.
 #[derive(Debug, thiserror::Error)]
@@ -189,13 +189,16 @@ pub struct Gpu {
     pub limits: DeviceLimits,
     lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
-    pipelines: Mutex<HashMap<String, CachedPipeline>>,
+    pipelines: Mutex<Lru<String, CachedPipeline>>,
 }
 
 /// A pipeline and its layout, made once a device for each text, entry point and set of constants.
 pub(super) type CachedPipeline = (wgpu::ComputePipeline, wgpu::BindGroupLayout);
 
 impl Gpu {
+    /// Bound of the cache of pipelines, in bytes of their texts. What a driver makes of a text cannot be weighed.
+    pub const PIPELINE_BYTES: usize = 16 << 20;
+
     /// Opens the best adapter, or the best whose name, backend or driver contains `wanted`.
     ///
     /// # Errors
@@ -273,7 +276,7 @@ impl Gpu {
             buffer_bytes: limits.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
             ..limits
         };
-        Self { device, queue, adapter, class, limits, lost, failed, pipelines: Mutex::new(HashMap::new()) }
+        Self { device, queue, adapter, class, limits, lost, failed, pipelines: Mutex::new(Lru::new(Self::PIPELINE_BYTES)) }
     }
 
     /// Fails if the device was lost or refused a command.
@@ -292,12 +295,28 @@ impl Gpu {
 
     /// A pipeline made before.
     pub(super) fn cached(&self, key: &str) -> Option<CachedPipeline> {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.lock_pipelines().get(|k| k == key)
     }
 
-    /// Keeps a pipeline for later plans.
+    /// Keeps a pipeline for later plans, as long as there is room; what uses it has it for longer.
     pub(super) fn keep(&self, key: String, pipeline: CachedPipeline) {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pipeline);
+        let bytes = key.len() + size_of::<(String, CachedPipeline)>();
+        self.lock_pipelines().keep(key, pipeline, bytes);
+    }
+
+    /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
+    #[must_use]
+    pub fn pipeline_statistics(&self) -> CacheStatistics {
+        self.lock_pipelines().statistics()
+    }
+
+    /// Forgets the pipelines, and what was counted; those in use stay with what uses them.
+    pub fn clear_pipelines(&self) {
+        self.lock_pipelines().clear();
+    }
+
+    fn lock_pipelines(&self) -> MutexGuard<'_, Lru<String, CachedPipeline>> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Blocks until a submission is done; in a browser it returns at once, and the callbacks are awaited instead.
