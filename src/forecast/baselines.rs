@@ -150,7 +150,8 @@ impl Baselines {
         }
     }
 
-    /// The forecast for `step` (0 first) of the horizon of `window`.
+    /// The forecast for `step` (0 first) of the horizon of `window`. The climatology of a target whose history is visible is its mean
+    /// alone.
     pub fn forecast(
         &self,
         kind: Baseline,

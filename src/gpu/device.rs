@@ -304,6 +304,13 @@ impl Gpu {
         self.lock_pipelines().keep(key, pipeline, bytes);
     }
 
+    /// The same device with another bound for its cache of pipelines, which starts empty.
+    #[must_use]
+    pub fn with_pipeline_bytes(mut self, bound: usize) -> Self {
+        self.pipelines = Mutex::new(Lru::new(bound));
+        self
+    }
+
     /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
     #[must_use]
     pub fn pipeline_statistics(&self) -> CacheStatistics {
