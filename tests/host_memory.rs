@@ -3,6 +3,7 @@
 //! Each case is read in a process of its own (this program again), whose peak of resident memory (`VmHWM`) is compared with what it held
 //! before. The text is made while it is read, so that it takes no memory itself. Linux alone tells a process its peak.
 #![cfg(target_os = "linux")]
+#![expect(clippy::print_stdout, reason = "what was measured, to be read")]
 
 use pgat::config::Config;
 use pgat::data::{Dataset, Scaler, WindowBuffers};
@@ -55,7 +56,7 @@ const GIGABYTE: Case = Case {
     name: "gigabyte",
     rows: 5_000_000,
     columns: 20,
-    data: "targets = [\"c{i}7\", \"c2\", \"c3\", \"c5\"]",
+    data: "targets = [\"c0\", \"c4\", \"c9\", \"c14\", \"c19\"]",
     used: 5,
     digits: 9,
     hole_every: 0,
@@ -208,7 +209,7 @@ fn filled_holes() {
 #[test]
 #[ignore = "reads 1 GB: a quarter of a minute"]
 fn a_gigabyte() {
-    assert!(MARGIN < ALLOWANCE);
+    const { assert!(MARGIN < ALLOWANCE) };
     check(&GIGABYTE, MARGIN);
 }
 

@@ -34,7 +34,6 @@ fn a_second_session_makes_no_pipeline() {
     let (gpu, backend) = device(None);
     let first = session(&backend, &settings());
     let found = gpu.pipeline_statistics();
-    println!("{found:?}");
     assert_eq!(found.misses, found.entries as u64, "each kernel is made once");
     let _second = session(&backend, &settings());
     let again = gpu.pipeline_statistics();
