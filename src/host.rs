@@ -1,12 +1,13 @@
 //! How much memory of the host a run needs, known once the data have been read: pure sums, no device.
 //!
 //! What was read is one table of f32: rows x used columns x 4 bytes ([`table_bytes`]), and nothing else that grows with the file but
-//! [`SEGMENT_BYTES`] a hole. There is no scaled copy: a window is standardised as it is filled. Reading adds buffers of fixed size, which
+//! [`SEGMENT_BYTES`] a hole (and, until it is read, some bytes for each change of the time step). There is no scaled copy: a window is standardised as it is filled. Reading adds buffers of fixed size, which
 //! lie within [`ALLOWANCE`]; `tests/host_memory.rs` measures both.
 //!
-//! Two things grow with the file beyond that, each while it is needed: the numbers of the windows that are scored (8 bytes each), and the
+//! Two things grow with the file beyond that, each while it is needed: the numbers of the windows that validate (8 bytes each), and the
 //! climatology of targets whose history is hidden (`data.hide_history`; 4.2 bytes for each observed training value). The f64 twins
-//! (`--backend reference`) keep twice the plan's device memory on the host, which is not counted here.
+//! (`--backend reference`) keep twice the plan's device memory on the host, which is not counted here. In a browser the file itself
+//! lies in memory while it is read.
 
 use crate::data::{Dataset, Segment, WindowShape};
 use crate::gpu::Gpu;
