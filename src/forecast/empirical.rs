@@ -114,7 +114,7 @@ mod tests {
     fn crps_matches_the_double_sum() {
         let mut stream = Stream::new(3);
         #[expect(clippy::cast_possible_truncation, reason = "test data is f32")]
-        let values: Vec<f32> = (0..57).map(|_| (100.0 + stream.normal()) as f32).collect();
+        let values: Vec<f32> = (0..157).map(|_| (100.0 + stream.normal()) as f32).collect();
         let e = Empirical::new(values.iter().copied()).expect("values");
         let n = values.len() as f64;
         for y in [90.0, 99.3, 100.0, 101.2, f64::from(values[5]), 130.0] {
