@@ -562,7 +562,8 @@ fn a_budget_too_small_says_what_to_change() {
             place.edit("config.toml", &format!("{key} = {}", change["from"]), &format!("{key} = {to}"));
         } else {
             place.write("config.toml", CONFIG);
-            place.edit("config.toml", "targets = [\"*\"]", ["", "targets = [\"a\"]", "targets = [\"a\", \"b\"]"][to as usize]);
+            let some = if to == 1 { "targets = [\"a\"]" } else { "targets = [\"a\", \"b\"]" };
+            place.edit("config.toml", "targets = [\"*\"]", some);
         }
         place.run(&["plan", "config.toml", "--memory", &less]).ok();
         made += 1;

@@ -87,6 +87,13 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
         ),
         ("steps", thousands(summary.steps)),
     ];
+    if let Some(host) = summary.host {
+        let rest = host.total() - host.data;
+        rows.push((
+            "host",
+            format!("at most {}: data {}, state, batch, caches and allowance {}", bytes(host.total()), bytes(host.data), bytes(rest)),
+        ));
+    }
     if let Some(limits) = summary.limits {
         let (binding, buffer) = (thousands(limits.binding_bytes), thousands(limits.buffer_bytes));
         rows.push(("limits", format!("bindings of {binding} and buffers of {buffer} bytes instead of WebGPU's defaults")));
@@ -132,7 +139,8 @@ pub(crate) fn summary(
     let windows = count_windows(dataset)?;
     let class = class.map(context::class).transpose()?;
     let plan = plan(&shape, &config.training, Purpose::Train, backend, class.as_ref())?;
-    Ok((Summary::new(&plan, windows, config.training.total_steps(windows.training)), shape))
+    let summary = Summary::new(&plan, windows, config.training.total_steps(windows.training));
+    Ok((summary.on_host(&plan, dataset), shape))
 }
 
 /// Everything that `pgat plan` says, as JSON.
@@ -174,7 +182,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let memory = Outlook::new(&mut planner, budget)?;
     let change = if memory.fits { vec![] } else { advise(&config, &shape, &target, budget.bytes()) };
     let summary = memory.fits.then(|| planner.plan(budget)).transpose()?;
-    let summary = summary.map(|plan| Summary::new(&plan, windows, config.training.total_steps(windows.training)));
+    let steps = config.training.total_steps(windows.training);
+    let summary = summary.map(|plan| Summary::new(&plan, windows, steps).on_host(&plan, &dataset));
     let ending = if memory.fits { Ending::Done } else { Ending::Negative };
     let report = Report { summary, memory, change };
     if options.json {

@@ -1,9 +1,9 @@
 //! Adapters and devices: which there are, which one is used and why, and what was lost.
 
 use super::buffers::Ledger;
+use crate::lru::{CacheStatistics, Lru};
 use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something went wrong on the way to or on the device.
 #[derive(Debug, thiserror::Error)]
@@ -207,7 +207,7 @@ pub struct Gpu {
     pub granted: DeviceLimits,
     lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
-    pipelines: Mutex<HashMap<String, CachedPipeline>>,
+    pipelines: Mutex<Lru<String, CachedPipeline>>,
     pub(super) ledger: Arc<Ledger>,
 }
 
@@ -215,6 +215,9 @@ pub struct Gpu {
 pub(super) type CachedPipeline = (wgpu::ComputePipeline, wgpu::BindGroupLayout);
 
 impl Gpu {
+    /// Bound of the cache of pipelines, in bytes of their texts. What a driver makes of a text cannot be weighed.
+    pub const PIPELINE_BYTES: usize = 16 << 20;
+
     /// Opens the best adapter, or the best whose name, backend or driver contains `wanted`.
     ///
     /// # Errors
@@ -300,7 +303,8 @@ impl Gpu {
             buffer_bytes: granted.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
             ..granted
         };
-        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines: Mutex::new(HashMap::new()), ledger: Arc::default() }
+        let (pipelines, ledger) = (Mutex::new(Lru::new(Self::PIPELINE_BYTES)), Arc::default());
+        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines, ledger }
     }
 
     /// Fails if the device was lost or refused a command.
@@ -319,12 +323,35 @@ impl Gpu {
 
     /// A pipeline made before.
     pub(super) fn cached(&self, key: &str) -> Option<CachedPipeline> {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.lock_pipelines().get(|k| k == key)
     }
 
-    /// Keeps a pipeline for later plans.
+    /// Keeps a pipeline for later plans, as long as there is room; what uses it has it for longer.
     pub(super) fn keep(&self, key: String, pipeline: CachedPipeline) {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pipeline);
+        let bytes = key.len() + size_of::<(String, CachedPipeline)>();
+        self.lock_pipelines().keep(key, pipeline, bytes);
+    }
+
+    /// The same device with another bound for its cache of pipelines, which starts empty.
+    #[must_use]
+    pub fn with_pipeline_bytes(mut self, bound: usize) -> Self {
+        self.pipelines = Mutex::new(Lru::new(bound));
+        self
+    }
+
+    /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
+    #[must_use]
+    pub fn pipeline_statistics(&self) -> CacheStatistics {
+        self.lock_pipelines().statistics()
+    }
+
+    /// Forgets the pipelines, and what was counted; those in use stay with what uses them.
+    pub fn clear_pipelines(&self) {
+        self.lock_pipelines().clear();
+    }
+
+    fn lock_pipelines(&self) -> MutexGuard<'_, Lru<String, CachedPipeline>> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Blocks until a submission is done; in a browser it returns at once, and the callbacks are awaited instead.

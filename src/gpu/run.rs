@@ -366,7 +366,7 @@ impl GpuRun {
     /// Fails if the device is lost.
     pub async fn read_ranges(&self, ranges: &[(BufferRole, u64, u64)]) -> Result<Vec<u8>, GpuError> {
         let to = self.buffer(BufferRole::ReadBack)?;
-        let mut all = vec![];
+        let mut all = Vec::with_capacity(ranges.iter().map(|r| usize::try_from(r.2).unwrap_or(0)).sum());
         let mut queue: Vec<(BufferRole, u64, u64)> = ranges.iter().rev().copied().collect();
         while !queue.is_empty() {
             let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read back") });

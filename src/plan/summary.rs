@@ -1,7 +1,10 @@
 //! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
 
 use super::{BufferRole, DeviceLimits, Plan};
-use crate::data::WindowCounts;
+use crate::data::{Dataset, WindowCounts};
+use crate::graph::{Place, Tensor};
+use crate::host::{HostMemory, HostNeeds, state_bytes};
+use crate::ops::Scope;
 use serde::Serialize;
 
 /// A plan in numbers.
@@ -36,6 +39,9 @@ pub struct Summary {
     pub bytes: u64,
     /// Each buffer.
     pub buffers: Vec<BufferSummary>,
+    /// What the run takes of the host's memory at most, beside the program itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostMemory>,
 }
 
 /// A buffer by name.
@@ -89,6 +95,18 @@ impl Summary {
                 .then_some(plan.limits),
             bytes: plan.bytes(),
             buffers: plan.buffers.iter().map(|b| BufferSummary { name: b.role.to_string(), bytes: b.bytes }).collect(),
+            host: None,
         }
+    }
+
+    /// With what the host needs for training on that dataset.
+    #[must_use]
+    pub fn on_host(self, plan: &Plan, dataset: &Dataset) -> Self {
+        let graph = &plan.recordings[0].program.graph;
+        let once = |t: &&Tensor| t.place == Place::Input && t.operand.scope == Scope::Step;
+        let noise = graph.tensors.iter().filter(once).map(|t| t.operand.len()).sum();
+        let state = state_bytes(graph.parameters_len(), graph.flat_len());
+        let needs = HostNeeds::of(dataset, self.batch.max(self.scoring_batch), noise, state);
+        Self { host: Some(HostMemory::of(&needs)), ..self }
     }
 }
