@@ -72,7 +72,7 @@ fn agrees(plan: &Plan, index: usize) -> Result<(), String> {
             BoxKind::Gradient => derived.contains(name),
             BoxKind::Scratch => b.first == b.last && !program.graph.tensors.iter().any(|t| t.name == name),
             BoxKind::Other => program.phases[b.first].section == Section::Epilogue && !derived.contains(name),
-            BoxKind::Recomputed => false,
+            BoxKind::Recomputed => program.phases[b.first].direction == Direction::Forward && recording.phases[b.first].again,
         };
         if !fits {
             return Err(format!("{b:?} is called that"));
@@ -130,7 +130,10 @@ fn figures(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
     }
     let times = |s: Section| if s == Section::Body { map.micro_batches } else { 1 };
     let seconds: f64 = map.phases.iter().map(|p| p.seconds * times(p.section) as f64).sum();
-    if (seconds - recording.seconds()).abs() > 1e-9 * seconds {
+    // Phases have whole micro-batches; of a short last one the step's prediction counts the windows that are there.
+    let short = !recording.batch.is_multiple_of(recording.micro_batch);
+    let differ = seconds - recording.seconds();
+    if if short { differ < 0.0 || differ > seconds } else { differ.abs() > 1e-9 * seconds } {
         return Err(format!("{seconds} s in phases, {} s in the recording", recording.seconds()));
     }
     Ok(())
@@ -154,21 +157,21 @@ proptest! {
 
 #[test]
 fn maps_agree_with_a_models_plans() {
-    for micro_batch in [None, Some(5)] {
-        let plan = model(&TrainingSettings { micro_batch, ..TrainingSettings::default() });
+    for (micro_batch, memory, repeats) in [(32, "unlimited", 1), (5, "unlimited", 7), (5, "14MiB", 7)] {
+        let plan = model(&TrainingSettings { micro_batch: Some(micro_batch), memory: Some(memory.into()), ..TrainingSettings::default() });
         assert_eq!(plan.recordings.len(), 2);
         for index in 0..2 {
             agrees(&plan, index).unwrap_or_else(|e| panic!("recording {index}: {e}"));
         }
         let [train, score] = [0, 1].map(|i| ArenaMap::new(&plan, i));
-        assert_eq!((train.program, score.program, train.micro_batches), ("train", "score", if micro_batch.is_some() { 7 } else { 1 }));
+        assert_eq!((train.program, score.program, train.micro_batches), ("train", "score", repeats));
         let of = |map: &ArenaMap, kind| map.boxes.iter().filter(|b| b.kind == kind).count();
-        for kind in BoxKind::ALL.into_iter().filter(|k| *k != BoxKind::Recomputed) {
+        for kind in BoxKind::ALL.into_iter().filter(|k| memory != "unlimited" || *k != BoxKind::Recomputed) {
             assert!(of(&train, kind) > 0, "{kind:?}");
         }
         // Nothing is kept where nothing goes back.
         assert!([BoxKind::Saved, BoxKind::Gradient].iter().all(|k| of(&score, *k) == 0));
-        assert!(train.phases[train.high_water.phase].section == Section::Body && train.high_water.bytes > 4 * score.high_water.bytes);
+        assert!(train.phases[train.high_water.phase].section == Section::Body && train.high_water.bytes > score.high_water.bytes);
     }
 }
 
@@ -313,7 +316,8 @@ fn a_models_picture_names_every_tensor() {
     let named = map.boxes.iter().filter(|b| texts.contains(&b.name.as_str())).count();
     assert!(named >= 20, "only {named} boxes show their names");
     // No word says that of a step in one piece.
-    let whole = picture(&ArenaMap::new(&model(&TrainingSettings::default()), 0), "whole");
+    let one = TrainingSettings { micro_batch: Some(32), ..TrainingSettings::default() };
+    let whole = picture(&ArenaMap::new(&model(&one), 0), "whole");
     assert!(!whole.contains(" times<") && !whole.contains("the body once"));
 }
 

@@ -222,7 +222,7 @@ fn a_refused_buffer_is_named() {
     let program = pgat::graph::Program::forward("too large", model.graph, vec![model.mixture]);
     // Limits beyond the device's own, as if it had promised more than it holds.
     let limits = DeviceLimits { buffer_bytes: 8 << 30, ..DeviceLimits::default() };
-    let options = PlanOptions { limits, ..PlanOptions::new(40_000, gpu.class.clone()) };
+    let options = PlanOptions { limits, ..PlanOptions::new(400_000, gpu.class.clone()) };
     let plan = Arc::new(Plan::new(vec![(program, options)]).expect("a plan"));
     let error = pollster::block_on(GpuRun::new(gpu, plan)).err().expect("a refusal");
     let GpuError::OutOfMemory { buffer, bytes, .. } = &error else { panic!("{error}") };

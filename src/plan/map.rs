@@ -3,6 +3,7 @@
 
 use super::arena::ALIGNMENT;
 use super::lifetime::lifetimes;
+use super::recompute::AGAIN;
 use super::{BufferRole, Plan, Recording, Region};
 use crate::graph::{Direction, Program, Section, TensorId};
 use serde::Serialize;
@@ -136,9 +137,6 @@ impl MapBox {
         self.first <= phase && phase <= self.last
     }
 }
-
-/// How the name ends of what is made a second time for the backward pass.
-const AGAIN: &str = " again";
 
 /// What backward phases read and write.
 struct Kinds<'a> {
