@@ -367,19 +367,27 @@ pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> Adapte
     let recording = &plan.recordings[0];
     let mut class = plan.class.clone();
     let share = windows as f64 / recording.micro_batch as f64;
+    let phases_of = |part: &PartTime| {
+        let (op, direction) = (part.op.clone(), part.direction);
+        recording.phases.iter().filter(move |p| p.op == op && p.direction == direction)
+    };
+    // Each phase was submitted and awaited on its own: what the quickest took is no work.
+    let each = |part: &PartTime| part.ms / 1e3 / phases_of(part).count().max(1) as f64;
+    let wait = parts.iter().map(each).fold(f64::INFINITY, f64::min);
     for part in parts {
         let name = AdapterClass::factor_name(&part.op, part.direction);
         let known = plan.class.factors.get(&name).copied().unwrap_or(1.0);
-        let phases = recording.phases.iter().filter(|p| p.op == part.op && p.direction == part.direction);
+        let phases: Vec<_> = phases_of(part).collect();
         let work = |p: &RecordedPhase| {
             let seconds: f64 = recording.dispatches[p.dispatches.clone()].iter().map(|d| d.seconds).sum();
             seconds * if p.section == Section::Body { share } else { 1.0 }
         };
-        let predicted = phases.map(work).sum::<f64>() / known;
-        let measured = part.ms / 1e3 - part.dispatches as f64 * class.dispatch_seconds;
+        let predicted = phases.iter().map(|p| work(p)).sum::<f64>() / known;
+        let more = part.dispatches.saturating_sub(phases.len()) as f64 * class.dispatch_seconds;
+        let measured = part.ms / 1e3 - phases.len() as f64 * wait - more;
         if predicted > 0.0 {
             // Two digits: more would only record the noise of one measurement.
-            let factor = (measured.max(0.0) / predicted).clamp(0.01, 1000.0);
+            let factor = (measured.max(0.0) / predicted).clamp(0.01, 100.0);
             class.factors.insert(name, format!("{factor:.1e}").parse().unwrap_or(factor));
         }
     }
