@@ -118,7 +118,7 @@ pub struct Session {
     trained_len: usize,
     train_loss: Option<(TensorId, TensorId)>,
     mixture: TensorId,
-    score_loss: TensorId,
+    window_losses: TensorId,
     /// Tensors that stay readable beside the mixture, and whether each is made once a step.
     kept: Vec<(TensorId, bool)>,
     batch: HostBatch,
@@ -280,7 +280,7 @@ fn programs(
         programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));
     }
     let model = build(shape, Mode::Score)?;
-    let pinned = [model.mixture].into_iter().chain(kept.iter().copied()).collect();
+    let pinned = [model.mixture].into_iter().chain(model.window_losses).chain(kept.iter().copied()).collect();
     // Outputs are read after each pass: a pass is as many windows as a micro-batch holds.
     let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
     let options = PlanOptions { batch, whole: true, ..options.clone() };
@@ -350,7 +350,7 @@ impl Session {
         let batch = HostBatch::new(&shape.window, noise);
         let mut session = Self {
             mixture: model.mixture,
-            score_loss: model.loss.unwrap_or_default(),
+            window_losses: model.window_losses.unwrap_or_default(),
             shape,
             settings,
             backend,
@@ -517,10 +517,10 @@ impl Session {
             self.batch.fill(source, part, None);
             let input = self.batch.step_input(0, [0, 0], 0.0);
             self.executor.step(recording, &input).await?;
-            let read = self.executor.read(recording, &[self.mixture, self.score_loss], part.len()).await?;
-            let observed = f64::from(self.batch.observed);
-            total += read[1][0] * observed.max(1.0);
-            count += observed;
+            let read = self.executor.read(recording, &[self.mixture, self.window_losses], part.len()).await?;
+            // Window by window: how many a pass takes, which is the budget's affair, changes no bit of the mean.
+            total += read[1].iter().sum::<f64>();
+            count += f64::from(self.batch.observed);
             let one = read[0].len() / part.len();
             let parts = self.shape.settings.outputs().0;
             for (w, &index) in part.iter().enumerate() {

@@ -210,7 +210,7 @@ fn line(t: &Tested) -> String {
     let mut text = format!("  {:<16}{:>4}  {:>6.3}  {:>6.1} s  {verdict}\n", t.op, t.cases, t.worst, t.seconds);
     let errors: Vec<_> = t.groups.iter().filter_map(|g| Some(format!("{} {:.1e}", g.group, g.error?))).collect();
     if !errors.is_empty() {
-        text += &format!("    largest errors: {}; the same bits in micro-batches\n", errors.join(", "));
+        text += &format!("    largest errors: {}; the same bits within two budgets\n", errors.join(", "));
     }
     for failure in &t.failures {
         text += &format!("    {failure}\n");

@@ -226,11 +226,11 @@ fn outlook_text(report: &Report) -> String {
         writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {single} with micro-batches of one window;");
     let _ = writeln!(text, "         {} where ops are computed again too", thousands(memory.smallest.bytes));
     let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
-    let chosen = report.summary.as_ref().map(|s| s.bytes);
+    let taken = |o: &Offer| report.summary.as_ref().is_some_and(|s| (s.micro_batch, s.computed_again) == (o.micro_batch, o.computed_again));
     let header = ["bytes", "a step", "", "micro-batch", "computed again", ""].map(str::to_owned).to_vec();
     let row = |o: &Offer| {
         let slower = format!("{:+.1} %", 100.0 * (o.seconds / fastest - 1.0));
-        let mark = if chosen == Some(o.bytes) { "<- taken" } else { "" };
+        let mark = if taken(o) { "<- taken" } else { "" };
         vec![
             thousands(o.bytes),
             milliseconds(1000.0 * o.seconds),

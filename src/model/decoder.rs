@@ -37,6 +37,9 @@ pub(super) fn build(b: &mut Builder, targets: (TensorId, usize), embedded: &Embe
     Ok(b.graph.apply1("mixture_decode", "decoder.mixture", attrs, &inputs)?)
 }
 
+/// Name of the tensor with the loss of each window, summed over its observed targets.
+pub(crate) const WINDOW_LOSSES: &str = "loss.windows";
+
 /// Mean over the observed targets of the batch: negative log-likelihood, pinball loss, or the loss of the point head.
 pub(super) fn loss(b: &mut Builder, mixture: TensorId) -> Result<TensorId, ModelError> {
     let shape = [b.shape.window.horizon, b.shape.window.num_targets];
@@ -44,7 +47,7 @@ pub(super) fn loss(b: &mut Builder, mixture: TensorId) -> Result<TensorId, Model
     let observed = b.graph.input("target_observed", &shape);
     let s = b.shape.settings.clone();
     let nll = match s.head {
-        Head::Mixture | Head::Gaussian => b.graph.apply1("mixture_nll", "loss.windows", Attrs::default(), &[mixture, target, observed])?,
+        Head::Mixture | Head::Gaussian => b.graph.apply1("mixture_nll", WINDOW_LOSSES, Attrs::default(), &[mixture, target, observed])?,
         Head::Quantile | Head::Point => {
             let (kind, levels) = match (s.head, s.point_loss) {
                 (Head::Quantile, _) => (PINBALL, s.quantile_levels.clone()),
@@ -56,7 +59,7 @@ pub(super) fn loss(b: &mut Builder, mixture: TensorId) -> Result<TensorId, Model
             let values = levels.iter().map(|p| *p as f32).collect();
             let levels = b.graph.constant("loss.levels", &[levels.len()], values);
             let attrs = Attrs::new(&[("kind", f64::from(kind)), ("delta", s.huber_delta)]);
-            b.graph.apply1("value_loss", "loss.windows", attrs, &[mixture, target, observed, levels])?
+            b.graph.apply1("value_loss", WINDOW_LOSSES, attrs, &[mixture, target, observed, levels])?
         }
     };
     Ok(b.graph.apply1("batch_mean", "loss", Attrs::default(), &[nll])?)

@@ -116,6 +116,8 @@ pub struct Model {
     pub noise: Vec<TensorId>,
     /// Mean negative log-likelihood [1], where built with one.
     pub loss: Option<TensorId>,
+    /// The loss of each window [1], summed over its observed targets, where built with one.
+    pub window_losses: Option<TensorId>,
 }
 
 /// What is added to while a model is built.
@@ -261,7 +263,20 @@ pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
     let noise = model_graph.noise.clone();
     let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, mixture)?) };
     let Builder { graph, inits, .. } = b;
-    Ok(Model { graph, inits, inputs: embedded.inputs, mixture, stats: embedded.stats, activations, model_graph, penalty, noise, loss })
+    let window_losses = graph.find(decoder::WINDOW_LOSSES);
+    Ok(Model {
+        graph,
+        inits,
+        inputs: embedded.inputs,
+        mixture,
+        stats: embedded.stats,
+        activations,
+        model_graph,
+        penalty,
+        noise,
+        loss,
+        window_losses,
+    })
 }
 
 /// Tokens of the target nodes, after what only they go through: x itself and its first target, where that is nothing.

@@ -74,7 +74,9 @@ pub struct Offer {
 }
 
 impl Offer {
-    fn of(plan: &Plan) -> Self {
+    /// What a plan is.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
         let first = &plan.recordings[0];
         Self {
             bytes: plan.bytes(),
@@ -180,28 +182,40 @@ impl Planner {
         Ok(Self { jobs, candidates, followers })
     }
 
-    /// The whole plan of a candidate.
-    fn build(&self, candidate: usize) -> Result<Plan, PlanError> {
+    /// The whole plan of a candidate. Programs after the first get passes as large as the first one's arena holds, as long as all bytes
+    /// together stay within `allowed`; where not even single windows do, the least.
+    fn build(&self, candidate: usize, allowed: u64) -> Result<Plan, PlanError> {
         let choice = &self.candidates[candidate].choice;
         let first = &self.jobs[0];
         let program = computing_again(first.program.clone(), &choice.again);
         let mut recordings = vec![record(program, &PlanOptions { micro_batch: Some(choice.micro), ..first.options.clone() }, 0, 0)?];
-        for (job, sizes) in self.jobs[1..].iter().zip(&self.followers) {
+        for (job, passes) in self.jobs[1..].iter().zip(&self.followers) {
             let taken = Plan::buffers_of(&recordings);
             let size = |role| taken.iter().find(|b: &&BufferSpec| b.role == role).map_or(0, |b| b.bytes);
-            let grows = |s: &BTreeMap<BufferRole, u64>| s.iter().map(|(role, bytes)| bytes.saturating_sub(size(*role))).sum::<u64>();
-            // The largest passes that need no more than single windows do: nothing, as a rule.
-            let least = sizes.last().map_or(0, |s| grows(&s.1));
-            let micro = sizes.iter().find(|s| grows(&s.1) <= least).map_or(1, |s| s.0);
-            let options = PlanOptions { micro_batch: Some(micro), ..job.options.clone() };
-            recordings.push(record(job.program.clone(), &options, size(BufferRole::Constants), size(BufferRole::DispatchUniforms))?);
+            let with = |windows: usize| {
+                let options = PlanOptions { micro_batch: Some(windows), ..job.options.clone() };
+                record(job.program.clone(), &options, size(BufferRole::Constants), size(BufferRole::DispatchUniforms))
+            };
+            let least = passes.last().map_or(1, |p| p.0);
+            let in_arena = |role: &BufferRole| matches!(role, BufferRole::Arena(_));
+            let arena = |p: &Pass| p.1.iter().filter(|b| in_arena(b.0)).all(|(role, bytes)| *bytes <= size(*role));
+            let all = |p: &Pass| p.1.iter().map(|(role, bytes)| bytes.saturating_sub(size(*role))).sum::<u64>();
+            let bytes: u64 = taken.iter().map(|b| b.bytes).sum();
+            let fits = |p: &&Pass| arena(p) && bytes + all(p) <= allowed;
+            let mut recording = with(passes.iter().find(fits).map_or(least, |p| p.0))?;
+            // Its uniforms, which the sizes leave out, may be the bytes too many.
+            let more: u64 = recording.buffers.iter().map(|b| b.bytes.saturating_sub(size(b.role))).sum();
+            if recording.micro_batch > least && bytes + more > allowed {
+                recording = with(least)?;
+            }
+            recordings.push(recording);
         }
         Ok(Plan::of(recordings, &first.options))
     }
 
     fn offer(&mut self, candidate: usize) -> Option<Offer> {
         if self.candidates[candidate].offer.is_none() {
-            let offer = self.build(candidate).map(|plan| Offer::of(&plan)).map_err(|_| ());
+            let offer = self.build(candidate, 0).map(|plan| Offer::of(&plan)).map_err(|_| ());
             self.candidates[candidate].offer = Some(offer);
         }
         self.candidates[candidate].offer.and_then(Result::ok)
@@ -231,7 +245,7 @@ impl Planner {
         }
         match best {
             Some(best) => Ok(best),
-            None => Err(self.build(self.candidates.len() - 1).err().unwrap_or(PlanError::Nothing)),
+            None => Err(self.build(self.candidates.len() - 1, 0).err().unwrap_or(PlanError::Nothing)),
         }
     }
 
@@ -258,16 +272,16 @@ impl Planner {
     /// Fails if the smallest plan takes more.
     pub fn plan(&mut self, budget: Budget) -> Result<Plan, PlanError> {
         let candidate = self.fastest(budget)?;
-        self.build(candidate)
+        self.build(candidate, budget.bytes())
     }
 
-    /// What a budget buys.
+    /// What a budget buys, with the least that scoring takes.
     ///
     /// # Errors
     /// As [`Planner::plan`].
     pub fn offer_within(&mut self, budget: Budget) -> Result<Offer, PlanError> {
         let candidate = self.fastest(budget)?;
-        Ok(Offer::of(&self.build(candidate)?))
+        self.offer(candidate).ok_or(PlanError::Nothing)
     }
 
     /// Plans from the smallest to the fastest, each at least a tenth larger than the one before, and faster.

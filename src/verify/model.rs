@@ -6,6 +6,7 @@ use crate::executor::{Backend, Executor};
 use crate::graph::Program;
 use crate::model::graph::ModelGraph;
 use crate::model::{Mode, Model, build};
+use crate::plan::recompute::{Links, computing_again};
 use crate::plan::{BufferRole, Plan, PlanOptions};
 use crate::step::StepInput;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Report, VerifyError> {
     let windows = golden.windows(0)?;
     let ties = ties::of_step(golden, windows).await?;
-    let (executor, recording) = run(golden, backend, windows, None).await?;
+    let (executor, recording) = run(golden, backend, windows, false).await?;
     let Run { plan, activations, mixture, stats, loss, model_graph } = recording;
     let rec = &plan.recordings[0];
     let mut groups = Groups::default();
@@ -48,13 +49,14 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
     Ok(Report { groups: groups.finish(golden, &["act", "out", "loss", "grad"])?, ties })
 }
 
-/// Gradients of all parameters, one after the other, computed in micro-batches of so many windows.
+/// Gradients of all parameters, one after the other: in one micro-batch with everything kept, or (`tight`) in micro-batches of one window
+/// with everything computed again that can be.
 ///
 /// # Errors
 /// As [`verify`](super::verify).
-pub async fn gradients(golden: &Golden, backend: &Backend, micro_batch: Option<usize>) -> Result<Vec<f64>, VerifyError> {
+pub async fn gradients(golden: &Golden, backend: &Backend, tight: bool) -> Result<Vec<f64>, VerifyError> {
     let windows = golden.windows(0)?;
-    let (executor, run) = run(golden, backend, windows, micro_batch).await?;
+    let (executor, run) = run(golden, backend, windows, tight).await?;
     let program = &run.plan.recordings[0].program;
     let wanted: Vec<_> = program.graph.parameters().iter().filter_map(|p| program.gradients.get(&p.0).copied()).collect();
     Ok(executor.read(0, &wanted, windows).await?.concat())
@@ -69,7 +71,7 @@ struct Run {
     model_graph: ModelGraph,
 }
 
-async fn run(golden: &Golden, backend: &Backend, windows: usize, micro_batch: Option<usize>) -> Result<(Executor, Run), VerifyError> {
+async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) -> Result<(Executor, Run), VerifyError> {
     let Model { mut graph, activations, mixture, stats, loss, model_graph, penalty, .. } = build(&golden.shape, Mode::Score)?;
     let parameters = golden.parameters(&graph, "param.")?;
     let loss = loss.ok_or_else(|| VerifyError::Missing("loss".into()))?;
@@ -78,7 +80,12 @@ async fn run(golden: &Golden, backend: &Backend, windows: usize, micro_batch: Op
     let own = [Some(model_graph.gates), model_graph.dynamic, model_graph.adaptive, penalty];
     let pinned = activations.iter().map(|a| a.1).chain([mixture, stats]).chain(own.into_iter().flatten()).collect();
     let seeds: Vec<_> = [loss].into_iter().chain(penalty).map(|l| (l, one)).collect();
-    let program = Program::with_gradients("verify", graph, &seeds, &wanted, pinned)?;
+    let mut program = Program::with_gradients("verify", graph, &seeds, &wanted, if tight { vec![] } else { pinned })?;
+    if tight {
+        let again = Links::new(&program).candidates();
+        program = computing_again(program, &again);
+    }
+    let micro_batch = tight.then_some(1);
     let plan = Arc::new(Plan::new(vec![(program, options(backend, windows, micro_batch))])?);
     let mut executor = Executor::new(backend, plan.clone()).await?;
     executor.write(BufferRole::Parameters, &parameters).await?;
