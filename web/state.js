@@ -1,6 +1,7 @@
 // What the page knows, its phase, and which controls that leaves open.
 
 import { box, button, input, show } from "./dom.js";
+import { enableBudget } from "./budget.js";
 import { count } from "./format.js";
 import { Engine, failureOf, isFatal } from "./engine.js";
 import { ForecastView } from "./forecast-view.js";
@@ -139,6 +140,7 @@ export function refresh() {
   button("download").disabled = busy();
   show(box("plan-stale"), app.stale && loaded !== null);
   forecasts.enable(!busy());
+  enableBudget(idle && phase !== "starting");
 
   const live = phase === "compiling" || phase === "training";
   const unfinished = loaded !== null && training.record.step < loaded.plan.steps && app.outcome !== "early-stop";

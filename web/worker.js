@@ -61,7 +61,7 @@ async function answer(request) {
     case "load":
       return [JSON.parse(engine.load(request.config, request.csv, request.file))];
     case "restore":
-      return [JSON.parse(engine.restore(request.run, request.csv, request.file))];
+      return [JSON.parse(engine.restore(request.run, request.csv, request.file, request.memory))];
     case "train":
       pausing = false;
       return [JSON.parse(await engine.train())];

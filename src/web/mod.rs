@@ -118,10 +118,11 @@ impl Engine {
         answer(&loaded)
     }
 
-    /// Opens a run file with its data. The run before is forgotten only if all of it succeeds.
-    pub fn restore(&mut self, run: &[u8], csv: &[u8], file: &str) -> Result<String, JsValue> {
+    /// Opens a run file with its data, to go on within `memory` instead of the run's own budget; an empty one is the default. The run
+    /// before is forgotten only if all of it succeeds.
+    pub fn restore(&mut self, run: &[u8], csv: &[u8], file: &str, memory: Option<String>) -> Result<String, JsValue> {
         let backend = Backend::Gpu(self.current());
-        let (work, loaded) = Work::reopen(run, csv, file, &backend)?;
+        let (work, loaded) = Work::reopen(run, csv, file, memory, &backend)?;
         self.work = Some(work);
         answer(&loaded)
     }
