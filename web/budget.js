@@ -52,11 +52,9 @@ export function showOutlook(outlook, plan) {
   const head = ["Memory", "A step", "Slower by", "Windows at once", "Computed again"].map((text) => make("th", { scope: "col" }, text));
   const rows = offers.map((o) => {
     const taken = plan !== null && o.bytes === plan.bytes;
-    const pick = make("button", { type: "button", class: "quiet", title: `Plan within ${budgetOf(o.bytes)}` }, binary(o.bytes));
-    pick.dataset.budget = budgetOf(o.bytes);
     const cells = [milliseconds(1000 * o.seconds), `${slower(o)} %`, count(o.micro_batch), ops(o.computed_again)];
-    const mark = taken ? [" ", make("span", { class: "taken" }, "taken")] : [];
-    const row = make("tr", {}, make("th", { scope: "row" }, pick, ...mark), ...cells.map((c) => make("td", {}, c)));
+    const first = taken ? [binary(o.bytes), " ", make("span", { class: "taken" }, "taken")] : [picker(o.bytes)];
+    const row = make("tr", {}, make("th", { scope: "row" }, ...first), ...cells.map((c) => make("td", {}, c)));
     if (taken) row.setAttribute("aria-current", "true");
     row.dataset.bytes = String(o.bytes);
     return row;
@@ -65,18 +63,27 @@ export function showOutlook(outlook, plan) {
   show(box("outlook"), true);
 }
 
+/** What sets the budget to that of a row. @param {number} bytes */
+function picker(bytes) {
+  const budget = budgetOf(bytes);
+  const pick = make("button", { type: "button", class: "quiet", title: `Plan within ${budget}` }, binary(bytes));
+  pick.dataset.budget = budget;
+  return pick;
+}
+
 /**
  * The curve without what no budget would get, and with the plan that was taken.
  * @param {Offer[]} curve
  * @param {Plan | null} plan
  */
 function worthTaking(curve, plan) {
-  const offers = curve.filter((o) => !curve.some((other) => other.bytes < o.bytes && other.seconds <= TIE * o.seconds));
-  if (plan && !offers.some((o) => o.bytes === plan.bytes)) {
+  const all = [...curve];
+  if (plan && !all.some((o) => o.bytes === plan.bytes)) {
     const { bytes, micro_batch, computed_again, arena_bound } = plan;
-    offers.push({ bytes, seconds: plan.predicted_ms / 1000, micro_batch, computed_again, arena_bytes: arena_bound, arena_bound });
+    all.push({ bytes, seconds: plan.predicted_ms / 1000, micro_batch, computed_again, arena_bytes: arena_bound, arena_bound });
   }
-  return offers.sort((a, b) => a.bytes - b.bytes);
+  const pointless = (/** @type {Offer} */ o) => all.some((other) => other.bytes < o.bytes && other.seconds <= TIE * o.seconds);
+  return all.filter((o) => o.bytes === plan?.bytes || !pointless(o)).sort((a, b) => a.bytes - b.bytes);
 }
 
 /** @param {boolean} on */
