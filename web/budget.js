@@ -45,14 +45,14 @@ export function showOutlook(outlook, plan) {
   const offers = worthTaking(outlook.curve, plan);
   const fastest = Math.min(...outlook.curve.map((o) => o.seconds));
   const slower = (/** @type {Offer} */ o) => Math.round(100 * (o.seconds / fastest - 1));
-  const cost = slower(smallest) > 0 ? `a step then takes ${slower(smallest)} % longer than with all the memory it could use` : "it is as fast as any";
+  const cost = slower(smallest) > 0 ? `a step then takes ${slower(smallest)}\u00a0% longer than with all the memory it could use` : "it is as fast as any";
   box("outlook-text").textContent =
     `The smallest budget that works is ${budgetOf(smallest.bytes)} (${count(smallest.bytes)} bytes): ${cost}. ` +
     `Whole batches would take ${binary(outlook.without_levers)} if no two tensors shared bytes, and ${binary(outlook.reuse_only)} with sharing.`;
-  const head = ["Memory", "A step", "Slower by", "Windows at once", "Computed again"].map((text) => make("th", { scope: "col" }, text));
+  const head = ["Memory", "A step", "Slower by", "At once", "Computed again"].map((text) => make("th", { scope: "col" }, text));
   const rows = offers.map((o) => {
     const taken = plan !== null && o.bytes === plan.bytes;
-    const cells = [milliseconds(1000 * o.seconds), `${slower(o)} %`, count(o.micro_batch), ops(o.computed_again)];
+    const cells = [milliseconds(1000 * o.seconds), `${slower(o)} %`, counted(o.micro_batch, "window"), ops(o.computed_again)];
     const first = taken ? [binary(o.bytes), " ", make("span", { class: "taken" }, "taken")] : [picker(o.bytes)];
     const row = make("tr", {}, make("th", { scope: "row" }, ...first), ...cells.map((c) => make("td", {}, c)));
     if (taken) row.setAttribute("aria-current", "true");
@@ -61,6 +61,8 @@ export function showOutlook(outlook, plan) {
   });
   table("curve").replaceChildren(make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
   show(box("outlook"), true);
+  const current = table("curve").querySelector("tr[aria-current]");
+  if (current instanceof HTMLElement) box("curve-scroll").scrollTop = current.offsetTop - box("curve-scroll").clientHeight / 2;
 }
 
 /** What sets the budget to that of a row. @param {number} bytes */

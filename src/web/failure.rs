@@ -113,6 +113,13 @@ impl From<SessionError> for Failure {
     }
 }
 
+/// A count with commas, as the page writes them.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
 impl From<PlanError> for Failure {
     fn from(e: PlanError) -> Self {
         match e {
@@ -121,7 +128,7 @@ impl From<PlanError> for Failure {
                 key: Some(MEMORY),
                 ..Self::new(
                     "memory",
-                    format!("the smallest plan takes {smallest} bytes on the device, and {allowed} are allowed"),
+                    format!("the smallest plan takes {} bytes on the device, and {} are allowed", grouped(smallest), grouped(allowed)),
                     Some(&format!(
                         "raise the memory budget to {} or more, or make the model smaller: fewer targets, a shorter window.history, a smaller \
                          model.d_model",

@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { readBudget, sameRun, writeBudget } from "../config-text.js";
-import { at, open, picture, plan, reach, reachStep, runFile, step, tinyConfig, tinyFiles, trial, unzip, watch, weights } from "./helpers.js";
+import { at, open, picture, plan, reach, reachStep, runFile, step, tinyConfig, tinyFiles, trial, unzip, watch, weights, zip } from "./helpers.js";
 
 /** @typedef {import('@playwright/test').Page} Page */
 
@@ -87,7 +87,7 @@ test("the field: plans, refusals, and the config's text", async ({ page }) => {
   await expect(train).toBeDisabled();
 
   await choose(page, "64KiB");
-  await expect(error).toContainText(`${least} bytes`);
+  await expect(error).toContainText(`${least.toLocaleString("en")} bytes`);
   await expect(error).toContainText(enough);
   await expect(error, "no words of the command line").not.toContainText("--memory");
   await expect(field).toHaveAttribute("aria-invalid", "true");
@@ -129,7 +129,7 @@ test("a run goes on within another budget, to the same bits", async ({ page }) =
   expect(paused).toBeLessThan(30);
 
   await choose(page, "64KiB");
-  await expect(at(page, "error")).toContainText(`${least} bytes`);
+  await expect(at(page, "error")).toContainText(`${least.toLocaleString("en")} bytes`);
   await at(page, "curve").locator("tbody tr").first().click();
   await expect.poll(() => bytes(page)).toBe(least);
   await expect(page.locator("dialog"), "it is the same run: nothing to ask").toBeHidden();
@@ -154,6 +154,18 @@ test("a run goes on within another budget, to the same bits", async ({ page }) =
   await expect.poll(() => bytes(page)).toBe(least);
   await reach(page, "done");
   await expect(at(page, "metrics")).toBeVisible();
+  expect(weights(await runFile(page))).toBe(calm);
+
+  // One whose own budget is too small here waits for another.
+  const files = unzip(run);
+  files.set("config.toml", Buffer.from(writeBudget(String(files.get("config.toml")), "64KiB")));
+  await at(page, "open-run").setInputFiles([{ name: "tight.zip", mimeType: "application/zip", buffer: zip(files) }, tinyFiles()[0]]);
+  await expect(page.locator("#slot-memory").getByTestId("error")).toContainText("65,536 are allowed");
+  await expect(at(page, "budget")).toHaveValue("64KiB");
+  await expect(page.locator("#chosen")).toContainText("tight.zip");
+  await choose(page, "unlimited");
+  await reach(page, "done");
+  await expect(page.locator("#chosen")).not.toContainText("tight.zip");
   expect(weights(await runFile(page))).toBe(calm);
 });
 
