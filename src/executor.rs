@@ -24,7 +24,7 @@ impl Backend {
     #[must_use]
     pub fn plan_options(&self, batch: usize) -> PlanOptions {
         match self {
-            Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, ..PlanOptions::new(batch, gpu.class.clone()) },
+            Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, granted: gpu.granted, ..PlanOptions::new(batch, gpu.class.clone()) },
             Self::Reference => PlanOptions::new(batch, AdapterClass::portable(true)),
         }
     }
@@ -116,11 +116,11 @@ impl Executor {
             Self::Gpu(run) => {
                 let ranges: Vec<_> = buffers.iter().map(|&(role, n)| (role, 0, 4 * n as u64)).collect();
                 let bytes = run.read_ranges(&ranges).await?;
-                let words: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-                let mut at = 0;
+                let mut rest = &bytes[..];
                 let mut next = |n: usize| {
-                    at += n;
-                    words[at - n..at].to_vec()
+                    let (head, tail) = rest.split_at(4 * n);
+                    rest = tail;
+                    bytemuck::pod_collect_to_vec(head)
                 };
                 Ok(buffers.iter().map(|&(_, n)| next(n)).collect())
             }

@@ -19,7 +19,9 @@ pub mod forecast;
 pub mod gpu;
 pub mod graph;
 pub mod health;
+pub mod host;
 pub mod inspect;
+pub mod lru;
 #[cfg(feature = "native")]
 pub mod migrate;
 pub mod model;

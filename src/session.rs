@@ -142,6 +142,8 @@ impl HostBatch {
     /// Fills the inputs of a recording (values, observed, calendar if any, noise if any, target, its mask) with these windows of a
     /// source. Without keys there is no noise: 0.
     fn fill(&mut self, source: &dyn WindowSource, indices: &[usize], keys: Option<[u32; 2]>) {
+        // The batch before goes first: only one is held.
+        self.inputs.clear();
         let s = &self.shape;
         let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
         let mut all: [Vec<f32>; 5] = lens.map(|n| vec![0.0; n * indices.len()]);

@@ -1,6 +1,6 @@
 //! A config for a file that nobody has described yet: guessed from its header and cells, to be read and edited by its owner.
 
-use crate::data::{DataError, Frequency, Stamp, parse_stamp, unpacked};
+use crate::data::{DataError, Frequency, Steps, parse_stamp, unpacked};
 use std::io::Read;
 
 /// A guessed config.
@@ -47,7 +47,7 @@ struct Sketch {
     names: Vec<String>,
     looks: Vec<Looks>,
     /// Of the first column of stamps, from the rows that were read.
-    stamps: Vec<Stamp>,
+    stamps: Steps,
     rows: usize,
 }
 
@@ -105,7 +105,7 @@ fn sketch(csv: impl Read) -> Result<Sketch, DataError> {
         }
         names.push(name.trim().trim_start_matches('\u{feff}').to_owned());
     }
-    let mut sketch = Sketch { delimiter, looks: vec![Looks::Empty; names.len()], names, stamps: vec![], rows: 0 };
+    let mut sketch = Sketch { delimiter, looks: vec![Looks::Empty; names.len()], names, stamps: Steps::default(), rows: 0 };
     let mut record = csv::ByteRecord::new();
     while csv.read_byte_record(&mut record).map_err(unreadable)? {
         if sketch.rows < ROWS_READ {
@@ -114,7 +114,9 @@ fn sketch(csv: impl Read) -> Result<Sketch, DataError> {
             }
             let time = sketch.looks.iter().position(|l| *l == Looks::Stamp);
             let cell = time.and_then(|t| record.get(t)).map(String::from_utf8_lossy);
-            sketch.stamps.extend(cell.and_then(|c| parse_stamp(c.trim()).ok()));
+            if let Some(stamp) = cell.and_then(|c| parse_stamp(c.trim()).ok()) {
+                sketch.stamps.push(stamp);
+            }
         }
         sketch.rows += 1;
     }

@@ -1,5 +1,7 @@
 //! Budgets of a whole model: what fits, what is refused, and that no budget changes a bit of the weights.
 
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ratios")]
+
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
@@ -8,8 +10,8 @@ use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::plan::{Budget, Offer, PlanError, Planner};
-use pgat::session::{Purpose, Session, State, planner};
+use pgat::plan::{Budget, DeviceLimits, Offer, PlanError, PlanOptions, Planner};
+use pgat::session::{Purpose, Session, SessionError, State, plan_options, planner};
 use pgat::train::{Control, Outcome, Trainer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -27,7 +29,7 @@ fn short_batches() -> TrainingSettings {
 }
 
 fn planner_of(shape: &ModelShape, settings: &TrainingSettings, backend: &Backend) -> Planner {
-    planner(shape, settings, Purpose::Train, backend, None).expect("a planner")
+    planner(shape, settings, Purpose::Train, &plan_options(backend, settings, None)).expect("a planner")
 }
 
 fn within(settings: &TrainingSettings, bytes: u64) -> TrainingSettings {
@@ -56,9 +58,7 @@ fn no_budget_changes_a_bit() {
     for micro_batch in [None, Some(8), Some(1)] {
         let settings = TrainingSettings { micro_batch, ..short_batches() };
         let curve: Vec<Offer> = planner_of(&shape(), &settings, &backend).curve().expect("a curve");
-        // Compiling takes longer than the steps: every third is enough, ends included.
-        let some = curve.iter().enumerate().filter(|(i, _)| i % 3 == 0 || i + 1 == curve.len());
-        for (_, offer) in some {
+        for offer in curve {
             let state = train(&backend, &settings, offer.bytes);
             let first = first.get_or_insert_with(|| state.clone());
             assert_eq!(bits(&first.parameters), bits(&state.parameters), "parameters within {} bytes", offer.bytes);
@@ -126,6 +126,51 @@ proptest! {
             before = before.min(seconds);
         }
     }
+}
+
+/// What the search believes of a plan is what the plan is: bytes alive to the byte, seconds but for rounding. And every arena is close to
+/// the bytes that are alive in it.
+#[test]
+fn the_search_knows_what_it_chooses() {
+    let settings = TrainingSettings { batch_size: 12, ..settings() };
+    let window = WindowShape { history: 24, horizon: 8, num_covariates: 1, num_targets: 6, num_channels: 2, num_calendar: 2 };
+    let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, ..all_on() });
+    let mut planner = planner_of(&shape, &settings, &Backend::Reference);
+    let all = planner.predictions();
+    assert!(all.len() > 10, "{} candidates", all.len());
+    let mut worst: f64 = 1.0;
+    for (peak, seconds, offer) in all {
+        assert_eq!(peak, offer.arena_bound, "{offer:?}");
+        assert!((seconds - offer.seconds).abs() < 1e-9 * seconds, "{seconds} s, {offer:?}");
+        worst = worst.max(offer.arena_bytes as f64 / offer.arena_bound as f64);
+    }
+    eprintln!("the arena is at most {worst:.4} of its lower bound");
+    assert!(worst < 1.03, "{worst}");
+}
+
+/// A thousand series on the default model: the plan, the smallest and the curve, in seconds on any machine; and where a tensor of one
+/// window is larger than WebGPU's bindings, what the device grants beyond is used and said.
+#[test]
+fn a_thousand_series_are_planned() {
+    let settings = TrainingSettings { batch_size: 32, ..settings() };
+    let planned = |history: usize, granted: DeviceLimits| {
+        let window = WindowShape { history, horizon: 24, num_covariates: 0, num_targets: 1000, num_channels: 1, num_calendar: 4 };
+        let shape = ModelShape::new(window, ModelSettings { patch_len: 1, ..ModelSettings::default() });
+        let options = PlanOptions { granted, ..plan_options(&Backend::Reference, &settings, None) };
+        let mut planner = planner(&shape, &settings, Purpose::Train, &options)?;
+        let plan = planner.plan(Budget::Unlimited)?;
+        assert!(planner.curve()?.len() > 1);
+        Ok::<_, SessionError>((plan.bytes(), plan.limits))
+    };
+    let from = std::time::Instant::now();
+    let (bytes, limits) = planned(48, DeviceLimits::default()).expect("a plan");
+    let seconds = from.elapsed().as_secs_f64();
+    eprintln!("planned in {seconds:.2} s: {bytes} bytes");
+    assert!(seconds < 30.0, "{seconds} s");
+    assert_eq!(limits, DeviceLimits::default());
+    let Err(SessionError::Plan(PlanError::TooLarge { .. })) = planned(168, DeviceLimits::default()) else { panic!("it fits") };
+    let more = DeviceLimits { binding_bytes: 1 << 30, buffer_bytes: 1 << 30, ..DeviceLimits::default() };
+    assert_eq!(planned(168, more).expect("a plan").1, more);
 }
 
 /// A budget below the smallest plan is refused on the device too, before anything is created.

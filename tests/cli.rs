@@ -538,6 +538,80 @@ fn plans_without_an_adapter() {
     place.run(&["plan", "config.toml", "--class", "abacus"]).error(&["--class abacus", "portable-cpu"]);
 }
 
+fn json(said: &Said) -> serde_json::Value {
+    serde_json::from_str(&said.out).expect("JSON")
+}
+
+/// A budget that is too small: what the smallest plan takes, and changes that, made in the config, do fit.
+#[test]
+fn a_budget_too_small_says_what_to_change() {
+    let place = Place::new();
+    let smallest = json(&place.run(&["plan", "config.toml", "--json"]).ok())["memory"]["smallest"]["bytes"].as_u64().expect("bytes");
+    let [fits, less] = [smallest.to_string(), (smallest - 1).to_string()];
+    let taken = json(&place.run(&["plan", "config.toml", "--json", "--memory", &fits]).ok());
+    assert_eq!((taken["bytes"].as_u64(), taken["memory"]["fits"].as_bool()), (Some(smallest), Some(true)));
+    let refused = place.run(&["plan", "config.toml", "--json", "--memory", &less]);
+    assert_eq!(refused.status, Some(1), "{}", refused.err);
+    let refused = json(&refused);
+    assert_eq!((refused["bytes"].as_u64(), refused["memory"]["fits"].as_bool()), (None, Some(false)));
+    let mut made = 0;
+    for change in refused["change"].as_array().expect("changes") {
+        let (key, Some(to)) = (change["key"].as_str().expect("a key"), change["to"].as_u64()) else { continue };
+        if let Some(key) = key.strip_prefix("window.").or(key.strip_prefix("model.")).or(key.strip_prefix("training.")) {
+            place.write("config.toml", CONFIG);
+            place.edit("config.toml", &format!("{key} = {}", change["from"]), &format!("{key} = {to}"));
+        } else {
+            place.write("config.toml", CONFIG);
+            let some = if to == 1 { "targets = [\"a\"]" } else { "targets = [\"a\", \"b\"]" };
+            place.edit("config.toml", "targets = [\"*\"]", some);
+        }
+        place.run(&["plan", "config.toml", "--memory", &less]).ok();
+        made += 1;
+    }
+    assert!(made >= 3, "{refused}");
+    place.write("config.toml", CONFIG);
+    let said = place.run(&["plan", "config.toml", "--memory", &less]);
+    assert_eq!(said.status, Some(1));
+    for words in ["does not fit", "window.history = 4 instead of 8", "model.d_model = 4 instead of 8", "bytes"] {
+        assert!(said.out.contains(words), "{words} is not in\n{}", said.out);
+    }
+    place.run(&["train", "config.toml", "--memory", &less]).error(&["the smallest plan takes", "--memory", "pgat plan"]);
+    assert!(!place.path("runs").exists(), "a refused run leaves nothing");
+    place.run(&["plan", "config.toml", "--memory", "plenty"]).usage("write for instance 256MiB");
+    place.run(&["plan", "config.toml", "--limits", "nowhere.json"]).error(&["--limits nowhere.json", "webgpu"]);
+    place.write(
+        "limits.json",
+        r#"{ "maxStorageBufferBindingSize": 4194304, "maxBufferSize": 4194304, "maxStorageBuffersPerShaderStage": 4 }"#,
+    );
+    place.run(&["plan", "config.toml", "--limits", "limits.json"]).error(&["limits.json", "4 storage buffers"]);
+    place.edit("limits.json", "4 }", "8 }");
+    place.run(&["plan", "config.toml", "--limits", "limits.json"]).ok();
+}
+
+/// Training, going on and scoring within the smallest budget and within none end with the same bytes in the weight file.
+#[test]
+fn budgets_change_no_bit_of_a_run() {
+    let place = Place::new();
+    place.edit("config.toml", "batch_size = 4", "batch_size = 6");
+    let doctor = json(&place.run_on_device(&["doctor", "--json"]).ok());
+    let used = doctor["used"].as_u64().and_then(|used| usize::try_from(used).ok()).expect("an adapter");
+    let class = doctor["adapters"][used]["class"].as_str().and_then(|c| c.split('/').next()).expect("a class").to_owned();
+    let smallest = json(&place.run(&["plan", "config.toml", "--json", "--class", &class]).ok())["memory"]["smallest"]["bytes"].to_string();
+    place.run_on_device(&["train", "config.toml", "--memory", &smallest, "--out", "small"]).ok();
+    place.run_on_device(&["train", "config.toml", "--memory", "unlimited", "--out", "large"]).ok();
+    place.run_on_device(&["train", "config.toml", "--max-steps", "2", "--memory", "1GiB", "--out", "moved"]).ok();
+    place.edit("moved/config.toml", "max_steps = 2", "max_steps = 4");
+    place.run_on_device(&["train", "--resume", "moved", "--memory", &smallest]).ok();
+    let bytes = |run: &str| json(&Said { status: None, out: place.read(&format!("{run}/plan.json")), err: String::new() })["bytes"].clone();
+    assert!(bytes("small").as_u64() < bytes("large").as_u64(), "{} {}", bytes("small"), bytes("large"));
+    let weights = |run: &str| fs::read(place.path(&format!("{run}/weights.safetensors"))).expect("weights");
+    assert!(weights("small") == weights("large"), "a budget changed the weights");
+    assert!(weights("small") == weights("moved"), "another budget on the way changed the weights");
+    let scores = |memory: &str| place.run_on_device(&["evaluate", "small", "--json", "--memory", memory]).ok().out;
+    assert_eq!(scores("unlimited"), scores("8MiB"));
+    place.run_on_device(&["evaluate", "small", "--memory", "1MiB"]).error(&["the smallest plan takes", "1048576"]);
+}
+
 impl Said {
     /// Wrong usage, as clap tells it.
     #[track_caller]

@@ -226,6 +226,62 @@ fn the_command_shows_all_four() {
 }
 
 #[test]
+fn memory_is_planned_as_for_training_and_created_as_planned() {
+    let place = small("");
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let out = done(place.path(), &[&["inspect", "run", "memory", "--json"], arguments].concat());
+        serde_json::from_str(&out).expect("JSON")
+    };
+    let planned = json(&["--backend", "reference", "--out", "seen"]);
+    let trained = std::fs::read(place.path().join("run/plan.json")).expect("the plan of training");
+    let trained: serde_json::Value = serde_json::from_slice(&trained).expect("JSON");
+    let buffers = planned["buffers"].as_array().expect("buffers");
+    assert_eq!((&planned["planned_bytes"], buffers.len()), (&trained["bytes"], trained["buffers"].as_array().map_or(0, Vec::len)));
+    assert!(planned["created_bytes"].is_null() && planned["adapter"].is_null() && buffers.iter().all(|b| b["created_bytes"].is_null()));
+    let steps: Vec<_> = planned["arena"].as_array().expect("maps").iter().map(|m| m["program"].as_str()).collect();
+    assert_eq!(steps, [Some("train"), Some("score")]);
+    let read = |name: &str| std::fs::read_to_string(place.path().join("seen").join(name)).expect("a file");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&read("memory.json")).expect("JSON"), planned);
+    let svg = read("memory.svg");
+    assert!(svg.starts_with("<svg") && svg.contains("waves: memory of a training step") && svg.contains("layers.0.ff1"));
+
+    let text = done(place.path(), &["inspect", "run", "memory", "--backend", "reference"]);
+    let high = planned["arena"][0]["high_water"]["bytes"].as_u64().expect("bytes");
+    for words in ["not made on a device", "moments 2", "a training step of 4 windows", "High-water mark: ", "saved for backward"] {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    assert!(text.replace(',', "").contains(&format!("({high} bytes)")) && !text.contains("created"), "{text}");
+
+    let made = json(&[]);
+    let (planned, created) = (made["planned_bytes"].as_u64(), made["created_bytes"].as_u64());
+    assert!(created.is_some() && created == planned, "{created:?} created, {planned:?} planned");
+    let buffers = made["buffers"].as_array().expect("buffers");
+    assert!(buffers.len() > 10 && buffers.iter().all(|b| b["created_bytes"] == b["planned_bytes"]), "{buffers:?}");
+    assert!(made["reserved_bytes"].as_u64().is_none_or(|r| Some(r) >= created) && made["adapter"]["name"].is_string());
+    let text = done(place.path(), &["inspect", "run", "memory"]);
+    assert!(text.contains("made on") && text.lines().any(|l| l.split_whitespace().eq(["buffer", "planned", "bytes", "created"])), "{text}");
+
+    // Without an adapter the plan alone is shown, with a warning; an adapter that was asked for by name is an error.
+    let blind = |more: &[&str]| {
+        let mut command = Command::new(cargo_bin("pgat"));
+        command.current_dir(place.path()).args(["inspect", "run", "memory"]).args(more);
+        for (key, value) in [("VK_DRIVER_FILES", "/nowhere"), ("VK_ICD_FILENAMES", "/nowhere")] {
+            command.env(key, value);
+        }
+        let output = command.output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    if cfg!(target_os = "linux") {
+        let (status, out, err) = blind(&[]);
+        assert!(
+            status == Some(0) && out.contains("not made on a device") && err.contains("only planned, nothing is measured"),
+            "{out}\n{err}"
+        );
+        assert_eq!(blind(&["--backend", "gpu"]).0, Some(2));
+    }
+}
+
+#[test]
 fn what_is_not_there_is_an_error() {
     let refused = |place: &TempDir, arguments: &[&str], words: &[&str]| {
         let (status, out, err) = run(place.path(), &[&["inspect", "run"], arguments, &["--backend", "reference"]].concat());

@@ -95,8 +95,12 @@ fn planned_bytes_are_created_bytes() {
     let plan = trainer.session().plan().clone();
     assert_eq!(before, (plan.bytes(), plan.buffers.len()));
     assert_eq!(plan.bytes(), plan.buffers.iter().map(|b| b.bytes).sum::<u64>());
+    let Backend::Gpu(gpu) = &backend else { unreachable!("the device was asked for") };
+    let device = gpu.buffer_counts();
+    assert_eq!(device.created_bytes, plan.bytes());
     pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect("a run");
     assert_eq!(before, counts(&trainer), "training or validation created buffers");
+    assert_eq!(device, gpu.buffer_counts(), "training or validation created buffers");
 }
 
 /// A device that is destroyed under way is opened anew, and the run ends with the bits of an undisturbed one.
@@ -223,7 +227,7 @@ fn a_refused_buffer_is_named() {
     let error = pollster::block_on(GpuRun::new(gpu, plan)).err().expect("a refusal");
     let GpuError::OutOfMemory { buffer, bytes, .. } = &error else { panic!("{error}") };
     assert!(*bytes > 256 << 20, "{error}");
-    assert!(error.to_string().contains(buffer.as_str()) && error.to_string().contains("micro_batch"), "{error}");
+    assert!(error.to_string().contains(buffer.as_str()) && error.to_string().contains("--memory"), "{error}");
 }
 
 /// A bound on memory that the plan does not meet is refused before anything is created.

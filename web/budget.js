@@ -48,7 +48,7 @@ export function showOutlook(outlook, plan) {
   const cost = slower(smallest) > 0 ? `a step then takes ${slower(smallest)}\u00a0% longer than with all the memory it could use` : "it is as fast as any";
   box("outlook-text").textContent =
     `The smallest budget that works is ${budgetOf(smallest.bytes)} (${count(smallest.bytes)} bytes): ${cost}. ` +
-    `Whole batches would take ${binary(outlook.without_levers)} if no two tensors shared bytes, and ${binary(outlook.reuse_only)} with sharing.`;
+    `Whole batches would take ${binary(outlook.levers.none)} if no two tensors shared bytes, and ${binary(outlook.levers.reuse)} with sharing.`;
   const head = ["Memory", "A step", "Slower by", "At once", "Computed again"].map((text) => make("th", { scope: "col" }, text));
   const rows = offers.map((o) => {
     const taken = plan !== null && o.bytes === plan.bytes;

@@ -34,6 +34,8 @@ export function showPlan(loaded) {
 function planFacts(plan) {
   const { training, validation, test } = plan.windows;
   const cut = plan.micro_batch < plan.batch ? ` (${count(plan.micro_batch)} on the device at once)` : "";
+  /** @type {[string, string][]} */
+  const needs = plan.limits ? [["Needs", `buffers of up to ${binary(plan.limits.buffer_bytes)}, more than WebGPU grants everywhere`]] : [];
   return [
     ["Windows", `${count(training)} to train, ${count(validation)} to validate, ${count(test)} to test`],
     ["Parameters", count(plan.parameters)],
@@ -42,6 +44,7 @@ function planFacts(plan) {
     ["Dispatches", `${count(plan.dispatches)} a step`],
     ["Predicted time", `${milliseconds(plan.predicted_ms)} a step`],
     ["Device class", plan.class],
+    ...needs,
   ];
 }
 

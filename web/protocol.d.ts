@@ -37,6 +37,8 @@ export interface Plan {
   scoring_batch: number;
   /** Most bytes of the arena alive at once in training. */
   arena_bound: number;
+  /** Limits of the device that it needs, where WebGPU's defaults are too small for single windows. */
+  limits?: { binding_bytes: number; buffer_bytes: number; storage_buffers: number };
   /** All buffers that will be created on the device, and nothing beside them. */
   bytes: number;
   buffers: { name: string; bytes: number }[];
@@ -63,10 +65,8 @@ export interface Outlook {
   smallest: Offer;
   /** From the smallest to the fastest. */
   curve: Offer[];
-  /** Bytes on whole batches where nothing is computed again and no bytes are shared. */
-  without_levers: number;
-  /** The same with shared bytes. */
-  reuse_only: number;
+  /** Bytes where nothing is computed again: whole batches without and with sharing of bytes, then single windows: `plan::Levers`. */
+  levers: { none: number; reuse: number; single_windows: number };
   largest: { name: string; bytes: number; alike: number }[];
 }
 

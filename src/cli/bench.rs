@@ -1,9 +1,9 @@
 //! `pgat bench`.
 
 use super::bench_budgets as budgets;
+use super::budget::MemoryBudget;
 use super::console::{milliseconds, table, thousands};
 use super::context::{self, Context};
-use super::memory::Memory;
 use super::{Ending, console, open};
 use anyhow::bail;
 use pgat::bench::{self, PartTime};
@@ -27,7 +27,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     class: Option<String>,
     #[command(flatten)]
-    memory: Memory,
+    memory: MemoryBudget,
     /// Measure the config within each of these budgets (sizes with commas between; also `smallest`, `unlimited`) instead of one
     #[arg(long, value_name = "SIZES", requires = "config", value_delimiter = ',', conflicts_with_all = ["memory", "out"])]
     budgets: Vec<String>,

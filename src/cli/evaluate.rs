@@ -1,7 +1,7 @@
 //! `pgat evaluate`.
 
+use super::budget::MemoryBudget;
 use super::context::Context;
-use super::memory::Memory;
 use super::open::{self, Run};
 use super::progress::Progress;
 use super::{Ending, console};
@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long)]
     last: bool,
     #[command(flatten)]
-    memory: Memory,
+    memory: MemoryBudget,
     /// Add the CRPS of each series
     #[arg(long)]
     per_series: bool,

@@ -1,7 +1,7 @@
 //! `pgat forecast`.
 
+use super::budget::MemoryBudget;
 use super::context::Context;
-use super::memory::Memory;
 use super::open::{self, Run};
 use super::{Ending, console};
 use anyhow::Context as _;
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     #[arg(long)]
     last: bool,
     #[command(flatten)]
-    memory: Memory,
+    memory: MemoryBudget,
 }
 
 /// Samples where only their file is named.

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::open::{self, Run};
-use super::{Ending, console};
+use super::{Ending, console, memory};
 use anyhow::Context as _;
 use pgat::config::GraphSettings;
 use pgat::data::{Dataset, Part, PartWindows};
@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Look inside a trained model: learned edges, attention, lags, what each part is worth
+/// Look inside a trained model: learned edges, attention, lags, what each part is worth, memory
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Folder that `pgat train` made, or a file that the browser page saved
@@ -46,6 +46,10 @@ enum What {
     ///
     /// This says what the trained model leans on, not what a model trained without the part would do.
     Features(FeatureOptions),
+    /// What the model takes on the device in training: planned and created bytes by buffer, what is alive when, the arena as a picture
+    ///
+    /// Makes everything on the adapter as training would, and trains nothing; with --backend reference it is only planned.
+    Memory(memory::Options),
 }
 
 #[derive(clap::Args)]
@@ -101,26 +105,27 @@ struct FeatureOptions {
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
-    let common = match &options.what {
-        What::Graph(o) => &o.common,
-        What::Attention(o) | What::Lags(o) => &o.common,
-        What::Features(o) => &o.common,
-    };
     let run = Run::open(&options.run)?;
-    let dataset = match &common.data {
-        Some(file) => open::dataset(&run.config, file)?,
-        None => run.dataset(None)?,
-    };
-    run.scaler.check(&dataset)?;
-    let shape = run.shape(&dataset)?;
-    let at = At { context, run, dataset, shape, common };
     match &options.what {
-        What::Graph(options) => at.graph(options),
-        What::Attention(options) => at.attention(options.window),
-        What::Lags(options) => at.lags(options.window),
-        What::Features(options) => at.features(count(options.windows)),
+        What::Graph(options) => At::new(context, run, &options.common)?.graph(options),
+        What::Attention(options) => At::new(context, run, &options.common)?.attention(options.window),
+        What::Lags(options) => At::new(context, run, &options.common)?.lags(options.window),
+        What::Features(options) => At::new(context, run, &options.common)?.features(count(options.windows)),
+        What::Memory(options) => memory::run(context, &run, options),
     }
     .map(|()| Ending::Done)
+}
+
+/// Writes the files of `--out`.
+pub(crate) fn write_files(context: &Context, folder: Option<&Path>, files: &[(&str, &str)]) -> anyhow::Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    for (name, content) in files {
+        let path = folder.join(name);
+        open::write(&path, content.as_bytes())?;
+        context.say(&format!("written: {}", path.display()));
+    }
+    Ok(())
 }
 
 fn count(n: u64) -> usize {
@@ -149,7 +154,17 @@ struct GraphFound {
     graph: LearnedGraph,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    fn new(context: &'a Context, run: Run, common: &'a Common) -> anyhow::Result<Self> {
+        let dataset = match &common.data {
+            Some(file) => open::dataset(&run.config, file)?,
+            None => run.dataset(None)?,
+        };
+        run.scaler.check(&dataset)?;
+        let shape = run.shape(&dataset)?;
+        Ok(Self { context, run, dataset, shape, common })
+    }
+
     fn part(&self) -> Part {
         self.common.part.part()
     }
@@ -183,14 +198,7 @@ impl At<'_> {
 
     /// Prints, and writes the files of `--out`.
     fn tell(&self, text: &str, csv: &str, all: &impl Serialize, files: &[(&str, &str)]) -> anyhow::Result<()> {
-        if let Some(folder) = &self.common.out {
-            std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-            for (name, content) in files {
-                let path = folder.join(name);
-                open::write(&path, content.as_bytes())?;
-                self.context.say(&format!("written: {}", path.display()));
-            }
-        }
+        write_files(self.context, self.common.out.as_deref(), files)?;
         match (self.common.json, self.common.csv) {
             (true, _) => console::json(all),
             (_, true) => console::result(csv),

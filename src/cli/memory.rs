@@ -1,27 +1,187 @@
-//! `--memory`: the budget of a command.
+//! `pgat inspect RUN memory`.
 
-use pgat::config::TrainingSettings;
-use pgat::plan::Budget;
+use super::budget::MemoryBudget;
+use super::console::{self, bytes, table, thousands};
+use super::context::Context;
+use super::inspect::write_files;
+use super::open::Run;
+use anyhow::bail;
+use pgat::executor::{Backend, Executor};
+use pgat::gpu::AdapterRecord;
+use pgat::inspect::memory::picture;
+use pgat::plan::map::{ArenaMap, MapBox};
+use pgat::plan::{BufferRole, Plan};
+use pgat::session::{Purpose, Session, plan};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Bytes on the device.
 #[derive(clap::Args)]
-pub(crate) struct Memory {
-    /// Bytes that all buffers on the device together may take, such as 256MiB, or unlimited; the fastest plan within them is taken, and the
-    /// result does not depend on it [default: `training.memory` of the config, else 1GiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory: Option<String>,
+pub(crate) struct Options {
+    /// Read FILE instead of the data that the run was trained on
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    memory: MemoryBudget,
+    /// Everything as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Write the picture of a training step (memory.svg) and everything as JSON (memory.json) into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
-/// Checks a size, and keeps its text for the config.
-fn size(text: &str) -> Result<String, pgat::plan::planner::NoBudget> {
-    text.parse::<Budget>().map(|_| text.to_owned())
+/// What the model takes on a device.
+#[derive(Serialize)]
+struct Memory {
+    /// Class of adapters that it is planned for.
+    class: String,
+    /// Where it was made; nothing where it is only planned.
+    adapter: Option<AdapterRecord>,
+    planned_bytes: u64,
+    created_bytes: Option<u64>,
+    /// What wgpu's allocator holds for all buffers, where it can tell: whole blocks of the driver's memory.
+    reserved_bytes: Option<u64>,
+    buffers: Vec<Buffer>,
+    /// The arena over a training step, then over a scoring pass.
+    arena: Vec<ArenaMap>,
+}
+
+#[derive(Serialize)]
+struct Buffer {
+    name: String,
+    planned_bytes: u64,
+    created_bytes: Option<u64>,
+}
+
+/// What was made on a device.
+struct Made {
+    adapter: AdapterRecord,
+    by_role: BTreeMap<BufferRole, u64>,
+    reserved: Option<u64>,
 }
 
 impl Memory {
-    /// Puts the budget into the settings, if one is given.
-    pub(crate) fn apply(&self, settings: &mut TrainingSettings) {
-        if let Some(memory) = &self.memory {
-            settings.memory = Some(memory.clone());
+    fn new(plan: &Plan, made: Option<Made>) -> Self {
+        let buffer = |role: BufferRole, planned_bytes| {
+            let created_bytes = made.as_ref().map(|m| m.by_role.get(&role).copied().unwrap_or(0));
+            Buffer { name: role.to_string(), planned_bytes, created_bytes }
+        };
+        Self {
+            class: plan.class.name.clone(),
+            planned_bytes: plan.bytes(),
+            created_bytes: made.as_ref().map(|m| m.by_role.values().sum()),
+            reserved_bytes: made.as_ref().and_then(|m| m.reserved),
+            buffers: plan.buffers.iter().map(|b| buffer(b.role, b.bytes)).collect(),
+            arena: (0..plan.recordings.len()).map(|i| ArenaMap::new(plan, i)).collect(),
+            adapter: made.map(|m| m.adapter),
         }
     }
+}
+
+/// The backend that was asked for. Where nothing was and there is no adapter, the plan alone can be shown.
+fn backend(context: &Context) -> anyhow::Result<Backend> {
+    match context.open() {
+        Err(e) if context.backend.is_none() && context.device.is_none() => {
+            console::warn(&format!("only planned, nothing is measured: {e}"));
+            Ok(Backend::Reference)
+        }
+        other => other,
+    }
+}
+
+pub(crate) fn run(context: &Context, run: &Run, options: &Options) -> anyhow::Result<()> {
+    let dataset = run.dataset(options.data.as_deref())?;
+    let (shape, mut settings) = (run.shape(&dataset)?, run.config.training.clone());
+    options.memory.apply(&mut settings);
+    let backend = backend(context)?;
+    let class = run.record.class_on(&backend);
+    let (plan, made) = if let Backend::Gpu(gpu) = &backend {
+        let session = pollster::block_on(Session::new(shape, settings, Purpose::Train, backend.clone(), class.as_ref()))?;
+        let by_role = match session.executor() {
+            Executor::Gpu(run) => run.created_by_role(),
+            Executor::Reference(_) => BTreeMap::new(),
+        };
+        (session.plan().clone(), Some(Made { adapter: gpu.adapter.clone(), by_role, reserved: gpu.reserved_bytes() }))
+    } else {
+        (Arc::new(plan(&shape, &settings, Purpose::Train, &backend, class.as_ref())?), None)
+    };
+    let memory = Memory::new(&plan, made);
+    if let Some(created) = memory.created_bytes.filter(|created| *created != memory.planned_bytes) {
+        bail!("internal error: {created} bytes of buffers were created, and {} were planned", memory.planned_bytes);
+    }
+    let svg = picture(&memory.arena[0], &format!("{}: memory of a training step", run.config.name));
+    let json = serde_json::to_string_pretty(&memory)? + "\n";
+    write_files(context, options.out.as_deref(), &[("memory.svg", &svg), ("memory.json", &json)])?;
+    if options.json { console::result(&json) } else { console::result(&text(&memory)) }
+}
+
+/// Tensors that are named.
+const NAMED: usize = 12;
+
+fn text(memory: &Memory) -> String {
+    let mut text = match &memory.adapter {
+        Some(adapter) => format!("Planned for class {} and made on {adapter}\n", memory.class),
+        None => format!("Planned for class {}; not made on a device\n", memory.class),
+    };
+    let row = |name: &str, planned, created: Option<u64>| {
+        [Some(name.to_owned()), Some(bytes(planned)), Some(thousands(planned)), created.map(thousands)].into_iter().flatten().collect()
+    };
+    let head = ["buffer", "planned", "bytes", "created"].map(str::to_owned);
+    let mut rows: Vec<Vec<String>> = vec![head[..if memory.created_bytes.is_some() { 4 } else { 3 }].to_vec()];
+    rows.extend(memory.buffers.iter().map(|b| row(&b.name, b.planned_bytes, b.created_bytes)));
+    rows.push(row("all", memory.planned_bytes, memory.created_bytes));
+    text += &table(&rows, &[0]);
+    if let Some(reserved) = memory.reserved_bytes {
+        text += &format!("wgpu's allocator holds {} ({} bytes) in blocks.\n", bytes(reserved), thousands(reserved));
+    }
+    for map in &memory.arena {
+        text += &arena_text(map);
+    }
+    text + &memory.arena.first().map_or_else(String::new, alive_text)
+}
+
+/// What a program does, in words.
+fn what(map: &ArenaMap) -> &'static str {
+    if map.program == "train" { "a training step" } else { "a scoring pass" }
+}
+
+/// The arena in a step, in two lines.
+fn arena_text(map: &ArenaMap) -> String {
+    let what = what(map);
+    let pages = if map.pages.len() == 1 { "1 page".to_owned() } else { format!("{} pages", map.pages.len()) };
+    let used: u64 = map.pages.iter().map(|p| p.used_bytes).sum();
+    let high = map.high_water;
+    let at =
+        map.phases.get(high.phase).map_or_else(String::new, |p| format!(", in phase {} of {}: {}", high.phase, map.phases.len(), p.label));
+    format!(
+        "\nThe arena in {what} of {} windows, {} at once: {} of {} in {pages}, {:.3} times the lower bound of {}\n\
+         High-water mark: {} ({} bytes){at}\n",
+        map.batch,
+        map.micro_batch,
+        bytes(used),
+        bytes(map.arena_bytes()),
+        used as f64 / map.lower_bound.max(1) as f64,
+        bytes(map.lower_bound),
+        bytes(high.bytes),
+        thousands(high.bytes),
+    )
+}
+
+/// The largest tensors that are alive when the most bytes are.
+fn alive_text(map: &ArenaMap) -> String {
+    let alive = map.alive(map.high_water.phase);
+    let sum = |boxes: &[&MapBox]| boxes.iter().map(|b| b.aligned_bytes()).sum::<u64>();
+    let mut rows = vec![["bytes", "share", "what", "tensor", "from", "to"].map(str::to_owned).to_vec()];
+    for b in alive.iter().take(NAMED) {
+        let share = 100.0 * b.aligned_bytes() as f64 / map.high_water.bytes.max(1) as f64;
+        let ends = [b.first, b.last].map(|phase| map.phases[phase].label.clone());
+        rows.push([vec![bytes(b.bytes), format!("{share:.1} %"), b.kind.name().into(), b.name.clone()], ends.to_vec()].concat());
+    }
+    let mut text = format!("\nAlive at the high-water mark of {}, largest first\n{}", what(map), table(&rows, &[2, 3, 4, 5]));
+    if alive.len() > NAMED {
+        text += &format!("and {} more with {}\n", alive.len() - NAMED, bytes(sum(&alive[NAMED..])));
+    }
+    text
 }

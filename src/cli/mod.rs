@@ -5,6 +5,7 @@
 
 mod bench;
 mod bench_budgets;
+mod budget;
 mod console;
 mod context;
 mod doctor;

@@ -1,8 +1,8 @@
 //! `pgat plan`, and what `train` says before it starts.
 
+use super::budget::MemoryBudget;
 use super::console::{bytes, milliseconds, table, thousands};
 use super::context::{self, Context};
-use super::memory::Memory;
 use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::advise::{Advice, advise};
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// Config file
     config: PathBuf,
     #[command(flatten)]
-    memory: Memory,
+    memory: MemoryBudget,
     /// Limits of the device: `webgpu` (what every browser grants), or a JSON file with maxStorageBufferBindingSize, maxBufferSize and
     /// maxStorageBuffersPerShaderStage, as a browser's `adapter.limits` has them
     #[arg(long, value_name = "webgpu|FILE", default_value = "webgpu")]
@@ -87,6 +87,17 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
         ),
         ("steps", thousands(summary.steps)),
     ];
+    if let Some(host) = summary.host {
+        let rest = host.total() - host.data;
+        rows.push((
+            "host",
+            format!("at most {}: data {}, state, batch, caches and allowance {}", bytes(host.total()), bytes(host.data), bytes(rest)),
+        ));
+    }
+    if let Some(limits) = summary.limits {
+        let (binding, buffer) = (thousands(limits.binding_bytes), thousands(limits.buffer_bytes));
+        rows.push(("limits", format!("bindings of {binding} and buffers of {buffer} bytes instead of WebGPU's defaults")));
+    }
     let adapter = backend.map(context::describe);
     if !adapter.as_ref().is_some_and(|a| a.contains(&summary.class)) {
         rows.push(("class", summary.class.clone()));
@@ -128,7 +139,8 @@ pub(crate) fn summary(
     let windows = count_windows(dataset)?;
     let class = class.map(context::class).transpose()?;
     let plan = plan(&shape, &config.training, Purpose::Train, backend, class.as_ref())?;
-    Ok((Summary::new(&plan, windows, config.training.total_steps(windows.training)), shape))
+    let summary = Summary::new(&plan, windows, config.training.total_steps(windows.training));
+    Ok((summary.on_host(&plan, dataset), shape))
 }
 
 /// Everything that `pgat plan` says, as JSON.
@@ -170,7 +182,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let memory = Outlook::new(&mut planner, budget)?;
     let change = if memory.fits { vec![] } else { advise(&config, &shape, &target, budget.bytes()) };
     let summary = memory.fits.then(|| planner.plan(budget)).transpose()?;
-    let summary = summary.map(|plan| Summary::new(&plan, windows, config.training.total_steps(windows.training)));
+    let steps = config.training.total_steps(windows.training);
+    let summary = summary.map(|plan| Summary::new(&plan, windows, steps).on_host(&plan, &dataset));
     let ending = if memory.fits { Ending::Done } else { Ending::Negative };
     let report = Report { summary, memory, change };
     if options.json {
@@ -207,12 +220,11 @@ fn outlook_text(report: &Report) -> String {
             };
         }
     }
-    let _ = writeln!(
-        text,
-        "         {} bytes with whole batches and no sharing of bytes, {} with sharing",
-        thousands(memory.without_levers),
-        thousands(memory.reuse_only)
-    );
+    let l = &memory.levers;
+    let [none, reuse, single] = [l.none, l.reuse, l.single_windows].map(thousands);
+    let _ =
+        writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {single} with micro-batches of one window;");
+    let _ = writeln!(text, "         {} where ops are computed again too", thousands(memory.smallest.bytes));
     let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
     let chosen = report.summary.as_ref().map(|s| s.bytes);
     let header = ["bytes", "a step", "", "micro-batch", "computed again", ""].map(str::to_owned).to_vec();

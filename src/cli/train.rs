@@ -1,10 +1,10 @@
 //! `pgat train`.
 
 use super::Ending;
+use super::budget::MemoryBudget;
 use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, BackendKind, Context};
 use super::error::Hint as _;
-use super::memory::Memory;
 use super::open::{self, Lock, Run};
 use super::plan::{self, count_windows, summary};
 use super::progress::Progress;
@@ -48,7 +48,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     #[command(flatten)]
-    memory: Memory,
+    memory: MemoryBudget,
     /// With --resume: where the training data are now
     #[arg(long, value_name = "FILE", requires = "resume")]
     data: Option<PathBuf>,

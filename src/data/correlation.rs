@@ -30,7 +30,7 @@ impl Dataset {
             let mut x = DMatrix::<f64>::zeros(end - start, n);
             let mut seen = x.clone();
             for (i, &(column, mean, std)) in moments.iter().enumerate() {
-                for (row, &raw) in self.columns[column][start..end].iter().enumerate() {
+                for (row, raw) in self.table.values(column, start..end).enumerate() {
                     if !raw.is_nan() {
                         x[(row, i)] = (f64::from(raw) - mean) / std;
                         seen[(row, i)] = 1.0;

@@ -9,6 +9,7 @@ use super::read::read;
 use super::scaler::Scaler;
 use super::schema::{Column, Layout, Schema, Slot};
 use super::source::{WindowMut, WindowShape};
+use super::table::Table;
 use super::time::{DAY, Frequency, Grid, Stamp, format_date, format_stamp};
 use super::to_f32;
 use super::windows::{Pace, WindowId};
@@ -48,9 +49,8 @@ pub struct DataReport {
 pub struct Dataset {
     pub(super) layout: Layout,
     pub(super) labels: Vec<String>,
-    /// `[rows]` each; NaN where unobserved.
-    pub(super) columns: Vec<Vec<f32>>,
-    pub(super) rows: usize,
+    /// The stored columns; NaN where unobserved.
+    pub(super) table: Table,
     pub(super) segments: Vec<Segment>,
     pub(super) grid: Option<Grid>,
     calendar: Vec<CalendarFeature>,
@@ -70,13 +70,10 @@ impl Dataset {
     pub fn read(config: &Config, reader: impl Read) -> Result<Self, DataError> {
         let split = config.split.rule()?;
         let origin = config.evaluation.origin_seconds()?;
-        let (schema, mut table) = read(&config.data, reader)?;
-        let regular = regularise(&config.data, &mut table)?;
+        let (schema, cells) = read(&config.data, reader)?;
+        let (table, regular) = regularise(&config.data, cells)?;
         let Schema { columns, layout, .. } = schema;
         let labels: Vec<String> = columns.into_iter().map(|Column { label, .. }| label).collect();
-        for column in &mut table.columns {
-            column.shrink_to_fit();
-        }
         let frequency = regular.grid.map(|grid| grid.frequency);
         let calendar = match (&config.data.calendar, frequency) {
             (Some(listed), Some(_)) => listed.clone(),
@@ -84,8 +81,8 @@ impl Dataset {
             (_, None) => vec![],
         };
         let mut report =
-            DataReport { rows: table.rows, segments: regular.segments.len(), frequency, missing_cells: 0, notes: regular.notes };
-        count_missing(&mut report, &labels, &table.columns);
+            DataReport { rows: table.rows(), segments: regular.segments.len(), frequency, missing_cells: 0, notes: regular.notes };
+        count_missing(&mut report, &labels, &table);
         let shape = WindowShape {
             history: config.window.history,
             horizon: config.window.horizon,
@@ -97,8 +94,7 @@ impl Dataset {
         Ok(Self {
             layout,
             labels,
-            rows: table.rows,
-            columns: table.columns,
+            table,
             segments: regular.segments,
             grid: regular.grid,
             calendar,
@@ -177,7 +173,13 @@ impl Dataset {
     /// Rows in all segments.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows
+        self.table.rows()
+    }
+
+    /// Columns that are kept: those that the configuration uses, and one for each expression.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.table.width()
     }
 
     /// Step from row to row; `None` without a time column.
@@ -253,7 +255,7 @@ impl Dataset {
         if row >= segment.rows {
             return None;
         }
-        let value = self.columns[slot.column][segment.first_row + row];
+        let value = self.table.get(slot.column, segment.first_row + row);
         (!value.is_nan()).then_some(value)
     }
 
@@ -280,7 +282,7 @@ impl Dataset {
             let first = if slot.hidden { history } else { 0 };
             let end = if slot.known_future { self.shape.steps() } else { history };
             let rows = self.segment_rows(slot.column, id, first, end);
-            for (step, &raw) in (first..end).zip(rows) {
+            for (step, raw) in (first..end).zip(rows) {
                 if !raw.is_nan() {
                     values[step * slots + index] = scaler.standardise(index, raw);
                     observed[step * slots + index] = 1.0;
@@ -290,10 +292,10 @@ impl Dataset {
     }
 
     /// Steps `first..end` of a window in a column, as far as the segment reaches.
-    fn segment_rows(&self, column: usize, id: WindowId, first: usize, end: usize) -> &[f32] {
+    fn segment_rows(&self, column: usize, id: WindowId, first: usize, end: usize) -> impl Iterator<Item = f32> {
         let segment = self.segments[id.segment as usize];
         let row = |step: usize| segment.first_row + (id.row as usize + step).min(segment.rows);
-        &self.columns[column][row(first)..row(end.max(first))]
+        self.table.values(column, row(first)..row(end.max(first)))
     }
 
     /// `calendar`, `[S, C]`.
@@ -316,7 +318,7 @@ impl Dataset {
         let count = self.shape.num_targets;
         for index in 0..count {
             let rows = self.segment_rows(self.target_slot(index).column, id, self.shape.history, self.shape.steps());
-            for (step, &raw) in rows.iter().enumerate() {
+            for (step, raw) in rows.enumerate() {
                 if !raw.is_nan() {
                     target[step * count + index] = scaler.standardise_target(index, raw);
                     target_observed[step * count + index] = 1.0;
@@ -326,8 +328,8 @@ impl Dataset {
     }
 }
 
-fn count_missing(report: &mut DataReport, labels: &[String], columns: &[Vec<f32>]) {
-    let counts = columns.iter().map(|column| column.iter().filter(|v| v.is_nan()).count());
+fn count_missing(report: &mut DataReport, labels: &[String], table: &Table) {
+    let counts = (0..table.width()).map(|column| table.values(column, 0..table.rows()).filter(|v| v.is_nan()).count());
     let mut missing: Vec<(usize, &String)> = counts.zip(labels).filter(|&(count, _)| count > 0).collect();
     report.missing_cells = missing.iter().map(|&(count, _)| count).sum();
     missing.sort_by_key(|&(count, _)| std::cmp::Reverse(count));

@@ -46,8 +46,8 @@ impl Dataset {
 
     /// Segment and row of the last row with an observed target.
     fn origin_row(&self) -> Option<(u32, usize)> {
-        let any = |row: usize| (0..self.shape.num_targets).any(|target| !self.columns[self.target_slot(target).column][row].is_nan());
-        let last = (0..self.rows).rev().find(|&row| any(row))?;
+        let any = |row: usize| (0..self.shape.num_targets).any(|target| !self.table.get(self.target_slot(target).column, row).is_nan());
+        let last = (0..self.rows()).rev().find(|&row| any(row))?;
         let segment = self.segments.partition_point(|s| s.first_row <= last) - 1;
         Some((u32::try_from(segment).ok()?, last - self.segments[segment].first_row))
     }
@@ -75,7 +75,7 @@ impl Dataset {
     /// If the split does not fit the file.
     pub fn training_values(&self, target: usize) -> Result<impl Iterator<Item = f32> + '_, DataError> {
         let rows = self.part_rows(Part::Train)?;
-        let column = &self.columns[self.target_slot(target).column];
-        Ok(column[rows].iter().copied().filter(|v| !v.is_nan()))
+        // Taking as many as there are says so beforehand, to those who make room for them.
+        Ok(self.table.values(self.target_slot(target).column, rows.clone()).take(rows.len()).filter(|v| !v.is_nan()))
     }
 }

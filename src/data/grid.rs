@@ -2,8 +2,10 @@
 
 use super::dataset::Segment;
 use super::error::DataError;
-use super::read::Table;
-use super::time::{Frequency, Grid, format_stamp};
+use super::read::Cells;
+use super::steps::{Run, Steps};
+use super::table::Table;
+use super::time::{Frequency, Grid, Stamp, format_stamp};
 use crate::config::DataSettings;
 
 /// Gaps that are named one by one in the notes; further ones are only counted.
@@ -21,90 +23,116 @@ pub(super) struct Regular {
 struct Gap {
     row: usize,
     missing: usize,
+    /// Stamp before the hole.
+    before: Stamp,
+    /// Stamp of the row.
+    stamp: Stamp,
 }
 
-/// Checks that the stamps lie on a grid, fills short gaps of `table` with unobserved rows and cuts it at long ones.
-pub(super) fn regularise(settings: &DataSettings, table: &mut Table) -> Result<Regular, DataError> {
+/// Checks that the stamps lie on a grid, fills short gaps with unobserved rows and cuts at long ones. Gaps are found anew when they are
+/// needed instead of being listed: a file may have many.
+pub(super) fn regularise(settings: &DataSettings, cells: Cells) -> Result<(Table, Regular), DataError> {
+    let Cells { table, stamps, lines } = cells;
     if settings.time.is_none() {
-        let segments = vec![Segment { first_row: 0, rows: table.rows, start: None }];
-        return Ok(Regular { grid: None, segments, notes: vec![] });
+        let segments = vec![Segment { first_row: 0, rows: table.rows(), start: None }];
+        return Ok((table, Regular { grid: None, segments, notes: vec![] }));
     }
     let frequency = match settings.frequency {
         Some(frequency) => frequency,
-        None => Frequency::infer(&table.stamps).ok_or(DataError::NoFrequency)?,
+        None => Frequency::infer(&stamps).ok_or(DataError::NoFrequency)?,
     };
-    let grid = Grid::of(frequency, &table.stamps);
-    let gaps = find_gaps(&grid, table)?;
-    let (filled, cuts): (Vec<Gap>, Vec<Gap>) = gaps.into_iter().partition(|gap| gap.missing <= settings.max_gap);
-    let mut notes = vec![];
-    note(&mut notes, table, &filled, "filled with unobserved rows");
-    note(&mut notes, table, &cuts, "a new segment starts there, and no window straddles it (see data.max_gap)");
-    let segments = cut(table, &filled, &cuts);
-    fill(table, &filled);
-    Ok(Regular { grid: Some(grid), segments, notes })
+    let grid = Grid::of(frequency, &stamps);
+    let filled = |gap: &Gap| gap.missing <= settings.max_gap;
+    let (mut fills, mut cuts) = (Named::new("filled with unobserved rows"), Named::new(CUT));
+    let mut segments = vec![Segment { first_row: 0, rows: 0, start: stamps.iter().next() }];
+    let mut inserted = 0_usize;
+    for gap in gaps(grid, &stamps, &lines) {
+        let gap = gap?;
+        if filled(&gap) {
+            inserted = inserted.saturating_add(gap.missing);
+            fills.add(&gap, &lines);
+        } else {
+            cuts.add(&gap, &lines);
+            begin(&mut segments, gap.row + inserted, Some(gap.stamp));
+        }
+    }
+    let rows = table.rows().saturating_add(inserted);
+    if u32::try_from(rows).is_err() {
+        return Err(DataError::TooManyRows);
+    }
+    end(&mut segments, rows);
+    segments.shrink_to_fit();
+    let table = if inserted == 0 {
+        table
+    } else {
+        let holes = gaps(grid, &stamps, &lines).filter_map(Result::ok).filter(filled);
+        table.with_gaps(holes.map(|gap| (gap.row, gap.missing)))
+    };
+    let notes = fills.notes().into_iter().chain(cuts.notes()).collect();
+    Ok((table, Regular { grid: Some(grid), segments, notes }))
 }
 
-fn find_gaps(grid: &Grid, table: &Table) -> Result<Vec<Gap>, DataError> {
-    let mut gaps = vec![];
-    for row in 1..table.rows {
-        let (before, stamp) = (table.stamps[row - 1], table.stamps[row]);
-        let steps = grid.steps(before, stamp).ok_or_else(|| DataError::Irregular {
-            line: table.lines[row].into(),
-            previous: table.lines[row - 1].into(),
+/// The gaps in order, or the first stamp off the grid.
+fn gaps(grid: Grid, stamps: &Steps, lines: &Steps) -> impl Iterator<Item = Result<Gap, DataError>> {
+    let one = move |row: usize, before: Stamp, stamp: Stamp| match grid.steps(before, stamp) {
+        None => Some(Err(DataError::Irregular {
+            line: lines.at(row).unsigned_abs(),
+            previous: lines.at(row - 1).unsigned_abs(),
             stamp: format_stamp(stamp),
             before: format_stamp(before),
             frequency: grid.frequency.to_string(),
-        })?;
-        if steps > 1 {
-            gaps.push(Gap { row, missing: usize::try_from(steps - 1).unwrap_or(usize::MAX) });
+        })),
+        Some(1) => None,
+        Some(steps) => Some(Ok(Gap { row, missing: usize::try_from(steps - 1).unwrap_or(usize::MAX), before, stamp })),
+    };
+    let regular = move |run: &Run| grid.frequency == Frequency::Seconds(run.step);
+    stamps.runs().filter(move |run| !regular(run)).flat_map(move |run| {
+        (0..).take(run.times).filter_map(move |k| {
+            let before = run.start + k * run.step;
+            one(run.from + usize::try_from(k).unwrap_or(usize::MAX) + 1, before, before + run.step)
+        })
+    })
+}
+
+const CUT: &str = "a new segment starts there, and no window straddles it (see data.max_gap)";
+
+/// Notes of gaps that are treated alike.
+struct Named {
+    treatment: &'static str,
+    first: Vec<String>,
+    count: usize,
+}
+
+impl Named {
+    fn new(treatment: &'static str) -> Self {
+        Self { treatment, first: vec![], count: 0 }
+    }
+
+    fn add(&mut self, gap: &Gap, lines: &Steps) {
+        self.count += 1;
+        if self.count <= GAPS_NAMED {
+            let (line, before) = (lines.at(gap.row - 1), format_stamp(gap.before));
+            self.first.push(format!("gap after line {line} ({before}): {} stamps missing; {}", gap.missing, self.treatment));
         }
     }
-    Ok(gaps)
-}
 
-fn note(notes: &mut Vec<String>, table: &Table, gaps: &[Gap], treatment: &str) {
-    for gap in gaps.iter().take(GAPS_NAMED) {
-        notes.push(format!(
-            "gap after line {} ({}): {} stamps missing; {treatment}",
-            table.lines[gap.row - 1],
-            format_stamp(table.stamps[gap.row - 1]),
-            gap.missing
-        ));
-    }
-    if gaps.len() > GAPS_NAMED {
-        notes.push(format!("{} more such gaps; {treatment}", gaps.len() - GAPS_NAMED));
-    }
-}
-
-/// The segments, in rows as they will be after filling.
-fn cut(table: &Table, filled: &[Gap], cuts: &[Gap]) -> Vec<Segment> {
-    let inserted_before = |row: usize| -> usize { filled.iter().take_while(|gap| gap.row <= row).map(|gap| gap.missing).sum() };
-    let starts: Vec<usize> = std::iter::once(0).chain(cuts.iter().map(|gap| gap.row)).collect();
-    let mut segments = vec![];
-    for (k, &start) in starts.iter().enumerate() {
-        let end = starts.get(k + 1).copied().unwrap_or(table.rows);
-        let (first_row, last_row) = (start + inserted_before(start), end - 1 + inserted_before(end - 1));
-        segments.push(Segment { first_row, rows: last_row + 1 - first_row, start: Some(table.stamps[start]) });
-    }
-    segments
-}
-
-/// Inserts the missing rows, unobserved. (Stamps and lines are not needed any more and stay as they are.)
-fn fill(table: &mut Table, filled: &[Gap]) {
-    if filled.is_empty() {
-        return;
-    }
-    let total = table.rows + filled.iter().map(|gap| gap.missing).sum::<usize>();
-    for column in &mut table.columns {
-        let mut whole = Vec::with_capacity(total);
-        let mut from = 0;
-        for gap in filled {
-            whole.extend_from_slice(&column[from..gap.row]);
-            whole.resize(whole.len() + gap.missing, f32::NAN);
-            from = gap.row;
+    fn notes(mut self) -> Vec<String> {
+        if self.count > GAPS_NAMED {
+            self.first.push(format!("{} more such gaps; {}", self.count - GAPS_NAMED, self.treatment));
         }
-        whole.extend_from_slice(&column[from..]);
-        *column = whole;
+        self.first
     }
-    table.rows = total;
+}
+
+/// Ends the last segment at this row, counted with the filled ones.
+fn end(segments: &mut [Segment], row: usize) {
+    if let Some(last) = segments.last_mut() {
+        last.rows = row - last.first_row;
+    }
+}
+
+/// Begins a segment at this row, counted with the filled ones.
+fn begin(segments: &mut Vec<Segment>, row: usize, start: Option<Stamp>) {
+    end(segments, row);
+    segments.push(Segment { first_row: row, rows: 0, start });
 }

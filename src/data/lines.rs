@@ -21,11 +21,21 @@ pub(crate) struct LineFeeds<R> {
     /// The last byte that was read, before any change.
     last: u8,
     ended: bool,
+    /// Bytes passed on since the last row.
+    since_row: usize,
 }
+
+/// Bytes of the longest row. A quote that is never closed would otherwise take the rest of the file into memory.
+const LONGEST_ROW: usize = 4 << 20;
 
 impl<R: Read> LineFeeds<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, last: b'\n', ended: false }
+        Self { inner, last: b'\n', ended: false, since_row: 0 }
+    }
+
+    /// Says that a row is complete.
+    pub(crate) fn row_ended(&mut self) {
+        self.since_row = 0;
     }
 }
 
@@ -34,6 +44,9 @@ impl<R: Read> Read for LineFeeds<R> {
         loop {
             if self.ended || buffer.is_empty() {
                 return Ok(0);
+            }
+            if self.since_row > LONGEST_ROW {
+                return Err(std::io::Error::other(format!("a row is longer than {} MiB: a quote left open?", LONGEST_ROW >> 20)));
             }
             let count = self.inner.read(buffer)?;
             if count == 0 {
@@ -53,6 +66,7 @@ impl<R: Read> Read for LineFeeds<R> {
             }
             // A lone second half of `\r\n` leaves nothing; 0 would mean the end.
             if kept > 0 {
+                self.since_row += kept;
                 return Ok(kept);
             }
         }

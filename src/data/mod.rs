@@ -5,8 +5,10 @@
 //! filled into the caller's buffers on demand; nothing is materialised. Shapes: S = L + H steps (history, horizon),
 //! Nx = Nc + Nt series (covariates, targets), F channels (0 the series itself), C calendar features.
 //!
+//! Memory: the table takes rows x used columns x 4 bytes, and reading little more; see [`crate::host`].
+//!
 //! Files: `schema` (header to columns), `lines` and `read` (cells to
-//! numbers), `grid` (stamps to segments), `dataset` (access and
+//! numbers), `table` and `steps` (how numbers and stamps are kept), `grid` (stamps to segments), `dataset` (access and
 //! [`Dataset::fill`]), `windows` (parts and indices), `scaler`, `shuffle`, `forecast`, `time`, `calendar`.
 
 mod calendar;
@@ -22,6 +24,8 @@ mod scaler;
 mod schema;
 mod shuffle;
 mod source;
+mod steps;
+mod table;
 mod time;
 mod windows;
 
@@ -36,6 +40,7 @@ pub(crate) use lines::unpacked;
 pub use scaler::Scaler;
 pub use shuffle::Permutation;
 pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};
+pub(crate) use steps::Steps;
 pub(crate) use time::grid_stamps;
 pub use time::{Frequency, Stamp, format_stamp, parse_stamp, parse_time_of_day};
 pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};

@@ -7,24 +7,25 @@ use csv::ByteRecord;
 use super::error::DataError;
 use super::lines::{LineFeeds, unpacked};
 use super::schema::{Field, Schema, Source};
-use super::time::{Stamp, format_stamp, parse_stamp};
+use super::steps::Steps;
+use super::table::Table;
+use super::time::{format_stamp, parse_stamp};
 use super::to_f32;
 use crate::config::DataSettings;
 
-/// What was read: columns of f32, NaN where a cell is missing.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) rows: usize,
-    /// One `[rows]` per stored column of the schema.
-    pub(super) columns: Vec<Vec<f32>>,
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Cells {
+    /// The stored columns of the schema, NaN where a cell is missing.
+    pub(super) table: Table,
     /// Ascending; empty without a time column.
-    pub(super) stamps: Vec<Stamp>,
+    pub(super) stamps: Steps,
     /// Line of each row, for messages; empty without a time column.
-    pub(super) lines: Vec<u32>,
+    pub(super) lines: Steps,
 }
 
 /// Reads plain or gzip'd CSV.
-pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema, Table), DataError> {
+pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema, Cells), DataError> {
     let reader = unpacked(reader).map_err(|source| DataError::Read { line: 0, source })?;
     let delimiter = u8::try_from(settings.delimiter).unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new()
@@ -46,24 +47,22 @@ pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema
         // The record ends on the line before the next; a quoted cell may hold line ends.
         let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count();
         let found = reader.position().line().saturating_sub(1 + inside as u64);
-        if header.len() == 1 && rows.table.rows > 0 {
+        if header.len() == 1 && rows.cells.table.rows() > 0 {
             // csv skips blank lines, but in a single column they are missing cells.
             (line + 1..found).try_for_each(|skipped| rows.push(&blank, skipped))?;
         }
         line = found;
         rows.push(&record, line)?;
     }
-    let table = rows.table;
-    if table.rows == 0 {
+    let Cells { table, stamps, lines } = rows.cells;
+    if table.rows() == 0 {
         return Err(DataError::NoRows);
     }
-    if u32::try_from(table.rows).is_err() {
-        return Err(DataError::TooManyRows);
-    }
-    Ok((schema, table))
+    Ok((schema, Cells { table: table.finish(), stamps, lines }))
 }
 
-fn next<R: Read>(reader: &mut csv::Reader<R>, record: &mut ByteRecord, line: u64) -> Result<bool, DataError> {
+fn next<R: Read>(reader: &mut csv::Reader<LineFeeds<R>>, record: &mut ByteRecord, line: u64) -> Result<bool, DataError> {
+    reader.get_mut().row_ended();
     reader.read_byte_record(record).map_err(|error| {
         let source = match error.into_kind() {
             csv::ErrorKind::Io(source) => source,
@@ -101,16 +100,18 @@ struct Rows<'a> {
     settings: &'a DataSettings,
     schema: &'a Schema,
     fields_expected: usize,
-    table: Table,
+    cells: Cells,
     /// One number for each field of the schema, NaN where missing.
     numbers: Vec<f64>,
     inputs: Vec<f64>,
+    /// One number for each stored column.
+    row: Vec<f32>,
 }
 
 impl<'a> Rows<'a> {
     fn new(settings: &'a DataSettings, schema: &'a Schema, fields_expected: usize) -> Self {
-        let table = Table { columns: schema.columns.iter().map(|_| vec![]).collect(), ..Table::default() };
-        Self { settings, schema, fields_expected, table, numbers: vec![f64::NAN; schema.fields.len()], inputs: vec![] }
+        let cells = Cells { table: Table::new(schema.columns.len()), stamps: Steps::default(), lines: Steps::default() };
+        Self { settings, schema, fields_expected, cells, numbers: vec![f64::NAN; schema.fields.len()], inputs: vec![], row: vec![] }
     }
 
     fn push(&mut self, record: &ByteRecord, line: u64) -> Result<(), DataError> {
@@ -122,13 +123,17 @@ impl<'a> Rows<'a> {
                 delimiter: self.settings.delimiter,
             });
         }
+        if u32::try_from(self.cells.table.rows() + 1).is_err() {
+            return Err(DataError::TooManyRows);
+        }
         if let Some(time) = &self.schema.time {
             self.push_stamp(time, &record[time.index], line)?;
         }
         for (number, field) in self.numbers.iter_mut().zip(&self.schema.fields) {
             *number = parse_cell(self.settings, field, &record[field.index], line)?;
         }
-        for (column, values) in self.schema.columns.iter().zip(&mut self.table.columns) {
+        self.row.clear();
+        for column in &self.schema.columns {
             let value = match &column.source {
                 Source::Field(field) => self.numbers[*field],
                 Source::Expression { expression, inputs } => {
@@ -146,9 +151,9 @@ impl<'a> Rows<'a> {
                     }
                 }
             };
-            values.push(to_f32(value));
+            self.row.push(to_f32(value));
         }
-        self.table.rows += 1;
+        self.cells.table.push(self.row.iter().copied());
         Ok(())
     }
 
@@ -156,8 +161,9 @@ impl<'a> Rows<'a> {
         let text = String::from_utf8_lossy(cell);
         let stamp =
             parse_stamp(&text).map_err(|advice| DataError::Stamp { line, column: time.name.clone(), text: shortened(&text), advice })?;
-        if let (Some(&before), Some(&previous)) = (self.table.stamps.last(), self.table.lines.last()) {
-            let previous = previous.into();
+        let line_number = i64::try_from(line).unwrap_or(i64::MAX);
+        if let (Some(before), Some(previous)) = (self.cells.stamps.last(), self.cells.lines.last()) {
+            let previous = previous.unsigned_abs();
             if stamp == before {
                 return Err(DataError::DuplicateStamp { line, previous, stamp: format_stamp(stamp) });
             }
@@ -166,8 +172,8 @@ impl<'a> Rows<'a> {
                 return Err(DataError::OutOfOrder { line, previous, stamp, earlier_stamp });
             }
         }
-        self.table.stamps.push(stamp);
-        self.table.lines.push(u32::try_from(line).unwrap_or(u32::MAX));
+        self.cells.stamps.push(stamp);
+        self.cells.lines.push(line_number);
         Ok(())
     }
 }

@@ -38,8 +38,8 @@ impl Scaler {
         for (index, slot) in dataset.layout.slots.iter().enumerate() {
             let Some(slot) = slot else { continue };
             let label = &dataset.labels[slot.column];
-            let moments =
-                Moments::of(&dataset.columns[slot.column][rows.clone()]).ok_or_else(|| DataError::NeverObserved { name: label.clone() })?;
+            let moments = Moments::of(|| dataset.table.values(slot.column, rows.clone()))
+                .ok_or_else(|| DataError::NeverObserved { name: label.clone() })?;
             let is_target = index % channels == 0 && index / channels >= dataset.shape.num_covariates;
             if moments.least == moments.greatest && is_target {
                 return Err(DataError::ConstantTarget { name: label.clone(), value: moments.least });
@@ -153,22 +153,22 @@ struct Moments {
 }
 
 impl Moments {
-    /// In two passes; `None` if nothing is observed.
-    fn of(values: &[f32]) -> Option<Self> {
-        let observed = || values.iter().filter(|v| !v.is_nan());
+    /// In two passes over the values; `None` if nothing is observed.
+    fn of<V: Iterator<Item = f32>>(values: impl Fn() -> V) -> Option<Self> {
+        let observed = || values().filter(|v| !v.is_nan());
         let mut count = 0.0_f64;
         let (mut sum, mut least, mut greatest) = (0.0_f64, f32::INFINITY, f32::NEG_INFINITY);
-        for &value in observed() {
+        observed().for_each(|value| {
             count += 1.0;
             sum += f64::from(value);
             least = least.min(value);
             greatest = greatest.max(value);
-        }
+        });
         if count == 0.0 {
             return None;
         }
         let mean = sum / count;
-        let square = observed().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+        let square = observed().map(|v| (f64::from(v) - mean).powi(2)).sum::<f64>();
         Some(Self { least, greatest, mean, std: (square / count).sqrt() })
     }
 

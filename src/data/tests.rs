@@ -22,7 +22,7 @@ fn read(config: &Config, text: &str) -> Result<Dataset, DataError> {
 
 /// Hourly rows from 2020-01-01 00:00: a stamp and what `cells` writes.
 fn hourly(header: &str, rows: usize, cells: impl Fn(usize) -> String) -> String {
-    let grid = time::Grid::of(Frequency::Seconds(3_600), &[]);
+    let grid = time::Grid::of(Frequency::Seconds(3_600), &steps::Steps::default());
     let start = parse_stamp("2020-01-01").unwrap();
     let mut text = format!("{header}\n");
     for row in 0..rows {

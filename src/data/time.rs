@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::steps::Steps;
+
 /// Seconds since 1970-01-01 00:00 of a clock without zone (UTC where the file gives an offset).
 pub type Stamp = i64;
 
@@ -90,10 +92,10 @@ pub(crate) struct Grid {
 
 impl Grid {
     /// The grid of this step on which `stamps` lie, if they lie on one.
-    pub(crate) fn of(frequency: Frequency, stamps: &[Stamp]) -> Self {
+    pub(crate) fn of(frequency: Frequency, stamps: &Steps) -> Self {
         let month_day = match frequency {
             Frequency::Seconds(_) => 0,
-            Frequency::Months(_) => stamps.iter().map(|&s| Date::of(s).day).max().unwrap_or(1),
+            Frequency::Months(_) => stamps.iter().map(|s| Date::of(s).day).max().unwrap_or(1),
         };
         Self { frequency, month_day }
     }
@@ -123,20 +125,21 @@ impl Grid {
 
 /// `rows` stamps at this step from `start` on.
 pub(crate) fn grid_stamps(frequency: Frequency, start: Stamp, rows: usize) -> impl Iterator<Item = Stamp> {
-    let grid = Grid::of(frequency, &[start]);
+    let grid = Grid::of(frequency, &std::iter::once(start).collect());
     (0..rows).map(move |row| grid.advance(start, i64::try_from(row).unwrap_or(i64::MAX)))
 }
 
 impl Frequency {
     /// The commonest step between ascending stamps; calendar months if every stamp lies on one day of its month.
-    pub(crate) fn infer(stamps: &[Stamp]) -> Option<Self> {
-        let common = commonest(stamps.windows(2).map(|pair| pair[1] - pair[0]))?;
+    pub(crate) fn infer(stamps: &Steps) -> Option<Self> {
+        let common = commonest(stamps.runs().map(|run| (run.step, run.times)))?;
         if common < 28 * DAY {
             return Some(Self::Seconds(common));
         }
-        let months = commonest(stamps.windows(2).map(|pair| Date::of(pair[1]).months() - Date::of(pair[0]).months()))?;
+        let pairs = || stamps.iter().zip(stamps.iter().skip(1));
+        let months = commonest(pairs().map(|(from, to)| (Date::of(to).months() - Date::of(from).months(), 1)))?;
         let grid = Grid::of(Self::Months(months), stamps);
-        let monthly = months > 0 && stamps.windows(2).all(|pair| grid.steps(pair[0], pair[1]).is_some());
+        let monthly = months > 0 && pairs().all(|(from, to)| grid.steps(from, to).is_some());
         Some(if monthly { Self::Months(months) } else { Self::Seconds(common) })
     }
 
@@ -153,11 +156,11 @@ impl Frequency {
     }
 }
 
-/// The value that occurs most often, the least of them where several do.
-fn commonest(values: impl Iterator<Item = i64>) -> Option<i64> {
+/// The value that occurs most often, the least of them where several do, among values that occur so many times each.
+fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
     let mut counts = std::collections::BTreeMap::new();
-    for value in values {
-        *counts.entry(value).or_insert(0_u64) += 1;
+    for (value, times) in values {
+        *counts.entry(value).or_insert(0) += times;
     }
     counts.into_iter().max_by_key(|&(value, count)| (count, std::cmp::Reverse(value))).map(|(value, _)| value)
 }
@@ -314,7 +317,7 @@ mod tests {
 
     #[test]
     fn days_have_24_hours_through_summer_time() {
-        let grid = Grid::of(Frequency::Seconds(3_600), &[]);
+        let grid = Grid::of(Frequency::Seconds(3_600), &Steps::default());
         let night = stamp("2021-03-28 00:00");
         let hours: Vec<_> = (0..25).map(|k| format_stamp(grid.advance(night, k))).collect();
         assert_eq!(hours[2], "2021-03-28 02:00:00");
@@ -324,9 +327,10 @@ mod tests {
     #[test]
     fn months_keep_their_day_and_end_with_the_month() {
         let ends: Vec<_> = ["2023-11-30", "2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31"].map(stamp).to_vec();
-        let frequency = Frequency::infer(&ends).unwrap();
+        let stamps = ends.iter().copied().collect();
+        let frequency = Frequency::infer(&stamps).unwrap();
         assert_eq!(frequency, Frequency::Months(1));
-        let grid = Grid::of(frequency, &ends);
+        let grid = Grid::of(frequency, &stamps);
         for (k, &end) in ends.iter().enumerate() {
             let k = i64::try_from(k).unwrap();
             assert_eq!(grid.advance(ends[0], k), end);
@@ -338,7 +342,7 @@ mod tests {
 
     #[test]
     fn frequencies_are_inferred_and_written() {
-        let infer = |texts: &[&str]| Frequency::infer(&texts.iter().map(|t| stamp(t)).collect::<Vec<_>>()).unwrap().to_string();
+        let infer = |texts: &[&str]| Frequency::infer(&texts.iter().map(|t| stamp(t)).collect()).unwrap().to_string();
         assert_eq!(infer(&["2020-01-01", "2020-02-01", "2020-03-01", "2020-05-01"]), "1mo");
         assert_eq!(infer(&["2020-01-01", "2020-04-01", "2020-07-01"]), "3mo");
         assert_eq!(infer(&["2019-01-01", "2020-01-01", "2021-01-01"]), "1y");

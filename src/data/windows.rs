@@ -126,17 +126,17 @@ impl Dataset {
     /// If the split asks for more rows than there are.
     pub fn part_rows(&self, part: Part) -> Result<Range<usize>, DataError> {
         let [train, validation, test] = match self.split {
-            SplitRule::Fractions { train, validation, test } => fractions(self.rows, train, validation, test),
+            SplitRule::Fractions { train, validation, test } => fractions(self.rows(), train, validation, test),
             SplitRule::Dates { validation_start, test_start, test_end } => {
                 let test = self.rows_before(test_start);
-                let end = test_end.map_or(self.rows, |stamp| self.rows_before(stamp));
+                let end = test_end.map_or(self.rows(), |stamp| self.rows_before(stamp));
                 [validation_start.map_or(test, |stamp| self.rows_before(stamp)), test, end]
             }
             SplitRule::Rows { train, validation, test } => {
                 let asked = train.saturating_add(validation).saturating_add(test);
-                if asked > self.rows {
+                if asked > self.rows() {
                     return Err(DataError::Split {
-                        problem: format!("it asks for {train} + {validation} + {test} = {asked} rows, the file has {}", self.rows),
+                        problem: format!("it asks for {train} + {validation} + {test} = {asked} rows, the file has {}", self.rows()),
                         advice: "ask for fewer, or split by fractions".into(),
                     });
                 }

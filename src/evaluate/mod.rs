@@ -137,13 +137,14 @@ pub async fn evaluate(
     let judge = Judge::new(dataset, scaler, config, &index)?;
     let source = PartWindows::new(dataset.clone(), scaler.clone(), index.clone());
     let mut totals = judge.empty()?;
-    let all: Vec<usize> = (0..index.len()).collect();
-    progress(0, all.len());
-    for block in all.chunks(block_windows(session)) {
+    progress(0, index.len());
+    let most = block_windows(session);
+    for first in (0..index.len()).step_by(most) {
+        let block: Vec<usize> = (first..(first + most).min(index.len())).collect();
         let mut outputs = Vec::with_capacity(block.len());
-        session.score(&source, block, |i, mixture| outputs.push((i, mixture))).await?;
+        session.score(&source, &block, |i, mixture| outputs.push((i, mixture))).await?;
         judge.add(&outputs, &mut totals)?;
-        progress(block.last().map_or(0, |i| i + 1), all.len());
+        progress(first + block.len(), index.len());
     }
     let labels = std::iter::once("model".to_owned()).chain(judge.baselines.kinds().iter().map(|k| judge.baselines.label(*k)));
     let scored: Vec<Scored> = totals.iter().zip(labels).map(|(s, label)| s.finish(&label)).collect();
@@ -251,7 +252,7 @@ impl<'a> Judge<'a> {
             index,
             settings: &config.model,
             transforms: transforms(scaler, config)?,
-            baselines: Baselines::new(dataset.season(), dataset.rows(), hidden, training)?,
+            baselines: Baselines::new(dataset.season(), dataset.rows(), &hidden, training)?,
             spec,
         })
     }

@@ -81,50 +81,77 @@ pub struct Baselines {
     season: usize,
     reach: usize,
     /// `[Nt]`.
-    hidden: Vec<bool>,
-    /// `[Nt]`.
-    climatology: Vec<Empirical>,
+    training: Vec<Training>,
+}
+
+/// What is kept of a target's training values. The values themselves take as much memory as the data, so that they are kept only
+/// where they are needed.
+#[derive(Debug, Clone)]
+enum Training {
+    /// Their distribution, where the target's own history is hidden.
+    Hidden(Empirical),
+    /// Their mean, where it is visible.
+    Visible(f64),
+}
+
+impl Training {
+    fn of(values: impl IntoIterator<Item = f32>, hidden: bool) -> Option<Self> {
+        if hidden {
+            return Empirical::new(values).map(Self::Hidden);
+        }
+        let mut count = 0.0;
+        let mut sum = 0.0;
+        values.into_iter().filter(|v| v.is_finite()).for_each(|v| {
+            count += 1.0;
+            sum += f64::from(v);
+        });
+        (count > 0.0).then(|| Self::Visible(sum / count))
+    }
+
+    fn is_hidden(&self) -> bool {
+        matches!(self, Self::Hidden(_))
+    }
 }
 
 impl Baselines {
     /// `season` and `reach` (how far back a value is looked for) in steps; `hidden` says per target whether its own history is
     /// hidden; `training` gives each target's training values in original units (those that are not finite are left out).
-    pub fn new<V>(season: usize, reach: usize, hidden: Vec<bool>, training: impl IntoIterator<Item = V>) -> Result<Self, BaselineError>
+    pub fn new<V>(season: usize, reach: usize, hidden: &[bool], training: impl IntoIterator<Item = V>) -> Result<Self, BaselineError>
     where
         V: IntoIterator<Item = f32>,
     {
         if season == 0 {
             return Err(BaselineError::Season);
         }
-        let fit = |(target, values)| Empirical::new(values).ok_or(BaselineError::NoTrainingValue { target });
-        let climatology = training.into_iter().enumerate().map(fit).collect::<Result<Vec<_>, _>>()?;
-        if climatology.len() != hidden.len() {
-            return Err(BaselineError::Targets { hidden: hidden.len(), targets: climatology.len() });
+        let fit = |(target, values)| {
+            // Too few declarations are refused below.
+            let hidden = hidden.get(target).copied().unwrap_or(false);
+            Training::of(values, hidden).ok_or(BaselineError::NoTrainingValue { target })
+        };
+        let training = training.into_iter().enumerate().map(fit).collect::<Result<Vec<_>, _>>()?;
+        if training.len() != hidden.len() {
+            return Err(BaselineError::Targets { hidden: hidden.len(), targets: training.len() });
         }
-        Ok(Self { season, reach, hidden, climatology })
+        Ok(Self { season, reach, training })
     }
 
     /// The kinds worth scoring: climatology alone when every target's history is hidden, else the two naive ones. The last one
     /// is the reference for skill.
     pub fn kinds(&self) -> &'static [Baseline] {
-        if self.hidden.iter().all(|&h| h) { &[Baseline::Climatology] } else { &[Baseline::Naive, Baseline::SeasonalNaive] }
+        if self.training.iter().all(Training::is_hidden) { &[Baseline::Climatology] } else { &[Baseline::Naive, Baseline::SeasonalNaive] }
     }
 
     /// Name of `kind` in reports; it says where climatology stands in for some targets.
     pub fn label(&self, kind: Baseline) -> String {
-        if kind != Baseline::Climatology && self.hidden.iter().any(|&h| h) {
+        if kind != Baseline::Climatology && self.training.iter().any(Training::is_hidden) {
             format!("{} (climatology where hidden)", kind.label())
         } else {
             kind.label().to_owned()
         }
     }
 
-    /// The climatology of `target`.
-    pub fn climatology(&self, target: usize) -> &Empirical {
-        &self.climatology[target]
-    }
-
-    /// The forecast for `step` (0 first) of the horizon of `window`.
+    /// The forecast for `step` (0 first) of the horizon of `window`. The climatology of a target whose history is visible is its mean
+    /// alone.
     pub fn forecast(
         &self,
         kind: Baseline,
@@ -133,17 +160,19 @@ impl Baselines {
         target: usize,
         step: usize,
     ) -> BaselineForecast<'_> {
-        let climatology = &self.climatology[target];
+        let mean = match &self.training[target] {
+            Training::Hidden(climatology) => return BaselineForecast::Climatology(climatology),
+            Training::Visible(mean) => *mean,
+        };
         // Steps before the origin: where to look first, and how far from there to look next.
         let (first, stride) = match kind {
-            _ if self.hidden[target] => return BaselineForecast::Climatology(climatology),
-            Baseline::Climatology => return BaselineForecast::Climatology(climatology),
+            Baseline::Climatology => return BaselineForecast::Point(Point(mean)),
             Baseline::Naive => (0, 1),
             Baseline::SeasonalNaive => (self.season - 1 - step % self.season, self.season),
         };
         let past = (first..self.reach).step_by(stride);
         let found = past.filter_map(|back| history.value(window, target, back)).find(|v| v.is_finite());
-        BaselineForecast::Point(Point(found.map_or_else(|| climatology.mean(), f64::from)))
+        BaselineForecast::Point(Point(found.map_or(mean, f64::from)))
     }
 }
 
@@ -204,7 +233,7 @@ mod tests {
     }
 
     fn baselines(season: usize, reach: usize) -> Baselines {
-        Baselines::new(season, reach, vec![false], [vec![-3.0_f32, f32::NAN, -1.0]]).expect("valid")
+        Baselines::new(season, reach, &[false], [vec![-3.0_f32, f32::NAN, -1.0]]).expect("valid")
     }
 
     #[test]
@@ -246,24 +275,24 @@ mod tests {
     #[test]
     fn a_hidden_target_gets_its_climatology_and_is_labelled() {
         let training = [vec![0.0_f32, 1.0, 2.0], vec![5.0_f32, 7.0]];
-        let mixed = Baselines::new(2, 10, vec![false, true], training.clone()).expect("valid");
+        let mixed = Baselines::new(2, 10, &[false, true], training.clone()).expect("valid");
         let forecast = mixed.forecast(Baseline::SeasonalNaive, &ramp(&[]), 9, 1, 0);
         assert_eq!((forecast.mean(), forecast.quantile(0.5)), (6.0, 6.0));
         assert!(matches!(forecast, BaselineForecast::Climatology(_)));
         assert_eq!(point(&mixed, Baseline::SeasonalNaive, &ramp(&[]), 9, 0), 8.0);
         assert_eq!(mixed.label(Baseline::Naive), "naive (climatology where hidden)");
         assert_eq!(mixed.kinds(), [Baseline::Naive, Baseline::SeasonalNaive]);
-        let hidden = Baselines::new(2, 10, vec![true, true], training).expect("valid");
+        let hidden = Baselines::new(2, 10, &[true, true], training).expect("valid");
         assert_eq!(hidden.kinds(), [Baseline::Climatology]);
         assert_eq!(hidden.label(Baseline::Climatology), "climatology");
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let no_values = Baselines::new(1, 1, vec![false, false], [vec![1.0_f32], vec![f32::NAN]]);
+        let no_values = Baselines::new(1, 1, &[false, false], [vec![1.0_f32], vec![f32::NAN]]);
         assert_eq!(no_values.err(), Some(BaselineError::NoTrainingValue { target: 1 }));
-        assert_eq!(Baselines::new(0, 1, vec![false], [vec![1.0_f32]]).err(), Some(BaselineError::Season));
-        let error = Baselines::new(1, 1, vec![], [vec![1.0_f32]]).err();
+        assert_eq!(Baselines::new(0, 1, &[false], [vec![1.0_f32]]).err(), Some(BaselineError::Season));
+        let error = Baselines::new(1, 1, &[], [vec![1.0_f32]]).err();
         assert_eq!(error, Some(BaselineError::Targets { hidden: 0, targets: 1 }));
     }
 }

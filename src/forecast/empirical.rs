@@ -10,33 +10,48 @@ use crate::forecast::predictive::Predictive;
 pub struct Empirical {
     /// Ascending, `[n]`.
     sorted: Vec<f32>,
-    /// Sum of the first i values at position i, `[n + 1]`.
+    /// Sum of the first [`SPACING`] i values at position i: the others are added up from there, to the same bits.
     partial_sums: Vec<f64>,
+    sum: f64,
     std: f64,
     /// Half the mean distance between two of the values.
     half_spread: f64,
 }
 
+/// Values from one partial sum that is kept to the next.
+const SPACING: usize = 64;
+
 impl Empirical {
     /// The distribution of the finite ones among `values`; `None` when there is none.
     pub fn new(values: impl IntoIterator<Item = f32>) -> Option<Self> {
-        let mut sorted: Vec<f32> = values.into_iter().filter(|v| v.is_finite()).collect();
+        let values = values.into_iter();
+        // As many as there may be: a vector that doubles would hold too much, or be copied.
+        let mut sorted = Vec::with_capacity(values.size_hint().1.unwrap_or(0));
+        sorted.extend(values.filter(|v| v.is_finite()));
+        sorted.shrink_to_fit();
         if sorted.is_empty() {
             return None;
         }
-        sorted.sort_by(f32::total_cmp);
+        // In place; equal numbers are the same bits.
+        sorted.sort_unstable_by(f32::total_cmp);
         let n = sorted.len() as f64;
-        let mut partial_sums = vec![0.0];
+        let mut partial_sums = Vec::with_capacity(sorted.len().div_ceil(SPACING));
         let mut sum = 0.0;
-        partial_sums.extend(sorted.iter().map(|&v| {
-            sum += f64::from(v);
-            sum
-        }));
+        for values in sorted.chunks(SPACING) {
+            partial_sums.push(sum);
+            values.iter().for_each(|&v| sum += f64::from(v));
+        }
         let mean = sum / n;
         let squares: f64 = sorted.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum();
         // sum_{i<j} (x_j - x_i) = sum_i (2 i + 1 - n) x_i for ascending x, i from 0; about the mean, against cancellation.
         let pairs: f64 = (0_u32..).zip(&sorted).map(|(i, &v)| (2.0 * f64::from(i) + 1.0 - n) * (f64::from(v) - mean)).sum();
-        Some(Self { std: (squares / n).sqrt(), half_spread: pairs / (n * n), sorted, partial_sums })
+        Some(Self { std: (squares / n).sqrt(), half_spread: pairs / (n * n), sorted, partial_sums, sum })
+    }
+
+    /// Sum of the `n` least values.
+    fn sum_of_first(&self, n: usize) -> f64 {
+        let whole = (n / SPACING).min(self.partial_sums.len() - 1);
+        self.sorted[whole * SPACING..n].iter().fold(self.partial_sums[whole], |sum, &v| sum + f64::from(v))
     }
 
     /// Number of values.
@@ -47,7 +62,7 @@ impl Empirical {
 
 impl Predictive for Empirical {
     fn mean(&self) -> f64 {
-        self.partial_sums[self.count()] / self.count() as f64
+        self.sum / self.count() as f64
     }
 
     fn std(&self) -> f64 {
@@ -67,8 +82,8 @@ impl Predictive for Empirical {
     fn crps(&self, y: f64) -> f64 {
         let n = self.count();
         let below = self.sorted.partition_point(|&v| f64::from(v) <= y);
-        let sum_below = self.partial_sums[below];
-        let sum_above = self.partial_sums[n] - sum_below;
+        let sum_below = self.sum_of_first(below);
+        let sum_above = self.sum - sum_below;
         let distance = y * below as f64 - sum_below + sum_above - y * (n - below) as f64;
         distance / n as f64 - self.half_spread
     }
@@ -99,7 +114,7 @@ mod tests {
     fn crps_matches_the_double_sum() {
         let mut stream = Stream::new(3);
         #[expect(clippy::cast_possible_truncation, reason = "test data is f32")]
-        let values: Vec<f32> = (0..57).map(|_| (100.0 + stream.normal()) as f32).collect();
+        let values: Vec<f32> = (0..157).map(|_| (100.0 + stream.normal()) as f32).collect();
         let e = Empirical::new(values.iter().copied()).expect("values");
         let n = values.len() as f64;
         for y in [90.0, 99.3, 100.0, 101.2, f64::from(values[5]), 130.0] {

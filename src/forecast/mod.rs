@@ -32,7 +32,7 @@ pub mod quantiles;
 pub mod report;
 pub mod rng;
 pub mod table;
-#[cfg(feature = "native")]
+#[cfg_attr(not(feature = "native"), expect(dead_code, reason = "time axes are drawn natively alone"))]
 pub(crate) mod ticks;
 pub mod transform;
 

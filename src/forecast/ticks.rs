@@ -92,7 +92,7 @@ pub(crate) fn shorten(text: &str, most: usize) -> String {
 
 /// Round values (1, 2 or 5 times a power of ten apart) within [low, high], at most eight, with labels of equal precision
 /// (but for a plain 0).
-pub(super) fn value_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+pub(crate) fn value_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let span = high - low;
     if !(span.is_finite() && span > 0.0) {
         return Vec::new();

@@ -1,8 +1,9 @@
 //! Adapters and devices: which there are, which one is used and why, and what was lost.
 
+use super::buffers::Ledger;
+use crate::lru::{CacheStatistics, Lru};
 use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something went wrong on the way to or on the device.
 #[derive(Debug, thiserror::Error)]
@@ -30,20 +31,32 @@ pub enum GpuError {
         /// What wgpu says.
         reason: String,
     },
-    /// A buffer was refused.
+    /// A buffer was refused. Those created before it are freed.
     #[error(
-        "the device refused the buffer {buffer} of {bytes} bytes ({reason}); {created} bytes had been created. \
-         Use a smaller `micro_batch` or batch size"
+        "the device refused the buffer {buffer} of {bytes} bytes ({reason}) although the plan of {planned} bytes is within the budget; \
+         {created} bytes had been created. Give a smaller --memory, below what the device can hold"
     )]
     OutOfMemory {
-        /// Role of the buffer.
+        /// What the buffer is for.
         buffer: String,
         /// Its size.
         bytes: u64,
+        /// Bytes of the whole plan.
+        planned: u64,
         /// Bytes created before it.
         created: u64,
         /// What wgpu says.
         reason: String,
+    },
+    /// A buffer is not as planned: a bug of this crate.
+    #[error("internal error: {planned} bytes were planned for the buffer {buffer}, and {created} were created")]
+    Unplanned {
+        /// What the buffer is for.
+        buffer: String,
+        /// Bytes in the plan.
+        planned: u64,
+        /// Bytes on the device.
+        created: u64,
     },
     /// A kernel was refused: a bug of this crate or of the driver.
     #[error("the device refused the kernel {entry}: {reason}")]
@@ -175,6 +188,9 @@ pub(super) async fn breathe() {
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) async fn breathe() {}
 
+/// Most bytes of a binding, whatever a device grants.
+const MOST_BINDING: u64 = 2 << 30;
+
 /// An open device.
 pub struct Gpu {
     /// The device.
@@ -185,17 +201,23 @@ pub struct Gpu {
     pub adapter: AdapterRecord,
     /// Kernel shapes and predicted costs.
     pub class: AdapterClass,
-    /// Limits that plans must obey.
+    /// Limits that plans obey where they can: WebGPU's defaults.
     pub limits: DeviceLimits,
+    /// What the device grants beyond: for models of which a tensor of one window is larger than that.
+    pub granted: DeviceLimits,
     lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
-    pipelines: Mutex<HashMap<String, CachedPipeline>>,
+    pipelines: Mutex<Lru<String, CachedPipeline>>,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// A pipeline and its layout, made once a device for each text, entry point and set of constants.
 pub(super) type CachedPipeline = (wgpu::ComputePipeline, wgpu::BindGroupLayout);
 
 impl Gpu {
+    /// Bound of the cache of pipelines, in bytes of their texts. What a driver makes of a text cannot be weighed.
+    pub const PIPELINE_BYTES: usize = 16 << 20;
+
     /// Opens the best adapter, or the best whose name, backend or driver contains `wanted`.
     ///
     /// # Errors
@@ -214,17 +236,22 @@ impl Gpu {
         Self::of(adapter).await
     }
 
-    /// Opens a device of that adapter, with WebGPU's default limits.
+    /// Opens a device of that adapter, with WebGPU's default limits but for the sizes of buffers and bindings, which are the adapter's.
     ///
     /// # Errors
     /// Fails if it gives none.
     pub async fn of(found: &Found) -> Result<Self, GpuError> {
         let record = found.record();
         let features = if found.subgroup() > 0 { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let (most, default) = (found.adapter.limits(), wgpu::Limits::default());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("pgat"),
             required_features: features,
-            required_limits: wgpu::Limits::default(),
+            required_limits: wgpu::Limits {
+                max_buffer_size: most.max_buffer_size.max(default.max_buffer_size),
+                max_storage_buffer_binding_size: most.max_storage_buffer_binding_size.max(default.max_storage_buffer_binding_size),
+                ..default
+            },
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -252,7 +279,9 @@ impl Gpu {
         Self::from_parts(device, queue, record, AdapterClass::portable(true))
     }
 
-    fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
+    /// A device that was opened elsewhere, with limits of its own: for tests. Plans for it obey WebGPU's limits all the same.
+    #[must_use]
+    pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
         let lost = Arc::new(Mutex::new(None));
         let failed = Arc::new(Mutex::new(None));
         let (on_lost, on_failed) = (lost.clone(), failed.clone());
@@ -263,17 +292,19 @@ impl Gpu {
             on_failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
         }));
         let limits = device.limits();
-        let limits = DeviceLimits {
-            binding_bytes: limits.max_storage_buffer_binding_size,
+        // Elements of a binding are counted in 32 bits, with room for products.
+        let granted = DeviceLimits {
+            binding_bytes: limits.max_storage_buffer_binding_size.min(MOST_BINDING),
             buffer_bytes: limits.max_buffer_size,
             storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
         };
         let limits = DeviceLimits {
-            binding_bytes: limits.binding_bytes.min(DeviceLimits::default().binding_bytes),
-            buffer_bytes: limits.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
-            ..limits
+            binding_bytes: granted.binding_bytes.min(DeviceLimits::default().binding_bytes),
+            buffer_bytes: granted.buffer_bytes.min(DeviceLimits::default().buffer_bytes),
+            ..granted
         };
-        Self { device, queue, adapter, class, limits, lost, failed, pipelines: Mutex::new(HashMap::new()) }
+        let (pipelines, ledger) = (Mutex::new(Lru::new(Self::PIPELINE_BYTES)), Arc::default());
+        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines, ledger }
     }
 
     /// Fails if the device was lost or refused a command.
@@ -292,12 +323,35 @@ impl Gpu {
 
     /// A pipeline made before.
     pub(super) fn cached(&self, key: &str) -> Option<CachedPipeline> {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.lock_pipelines().get(|k| k == key)
     }
 
-    /// Keeps a pipeline for later plans.
+    /// Keeps a pipeline for later plans, as long as there is room; what uses it has it for longer.
     pub(super) fn keep(&self, key: String, pipeline: CachedPipeline) {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pipeline);
+        let bytes = key.len() + size_of::<(String, CachedPipeline)>();
+        self.lock_pipelines().keep(key, pipeline, bytes);
+    }
+
+    /// The same device with another bound for its cache of pipelines, which starts empty.
+    #[must_use]
+    pub fn with_pipeline_bytes(mut self, bound: usize) -> Self {
+        self.pipelines = Mutex::new(Lru::new(bound));
+        self
+    }
+
+    /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
+    #[must_use]
+    pub fn pipeline_statistics(&self) -> CacheStatistics {
+        self.lock_pipelines().statistics()
+    }
+
+    /// Forgets the pipelines, and what was counted; those in use stay with what uses them.
+    pub fn clear_pipelines(&self) {
+        self.lock_pipelines().clear();
+    }
+
+    fn lock_pipelines(&self) -> MutexGuard<'_, Lru<String, CachedPipeline>> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Blocks until a submission is done; in a browser it returns at once, and the callbacks are awaited instead.

@@ -2,11 +2,13 @@
 
 #[cfg(target_arch = "wasm32")]
 mod browser;
+mod buffers;
 pub mod device;
 #[cfg(feature = "native")]
 pub mod probe;
 pub mod run;
 mod transfer;
 
+pub use buffers::{BufferCounts, Refusal};
 pub use device::{AdapterRecord, Gpu, GpuError};
 pub use run::GpuRun;

@@ -1,5 +1,6 @@
 //! Bare kernels for measuring an adapter's ceilings. Not part of any plan.
 
+use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError};
 use std::time::Instant;
 
@@ -36,7 +37,7 @@ const TRIAD_QUADS: u32 = 1 << 20;
 struct Probe<'a> {
     gpu: &'a Gpu,
     module: wgpu::ShaderModule,
-    buffers: [wgpu::Buffer; 3],
+    buffers: Vec<CountedBuffer>,
 }
 
 impl Probe<'_> {
@@ -82,16 +83,14 @@ impl Probe<'_> {
 pub fn ceilings(gpu: &Gpu) -> Result<Ceilings, GpuError> {
     let source = wgpu::ShaderSource::Wgsl(SOURCE.into());
     let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("probe"), source });
-    let buffer = |_| {
-        let size = u64::from(TRIAD_QUADS) * 16;
-        let usage = wgpu::BufferUsages::STORAGE;
-        gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some("probe"), size, usage, mapped_at_creation: false })
-    };
-    let probe = Probe { gpu, module, buffers: [0, 1, 2].map(buffer) };
+    let size = u64::from(TRIAD_QUADS) * 16;
+    let buffer = |_| pollster::block_on(gpu.buffer("probe", size, wgpu::BufferUsages::STORAGE, false));
+    let buffers: Result<Vec<_>, _> = (0..3).map(buffer).collect();
+    let refused = |reason| GpuError::Validation(format!("a buffer of {size} bytes for measuring: {reason}"));
+    let probe = Probe { gpu, module, buffers: buffers.map_err(refused)? };
     let fma = probe.least("multiply_add", FMA_GROUPS, 1)?;
     let triad = probe.least("triad", TRIAD_QUADS / 64, 1)?;
     let empty = probe.least("nothing", 1, 200)?;
-    probe.buffers.iter().for_each(wgpu::Buffer::destroy);
     Ok(Ceilings {
         fma_flops_per_second: FMA_FLOPS / fma,
         triad_bytes_per_second: f64::from(TRIAD_QUADS) * 48.0 / triad,

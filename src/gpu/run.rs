@@ -1,5 +1,6 @@
 //! A compiled plan on a device: every buffer, pipeline and bind group is made here, once; a step only encodes and submits.
 
+use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError, breathe};
 use super::transfer::{StagingSlot, read_mapped};
 use crate::graph::{Section, TensorId};
@@ -15,7 +16,7 @@ use wgpu::{BufferUsages, CommandEncoder};
 pub struct GpuRun {
     gpu: Arc<Gpu>,
     plan: Arc<Plan>,
-    buffers: BTreeMap<BufferRole, wgpu::Buffer>,
+    buffers: BTreeMap<BufferRole, CountedBuffer>,
     staging: Vec<StagingSlot>,
     turn: usize,
     programs: Vec<Compiled>,
@@ -58,30 +59,45 @@ impl GpuRun {
                 }
             }
         }
+        run.as_planned()?;
         Ok(run)
     }
 
     async fn create(&mut self, spec: BufferSpec) -> Result<(), GpuError> {
-        let label = format!("{:?}", spec.role);
+        let name = spec.role.to_string();
         let mapped = matches!(spec.role, BufferRole::Staging(_));
-        let memory = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let valid = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let buffer = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(&label),
-            size: spec.bytes,
-            usage: usage(spec.role),
-            mapped_at_creation: mapped,
-        });
-        let error = valid.pop().await.or(memory.pop().await);
-        if let Some(e) = error {
-            return Err(GpuError::OutOfMemory { buffer: label, bytes: spec.bytes, created: self.created_bytes, reason: e.to_string() });
-        }
+        let buffer = self.gpu.buffer(&name, spec.bytes, usage(spec.role), mapped).await.map_err(|reason| GpuError::OutOfMemory {
+            buffer: name,
+            bytes: spec.bytes,
+            planned: self.plan.bytes(),
+            created: self.created_bytes,
+            reason,
+        })?;
         self.created_bytes += buffer.size();
         self.created_buffers += 1;
         if mapped {
-            self.staging.push(StagingSlot::new(buffer));
+            self.staging.push(StagingSlot::new(spec.role, buffer));
         } else {
             self.buffers.insert(spec.role, buffer);
+        }
+        Ok(())
+    }
+
+    /// Whether the buffers are those of the plan, each with its bytes, and no others.
+    fn as_planned(&self) -> Result<(), GpuError> {
+        let created = self.created_by_role();
+        let of = |role| created.get(&role).copied().unwrap_or(0);
+        let planned = self.plan.buffers.iter().map(|b| (b.role, b.bytes));
+        let beyond = created.keys().filter(|role| self.plan.buffer_bytes(**role) == 0).map(|role| (*role, 0));
+        if let Some((role, planned)) = planned.chain(beyond).find(|&(role, bytes)| of(role) != bytes) {
+            return Err(GpuError::Unplanned { buffer: role.to_string(), planned, created: of(role) });
+        }
+        // A role that stands twice in a plan would take the first one's place.
+        let alive: u64 = created.values().sum();
+        for created in [alive, self.created_bytes] {
+            if created != self.plan.bytes() {
+                return Err(GpuError::Unplanned { buffer: "(all together)".into(), planned: self.plan.bytes(), created });
+            }
         }
         Ok(())
     }
@@ -155,7 +171,8 @@ impl GpuRun {
     }
 
     fn buffer(&self, role: BufferRole) -> Result<&wgpu::Buffer, GpuError> {
-        self.buffers.get(&role).ok_or_else(|| GpuError::Validation(format!("the plan has no buffer {role:?}")))
+        let buffer = self.buffers.get(&role).map(|b| &**b);
+        buffer.ok_or_else(|| GpuError::Validation(format!("the plan has no buffer {role}")))
     }
 
     fn bind_group(
@@ -185,6 +202,13 @@ impl GpuRun {
     #[must_use]
     pub fn created_bytes(&self) -> u64 {
         self.created_bytes
+    }
+
+    /// Bytes of each buffer, as the device has it.
+    #[must_use]
+    pub fn created_by_role(&self) -> BTreeMap<BufferRole, u64> {
+        let staging = self.staging.iter().map(|s| (s.role, s.buffer.size()));
+        self.buffers.iter().map(|(role, b)| (*role, b.size())).chain(staging).collect()
     }
 
     /// Number of buffers created on the device.
@@ -342,7 +366,7 @@ impl GpuRun {
     /// Fails if the device is lost.
     pub async fn read_ranges(&self, ranges: &[(BufferRole, u64, u64)]) -> Result<Vec<u8>, GpuError> {
         let to = self.buffer(BufferRole::ReadBack)?;
-        let mut all = vec![];
+        let mut all = Vec::with_capacity(ranges.iter().map(|r| usize::try_from(r.2).unwrap_or(0)).sum());
         let mut queue: Vec<(BufferRole, u64, u64)> = ranges.iter().rev().copied().collect();
         while !queue.is_empty() {
             let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read back") });
@@ -398,9 +422,9 @@ impl GpuRun {
 
 impl Drop for GpuRun {
     fn drop(&mut self) {
-        // In a browser, dropping a buffer frees nothing.
-        self.buffers.values().for_each(wgpu::Buffer::destroy);
-        self.staging.iter().for_each(|s| s.buffer.destroy());
+        // Memory that a step under way still uses would be freed at some later wait, and the next plan may need it before. On a lost
+        // device there is nothing to wait for.
+        let _ = self.gpu.wait(None);
     }
 }
 

@@ -1,18 +1,21 @@
 //! Uploads and read-backs through buffers of our own: nothing is created once a plan is compiled.
 
+use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError};
+use crate::plan::BufferRole;
 use futures_channel::oneshot;
 
 /// A buffer that is mapped for writing, or on its way to be.
 pub(super) struct StagingSlot {
-    pub(super) buffer: wgpu::Buffer,
+    pub(super) role: BufferRole,
+    pub(super) buffer: CountedBuffer,
     pending: Option<(wgpu::SubmissionIndex, oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>)>,
 }
 
 impl StagingSlot {
     /// Takes a buffer that was mapped at creation.
-    pub(super) fn new(buffer: wgpu::Buffer) -> Self {
-        Self { buffer, pending: None }
+    pub(super) fn new(role: BufferRole, buffer: CountedBuffer) -> Self {
+        Self { role, buffer, pending: None }
     }
 
     /// Waits until the buffer can be written.

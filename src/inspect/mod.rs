@@ -1,5 +1,5 @@
 //! Looking inside a trained model: the edges that it learned, what attends to what in a window, the lags of autocorrelation, and what each
-//! part of the model is worth. Needs no files; pictures need the feature `native`.
+//! part of the model is worth. Needs no files; pictures but that of the arena need the feature `native`.
 //!
 //! | file | subject |
 //! |---|---|
@@ -8,12 +8,14 @@
 //! | [`attention`] | axial attention of one window |
 //! | [`lags`] | lags that autocorrelation attention takes in one window |
 //! | [`features`] | loss with each part of the model switched off |
+//! | [`memory`] | the arena over a step as SVG |
 //! | [`plot`] | heat maps, node-link pictures and bars as SVG (feature `native`) |
 
 pub mod attention;
 pub mod features;
 pub mod graph;
 pub mod lags;
+pub mod memory;
 #[cfg(feature = "native")]
 pub mod plot;
 pub mod truth;

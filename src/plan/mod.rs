@@ -8,6 +8,7 @@ pub mod class;
 pub mod layout;
 pub mod ledger;
 pub mod lifetime;
+pub mod map;
 pub mod outlook;
 pub mod planner;
 pub mod recompute;
@@ -130,6 +131,8 @@ pub struct PlanOptions {
     pub whole: bool,
     /// Limits.
     pub limits: DeviceLimits,
+    /// Limits that the planner falls back to, and says so, where single windows exceed those.
+    pub granted: DeviceLimits,
     /// Kernel shapes and predicted costs.
     pub class: AdapterClass,
     /// Longest predicted time of a submit, in seconds.
@@ -149,6 +152,7 @@ impl PlanOptions {
             micro_batch: None,
             whole: false,
             limits: DeviceLimits::default(),
+            granted: DeviceLimits::default(),
             class,
             submit_seconds: 0.5,
             reuse: true,
@@ -211,6 +215,8 @@ pub struct Plan {
     pub buffers: Vec<BufferSpec>,
     /// What it was made for.
     pub class: AdapterClass,
+    /// Limits that it obeys.
+    pub limits: DeviceLimits,
 }
 
 impl Plan {
@@ -220,13 +226,14 @@ impl Plan {
     /// Fails where the device's limits are too small.
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
         let class = programs.first().map_or_else(|| AdapterClass::portable(true), |p| p.1.class.clone());
+        let limits = programs.first().map_or_else(DeviceLimits::default, |p| p.1.limits);
         let mut recordings: Vec<Recording> = vec![];
         for (program, options) in programs {
             let buffers = Self::buffers_of(&recordings);
             let base = |role| buffers.iter().find(|b| b.role == role).map_or(0, |b| b.bytes);
             recordings.push(record::record(program, &options, base(BufferRole::Constants), base(BufferRole::DispatchUniforms))?);
         }
-        Ok(Self { buffers: Self::buffers_of(&recordings), recordings, class })
+        Ok(Self { buffers: Self::buffers_of(&recordings), recordings, class, limits })
     }
 
     /// Buffers that hold what each recording needs; constants and uniforms of a later one lie behind those of the ones before.

@@ -1,5 +1,6 @@
 //! What could be planned for a model, in numbers: whether a budget suffices, what the smallest costs, time over bytes.
 
+use super::planner::Levers;
 use super::{Budget, Offer, Plan, PlanError, Planner};
 use crate::graph::{Place, TensorId};
 use serde::Serialize;
@@ -15,10 +16,8 @@ pub struct Outlook {
     pub smallest: Offer,
     /// Plans from the smallest to the fastest.
     pub curve: Vec<Offer>,
-    /// Bytes on whole batches where nothing is computed again and no bytes are shared.
-    pub without_levers: u64,
-    /// The same with shared bytes.
-    pub reuse_only: u64,
+    /// What the levers before computing again are worth.
+    pub levers: Levers,
     /// The largest tensors of the plan that fits; of the smallest, if none does.
     pub largest: Vec<LargeTensor>,
 }
@@ -45,11 +44,11 @@ impl Outlook {
     pub fn new(planner: &mut Planner, budget: Budget) -> Result<Self, PlanError> {
         let smallest = planner.smallest()?;
         let curve = planner.curve()?;
-        let [without_levers, reuse_only] = planner.without_levers()?;
+        let levers = planner.levers()?;
         let fits = smallest.bytes <= budget.bytes();
         let plan = planner.plan(if fits { budget } else { Budget::Bytes(smallest.bytes) })?;
         let budget = (budget != Budget::Unlimited).then_some(budget.bytes());
-        Ok(Self { budget, fits, smallest, curve, without_levers, reuse_only, largest: largest(&plan) })
+        Ok(Self { budget, fits, smallest, curve, levers, largest: largest(&plan) })
     }
 }
 

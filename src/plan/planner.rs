@@ -102,12 +102,15 @@ struct Candidate {
     offer: Option<Result<Offer, ()>>,
 }
 
+/// Windows of a pass, and the buffers that it needs.
+type Pass = (usize, BTreeMap<BufferRole, u64>);
+
 /// Plans programs that share one set of buffers: the first decides (training, or scoring alone), the others fit into what it takes.
 pub struct Planner {
     jobs: Vec<Job>,
     candidates: Vec<Candidate>,
     /// For each program after the first: buffers for each size of its passes, the largest first.
-    followers: Vec<Vec<(usize, BTreeMap<BufferRole, u64>)>>,
+    followers: Vec<Vec<Pass>>,
 }
 
 /// Sizes of micro-batches worth a look: the batch in 1, 2, 3, 4, 6, 8, 12, 16, ... parts, and single windows.
@@ -129,6 +132,18 @@ impl Planner {
     /// # Panics
     /// Panics without a program.
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
+        let beyond = |o: &PlanOptions| o.granted.binding_bytes > o.limits.binding_bytes || o.granted.buffer_bytes > o.limits.buffer_bytes;
+        if !programs.iter().any(|p| beyond(&p.1)) {
+            return Self::within_limits(programs);
+        }
+        let granted = programs.iter().map(|(p, o)| (p.clone(), PlanOptions { limits: o.granted, ..o.clone() })).collect();
+        match Self::within_limits(programs).and_then(|mut planner| planner.smallest().map(|_| planner)) {
+            Err(PlanError::TooLarge { .. } | PlanError::Parameters { .. }) => Self::within_limits(granted),
+            other => other,
+        }
+    }
+
+    fn within_limits(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
         let jobs: Vec<Job> =
             programs.into_iter().map(|(program, options)| Job { kernels: kernels_of(&program, &options), program, options }).collect();
         let first = &jobs[0];
@@ -181,7 +196,7 @@ impl Planner {
             let options = PlanOptions { micro_batch: Some(micro), ..job.options.clone() };
             recordings.push(record(job.program.clone(), &options, size(BufferRole::Constants), size(BufferRole::DispatchUniforms))?);
         }
-        Ok(Plan::of(recordings, first.options.class.clone()))
+        Ok(Plan::of(recordings, &first.options))
     }
 
     fn offer(&mut self, candidate: usize) -> Option<Offer> {
@@ -278,25 +293,42 @@ impl Planner {
         Ok(curve)
     }
 
-    /// Bytes of the first program on whole batches where nothing is computed again: each tensor in bytes of its own, and with bytes shared
-    /// by what is never alive together; as if pages had no limit.
+    /// For each candidate what the search's ledger says (most bytes of the arena alive at once, seconds of a step), and its plan: tests hold
+    /// one against the other.
+    pub fn predictions(&mut self) -> Vec<(u64, f64, Offer)> {
+        let all = 0..self.candidates.len();
+        all.filter_map(|i| self.offer(i).map(|o| (self.candidates[i].choice.peak, self.candidates[i].choice.seconds, o))).collect()
+    }
+
+    /// What each lever is worth: bytes of the first program where nothing is computed again and pages have no limit.
     ///
     /// # Errors
     /// Fails where the parameters are too large.
-    pub fn without_levers(&self) -> Result<[u64; 2], PlanError> {
+    pub fn levers(&self) -> Result<Levers, PlanError> {
         let first = &self.jobs[0];
         let limits = DeviceLimits { buffer_bytes: u64::MAX, binding_bytes: u64::MAX, ..first.options.limits };
-        let whole = |reuse| -> Result<u64, PlanError> {
+        let bytes = |micro: usize, reuse: bool| -> Result<u64, PlanError> {
             let options = PlanOptions { reuse, limits, ..first.options.clone() };
-            let sizes = sizes(&first.program, &first.kernels, first.options.batch.max(1), &options)?;
-            Ok(sizes.values().sum())
+            Ok(sizes(&first.program, &first.kernels, micro, &options)?.values().sum())
         };
-        Ok([whole(false)?, whole(true)?])
+        let batch = first.options.batch.max(1);
+        Ok(Levers { none: bytes(batch, false)?, reuse: bytes(batch, true)?, single_windows: bytes(1, true)? })
     }
 }
 
+/// Bytes of all buffers but the dispatches' uniforms, with one lever after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Levers {
+    /// Whole batches, each tensor in bytes of its own.
+    pub none: u64,
+    /// Whole batches; what is never alive together shares bytes.
+    pub reuse: u64,
+    /// And micro-batches of single windows.
+    pub single_windows: u64,
+}
+
 /// Buffers that a program needs for each size of its passes, the largest first; sizes that no page holds are left out.
-fn follower(job: &Job) -> Result<Vec<(usize, BTreeMap<BufferRole, u64>)>, PlanError> {
+fn follower(job: &Job) -> Result<Vec<Pass>, PlanError> {
     let batch = job.options.batch.max(1);
     let micros = job.options.micro_batch.map_or_else(|| micro_sizes(batch), |m| vec![m.clamp(1, batch)]);
     let mut all = vec![];
@@ -318,7 +350,7 @@ fn input_bytes(program: &Program) -> u64 {
 
 impl Plan {
     /// A plan of recordings that share buffers.
-    fn of(recordings: Vec<Recording>, class: super::AdapterClass) -> Self {
-        Self { buffers: Self::buffers_of(&recordings), recordings, class }
+    fn of(recordings: Vec<Recording>, options: &PlanOptions) -> Self {
+        Self { buffers: Self::buffers_of(&recordings), recordings, class: options.class.clone(), limits: options.limits }
     }
 }

@@ -1,7 +1,10 @@
 //! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
 
-use super::{BufferRole, Plan};
-use crate::data::WindowCounts;
+use super::{BufferRole, DeviceLimits, Plan};
+use crate::data::{Dataset, WindowCounts};
+use crate::graph::{Place, Tensor};
+use crate::host::{HostMemory, HostNeeds, state_bytes};
+use crate::ops::Scope;
 use serde::Serialize;
 
 /// A plan in numbers.
@@ -29,10 +32,16 @@ pub struct Summary {
     pub scoring_batch: usize,
     /// Most bytes of the arena alive at once in training; its pages take little more.
     pub arena_bound: u64,
+    /// Limits of the device that it needs, where WebGPU's defaults are too small for single windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<DeviceLimits>,
     /// All buffers together.
     pub bytes: u64,
     /// Each buffer.
     pub buffers: Vec<BufferSummary>,
+    /// What the run takes of the host's memory at most, beside the program itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostMemory>,
 }
 
 /// A buffer by name.
@@ -44,20 +53,22 @@ pub struct BufferSummary {
     pub bytes: u64,
 }
 
-fn name(role: BufferRole) -> String {
-    match role {
-        BufferRole::Parameters => "parameters".into(),
-        BufferRole::Gradients => "gradients".into(),
-        BufferRole::Moment1 => "moments 1".into(),
-        BufferRole::Moment2 => "moments 2".into(),
-        BufferRole::State => "optimiser state".into(),
-        BufferRole::Constants => "constants".into(),
-        BufferRole::Inputs => "inputs".into(),
-        BufferRole::Arena(page) => format!("arena {page}"),
-        BufferRole::DispatchUniforms => "dispatch uniforms".into(),
-        BufferRole::StepUniforms => "step uniforms".into(),
-        BufferRole::Staging(slot) => format!("staging {slot}"),
-        BufferRole::ReadBack => "read-back".into(),
+impl std::fmt::Display for BufferRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Arena(page) => return write!(f, "arena {page}"),
+            Self::Staging(slot) => return write!(f, "staging {slot}"),
+            Self::Parameters => "parameters",
+            Self::Gradients => "gradients",
+            Self::Moment1 => "moments 1",
+            Self::Moment2 => "moments 2",
+            Self::State => "optimiser state",
+            Self::Constants => "constants",
+            Self::Inputs => "inputs",
+            Self::DispatchUniforms => "dispatch uniforms",
+            Self::StepUniforms => "step uniforms",
+            Self::ReadBack => "read-back",
+        })
     }
 }
 
@@ -80,8 +91,22 @@ impl Summary {
             computed_again: training.phases.iter().filter(|p| p.again).count(),
             scoring_batch: plan.recordings.last().map_or(0, |r| r.batch),
             arena_bound: training.arena_bound,
+            limits: (plan.limits != DeviceLimits { storage_buffers: plan.limits.storage_buffers, ..DeviceLimits::default() })
+                .then_some(plan.limits),
             bytes: plan.bytes(),
-            buffers: plan.buffers.iter().map(|b| BufferSummary { name: name(b.role), bytes: b.bytes }).collect(),
+            buffers: plan.buffers.iter().map(|b| BufferSummary { name: b.role.to_string(), bytes: b.bytes }).collect(),
+            host: None,
         }
+    }
+
+    /// With what the host needs for training on that dataset.
+    #[must_use]
+    pub fn on_host(self, plan: &Plan, dataset: &Dataset) -> Self {
+        let graph = &plan.recordings[0].program.graph;
+        let once = |t: &&Tensor| t.place == Place::Input && t.operand.scope == Scope::Step;
+        let noise = graph.tensors.iter().filter(once).map(|t| t.operand.len()).sum();
+        let state = state_bytes(graph.parameters_len(), graph.flat_len());
+        let needs = HostNeeds::of(dataset, self.batch.max(self.scoring_batch), noise, state);
+        Self { host: Some(HostMemory::of(&needs)), ..self }
     }
 }

@@ -23,7 +23,8 @@ mod walks;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{CacheStatistics, FeatureCache};
+pub use crate::lru::CacheStatistics;
+pub use cache::FeatureCache;
 pub use error::SeriesGraphError;
 pub use features::{FeatureSizes, GraphConstants, GraphFeatures};
 pub use store::{GRAPH_VERSION, KnownGraph};

@@ -467,6 +467,7 @@ impl Store for RunStore {
         let notes = self.notes(progress);
         let weights = write_weights(&self.places, &state.parameters, &notes).map_err(text)?;
         self.run.write(WEIGHTS, &weights).map_err(text)?;
+        drop(weights);
         let all = write_state(&self.places, state, &notes).map_err(text)?;
         self.run.write(CHECKPOINT, &all).map_err(text)
     }

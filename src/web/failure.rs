@@ -79,7 +79,7 @@ impl From<Failure> for JsValue {
 }
 
 const LOST: &str = "nothing that was trained up to the last checkpoint is lost: go on from it, or download the run";
-const SMALLER: &str = "set a smaller memory budget, or a smaller window.history or model.d_model in the config";
+const SMALLER: &str = "set a smaller memory budget (training.memory), or a smaller window.history or model.d_model in the config";
 
 impl From<GpuError> for Failure {
     fn from(e: GpuError) -> Self {
@@ -96,7 +96,7 @@ impl From<GpuError> for Failure {
             GpuError::Device { .. } => Self::new("no-adapter", &e, Some("close other tabs that use the GPU, and load this page again")),
             GpuError::OutOfMemory { .. } => Self::new("memory", &e, Some(SMALLER)),
             GpuError::Lost(_) => Self::new("device-lost", &e, Some(LOST)),
-            GpuError::Kernel { .. } | GpuError::Validation(_) => Self::bug(e.to_string()),
+            GpuError::Kernel { .. } | GpuError::Validation(_) | GpuError::Unplanned { .. } => Self::bug(e.to_string()),
         }
     }
 }

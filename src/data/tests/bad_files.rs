@@ -113,6 +113,47 @@ fn gaps_start_segments_or_are_filled() {
     assert_says(&dataset.report().notes.join("\n"), &["filled with unobserved rows", "4", "new segment"]);
 }
 
+/// Every third day is missing, every hundredth a week: long runs of short pieces, filled and cut, are what a plain reading says.
+#[test]
+fn many_gaps() {
+    let day = |row: i64| row + row / 2 + 6 * (row / 100);
+    let stamp = |row: i64| format_stamp(parse_stamp("2020-01-01").unwrap() + day(row) * time::DAY);
+    let text = (0..700).fold("t,a\n".to_string(), |text, row| format!("{text}{},{row}\n", stamp(row)));
+    for max_gap in [0, 1, 6, 7] {
+        let dataset = read(&config(&format!("{TIMED}\nmax_gap = {max_gap}"), ""), &text).unwrap();
+        let (mut rows, mut segments) = (vec![Some(0)], vec![(0, 0)]);
+        for row in 1..700 {
+            let missing = day(row) - day(row - 1) - 1;
+            if missing <= max_gap {
+                (0..missing).for_each(|_| rows.push(None));
+            } else {
+                segments.push((rows.len(), row));
+            }
+            rows.push(Some(row));
+        }
+        assert_eq!(dataset.rows(), rows.len());
+        assert_eq!(dataset.segments().len(), segments.len());
+        for (k, (segment, &(first, row))) in dataset.segments().iter().zip(&segments).enumerate() {
+            let end = segments.get(k + 1).map_or(rows.len(), |next| next.0);
+            assert_eq!((segment.first_row, segment.rows, segment.start), (first, end - first, parse_stamp(&stamp(row)).ok()));
+            for (at, expected) in rows[first..end].iter().enumerate() {
+                let expected = expected.map(|row| to_f32(f64::from(i32::try_from(row).unwrap())));
+                assert_eq!(dataset.target_value(u32::try_from(k).unwrap(), at, 0), expected);
+            }
+        }
+        let notes = dataset.report().notes.join("\n");
+        assert_eq!(notes.contains("filled with"), max_gap > 0, "{notes}");
+        assert_eq!(notes.contains("a new segment"), max_gap < 7, "{notes}");
+    }
+}
+
+#[test]
+fn gaps_that_would_fill_more_than_can_be_counted() {
+    let settings = config(&format!("{TIMED}\nfrequency = \"1s\"\nmax_gap = 10000000000"), "");
+    let text = "t,a\n1800-01-01,1\n1800-01-01 00:00:01,1\n2020-01-02,2\n";
+    assert_says(&read(&settings, text).unwrap_err().to_string(), &["more rows than"]);
+}
+
 #[test]
 fn constant_and_empty_columns() {
     let file =
@@ -162,7 +203,7 @@ fn patterns_bind_targets_to_their_channels() {
     assert_eq!(dataset.channel_names(), ["u", "l"]);
     let inputs: Vec<_> = dataset.layout.slots.iter().map(|s| dataset.value(s.unwrap(), 0, 0).unwrap()).collect();
     assert_eq!(inputs, [6.0, 5.0, 7.0, 2.0, 3.0, 7.0, 1.0, 4.0, 7.0]);
-    assert_eq!(dataset.columns.len(), 7, "the shared column is stored once");
+    assert_eq!(dataset.table.width(), 7, "the shared column is stored once");
 
     let refuse = |data: &str| read(&config(data, ""), file).unwrap_err().to_string();
     assert_says(&refuse("time = \"t\"\ntargets = [\"y{i}_P\"]"), &["\"y{i}_P\"", "nothing matches"]);
@@ -190,6 +231,16 @@ fn damaged_gzip_is_an_error() {
     assert_eq!(Dataset::read(&config, bytes.as_slice()).unwrap().rows(), 5_000);
     let message = Dataset::read(&config, &bytes[..bytes.len() / 2]).unwrap_err().to_string();
     assert_says(&message, &["after line", "whole"]);
+}
+
+#[test]
+fn a_quote_left_open_does_not_take_the_rest_of_the_file() {
+    let rest = "2020-01-03,1\n".repeat(500_000);
+    let message = refusal(&format!("t,a\n2020-01-01,1\n2020-01-02,\"1\n{rest}"));
+    assert_says(&message, &["after line 2", "longer than 4 MiB", "quote"]);
+    let note = "x".repeat(4_000_000);
+    let long = format!("t,a,note\n2020-01-01,1,{note}\n2020-01-02,2,{note}\n");
+    assert_eq!(read(&config(TIMED, ""), &long).unwrap().rows(), 2, "the limit is a row's, not the file's");
 }
 
 #[test]

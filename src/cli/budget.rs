@@ -1,0 +1,27 @@
+//! `--memory`: the budget of a command.
+
+use pgat::config::TrainingSettings;
+use pgat::plan::Budget;
+
+/// Bytes on the device.
+#[derive(clap::Args)]
+pub(crate) struct MemoryBudget {
+    /// Bytes that all buffers on the device together may take, such as 256MiB, or unlimited; the fastest plan within them is taken, and the
+    /// result does not depend on it [default: `training.memory` of the config, else 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<String>,
+}
+
+/// Checks a size, and keeps its text for the config.
+fn size(text: &str) -> Result<String, pgat::plan::planner::NoBudget> {
+    text.parse::<Budget>().map(|_| text.to_owned())
+}
+
+impl MemoryBudget {
+    /// Puts the budget into the settings, if one is given.
+    pub(crate) fn apply(&self, settings: &mut TrainingSettings) {
+        if let Some(memory) = &self.memory {
+            settings.memory = Some(memory.clone());
+        }
+    }
+}

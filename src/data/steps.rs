@@ -1,0 +1,153 @@
+//! Whole numbers, kept by their steps.
+//!
+//! Stamps are regular but for holes, line numbers but for blank lines: a change of step takes some bytes, a row none.
+
+/// A sequence of whole numbers.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Steps {
+    first: i64,
+    last: i64,
+    len: usize,
+    /// The step that is being repeated, and how often it has been; written into `runs` when another comes.
+    current: (u64, u64),
+    /// Pairs (step, times) as numbers of 7 bits a byte, the low ones first, the highest bit set in all but a number's last byte.
+    runs: Vec<u8>,
+}
+
+/// The same step several times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Index of the number before the first step.
+    pub(crate) from: usize,
+    /// That number.
+    pub(crate) start: i64,
+    /// From number to number.
+    pub(crate) step: i64,
+    /// How often.
+    pub(crate) times: usize,
+}
+
+impl Steps {
+    /// Appends a number.
+    pub(crate) fn push(&mut self, number: i64) {
+        if self.len == 0 {
+            self.first = number;
+        } else {
+            // A step down is a large number: it takes 10 bytes, and comes back all the same.
+            let step = number.wrapping_sub(self.last).cast_unsigned();
+            if self.current.0 != step && self.current.1 > 0 {
+                self.write();
+            }
+            self.current = (step, self.current.1 + 1);
+        }
+        self.last = number;
+        self.len += 1;
+    }
+
+    fn write(&mut self) {
+        for mut number in [self.current.0, self.current.1] {
+            while number >= 0x80 {
+                self.runs.push(low_bits(number) | 0x80);
+                number >>= 7;
+            }
+            self.runs.push(low_bits(number));
+        }
+        self.current = (0, 0);
+    }
+
+    /// The last number.
+    pub(crate) fn last(&self) -> Option<i64> {
+        (self.len > 0).then_some(self.last)
+    }
+
+    /// Runs of equal steps, in order.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        let mut bytes = self.runs.iter();
+        let mut number = move || {
+            let (mut number, mut shift) = (0, 0);
+            loop {
+                let byte = *bytes.next()?;
+                number |= u64::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte < 0x80 {
+                    return Some(number);
+                }
+            }
+        };
+        let written = std::iter::from_fn(move || Some((number()?, number()?)));
+        let current = (self.current.1 > 0).then_some(self.current);
+        let (mut from, mut start) = (0, self.first);
+        written.chain(current).map(move |(step, times)| {
+            // They were made of an i64 and a count of numbers.
+            let run = Run { from, start, step: step.cast_signed(), times: usize::try_from(times).unwrap_or(usize::MAX) };
+            from += run.times;
+            start = start.wrapping_add(run.step.wrapping_mul(times.cast_signed()));
+            run
+        })
+    }
+
+    /// All numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = i64> + '_ {
+        let rest = self.runs().flat_map(|run| (1..).take(run.times).map(move |k| run.start + k * run.step));
+        (self.len > 0).then_some(self.first).into_iter().chain(rest)
+    }
+
+    /// The number of this index. Goes through all runs before it.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub(crate) fn at(&self, index: usize) -> i64 {
+        assert!(index < self.len, "number {index} of {}", self.len);
+        let run = self.runs().find(|run| index <= run.from + run.times);
+        run.map_or(self.first, |run| run.start + run.step * i64::try_from(index - run.from).expect("a run's length was an i64"))
+    }
+}
+
+fn low_bits(number: u64) -> u8 {
+    u8::try_from(number & 0x7f).expect("7 bits")
+}
+
+impl FromIterator<i64> for Steps {
+    fn from_iter<I: IntoIterator<Item = i64>>(numbers: I) -> Self {
+        let mut steps = Self::default();
+        numbers.into_iter().for_each(|number| steps.push(number));
+        steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_pushed_comes_back() {
+        let large = i64::MAX / 2;
+        for numbers in [
+            vec![],
+            vec![-5],
+            vec![-5, -5],
+            vec![7, 8, 9, 10, 20, 21, 22],
+            vec![-large, large, large + 1],
+            vec![5, 3, 1, -1, 4],
+            (0..1_000).map(|k| k * 60 + k / 128 * 7_777_777).collect(),
+            (0..500).map(|k| k * k * k).collect(),
+        ] {
+            let steps: Steps = numbers.iter().copied().collect();
+            assert_eq!(steps.last(), numbers.last().copied());
+            assert_eq!(steps.iter().collect::<Vec<_>>(), numbers);
+            assert!(numbers.iter().enumerate().all(|(k, &number)| steps.at(k) == number));
+            for run in steps.runs() {
+                assert_eq!((run.start, run.start + run.step), (numbers[run.from], numbers[run.from + 1]));
+            }
+        }
+    }
+
+    #[test]
+    fn regular_numbers_take_no_bytes_and_a_hole_takes_some() {
+        let day_shifts = (0..1_000).flat_map(|day| (0..9).map(move |hour| day * 86_400 + hour * 3_600));
+        let steps: Steps = day_shifts.collect();
+        assert!(steps.runs.len() <= 7 * 1_000, "{}", steps.runs.len());
+        let regular: Steps = (0..100_000).map(|k| k * 900).collect();
+        assert_eq!((regular.runs.len(), regular.runs().count()), (0, 1));
+    }
+}

@@ -1,0 +1,571 @@
+//! The arena over a step as a picture (SVG): time from left to right, offset upwards, a box a tensor; above it the bytes alive. It needs
+//! nothing that a browser lacks.
+//!
+//! Colours are attributes, so that the picture is right where style sheets are not allowed; a style sheet adds the dark theme.
+
+use crate::forecast::ticks::value_ticks;
+use crate::graph::{Direction, Section};
+use crate::plan::map::{ArenaMap, BoxKind, MapBox};
+
+const WIDTH: f64 = 1280.0;
+const LEFT: f64 = 60.0;
+const RIGHT: f64 = 92.0;
+/// Top of the panel of bytes alive, below title, note and legend.
+const ALIVE_TOP: f64 = 104.0;
+const ALIVE_HEIGHT: f64 = 130.0;
+/// Between the panels, with the heading of the lower one.
+const BETWEEN: f64 = 34.0;
+/// Between two pages.
+const PAGE_GAP: f64 = 5.0;
+/// Height of the strips of sections and of parts of the model.
+const STRIP: f64 = 17.0;
+/// Room below the strips for ticks and the name of the axis.
+const FOOT: f64 = 46.0;
+/// Width of a character, as a share of the font's size: SVG text cannot be measured here.
+const CHARACTER: f64 = 0.6;
+
+/// A colour by its class, in the light and in the dark theme.
+#[derive(Clone, Copy)]
+struct Colour(&'static str, &'static str, &'static str);
+
+const PAPER: Colour = Colour("paper", "#ffffff", "#14171a");
+const FREE: Colour = Colour("free", "#f1f2f4", "#22272c");
+const INK: Colour = Colour("ink", "#262a30", "#e6e8e6");
+const MUTED: Colour = Colour("muted", "#70767e", "#a3abb2");
+const GRID: Colour = Colour("grid", "#dfe2e6", "#333a41");
+const MARK: Colour = Colour("mark", "#c23b0a", "#ff9d57");
+/// Two tones for neighbours in a strip.
+const TONES: [Colour; 2] = [Colour("tone0", "#e2e6ea", "#2f363d"), Colour("tone1", "#ced5dc", "#414b54")];
+/// Names within boxes, whose colours are those of both themes.
+const NAME: Colour = Colour("name", "#10161b", "#10161b");
+const THEMED: [Colour; 8] = [PAPER, FREE, INK, MUTED, GRID, MARK, TONES[0], TONES[1]];
+
+impl Colour {
+    fn fill(self) -> String {
+        format!("class=\"f-{}\" fill=\"{}\"", self.0, self.1)
+    }
+
+    fn stroke(self) -> String {
+        format!("class=\"s-{}\" stroke=\"{}\"", self.0, self.1)
+    }
+}
+
+/// Colours after Okabe and Ito, lightened: they differ for every common kind of colour blindness, and dark text is read on all.
+fn colour(kind: BoxKind) -> &'static str {
+    match kind {
+        BoxKind::Saved => "#4a9fd8",
+        BoxKind::Activation => "#a3d6f5",
+        BoxKind::Recomputed => "#46bf98",
+        BoxKind::Gradient => "#eab64f",
+        BoxKind::Scratch => "#d997bb",
+        BoxKind::Other => "#a7adb3",
+    }
+}
+
+/// A number of pixels, to hundredths.
+fn px(v: f64) -> f64 {
+    let rounded = (100.0 * v).round() / 100.0;
+    if rounded == 0.0 { 0.0 } else { rounded }
+}
+
+/// Text as XML holds it; characters that XML 1.0 forbids are left out.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\t' | '\n' | '\r' => escaped.push(c),
+            c if c < ' ' || c == '\u{fffe}' || c == '\u{ffff}' => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A unit of bytes.
+#[derive(Clone, Copy)]
+struct Unit(&'static str, f64);
+
+impl Unit {
+    /// The largest of which there is one or more.
+    fn of(bytes: u64) -> Self {
+        let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        let (name, shift) = units.into_iter().find(|(_, shift)| bytes >> shift > 0).unwrap_or(("bytes", 0));
+        Self(name, f64::from(1_u32 << shift))
+    }
+}
+
+/// 12.3 MiB
+fn size(bytes: u64) -> String {
+    let Unit(name, one) = Unit::of(bytes);
+    if one > 1.0 { format!("{:.1} {name}", bytes as f64 / one) } else { format!("{bytes} bytes") }
+}
+
+/// A page in the picture.
+struct Shelf {
+    /// Pixel of its first byte.
+    foot: f64,
+    /// Its height.
+    height: f64,
+    bytes: u64,
+}
+
+impl Shelf {
+    /// Pixel of an offset.
+    fn y(&self, offset: u64) -> f64 {
+        self.foot - self.height * offset as f64 / self.bytes.max(1) as f64
+    }
+}
+
+/// Places of phases and pages.
+struct Frame<'a> {
+    map: &'a ArenaMap,
+    /// Left edge of each phase, and the right edge of the last.
+    edges: Vec<f64>,
+    shelves: Vec<Shelf>,
+    /// Top and foot of the panel of the arena.
+    top: f64,
+    foot: f64,
+    svg: String,
+}
+
+impl<'a> Frame<'a> {
+    fn new(map: &'a ArenaMap) -> Self {
+        let pages = map.pages.len();
+        let gaps = PAGE_GAP * pages.saturating_sub(1) as f64;
+        let room = room(map);
+        let (top, total) = (ALIVE_TOP + ALIVE_HEIGHT + BETWEEN, map.arena_bytes().max(1) as f64);
+        let mut foot = top + room + gaps;
+        let end = foot;
+        let mut shelves = vec![];
+        for page in &map.pages {
+            let height = room * page.bytes as f64 / total;
+            shelves.push(Shelf { foot, height, bytes: page.bytes });
+            foot -= height + PAGE_GAP;
+        }
+        Self { map, edges: edges(map), shelves, top, foot: end, svg: String::new() }
+    }
+
+    fn put(&mut self, element: &str) {
+        self.svg += element;
+        self.svg.push('\n');
+    }
+
+    /// Text of a size in pixels; `anchor` is "start", "middle" or "end", `y` its baseline.
+    fn text(&mut self, (x, y): (f64, f64), size: f64, colour: Colour, anchor: &str, content: &str) {
+        let (x, y, fill, content) = (px(x), px(y), colour.fill(), escape(content));
+        self.put(&format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" text-anchor=\"{anchor}\" {fill}>{content}</text>"));
+    }
+
+    fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), colour: Colour, more: &str) {
+        let stroke = colour.stroke();
+        self.put(&format!("<path d=\"M{} {}L{} {}\" {stroke} {more}/>", px(x1), px(y1), px(x2), px(y2)));
+    }
+
+    /// A rectangle from corner to corner.
+    fn rectangle(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), paint: &str, title: &str) {
+        let corner = format!("x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"", px(x1), px(y1), px(x2 - x1), px(y2 - y1));
+        let title = if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) };
+        self.put(&format!("<rect {corner} {paint}>{title}</rect>"));
+    }
+
+    fn right(&self) -> f64 {
+        WIDTH - RIGHT
+    }
+
+    /// Title, a line of figures, legend.
+    fn header(&mut self, title: &str) {
+        let map = self.map;
+        self.text((LEFT, 30.0), 17.0, INK, "start", title);
+        let pages = if map.pages.len() == 1 { "one page".to_owned() } else { format!("{} pages", map.pages.len()) };
+        let over = map.arena_bytes() as f64 / map.lower_bound.max(1) as f64;
+        let peak = map.phases.get(map.high_water.phase).map_or_else(String::new, |p| format!(", in {}", p.label));
+        let windows = if map.micro_batch == 1 { "window" } else { "windows" };
+        let note = format!(
+            "Arena {} in {pages} for {} {windows}: {over:.3} times the lower bound. Most bytes alive: {}{peak}.",
+            size(map.arena_bytes()),
+            map.micro_batch,
+            size(map.high_water.bytes)
+        );
+        self.text((LEFT, 52.0), 12.0, MUTED, "start", &note);
+        let mut x = LEFT;
+        for kind in BoxKind::ALL.into_iter().filter(|k| map.boxes.iter().any(|b| b.kind == *k)) {
+            self.rectangle((x, 65.0), (x + 11.0, 76.0), &format!("fill=\"{}\"", colour(kind)), "");
+            self.text((x + 16.0, 75.0), 12.0, MUTED, "start", kind.name());
+            x += 16.0 + 12.0 * CHARACTER * kind.name().len() as f64 + 14.0;
+        }
+        self.rectangle((x, 65.0), (x + 11.0, 76.0), &FREE.fill(), "");
+        self.text((x + 16.0, 75.0), 12.0, MUTED, "start", "free");
+    }
+
+    /// Ticks of bytes at `y` of them, at least some pixels apart.
+    fn byte_ticks(&mut self, bytes: u64, Unit(_, one): Unit, y: &dyn Fn(f64) -> f64, grid: bool) {
+        let ticks = value_ticks(0.0, bytes as f64 / one);
+        let apart = ticks.get(1).map_or(f64::INFINITY, |t| (y(0.0) - y(t.0 * one)).abs());
+        let every = ticks.iter().enumerate().find(|(i, _)| (*i as f64 + 1.0) * apart >= 13.0).map_or(ticks.len(), |(i, _)| i + 1);
+        for (value, label) in ticks.into_iter().step_by(every.max(1)) {
+            let at = y(value * one);
+            if grid {
+                self.line((LEFT, at), (self.right(), at), GRID, "stroke-width=\"1\"");
+            }
+            self.line((LEFT - 4.0, at), (LEFT, at), MUTED, "");
+            self.text((LEFT - 7.0, at + 3.5), 10.0, MUTED, "end", &label);
+        }
+    }
+
+    /// Bytes alive by kind, stacked, beside what the arena has and what it needs at least.
+    fn alive(&mut self) {
+        let map = self.map;
+        let (foot, arena) = (ALIVE_TOP + ALIVE_HEIGHT, map.arena_bytes());
+        let most = arena.max(map.lower_bound).max(1) as f64;
+        let y = |bytes: f64| foot - (ALIVE_HEIGHT - 6.0) * bytes / most;
+        let unit = Unit::of(arena);
+        self.text((LEFT, ALIVE_TOP - 6.0), 12.0, INK, "start", &format!("Bytes alive ({})", unit.0));
+        self.byte_ticks(arena.max(map.lower_bound), unit, &y, true);
+        let mut below = vec![0_u64; map.phases.len()];
+        for kind in BoxKind::ALL {
+            let mut top = below.clone();
+            for b in map.boxes.iter().filter(|b| b.kind == kind) {
+                top[b.first..=b.last].iter_mut().for_each(|t| *t += b.aligned_bytes());
+            }
+            if top != below {
+                let there = self.steps(&top, &y);
+                let back = self.steps(&below, &y).into_iter().rev();
+                let corners: Vec<_> = there.into_iter().chain(back).collect();
+                self.put(&format!("<path d=\"{}Z\" fill=\"{}\"/>", path(&corners), colour(kind)));
+            }
+            below = top;
+        }
+        let outline = self.steps(&below, &y);
+        self.put(&format!("<path d=\"{}\" fill=\"none\" {} stroke-width=\"1\"/>", path(&outline), INK.stroke()));
+        let (have, need) = (y(arena as f64), y(map.lower_bound as f64));
+        self.line((LEFT, have), (self.right(), have), MUTED, "stroke-width=\"1\"");
+        self.line((LEFT, need), (self.right(), need), MARK, "stroke-width=\"1\" stroke-dasharray=\"5 3\"");
+        // The two lines are often close: their labels are not.
+        let push = ((22.0 - (need - have)) / 2.0).max(0.0);
+        for (at, what, bytes, colour) in [(have - push, "arena", arena, MUTED), (need + push, "lower bound", map.lower_bound, MARK)] {
+            self.text((self.right() + 6.0, at), 10.0, colour, "start", what);
+            self.text((self.right() + 6.0, at + 11.0), 10.0, colour, "start", &size(bytes));
+        }
+    }
+
+    /// Corners of a line of steps, a value a phase.
+    fn steps(&self, values: &[u64], y: &dyn Fn(f64) -> f64) -> Vec<(f64, f64)> {
+        let mut corners = vec![];
+        for (i, value) in values.iter().enumerate() {
+            let at = y(*value as f64);
+            if i == 0 || values[i - 1] != *value {
+                corners.push((self.edges[i], at));
+            }
+            if values.get(i + 1) != Some(value) {
+                corners.push((self.edges[i + 1], at));
+            }
+        }
+        corners
+    }
+
+    /// Pages with their ticks and sizes.
+    fn pages(&mut self) {
+        let unit = Unit::of(self.map.pages.iter().map(|p| p.bytes).max().unwrap_or(0));
+        let heading = if self.map.pages.len() > 1 { "Offset in the arena's pages" } else { "Offset in the arena" };
+        self.text((LEFT, self.top - 8.0), 12.0, INK, "start", &format!("{heading} ({})", unit.0));
+        for (i, shelf) in std::mem::take(&mut self.shelves).into_iter().enumerate() {
+            let head = shelf.foot - shelf.height;
+            self.rectangle((LEFT, head), (self.right(), shelf.foot), &FREE.fill(), "");
+            let y = |bytes: f64| shelf.foot - shelf.height * bytes / shelf.bytes.max(1) as f64;
+            self.byte_ticks(shelf.bytes, unit, &y, false);
+            let (x, middle) = (self.right() + 6.0, head + shelf.height / 2.0);
+            if shelf.height > 24.0 {
+                self.text((x, middle - 1.0), 11.0, INK, "start", &format!("page {i}"));
+                self.text((x, middle + 12.0), 10.0, MUTED, "start", &size(shelf.bytes));
+            } else if shelf.height + PAGE_GAP > 9.0 {
+                self.text((x, middle + 3.0), 9.0, MUTED, "start", &format!("page {i}: {}", size(shelf.bytes)));
+            }
+            self.shelves.push(shelf);
+        }
+    }
+
+    /// Corners of a box: left, top, width, height.
+    fn place(&self, b: &MapBox) -> Option<[f64; 4]> {
+        let shelf = self.shelves.get(b.page)?;
+        let (left, right) = (self.edges[b.first], self.edges[b.last + 1]);
+        let (top, foot) = (shelf.y(b.offset + b.aligned_bytes()), shelf.y(b.offset));
+        Some([left, top, right - left, foot - top])
+    }
+
+    /// A box a tensor; paper shows between those that are large enough.
+    fn boxes(&mut self) {
+        let map = self.map;
+        for kind in BoxKind::ALL {
+            if !map.boxes.iter().any(|b| b.kind == kind) {
+                continue;
+            }
+            self.put(&format!("<g fill=\"{}\">", colour(kind)));
+            for b in map.boxes.iter().filter(|b| b.kind == kind) {
+                let Some([x, y, width, height]) = self.place(b) else { continue };
+                let (gap_x, gap_y) = (if width > 3.0 { 0.25 } else { 0.0 }, if height > 3.0 { 0.25 } else { 0.0 });
+                // Thin boxes stay visible.
+                let (width, height) = ((width - 2.0 * gap_x).max(0.5), (height - 2.0 * gap_y).max(0.35));
+                let corner = (x + gap_x, y + gap_y);
+                self.rectangle(corner, (corner.0 + width, corner.1 + height), "", &about(map, b));
+            }
+            self.put("</g>");
+        }
+    }
+
+    /// Names of tensors where they fit: from the left, or upright.
+    fn names(&mut self) {
+        // Names do not hide the titles of their boxes.
+        self.put(&format!("<g {} pointer-events=\"none\">", NAME.fill()));
+        for b in &self.map.boxes {
+            let Some([x, y, width, height]) = self.place(b) else { continue };
+            let upright = height > width;
+            let (along, across) = if upright { (height, width) } else { (width, height) };
+            let Some((name, size)) = fitting(&b.name, along - 6.0, (across - 1.5).min(11.0)) else { continue };
+            let (size, name) = (px(size), escape(&name));
+            let middle = 0.5 * across + 0.36 * size;
+            let (x, y) = if upright { (px(x + middle), px(y + height - 3.0)) } else { (px(x + 3.0), px(y + middle)) };
+            let turn = if upright { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
+            self.put(&format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{turn}>{name}</text>"));
+        }
+        self.put("</g>");
+    }
+
+    /// Borders of sections and the high-water mark, through both panels.
+    fn marks(&mut self) {
+        let map = self.map;
+        let panels = [(ALIVE_TOP, ALIVE_TOP + ALIVE_HEIGHT), (self.top, self.foot)];
+        for (_, phases) in runs(&sections(map)).into_iter().skip(1) {
+            let x = self.edges[phases.start];
+            for (top, foot) in panels {
+                self.line((x, top), (x, foot), MUTED, "stroke-dasharray=\"2 3\"");
+            }
+        }
+        if let Some(&x) = self.edges.get(map.high_water.phase).filter(|_| map.high_water.bytes > 0) {
+            for (top, foot) in panels {
+                self.line((x, top), (x, foot), MARK, "");
+            }
+            let anchor = if x > WIDTH / 2.0 { "end" } else { "start" };
+            self.text((x, ALIVE_TOP + ALIVE_HEIGHT + 12.0), 10.0, MARK, anchor, "most bytes alive");
+        }
+    }
+
+    /// Sections and parts of the model below the arena.
+    fn strips(&mut self) {
+        let map = self.map;
+        let top = self.foot + 5.0;
+        for (i, (name, phases)) in runs(&sections(map)).iter().enumerate() {
+            let seconds: f64 = map.phases[phases.clone()].iter().map(|p| p.seconds).sum();
+            let body = map.phases[phases.start].section == Section::Body;
+            let times = if body && map.micro_batches > 1 { format!(", {} times", map.micro_batches) } else { String::new() };
+            let full = format!("{name}: {}{times}", duration(seconds));
+            self.strip((top, i), phases, &[&full, name], &full);
+        }
+        for (i, (part, phases)) in runs(&parts(map)).iter().enumerate() {
+            self.strip((top + STRIP + 2.0, i), phases, &[part], part);
+        }
+    }
+
+    /// A cell of a strip over phases, with the first of `labels` that fits.
+    fn strip(&mut self, (top, i): (f64, usize), phases: &std::ops::Range<usize>, labels: &[&str], title: &str) {
+        let (left, right) = (self.edges[phases.start], self.edges[phases.end]);
+        self.rectangle((left, top), (right, top + STRIP), &TONES[i % 2].fill(), title);
+        let fits = |label: &&&str| label.chars().count() as f64 * 10.0 * CHARACTER + 4.0 <= right - left;
+        if let Some(label) = labels.iter().find(fits) {
+            self.text(((left + right) / 2.0, top + STRIP - 5.0), 10.0, INK, "middle", label);
+        }
+    }
+
+    /// Ticks of predicted time; where short phases are widened, they stand closer.
+    fn time(&mut self) {
+        let top = self.foot + 2.0 * STRIP + 9.0;
+        let seconds: Vec<f64> = self.map.phases.iter().map(|p| p.seconds).collect();
+        let total: f64 = seconds.iter().sum();
+        let (unit, one) = time_unit(total);
+        let mut free = f64::NEG_INFINITY;
+        for (value, label) in value_ticks(0.0, total / one) {
+            let x = self.at(&seconds, value * one);
+            self.line((x, top), (x, top + 4.0), MUTED, "");
+            let half = 5.0 * CHARACTER * label.chars().count() as f64;
+            if x - half > free {
+                self.text((x, top + 14.0), 10.0, MUTED, "middle", &label);
+                free = x + half + 4.0;
+            }
+        }
+        let once = if self.map.micro_batches > 1 { ", the body once" } else { "" };
+        let name = format!("predicted time of a step{once} ({unit}); short phases are widened");
+        self.text((LEFT, top + 30.0), 11.0, MUTED, "start", &name);
+    }
+
+    /// Pixel of a time since the start.
+    fn at(&self, seconds: &[f64], time: f64) -> f64 {
+        let mut before = 0.0;
+        for (i, s) in seconds.iter().enumerate() {
+            if time <= before + s {
+                return self.edges[i] + (self.edges[i + 1] - self.edges[i]) * (time - before) / s.max(f64::MIN_POSITIVE);
+            }
+            before += s;
+        }
+        self.right()
+    }
+}
+
+/// Draws a step's arena as SVG: above, the bytes alive in each phase with the lower bound; below, the pages, a box a tensor from its first
+/// phase to its last. Every box names its tensor, bytes and phases when the mouse rests on it.
+#[must_use]
+pub fn picture(map: &ArenaMap, title: &str) -> String {
+    let mut frame = Frame::new(map);
+    let height = frame.foot + 2.0 * STRIP + FOOT;
+    frame.rectangle((0.0, 0.0), (WIDTH, height), &PAPER.fill(), "");
+    frame.header(title);
+    frame.alive();
+    frame.pages();
+    frame.boxes();
+    frame.marks();
+    frame.names();
+    frame.strips();
+    frame.time();
+    let rules = |(class, dark): (&str, &str)| format!(".arena-map .f-{class}{{fill:{dark}}}.arena-map .s-{class}{{stroke:{dark}}}");
+    let dark: String = THEMED.iter().map(|c| rules((c.0, c.2))).collect();
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"arena-map\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
+         font-family=\"system-ui, sans-serif\" role=\"img\" aria-label=\"{}\">\n<style>@media (prefers-color-scheme: dark){{{dark}}}</style>\n{}\
+         </svg>\n",
+        escape(title),
+        frame.svg,
+        height = px(height),
+    )
+}
+
+/// Height of all pages together: such that names fit the tensors that make up half of all bytes, where a screen or two suffice.
+fn room(map: &ArenaMap) -> f64 {
+    let mut sizes: Vec<u64> = map.boxes.iter().filter(|b| b.kind != BoxKind::Scratch).map(MapBox::aligned_bytes).collect();
+    sizes.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
+    let (all, mut sum) = (sizes.iter().sum::<u64>(), 0);
+    let typical = sizes.into_iter().find(|bytes| {
+        sum += bytes;
+        2 * sum >= all
+    });
+    let wanted = 10.5 * map.arena_bytes() as f64 / typical.unwrap_or(1).max(1) as f64;
+    if wanted > 2400.0 { 440.0 } else { wanted.clamp(440.0, 1200.0) }
+}
+
+/// Left edges of phases, and the right edge of the last: as wide as their predicted times, beyond a least width.
+fn edges(map: &ArenaMap) -> Vec<f64> {
+    let (room, n) = (WIDTH - LEFT - RIGHT, map.phases.len().max(1) as f64);
+    let total: f64 = map.phases.iter().map(|p| p.seconds).sum();
+    let least = if total > 0.0 { (0.35 * room / n).min(2.0) } else { room / n };
+    let spare = if total > 0.0 { (room - least * n) / total } else { 0.0 };
+    let mut x = LEFT;
+    let mut edges = vec![x];
+    for phase in &map.phases {
+        x += least + spare * phase.seconds;
+        edges.push(x);
+    }
+    edges
+}
+
+/// A path through corners, each of which shares a coordinate with the one before.
+fn path(corners: &[(f64, f64)]) -> String {
+    let mut text = String::new();
+    let mut last = (f64::NAN, f64::NAN);
+    for &(x, y) in corners {
+        let (x, y) = (px(x), px(y));
+        text += &match (x == last.0, y == last.1) {
+            (true, true) => String::new(),
+            (true, false) => format!("V{y}"),
+            (false, true) => format!("H{x}"),
+            (false, false) if text.is_empty() => format!("M{x} {y}"),
+            (false, false) => format!("L{x} {y}"),
+        };
+        last = (x, y);
+    }
+    text
+}
+
+/// What one reads when the mouse rests on a box.
+fn about(map: &ArenaMap, b: &MapBox) -> String {
+    let exact = if b.bytes < 1024 { String::new() } else { format!(" ({} bytes)", b.bytes) };
+    let windows = if b.window_bytes > 0 { format!(", {} a window", size(b.window_bytes)) } else { String::new() };
+    let phases = match (b.first, b.last) {
+        (first, last) if first == last => format!("phase {first}: {}", map.phases[first].label),
+        (first, last) => format!("phases {first} to {last}: {} to {}", map.phases[first].label, map.phases[last].label),
+    };
+    format!("{}\n{}, {}{exact}{windows}\npage {} from {}\n{phases}", b.name, b.kind.name(), size(b.bytes), b.page, size(b.offset))
+}
+
+/// As much of a dotted name as fits some pixels, its end, and the size of its letters, at most `most`; nothing where no whole word fits.
+fn fitting(name: &str, pixels: f64, most: f64) -> Option<(String, f64)> {
+    // Smaller letters are not read.
+    const LEAST: f64 = 6.5;
+    let ends = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]).filter(|end| end.len() > 2);
+    let texts = std::iter::once(name.to_owned()).chain(ends.map(|end| format!("…{end}")));
+    let sized = texts.map(|text| {
+        let size = pixels / (CHARACTER * text.chars().count().max(1) as f64);
+        (text, size.min(most))
+    });
+    sized.into_iter().find(|(_, size)| *size >= LEAST)
+}
+
+/// What a phase belongs to in the upper strip. What is made again in the backward half belongs there.
+fn sections(map: &ArenaMap) -> Vec<String> {
+    let mut turned = false;
+    let mut name = |section: Section, direction: Direction| {
+        turned |= section == Section::Body && direction == Direction::Backward;
+        match section {
+            Section::Prologue => "prologue",
+            Section::Body if turned => "backward",
+            Section::Body => "forward",
+            Section::Epilogue => "epilogue",
+        }
+    };
+    map.phases.iter().map(|p| name(p.section, p.direction).to_owned()).collect()
+}
+
+/// The part of the model that a phase belongs to: the first word of its label, with the number that follows.
+fn parts(map: &ArenaMap) -> Vec<String> {
+    let part = |label: &str| {
+        let mut words = label.split([' ', '.']);
+        let first = words.next().unwrap_or_default().to_owned();
+        match words.next().filter(|w| w.chars().all(|c| c.is_ascii_digit())) {
+            Some(number) => format!("{first}.{number}"),
+            None => first,
+        }
+    };
+    map.phases.iter().map(|p| part(&p.label)).collect()
+}
+
+/// Runs of equal names, with their phases.
+fn runs(names: &[String]) -> Vec<(String, std::ops::Range<usize>)> {
+    let mut at = 0;
+    let run = |run: &[String]| {
+        at += run.len();
+        at - run.len()..at
+    };
+    let ranges: Vec<_> = names.chunk_by(|a, b| a == b).map(run).collect();
+    ranges.into_iter().map(|r| (names[r.start].clone(), r)).collect()
+}
+
+/// Unit of a time axis: its name and seconds.
+fn time_unit(seconds: f64) -> (&'static str, f64) {
+    match seconds {
+        s if s >= 2.0 => ("s", 1.0),
+        s if s >= 0.01 => ("ms", 1e-3),
+        _ => ("µs", 1e-6),
+    }
+}
+
+/// 1.23 s, 12.3 ms
+fn duration(seconds: f64) -> String {
+    let (unit, one) = match seconds {
+        s if s >= 1.0 => ("s", 1.0),
+        s if s >= 1e-3 => ("ms", 1e-3),
+        _ => ("µs", 1e-6),
+    };
+    let value = seconds / one;
+    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.decimals$} {unit}")
+}

@@ -1,0 +1,345 @@
+//! The arena over a step, as data and as a picture: what is shown is what the plan says.
+#![expect(clippy::cast_precision_loss, reason = "test data")]
+
+mod support {
+    #[allow(dead_code, reason = "each test file uses a part of it")]
+    pub(crate) mod random_graph;
+}
+
+use pgat::config::{ModelSettings, TrainingSettings};
+use pgat::data::WindowShape;
+use pgat::executor::Backend;
+use pgat::graph::{Direction, Graph, Program, Section};
+use pgat::inspect::memory::picture;
+use pgat::model::ModelShape;
+use pgat::ops::{Attrs, Scope};
+use pgat::plan::map::{ArenaMap, BoxKind, MapBox};
+use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanOptions, Region};
+use pgat::session::{Purpose, plan};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use std::collections::{HashMap, HashSet};
+use support::random_graph::recipes;
+
+fn options(batch: usize) -> PlanOptions {
+    PlanOptions::new(batch, AdapterClass::portable(true))
+}
+
+/// A whole model's plan: training and scoring.
+fn model(settings: &TrainingSettings) -> Plan {
+    let window = WindowShape { history: 48, horizon: 24, num_covariates: 1, num_targets: 7, num_channels: 2, num_calendar: 2 };
+    let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, d_ff: 48, patch_len: 2, ..ModelSettings::default() });
+    plan(&shape, settings, Purpose::Train, &Backend::Reference, None).expect("it fits")
+}
+
+/// Everything that must hold between a map and the recording that it shows.
+fn agrees(plan: &Plan, index: usize) -> Result<(), String> {
+    let map = ArenaMap::new(plan, index);
+    let recording = &plan.recordings[index];
+    let program = &recording.program;
+    places(plan, index, &map)?;
+    for (i, a) in map.boxes.iter().enumerate() {
+        if a.offset + a.aligned_bytes() > map.pages[a.page].used_bytes || map.pages[a.page].used_bytes > map.pages[a.page].bytes {
+            return Err(format!("{a:?} lies outside of its page {:?}", map.pages[a.page]));
+        }
+        let meets = |b: &&MapBox| a.page == b.page && a.first <= b.last && b.first <= a.last;
+        let overlaps = |b: &&MapBox| a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+        if let Some(b) = map.boxes[..i].iter().filter(meets).find(overlaps) {
+            return Err(format!("{a:?} and {b:?} overlap"));
+        }
+    }
+    let by_name: HashMap<&str, &MapBox> = map.boxes.iter().map(|b| (b.name.as_str(), b)).collect();
+    let (mut read_back, mut derived) = (HashSet::new(), HashSet::new());
+    for (i, phase) in program.phases.iter().enumerate() {
+        let (reads, writes) = (program.reads(phase), program.writes(phase));
+        for t in reads.iter().chain(&writes) {
+            let name = program.graph.tensors[*t].name.as_str();
+            if let Some(b) = by_name.get(name).filter(|b| !b.alive(i)) {
+                return Err(format!("phase {i} touches {b:?}"));
+            }
+        }
+        if phase.direction == Direction::Backward {
+            let name = |t: &usize| program.graph.tensors[*t].name.as_str();
+            read_back.extend(reads.iter().map(name));
+            derived.extend(writes.iter().map(name));
+        }
+    }
+    for b in &map.boxes {
+        let name = b.name.as_str();
+        let fits = match b.kind {
+            BoxKind::Saved => read_back.contains(name) && !derived.contains(name),
+            BoxKind::Activation => !read_back.contains(name) && !derived.contains(name),
+            BoxKind::Gradient => derived.contains(name),
+            BoxKind::Scratch => b.first == b.last && !program.graph.tensors.iter().any(|t| t.name == name),
+            BoxKind::Other => program.phases[b.first].section == Section::Epilogue && !derived.contains(name),
+            BoxKind::Recomputed => false,
+        };
+        if !fits {
+            return Err(format!("{b:?} is called that"));
+        }
+    }
+    figures(plan, index, &map)
+}
+
+/// A box for each tensor of the arena and each piece of scratch, at its place; and no other.
+fn places(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
+    let recording = &plan.recordings[index];
+    let same = |b: &MapBox, r: &Region| {
+        (BufferRole::Arena(b.page), b.offset, b.bytes, b.window_bytes) == (r.role, r.offset, r.bytes, r.window_bytes)
+    };
+    let in_arena = |r: &&Region| matches!(r.role, BufferRole::Arena(_));
+    let mut expected = 0;
+    for (tensor, region) in recording.program.graph.tensors.iter().zip(&recording.regions) {
+        if let Some(region) = region.as_ref().filter(in_arena) {
+            expected += 1;
+            if !map.boxes.iter().any(|b| b.name == tensor.name && b.kind != BoxKind::Scratch && same(b, region)) {
+                return Err(format!("{} at {region:?} has no box", tensor.name));
+            }
+        }
+    }
+    for (phase, pieces) in recording.scratch.iter().enumerate() {
+        for region in pieces {
+            expected += 1;
+            if !map.boxes.iter().any(|b| b.kind == BoxKind::Scratch && (b.first, b.last) == (phase, phase) && same(b, region)) {
+                return Err(format!("scratch {region:?} of phase {phase} has no box"));
+            }
+        }
+    }
+    if map.boxes.len() != expected {
+        return Err(format!("{} boxes for {expected} places", map.boxes.len()));
+    }
+    Ok(())
+}
+
+/// Sums: bytes alive, high water, pages, seconds.
+fn figures(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
+    let recording = &plan.recordings[index];
+    for (i, phase) in map.phases.iter().enumerate() {
+        let alive: u64 = map.alive(i).iter().map(|b| b.bytes.next_multiple_of(256)).sum();
+        if phase.alive_bytes != alive || alive > map.arena_bytes() || alive > map.high_water.bytes {
+            return Err(format!("{} bytes alive in phase {i}, where boxes have {alive}", phase.alive_bytes));
+        }
+    }
+    let reached = map.phases.get(map.high_water.phase).map_or(0, |p| p.alive_bytes);
+    if (map.high_water.bytes, map.lower_bound) != (reached, recording.arena_bound) || reached != recording.arena_bound {
+        return Err(format!("{:?}, reached {reached}, bound {}", map.high_water, recording.arena_bound));
+    }
+    let pages: u64 = plan.buffers.iter().filter(|b| matches!(b.role, BufferRole::Arena(_))).map(|b| b.bytes).sum();
+    if map.arena_bytes() != pages {
+        return Err(format!("{} bytes of pages, {pages} of buffers", map.arena_bytes()));
+    }
+    let times = |s: Section| if s == Section::Body { map.micro_batches } else { 1 };
+    let seconds: f64 = map.phases.iter().map(|p| p.seconds * times(p.section) as f64).sum();
+    if (seconds - recording.seconds()).abs() > 1e-9 * seconds {
+        return Err(format!("{seconds} s in phases, {} s in the recording", recording.seconds()));
+    }
+    Ok(())
+}
+
+const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 640 << 10, buffer_bytes: 2 << 20, storage_buffers: 8 };
+
+proptest! {
+    #![proptest_config(Config { cases: 128, rng_seed: RngSeed::Fixed(20_261_125), failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn maps_agree_with_random_plans(recipe in recipes(14), batch in 1..400_usize, micro in 0..9_usize, reuse: bool, small: bool) {
+        let limits = if small { SMALL } else { DeviceLimits::default() };
+        let micro_batch = (micro > 0).then_some(micro);
+        let (plan, _) = recipe.plan(PlanOptions { micro_batch, reuse, limits, ..options(batch) }).expect("the limits suffice");
+        agrees(&plan, 0).map_err(TestCaseError::fail)?;
+        let map = ArenaMap::new(&plan, 0);
+        drawn(&map, &picture(&map, "random")).map_err(TestCaseError::fail)?;
+    }
+}
+
+#[test]
+fn maps_agree_with_a_models_plans() {
+    for micro_batch in [None, Some(5)] {
+        let plan = model(&TrainingSettings { micro_batch, ..TrainingSettings::default() });
+        assert_eq!(plan.recordings.len(), 2);
+        for index in 0..2 {
+            agrees(&plan, index).unwrap_or_else(|e| panic!("recording {index}: {e}"));
+        }
+        let [train, score] = [0, 1].map(|i| ArenaMap::new(&plan, i));
+        assert_eq!((train.program, score.program, train.micro_batches), ("train", "score", if micro_batch.is_some() { 7 } else { 1 }));
+        let of = |map: &ArenaMap, kind| map.boxes.iter().filter(|b| b.kind == kind).count();
+        for kind in BoxKind::ALL.into_iter().filter(|k| *k != BoxKind::Recomputed) {
+            assert!(of(&train, kind) > 0, "{kind:?}");
+        }
+        // Nothing is kept where nothing goes back.
+        assert!([BoxKind::Saved, BoxKind::Gradient].iter().all(|k| of(&score, *k) == 0));
+        assert!(train.phases[train.high_water.phase].section == Section::Body && train.high_water.bytes > 4 * score.high_water.bytes);
+    }
+}
+
+/// What is made again for the backward pass has a name that says so.
+#[test]
+fn what_is_made_again_is_told() {
+    let mut graph = Graph::default();
+    let x = graph.input("x", &[2, 3, 4]);
+    let w = graph.parameter("w", &[4, 4]);
+    let mut linear = |label: &str, x| {
+        let attrs = Attrs::new(&[("bias", 0.0), ("residual", 0.0), ("activation", 0.0), ("dropout", 0.0)]);
+        graph.apply1("linear", label, attrs, &[x, w]).expect("it fits")
+    };
+    let first = linear("first", x);
+    let again = linear("first again", first);
+    assert_eq!(graph.tensors[again].operand.scope, Scope::Window);
+    let plan = Plan::new(vec![(Program::forward("again", graph, vec![again]), options(3))]).expect("it fits");
+    let map = ArenaMap::new(&plan, 0);
+    let kinds: Vec<_> = map.boxes.iter().map(|b| (b.name.as_str(), b.kind)).collect();
+    assert_eq!(kinds, [("first", BoxKind::Activation), ("first again", BoxKind::Recomputed)]);
+    assert!(picture(&map, "").contains(">recomputed</text>"));
+}
+
+/// An element of a picture.
+struct Element {
+    name: String,
+    attributes: HashMap<String, String>,
+    /// Text directly within it, as written.
+    text: String,
+    parent: Option<usize>,
+}
+
+/// The elements of a text that is well-formed XML, of the simple kind that has no comments and no sections.
+fn elements(xml: &str) -> Result<Vec<Element>, String> {
+    let (mut all, mut open): (Vec<Element>, Vec<usize>) = (vec![], vec![]);
+    let mut rest = xml;
+    while let Some(at) = rest.find('<') {
+        let text = &rest[..at];
+        entities(text)?;
+        match open.last() {
+            Some(&i) => all[i].text += text,
+            None if text.trim().is_empty() && (all.is_empty() || rest.trim().is_empty()) => {}
+            None => return Err(format!("{text:?} outside of the root")),
+        }
+        let (tag, after) = rest[at + 1..].split_once('>').ok_or("a tag without end")?;
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            let i = open.pop().ok_or_else(|| format!("{name} is closed, and nothing is open"))?;
+            if all[i].name != name {
+                return Err(format!("{name} is closed, and {} is open", all[i].name));
+            }
+            continue;
+        }
+        let (tag, closed) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
+        let (name, mut more) = tag.split_once(' ').unwrap_or((tag, ""));
+        let mut attributes = HashMap::new();
+        while !more.trim().is_empty() {
+            let (key, value) = more.split_once("=\"").ok_or_else(|| format!("no value in {more:?}"))?;
+            let (value, left) = value.split_once('"').ok_or_else(|| format!("no end of {value:?}"))?;
+            entities(value)?;
+            if value.contains('<') || attributes.insert(key.trim().to_owned(), value.to_owned()).is_some() {
+                return Err(format!("{key} of {tag:?}"));
+            }
+            more = left;
+        }
+        all.push(Element { name: name.to_owned(), attributes, text: String::new(), parent: open.last().copied() });
+        if !closed {
+            open.push(all.len() - 1);
+        }
+    }
+    if !open.is_empty() || !rest.trim().is_empty() {
+        return Err("something is left open or follows the root".into());
+    }
+    Ok(all)
+}
+
+/// Every `&` begins one of the entities that XML knows, and no character is forbidden.
+fn entities(text: &str) -> Result<(), String> {
+    let known = ["&amp;", "&lt;", "&gt;", "&quot;"];
+    let bad = text.match_indices('&').find(|(at, _)| !known.iter().any(|k| text[*at..].starts_with(k)));
+    if bad.is_some() || text.contains(|c: char| c < ' ' && !"\t\n\r".contains(c)) {
+        return Err(format!("{text:?}"));
+    }
+    Ok(())
+}
+
+/// A picture is XML with a box for each of the map's, where and as wide as its phases say, over its page.
+fn drawn(map: &ArenaMap, svg: &str) -> Result<(), String> {
+    let all = elements(svg)?;
+    if svg.contains("NaN") || svg.contains("inf") {
+        return Err("a number is not finite".into());
+    }
+    let number = |e: &Element, key: &str| e.attributes[key].parse::<f64>().map_err(|_| format!("{key} of {}", e.name));
+    let (width, height) = (number(&all[0], "width")?, number(&all[0], "height")?);
+    let titled = all.iter().filter(|e| e.name == "title").filter_map(|e| Some((e.text.as_str(), &all[e.parent?])));
+    let boxes: Vec<_> = titled.filter(|(title, _)| title.contains("\npage ")).collect();
+    if boxes.len() != map.boxes.len() {
+        return Err(format!("{} boxes are drawn of {}", boxes.len(), map.boxes.len()));
+    }
+    let mut of: HashMap<&str, [f64; 4]> = HashMap::new();
+    for (title, e) in &boxes {
+        let [x, y, w, h] = ["x", "y", "width", "height"].map(|key| number(e, key));
+        let place = [x?, y?, w?, h?];
+        let name = title.lines().next().unwrap_or_default();
+        let outside = place[0] < 0.0 || place[1] < 0.0 || place[0] + place[2] > width || place[1] + place[3] > height;
+        if e.name != "rect" || outside || of.insert(name, place).is_some() {
+            return Err(format!("{title:?} at {place:?} in {width} x {height}"));
+        }
+    }
+    for a in &map.boxes {
+        let mine = of.get(a.name.as_str()).ok_or_else(|| format!("{} is not drawn", a.name))?;
+        for b in &map.boxes {
+            let other = &of[b.name.as_str()];
+            // Time goes right, offsets go up, pages are stacked from below; thin boxes are widened by less than a pixel.
+            let right = a.last >= b.first || mine[0] + mine[2] <= other[0] + 1.0;
+            let joined = a.last + 1 != b.first || (mine[0] + mine[2] - other[0]).abs() <= 1.0;
+            let above = (a.page, a.offset + a.aligned_bytes()) > (b.page, b.offset) || mine[1] + 1.0 >= other[1] + other[3];
+            if !right || !joined || !above {
+                return Err(format!("{} at {mine:?}, {} at {other:?}", a.name, b.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_models_picture_names_every_tensor() {
+    let plan = model(&TrainingSettings { micro_batch: Some(5), ..TrainingSettings::default() });
+    let map = ArenaMap::new(&plan, 0);
+    let svg = picture(&map, "a <b> & \"c\"\u{1}");
+    drawn(&map, &svg).expect("it is drawn as it is");
+    assert!(svg.len() < 300 << 10, "{} bytes", svg.len());
+    let all = elements(&svg).expect("XML");
+    let texts: Vec<&str> = all.iter().filter(|e| e.name == "text").map(|e| e.text.as_str()).collect();
+    for words in ["a &lt;b&gt; &amp; &quot;c&quot;", "lower bound", "arena", "most bytes alive", "page 0", "saved for backward", "gradient"]
+    {
+        assert!(texts.contains(&words), "{words:?} is not in {texts:?}");
+    }
+    let starts = |words: &str| texts.iter().any(|t| t.starts_with(words));
+    assert!(starts("forward: ") && starts("backward: ") && starts("Bytes alive (") && starts("predicted time of a step, the body once"));
+    assert!(texts.iter().any(|t| t.ends_with(", 7 times")), "{texts:?}");
+    let named = map.boxes.iter().filter(|b| texts.contains(&b.name.as_str())).count();
+    assert!(named >= 20, "only {named} boxes show their names");
+    // No word says that of a step in one piece.
+    let whole = picture(&ArenaMap::new(&model(&TrainingSettings::default()), 0), "whole");
+    assert!(!whole.contains(" times<") && !whole.contains("the body once"));
+}
+
+/// What is made again stands among the backward phases: it does not cut their strip.
+#[test]
+fn forward_phases_among_backward_ones_belong_to_the_backward_half() {
+    let mut map = ArenaMap::new(&model(&TrainingSettings::default()), 0);
+    let strips = |map: &ArenaMap| {
+        let svg = picture(map, "strips");
+        let titles: Vec<String> = elements(&svg).expect("XML").into_iter().filter(|e| e.name == "title").map(|e| e.text).collect();
+        ["prologue: ", "forward: ", "backward: ", "epilogue: "].map(|half| titles.iter().filter(|t| t.starts_with(half)).count())
+    };
+    assert_eq!(strips(&map), [1; 4]);
+    let backward = |p: &pgat::plan::map::MapPhase| p.section == Section::Body && p.direction == Direction::Backward;
+    let at: Vec<usize> = (0..map.phases.len()).filter(|&i| backward(&map.phases[i])).collect();
+    for i in &at[at.len() / 3..at.len() / 2] {
+        map.phases[*i].direction = Direction::Forward;
+    }
+    assert_eq!(strips(&map), [1; 4]);
+}
+
+/// Nothing to draw is no panic.
+#[test]
+fn an_empty_program_has_a_picture() {
+    let plan = Plan::new(vec![(Program::forward("nothing", Graph::default(), vec![]), options(1))]).expect("it fits");
+    let map = ArenaMap::new(&plan, 0);
+    assert_eq!((map.boxes.len(), map.high_water.bytes, map.arena_bytes()), (0, 0, 0));
+    drawn(&map, &picture(&map, "nothing")).expect("a picture");
+}

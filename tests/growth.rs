@@ -1,0 +1,101 @@
+//! Resident memory of a long run. Alone in its file: other tests in the process would be measured with it.
+#![cfg(target_os = "linux")]
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use common::{Waves, clock, gpu, settings};
+use pgat::config::{ModelSettings, TrainingSettings};
+use pgat::data::WindowShape;
+use pgat::executor::Backend;
+use pgat::model::ModelShape;
+use pgat::session::{Purpose, Session};
+use pgat::train::{Control, Event, Outcome, Trainer};
+use std::sync::Arc;
+
+/// Steps, unless `PGAT_GROWTH_STEPS` says how many.
+const STEPS: u64 = 10_000;
+/// Training steps between two scorings.
+const TURN: u64 = 50;
+
+/// Resident bytes of this process.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a process has a status");
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("a size");
+    1024 * line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number")
+}
+
+/// A model with hardly any part: the host's side of a step is what is looked at.
+fn tiny() -> (Waves, ModelShape) {
+    let window = WindowShape { history: 4, horizon: 4, num_covariates: 0, num_targets: 2, num_channels: 1, num_calendar: 2 };
+    let settings = ModelSettings {
+        patch_len: 4,
+        num_transitions: 0,
+        d_model: 4,
+        n_heads: 2,
+        n_layers: 1,
+        d_ff: 4,
+        mdn_components: 1,
+        use_temporal_encoding: false,
+        use_adaptive_temporal: false,
+        use_adaptive_embedding: false,
+        use_structural_encoding: false,
+        use_graph_encoding: false,
+        use_dynamic_graph: false,
+        use_adaptive_graph: false,
+        use_graph_gate: false,
+        use_convolution: false,
+        use_hops: false,
+        use_fusion: false,
+        use_graph_attention: false,
+        use_dynamic_edge_weights: false,
+        use_hierarchy: false,
+        use_autocorr: false,
+        use_highway: false,
+        ..ModelSettings::default()
+    };
+    let source = Waves { shape: window, ..Waves::new(64) };
+    (source, ModelShape::new(window, settings))
+}
+
+/// The training loop with its reports, checkpoints and scorings in between: resident memory grows by less than 1 MiB over the last half,
+/// and not a buffer is created.
+#[test]
+fn a_long_run_does_not_grow() {
+    let steps: u64 = std::env::var("PGAT_GROWTH_STEPS").map_or(STEPS, |s| s.parse().expect("a number of steps"));
+    let (source, shape) = tiny();
+    let backend = gpu();
+    let settings = TrainingSettings {
+        batch_size: 2,
+        max_steps: Some(steps),
+        validate_every: Some(TURN),
+        checkpoint_every: 10 * TURN,
+        health_every: TURN,
+        log_every: 10,
+        ..settings()
+    };
+    let session = Session::new(shape, settings.clone(), Purpose::Train, backend.clone(), None);
+    let session = pollster::block_on(session).expect("a session");
+    let dispatches = session.plan().recordings[0].dispatch_count();
+    let Backend::Gpu(gpu) = &backend else { unreachable!("the device was asked for") };
+    let counts = gpu.buffer_counts();
+    let validation = Waves { windows: 4, ..tiny().0 };
+    let mut trainer = Trainer::new(session, settings, Arc::new(source), Some(Arc::new(validation)), None, clock).expect("a trainer");
+    let (start, mut at, mut scored) = (std::time::Instant::now(), vec![resident()], 0);
+    let listen = &mut |e: &Event| {
+        match e {
+            Event::Tick { step, .. } if step % (steps / 10).max(1) == 0 => at.push(resident()),
+            Event::Validation { .. } => scored += 1,
+            _ => {}
+        }
+        Control::Continue
+    };
+    assert_eq!(pollster::block_on(trainer.run(&mut (), listen)).expect("a run"), Outcome::Finished);
+    let seconds = start.elapsed().as_secs_f64();
+    let kib: Vec<u64> = at.iter().map(|b| b / 1024).collect();
+    eprintln!("{steps} steps of {dispatches} dispatches in {seconds:.1} s; resident KiB at each tenth: {kib:?}");
+    assert_eq!(scored, steps.div_ceil(TURN));
+    let grown = at[at.len() - 1].saturating_sub(at[at.len() / 2]);
+    assert!(grown < 1 << 20, "grown by {grown} bytes over the last half; KiB at each tenth: {kib:?}");
+    assert_eq!(gpu.buffer_counts(), counts);
+}

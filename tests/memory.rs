@@ -1,0 +1,276 @@
+//! Memory of the device: what is created is what was planned, nothing is created later, and a device that refuses is told of and stays
+//! usable. On a device that does nothing (`Gpu::noop`) and on the adapter.
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use common::{Waves, bits, gpu, model_shape, settings};
+use pgat::config::{Config, ModelSettings, TrainingSettings};
+use pgat::data::WindowShape;
+use pgat::executor::{Backend, Executor};
+use pgat::gpu::{Gpu, GpuError, GpuRun, Refusal};
+use pgat::model::ModelShape;
+use pgat::plan::{BufferRole, BufferSpec, Plan};
+use pgat::session::{Purpose, Session, SessionError, State, plan};
+use pollster::block_on;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A device that does nothing, and the adapter.
+fn devices() -> [Arc<Gpu>; 2] {
+    let Backend::Gpu(adapter) = gpu() else { unreachable!("the device was asked for") };
+    [Arc::new(Gpu::noop()), adapter]
+}
+
+fn small() -> ModelShape {
+    model_shape(&Waves::new(1).shape)
+}
+
+fn planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSettings, purpose: Purpose) -> Plan {
+    plan(shape, settings, purpose, &Backend::Gpu(gpu.clone()), None).expect("a plan")
+}
+
+fn open(gpu: &Arc<Gpu>, settings: &TrainingSettings) -> Result<Session, SessionError> {
+    block_on(Session::new(small(), settings.clone(), Purpose::Train, Backend::Gpu(gpu.clone()), None))
+}
+
+fn on_device(session: &Session) -> &GpuRun {
+    let Executor::Gpu(run) = session.executor() else { unreachable!("the device was asked for") };
+    run
+}
+
+/// Names and bytes of what wgpu's own allocator holds, where it tells (not on `noop`).
+fn allocations(gpu: &Gpu) -> Vec<(String, u64)> {
+    let report = gpu.device.generate_allocator_report();
+    let mut all: Vec<_> = report.into_iter().flat_map(|r| r.allocations).map(|a| (a.name, a.size)).collect();
+    all.sort();
+    all
+}
+
+/// All configs in a folder and those below it.
+fn configs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|p| p.is_dir());
+    let configs = files.into_iter().filter(|p| p.extension().is_some_and(|e| e == "toml"));
+    configs.chain(folders.iter().flat_map(|f| self::configs(f))).collect()
+}
+
+/// Bytes on the device are the plan's, buffer by buffer and in all, by three counts: the run's, the device's, and wgpu's sizes.
+fn assert_as_planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSettings, what: &str) {
+    for purpose in [Purpose::Train, Purpose::Score] {
+        let plan = Arc::new(planned(gpu, shape, settings, purpose));
+        let before = gpu.buffer_counts();
+        let run = block_on(GpuRun::new(gpu.clone(), plan.clone())).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let sizes: BTreeMap<BufferRole, u64> = plan.buffers.iter().map(|b| (b.role, b.bytes)).collect();
+        assert_eq!(run.created_by_role(), sizes, "{what}");
+        assert_eq!((run.created_bytes(), run.created_buffers()), (plan.bytes(), plan.buffers.len()), "{what}");
+        let counts = gpu.buffer_counts();
+        assert_eq!(counts.created_bytes - before.created_bytes, plan.bytes(), "{what}");
+        assert_eq!(counts.created - before.created, plan.buffers.len() as u64, "{what}");
+        drop(run);
+        assert_eq!((gpu.buffer_counts().alive, gpu.buffer_counts().alive_bytes), (before.alive, before.alive_bytes), "{what}");
+    }
+}
+
+/// For the configs of all examples (data that is not shipped: seven series), and small models.
+#[test]
+fn planned_bytes_are_created_bytes_for_every_config() {
+    let gpu = Arc::new(Gpu::noop());
+    let found = configs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"));
+    assert!(found.len() >= 3, "{found:?}");
+    for path in found {
+        let config = Config::open(&path).expect("a config");
+        let window = WindowShape {
+            history: config.window.history,
+            horizon: config.window.horizon,
+            num_covariates: config.data.covariates.len(),
+            num_targets: 7,
+            num_channels: 1 + config.data.channels.len(),
+            num_calendar: 4,
+        };
+        let shape = ModelShape::new(window, config.model.clone());
+        assert_as_planned(&gpu, &shape, &config.training, &path.display().to_string());
+    }
+    for micro in [None, Some(1), Some(3)] {
+        let settings = TrainingSettings { micro_batch: micro, ..settings() };
+        assert_as_planned(&gpu, &small(), &settings, &format!("every part on, micro-batches {micro:?}"));
+        let health = TrainingSettings { health_every: 0, ..settings };
+        assert_as_planned(&gpu, &ModelShape::new(Waves::new(1).shape, bare()), &health, &format!("bare, micro-batches {micro:?}"));
+    }
+}
+
+/// A model with hardly any part.
+fn bare() -> ModelSettings {
+    ModelSettings {
+        patch_len: 4,
+        num_transitions: 0,
+        d_model: 4,
+        n_heads: 2,
+        n_layers: 1,
+        d_ff: 4,
+        use_dynamic_graph: false,
+        use_adaptive_graph: false,
+        use_graph_gate: false,
+        use_convolution: false,
+        use_hops: false,
+        use_fusion: false,
+        use_structural_encoding: false,
+        use_graph_encoding: false,
+        use_graph_attention: false,
+        use_dynamic_edge_weights: false,
+        use_hierarchy: false,
+        use_autocorr: false,
+        use_temporal_encoding: false,
+        use_adaptive_temporal: false,
+        use_adaptive_embedding: false,
+        ..ModelSettings::default()
+    }
+}
+
+/// A plan whose buffers are not those that are made of it is refused by the device's side, whoever made it.
+#[test]
+fn other_bytes_than_planned_are_an_internal_error() {
+    let gpu = Arc::new(Gpu::noop());
+    for bytes in [256, 1 << 20] {
+        let mut plan = planned(&gpu, &small(), &settings(), Purpose::Train);
+        // The second of a role takes the place of the first.
+        plan.buffers.push(BufferSpec { role: BufferRole::ReadBack, bytes });
+        let error = block_on(GpuRun::new(gpu.clone(), Arc::new(plan))).err().expect("a refusal");
+        assert!(matches!(error, GpuError::Unplanned { .. }) && error.to_string().starts_with("internal error"), "{error}");
+        assert_eq!(gpu.buffer_counts().alive, 0);
+    }
+}
+
+/// Whichever buffer is refused: it is named with what was asked and what was there, and all that was there is freed.
+#[test]
+fn any_refused_buffer_is_named_and_the_others_are_freed() {
+    for gpu in devices() {
+        let plan = Arc::new(planned(&gpu, &small(), &settings(), Purpose::Train));
+        let held = allocations(&gpu);
+        for (n, spec) in (0..).zip(&plan.buffers) {
+            gpu.refuse(Refusal::After(n));
+            let error = block_on(GpuRun::new(gpu.clone(), plan.clone())).err().expect("a refusal");
+            let GpuError::OutOfMemory { buffer, bytes, planned, created, .. } = &error else { panic!("{error}") };
+            let before: u64 = plan.buffers.iter().take(usize::try_from(n).expect("few")).map(|b| b.bytes).sum();
+            assert_eq!((buffer, *bytes, *planned, *created), (&spec.role.to_string(), spec.bytes, plan.bytes(), before));
+            let text = error.to_string();
+            for part in [&format!("{buffer} of {bytes} bytes"), &format!("plan of {planned} bytes"), "smaller --memory"] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+            let counts = gpu.buffer_counts();
+            assert_eq!((counts.alive, counts.alive_bytes), (0, 0), "after the refusal of {buffer}");
+            assert_eq!(allocations(&gpu), held, "wgpu still holds memory after the refusal of {buffer}");
+        }
+        gpu.healthy().expect("a refusal is no fault of the device");
+        let run = block_on(GpuRun::new(gpu.clone(), plan.clone())).expect("nothing is refused any more");
+        assert_eq!(run.created_bytes(), plan.bytes());
+    }
+}
+
+/// A device that does nothing, and allows buffers of any size: whether there is memory for them is for the allocator to say.
+fn boundless() -> Gpu {
+    let limits = wgpu::Limits { max_buffer_size: 1 << 62, ..wgpu::Limits::default() };
+    let noop = wgpu::NoopBackendOptions { enable: true, limits: Some(limits.clone()), ..Default::default() };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::NOOP,
+        // Indirect dispatches, which we have none of, would bound buffers by 4 GiB.
+        flags: wgpu::InstanceFlags::empty(),
+        backend_options: wgpu::BackendOptions { noop, ..Default::default() },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapter = block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).expect("an adapter");
+    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+    let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device");
+    let like = Gpu::noop();
+    Gpu::from_parts(device, queue, like.adapter.clone(), like.class.clone())
+}
+
+/// The same for a refusal that is wgpu's own and no test's: nobody has 2^60 bytes.
+#[test]
+fn memory_that_there_is_not_is_no_fault_of_the_device() {
+    let gpu = Arc::new(boundless());
+    let mut large = planned(&gpu, &small(), &settings(), Purpose::Train);
+    large.buffers.push(BufferSpec { role: BufferRole::Arena(9), bytes: 1 << 60 });
+    let (before, all) = (large.bytes() - (1 << 60), large.bytes());
+    let error = block_on(GpuRun::new(gpu.clone(), Arc::new(large))).err().expect("a refusal");
+    let GpuError::OutOfMemory { buffer, bytes, planned: asked, created, reason } = &error else { panic!("{error}") };
+    assert_eq!((&**buffer, *bytes, *asked, *created), ("arena 9", 1 << 60, all, before));
+    assert!(reason.to_lowercase().contains("out of memory"), "{reason}");
+    assert_eq!(gpu.buffer_counts().alive, 0);
+    open(&gpu, &settings()).expect("a plan that there is memory for");
+    gpu.healthy().expect("the refusal was expected");
+}
+
+fn train(session: &mut Session, steps: usize) -> State {
+    let source = Waves::new(16);
+    for step in 0..steps {
+        block_on(session.train_step(&source, &[0, 3, 5, 9], 4 * step, step as u64, 1e-3)).expect("a step");
+    }
+    block_on(session.save(steps as u64)).expect("the state")
+}
+
+/// A device that holds less than it promised: the session says so, and one with a smaller plan works on the same device, to the bits of a
+/// device that never refused.
+#[test]
+fn a_smaller_plan_works_after_a_refusal() {
+    let smaller = TrainingSettings { micro_batch: Some(1), ..settings() };
+    for gpu in devices() {
+        let [large, least] = [settings(), smaller.clone()].map(|s| planned(&gpu, &small(), &s, Purpose::Train).bytes());
+        assert!(least < large, "{least} and {large} bytes");
+        gpu.refuse(Refusal::Above(large - 1));
+        let error = open(&gpu, &settings()).err().expect("a refusal");
+        let SessionError::Gpu(GpuError::OutOfMemory { planned, bytes, created, .. }) = &error else { panic!("{error}") };
+        assert!(*planned == large && created + bytes <= large, "{error}");
+        assert!(error.to_string().contains("Give a smaller --memory, below what the device can hold"), "{error}");
+        assert_eq!(gpu.buffer_counts().alive, 0, "what had been created is freed");
+
+        gpu.refuse(Refusal::Above(least));
+        let after = train(&mut open(&gpu, &smaller).expect("it fits"), 3);
+        let fresh = Arc::new(if gpu.adapter.backend == "noop" {
+            Gpu::noop()
+        } else {
+            block_on(Gpu::open(Some(&gpu.adapter.name))).expect("again")
+        });
+        let undisturbed = train(&mut open(&fresh, &smaller).expect("it fits"), 3);
+        assert_eq!(bits(&after.parameters), bits(&undisturbed.parameters));
+    }
+}
+
+/// Whatever a session does once it is compiled, no buffer is created: by our count, and by the allocations of wgpu itself.
+#[test]
+fn nothing_is_created_after_compilation() {
+    for gpu in devices() {
+        let kept = pgat::inspect::attention::tensors(&small());
+        let made = Session::keeping(small(), settings(), Purpose::Train, Backend::Gpu(gpu.clone()), None, &kept);
+        let mut session = block_on(made).expect("a session");
+        let (counts, held) = (gpu.buffer_counts(), allocations(&gpu));
+        assert_eq!((counts.created_bytes, counts.alive_bytes), (session.plan().bytes(), session.plan().bytes()));
+        let tells = gpu.device.generate_allocator_report().is_some();
+        assert_eq!(held.len() >= session.plan().buffers.len(), tells, "{held:?}");
+        let source = Waves::new(40);
+        let all: Vec<usize> = (0..40).collect();
+        for (step, windows) in [16, 5, 1, 16].into_iter().enumerate() {
+            block_on(async {
+                session.train_step(&source, &all[..windows], 0, step as u64, 1e-3).await?;
+                session.report().await?;
+                session.gradient_health().await?;
+                session.score(&source, &all, |_, _| {}).await?;
+                session.look(&source, &all[..3], |_, _| {}).await?;
+                let state = session.save(step as u64).await?;
+                session.load(&state).await?;
+                session.load_parameters(&state.parameters).await
+            })
+            .expect("a healthy device");
+            assert_eq!(gpu.buffer_counts(), counts, "after step {step}");
+            assert_eq!(allocations(&gpu), held, "by wgpu's own allocator, after step {step}");
+        }
+        assert_eq!(on_device(&session).created_bytes(), counts.created_bytes);
+        // With a step under way.
+        block_on(session.train_step(&source, &all[..16], 0, 4, 1e-3)).expect("a step");
+        drop(session);
+        let left: Vec<_> = allocations(&gpu).into_iter().filter(|(name, _)| !name.starts_with("(wgpu internal)")).collect();
+        assert_eq!(left, [], "by wgpu's own allocator, at the end");
+        assert_eq!((gpu.buffer_counts().alive, gpu.buffer_counts().alive_bytes), (0, 0));
+    }
+}
