@@ -218,9 +218,9 @@ impl Engine {
         Ok(self.work.as_ref().ok_or_else(Failure::nothing_loaded)?.file_name())
     }
 
-    /// Every case of every op on the device against the f64 twins, and the whole model against PyTorch.
+    /// Every case of every op on the device against the f64 twins, and the whole model against PyTorch's results in a golden file.
     #[wasm_bindgen(js_name = selfTest)]
-    pub async fn self_test(&mut self) -> Result<String, JsValue> {
+    pub async fn self_test(&mut self, golden: Vec<u8>) -> Result<String, JsValue> {
         if self.gpu.healthy().is_err() {
             self.gpu = Arc::new(Gpu::open(None).await.map_err(Failure::from)?);
         }
@@ -234,7 +234,7 @@ impl Engine {
                 self.listener.tell(&event, None);
             }
         }
-        let (times, _) = check_model(&self.gpu).await.map_err(Failure::from)?;
+        let (times, _) = check_model(&self.gpu, &golden).await.map_err(Failure::from)?;
         tested.add("model", "whole", times);
         self.listener.tell(&WebEvent::Case { op: "model", name: "whole", done: tested.cases, total, times }, None);
         answer(&tested)
