@@ -16,7 +16,8 @@ use crate::verify::{self, Golden, GroupError, VerifyError};
 use std::sync::Arc;
 
 /// A golden file of the whole model, small enough to be downloaded with the program.
-const MODEL: &[u8] = include_bytes!("../tests/golden/model/full.safetensors");
+#[cfg(feature = "native")]
+pub const MODEL: &[u8] = include_bytes!("../tests/golden/model/full.safetensors");
 
 /// A case failed.
 #[derive(Debug, thiserror::Error)]
@@ -303,13 +304,14 @@ impl From<VerifyError> for SelfTestError {
     }
 }
 
-/// Runs the whole model, forward and backward, against PyTorch's results, and against itself in micro-batches of one window with everything
-/// computed again that can be: two budgets, the same bits. Returns the largest error, as a share of its tolerance, and the errors by group.
+/// Runs the whole model, forward and backward, against PyTorch's results in a golden file, and against itself in micro-batches of one window
+/// with everything computed again that can be: two budgets, the same bits. Returns the largest error, as a share of its tolerance, and the
+/// errors by group.
 ///
 /// # Errors
 /// Says what differs.
-pub async fn check_model(gpu: &Arc<Gpu>) -> Result<(f64, Vec<GroupError>), SelfTestError> {
-    let (golden, backend) = (Golden::read(MODEL)?, Backend::Gpu(gpu.clone()));
+pub async fn check_model(gpu: &Arc<Gpu>, golden: &[u8]) -> Result<(f64, Vec<GroupError>), SelfTestError> {
+    let (golden, backend) = (Golden::read(golden)?, Backend::Gpu(gpu.clone()));
     let tolerance = |group: &str| verify::tolerance(&backend, group);
     let report = verify::verify(&golden, &backend, tolerance).await?;
     if let Some(g) = report.above(tolerance) {

@@ -3,11 +3,11 @@
 import { box, button, get, make, show } from "./dom.js";
 
 /** @typedef {import('./protocol').Failure} Failure */
-/** @typedef {"top" | "config" | "training" | "forecasts" | "keep"} Slot */
+/** @typedef {"top" | "config" | "memory" | "training" | "forecasts" | "keep"} Slot */
 
 /** @type {Partial<Record<Failure["kind"], string>>} What to do where the engine gives no hint. */
 const HINTS = {
-  memory: "Make the model or the batch smaller ([model] and [training] in the config), or set a smaller micro-batch, and plan it again.",
+  memory: "Make the model or the batch smaller ([model] and [training] in the config), or the memory budget another, and plan it again.",
   "device-lost": "Close other pages and programs that use the GPU, then go on from the last checkpoint.",
   "not-finite": "Lower learning_rate in [training], and look for extreme values in the data.",
   busy: "Wait until what is running has ended, or pause it.",

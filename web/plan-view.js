@@ -1,6 +1,7 @@
 // What a config would take, before anything is created on the device.
 
 import { box, facts, fillNotes, fillTable, make, show, table } from "./dom.js";
+import { showOutlook } from "./budget.js";
 import { binary, count, counted, milliseconds, roughly, stamp } from "./format.js";
 
 /** @typedef {import('./protocol').Loaded} Loaded */
@@ -17,10 +18,12 @@ export function showPlan(loaded) {
   bytes.dataset.bytes = String(plan.bytes);
   box("plan-mib").textContent = `= ${binary(plan.bytes)}, exactly`;
   showMemory(plan);
+  showOutlook(loaded.outlook, plan);
   facts(box("plan-facts"), planFacts(plan));
   box("data-summary").textContent = describeData(loaded.data);
   fillNotes(box("data-notes"), loaded.data.notes);
   box("train-hint").textContent = `${roughly(plan.steps * plan.predicted_ms)} for ${counted(plan.steps, "step")}, by prediction`;
+  show(box("plan-memory"), true);
   show(box("plan"), true);
 }
 
@@ -31,13 +34,17 @@ export function showPlan(loaded) {
 function planFacts(plan) {
   const { training, validation, test } = plan.windows;
   const cut = plan.micro_batch < plan.batch ? ` (${count(plan.micro_batch)} on the device at once)` : "";
+  /** @type {[string, string][]} */
+  const needs = plan.limits ? [["Needs", `buffers of up to ${binary(plan.limits.buffer_bytes)}, more than WebGPU grants everywhere`]] : [];
   return [
     ["Windows", `${count(training)} to train, ${count(validation)} to validate, ${count(test)} to test`],
     ["Parameters", count(plan.parameters)],
     ["Steps", `${count(plan.steps)}, each of ${counted(plan.batch, "window")}${cut}`],
+    ["Computed again", plan.computed_again > 0 ? `${counted(plan.computed_again, "op")} in the backward pass, to save memory` : "nothing"],
     ["Dispatches", `${count(plan.dispatches)} a step`],
     ["Predicted time", `${milliseconds(plan.predicted_ms)} a step`],
     ["Device class", plan.class],
+    ...needs,
   ];
 }
 

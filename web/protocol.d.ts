@@ -31,9 +31,43 @@ export interface Plan {
   /** Predicted time of a training step. */
   predicted_ms: number;
   class: string;
+  /** Ops of a training step that are computed again in the backward pass, to save memory. */
+  computed_again: number;
+  /** Windows of a pass of scoring. */
+  scoring_batch: number;
+  /** Most bytes of the arena alive at once in training. */
+  arena_bound: number;
+  /** Limits of the device that it needs, where WebGPU's defaults are too small for single windows. */
+  limits?: { binding_bytes: number; buffer_bytes: number; storage_buffers: number };
   /** All buffers that will be created on the device, and nothing beside them. */
   bytes: number;
   buffers: { name: string; bytes: number }[];
+}
+
+/** A plan that could be made: `plan::Offer`. */
+export interface Offer {
+  /** All buffers. */
+  bytes: number;
+  /** Predicted time of a training step. */
+  seconds: number;
+  micro_batch: number;
+  computed_again: number;
+  arena_bytes: number;
+  arena_bound: number;
+}
+
+/** What other budgets would cost: `plan::Outlook`. */
+export interface Outlook {
+  /** Bytes allowed; null where they are unlimited. */
+  budget: number | null;
+  fits: boolean;
+  /** Every budget from its bytes on works. */
+  smallest: Offer;
+  /** From the smallest to the fastest. */
+  curve: Offer[];
+  /** Bytes where nothing is computed again: whole batches without and with sharing of bytes, then single windows: `plan::Levers`. */
+  levers: { none: number; reuse: number; single_windows: number };
+  largest: { name: string; bytes: number; alike: number }[];
 }
 
 /** A config and its data, ready to be trained: `web::Loaded`. */
@@ -42,6 +76,8 @@ export interface Loaded {
   name: string;
   /** The config as resolved, TOML. */
   config: string;
+  /** The budget that it was planned for, `training.memory`; null is the default, 1 GiB. */
+  memory: string | null;
   data: {
     file: string;
     rows: number;
@@ -61,6 +97,7 @@ export interface Loaded {
     last: string;
   };
   plan: Plan;
+  outlook: Outlook;
   /** Steps done already: 0, or those of a run that was opened. */
   step: number;
   /** The record of a run that was opened. */
@@ -162,6 +199,12 @@ export interface Failure {
     | "bug";
   message: string;
   hint: string | null;
+  /** Key of the config that it is about, as `training.memory`. */
+  key?: string | null;
+  /** What would fit, where `training.memory` is too little for any plan. */
+  outlook?: Outlook | null;
+  /** The config of a run file for which that is so. */
+  config?: string | null;
 }
 
 /** What happens between a request and its reply: `train::Event` and `web::WebEvent`. */
@@ -192,8 +235,8 @@ export interface Requests {
   starter: { ask: { csv: Uint8Array; file: string }; answer: { config: string; notes: string[] } };
   /** Reads config and data, plans the model; nothing is created on the device. Forgets the run before. */
   load: { ask: { config: string; csv: Uint8Array; file: string }; answer: Loaded };
-  /** Opens a run file with its data, to go on or to forecast. */
-  restore: { ask: { run: Uint8Array; csv: Uint8Array; file: string }; answer: Loaded };
+  /** Opens a run file with its data, to go on or to forecast; within `memory` instead of the run's own budget, "" for the default. */
+  restore: { ask: { run: Uint8Array; csv: Uint8Array; file: string; memory?: string }; answer: Loaded };
   /** Trains to the end or to the next `pause`. */
   train: { ask: {}; answer: Trained };
   /** Scores with the weights of the lowest validation loss. */

@@ -2,6 +2,8 @@
 // load succeeded.
 
 import { box, button, fillNotes, get, make, show } from "./dom.js";
+import { budgetHooks, refuseBudget, showBudget, showOutlook } from "./budget.js";
+import { readBudget, sameRun, writeBudget } from "./config-text.js";
 import { binary, count } from "./format.js";
 import { failureOf, isFatal } from "./engine.js";
 import { app, ask, busy, forecasts, refresh, setPhase, training, working } from "./state.js";
@@ -20,12 +22,15 @@ const editor = get("config", HTMLTextAreaElement);
 let own = false;
 /** @type {NamedBytes | null} A run file that waits for its CSV. */
 let waitingRun = null;
+/** @type {string | null} Its config, if its own budget was refused: another one opens it. */
+let waitingConfig = null;
 
 /** @param {Promise<Brought>} promise */
 export async function take(promise) {
   if (busy() || app.phase === "no-gpu") {
     void promise.catch(() => {});
-    const hint = app.phase === "no-gpu" ? "See below what it needs." : "Pause or end what is running, then choose the files again.";
+    const wait = app.phase === "scoring" || app.working ? "Wait until it has ended" : "Pause or end what is running";
+    const hint = app.phase === "no-gpu" ? "See below what it needs." : `${wait}, then choose the files again.`;
     showError("top", { kind: "busy", message: "Files cannot be opened just now.", hint });
     return;
   }
@@ -55,6 +60,7 @@ export async function takeExample() {
 /** Says what was brought, and does the next thing that it allows. @param {Brought} brought */
 async function sort({ csv, config, run }) {
   if (run) waitingRun = run;
+  if (run) waitingConfig = null;
   if (config !== undefined) {
     waitingRun = run ?? null;
     setConfig(config, true);
@@ -94,7 +100,16 @@ export async function plan() {
     return;
   }
   const config = editor.value;
-  if (busy() || !(await mayForget())) return;
+  if (busy()) return;
+  if (waitingRun && waitingConfig !== null && sameRun(config, waitingConfig)) {
+    await restore(waitingRun, csv, readBudget(config) ?? undefined);
+    return;
+  }
+  if (app.checkpoint && app.source?.csv === csv && config !== app.source.config && sameRun(config, app.source.config)) {
+    await replan(app.checkpoint, csv);
+    return;
+  }
+  if (!(await mayForget())) return;
   clearError();
   try {
     const loaded = await working(() => ask("load", { config, csv: csv.bytes, file: csv.name }));
@@ -108,13 +123,33 @@ export async function plan() {
 }
 
 /**
- * @param {NamedBytes} run
+ * The run that is there, within another budget: the same run, so that nothing is asked and nothing forgotten.
+ * @param {{ step: number, run: ArrayBuffer }} checkpoint
  * @param {NamedBytes} csv
  */
-async function restore(run, csv) {
-  if (!(await mayForget())) return;
+async function replan(checkpoint, csv) {
+  const config = editor.value;
+  clearError();
   try {
-    const loaded = await working(() => ask("restore", { run: run.bytes, csv: csv.bytes, file: csv.name }));
+    const memory = readBudget(config) ?? undefined;
+    const loaded = await working(() => ask("restore", { run: new Uint8Array(checkpoint.run), csv: csv.bytes, file: csv.name, memory }));
+    app.source = { config, csv };
+    adopt(loaded, true);
+  } catch (error) {
+    notLoaded("config", failureOf(error));
+  }
+}
+
+/**
+ * @param {NamedBytes} run
+ * @param {NamedBytes} csv
+ * @param {string} [memory] a budget in place of the run's own
+ */
+async function restore(run, csv, memory) {
+  if (!(await mayForget())) return;
+  clearError();
+  try {
+    const loaded = await working(() => ask("restore", { run: run.bytes, csv: csv.bytes, file: csv.name, memory }));
     waitingRun = null;
     app.csv = csv;
     app.checkpoint = { step: loaded.step, run: run.bytes.buffer };
@@ -122,7 +157,10 @@ async function restore(run, csv) {
     app.source = { config: editor.value, csv };
     adopt(loaded);
   } catch (error) {
-    notLoaded("top", failureOf(error));
+    const failure = failureOf(error);
+    if (failure.config) setConfig(failure.config, false);
+    waitingConfig = failure.config ? editor.value : null;
+    notLoaded(failure.config ? "config" : "top", failure);
     return;
   }
   if (training.record.step >= training.record.total) await score();
@@ -135,25 +173,41 @@ async function restore(run, csv) {
  */
 function notLoaded(slot, failure) {
   app.suspect ||= isFatal(failure);
-  if (app.suspect && training.record.step > 0) failed(failure);
-  else showError(slot, failure);
+  if (app.suspect && training.record.step > 0) {
+    failed(failure);
+    return;
+  }
+  const budget = failure.key === "training.memory" && slot === "config";
+  if (budget) refuseBudget();
+  if (budget && failure.outlook) showOutlook(failure.outlook, null);
+  showError(budget ? "memory" : slot, failure);
 }
 
-/** A load succeeded: what was before is forgotten. @param {Loaded} loaded */
-function adopt(loaded) {
+/**
+ * A load succeeded: what was before is forgotten, unless it is the same run within another budget.
+ * @param {Loaded} loaded
+ * @param {boolean} [same]
+ */
+function adopt(loaded, same = false) {
+  const scored = same && app.phase === "done";
   app.loaded = loaded;
-  app.outcome = null;
   app.stale = false;
-  app.savedStep = loaded.step;
-  clearNotices();
-  forecasts.close();
-  show(box("scores"), false);
   show(box("recover"), false);
-  box("download-said").textContent = "";
+  if (!same) {
+    app.outcome = null;
+    app.savedStep = loaded.step;
+    clearNotices();
+    box("download-said").textContent = "";
+  }
+  if (!scored) {
+    forecasts.close();
+    show(box("scores"), false);
+  }
   training.reset(loaded.plan.steps, loaded.record, loaded.step);
   showPlan(loaded);
+  showBudget(editor.value);
   showChosen();
-  setPhase(loaded.step === 0 ? "planned" : loaded.step < loaded.plan.steps ? "paused" : "done");
+  setPhase(loaded.step === 0 ? "planned" : scored || loaded.step >= loaded.plan.steps ? "done" : "paused");
   training.refresh();
   say(`Planned: ${count(loaded.plan.bytes)} bytes on the device, ${count(loaded.plan.steps)} steps.`);
 }
@@ -175,6 +229,7 @@ function setConfig(text, byUser) {
 function compare() {
   const { source, csv } = app;
   app.stale = source !== null && (editor.value !== source.config || csv !== source.csv);
+  showBudget(editor.value);
   refresh();
 }
 
@@ -206,6 +261,14 @@ function forgetButton() {
   });
   return forget;
 }
+
+/** The field and the rows beside the plan: the config's text is changed, and planned if there are data. */
+budgetHooks.chosen = (budget) => {
+  if (budget === readBudget(editor.value)) return;
+  editor.value = writeBudget(editor.value, budget);
+  compare();
+  if (app.csv) void plan();
+};
 
 editor.addEventListener("input", () => {
   own = true;

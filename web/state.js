@@ -1,6 +1,7 @@
 // What the page knows, its phase, and which controls that leaves open.
 
 import { box, button, input, show } from "./dom.js";
+import { enableBudget } from "./budget.js";
 import { count } from "./format.js";
 import { Engine, failureOf, isFatal } from "./engine.js";
 import { ForecastView } from "./forecast-view.js";
@@ -138,7 +139,9 @@ export function refresh() {
   button("train").disabled = !idle || phase !== "planned" || app.stale;
   button("download").disabled = busy();
   show(box("plan-stale"), app.stale && loaded !== null);
+  for (const id of ["plan-memory", "plan-facts"]) box(id).classList.toggle("outdated", app.stale);
   forecasts.enable(!busy());
+  enableBudget(idle && phase !== "starting");
 
   const live = phase === "compiling" || phase === "training";
   const unfinished = loaded !== null && training.record.step < loaded.plan.steps && app.outcome !== "early-stop";
@@ -161,7 +164,7 @@ function keepFocus(before) {
   if (before instanceof HTMLElement && before !== document.body && !usable(before)) lostFocus = before;
   const now = document.activeElement;
   if (!lostFocus || (now !== document.body && now !== lostFocus && now !== null)) return;
-  const next = [lostFocus, button("pause"), button("continue"), button("stop"), button("go-on"), box("verdict")].find(usable);
+  const next = [lostFocus, button("pause"), button("continue"), button("stop"), button("go-on"), box("verdict"), box("curve-scroll")].find(usable);
   next?.focus({ preventScroll: true });
   if (next) lostFocus = null;
 }

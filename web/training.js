@@ -173,7 +173,7 @@ async function goOn() {
       await openEngine();
       const csv = { csv: source.csv.bytes, file: source.csv.name };
       return checkpoint
-        ? engine.ask("restore", { run: new Uint8Array(checkpoint.run), ...csv })
+        ? engine.ask("restore", { run: new Uint8Array(checkpoint.run), ...csv, memory: app.loaded?.memory ?? "" })
         : engine.ask("load", { config: source.config, ...csv });
     });
     app.loaded = loaded;

@@ -7,7 +7,7 @@ use super::{Ending, console};
 use pgat::gpu::device::{Found, adapters};
 use pgat::gpu::{AdapterRecord, Gpu, GpuError};
 use pgat::ops::{OPS, OpDef};
-use pgat::selftest::{check_case, check_model};
+use pgat::selftest::{MODEL, check_case, check_model};
 use pgat::verify::GroupError;
 use serde::Serialize;
 use std::sync::Arc;
@@ -197,7 +197,7 @@ fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef, mut at: impl FnMut(u64)) -> Teste
 fn test_model(gpu: &Arc<Gpu>) -> Tested {
     let started = Instant::now();
     let mut tested = Tested { op: "model", cases: 1, worst: 0.0, seconds: 0.0, failures: vec![], groups: vec![] };
-    match pollster::block_on(check_model(gpu)) {
+    match pollster::block_on(check_model(gpu, MODEL)) {
         Ok((worst, groups)) => (tested.worst, tested.groups) = (worst, groups),
         Err(e) => tested.failures.push(e.to_string()),
     }

@@ -1,9 +1,10 @@
 //! Errors as the page gets them: what kind, what went wrong, and what to do.
 
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError, size_text};
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::gpu::GpuError;
+use crate::plan::{Outlook, PlanError};
 use crate::selftest::SelfTestError;
 use crate::series_graph::SeriesGraphError;
 use crate::session::SessionError;
@@ -18,11 +19,31 @@ pub(super) struct Failure {
     kind: &'static str,
     message: String,
     hint: Option<String>,
+    /// Key of the config that it is about, where it is about one.
+    key: Option<&'static str>,
+    /// What would fit, where a budget is too small.
+    outlook: Option<Box<Outlook>>,
+    /// Config of a run file for which that is so: another budget opens it.
+    config: Option<String>,
 }
+
+/// Key of the memory budget.
+const MEMORY: &str = "training.memory";
 
 impl Failure {
     fn new(kind: &'static str, message: impl ToString, hint: Option<&str>) -> Self {
-        Self { kind, message: message.to_string(), hint: hint.map(str::to_owned) }
+        Self { kind, message: message.to_string(), hint: hint.map(str::to_owned), key: None, outlook: None, config: None }
+    }
+
+    /// A budget is too small for any plan, and these would fit.
+    pub(super) fn with(self, outlook: Outlook) -> Self {
+        Self { outlook: Some(Box::new(outlook)), ..self }
+    }
+
+    /// It is about a run file of this config.
+    pub(super) fn of_run(self, config: &Config) -> Self {
+        let config = self.outlook.as_ref().and_then(|_| config.to_toml().ok());
+        Self { config, ..self }
     }
 
     /// Something that must not happen.
@@ -58,7 +79,7 @@ impl From<Failure> for JsValue {
 }
 
 const LOST: &str = "nothing that was trained up to the last checkpoint is lost: go on from it, or download the run";
-const SMALLER: &str = "set training.memory below what this device can hold, training.micro_batch, or a smaller training.batch_size, window.history or model.d_model in the config";
+const SMALLER: &str = "set a smaller memory budget (training.memory), or a smaller window.history or model.d_model in the config";
 
 impl From<GpuError> for Failure {
     fn from(e: GpuError) -> Self {
@@ -84,10 +105,38 @@ impl From<SessionError> for Failure {
     fn from(e: SessionError) -> Self {
         match e {
             SessionError::Gpu(e) => e.into(),
-            SessionError::Plan(_) => Self::new("memory", e, None),
-            SessionError::Config(_) => Self::new("config", e, None),
+            SessionError::Plan(e) => e.into(),
+            SessionError::Config(e) => e.into(),
             SessionError::Weights { .. } => Self::new("run-file", e, None),
             SessionError::Model(_) | SessionError::Graph(_) | SessionError::NoTensor(_) => Self::bug(e.to_string()),
+        }
+    }
+}
+
+/// A count with commas, as the page writes them.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+impl From<PlanError> for Failure {
+    fn from(e: PlanError) -> Self {
+        match e {
+            // The error's own text names options of the command line.
+            PlanError::Budget { allowed, smallest, .. } => Self {
+                key: Some(MEMORY),
+                ..Self::new(
+                    "memory",
+                    format!("the smallest plan takes {} bytes on the device, and {} are allowed", grouped(smallest), grouped(allowed)),
+                    Some(&format!(
+                        "raise the memory budget to {} or more, or make the model smaller: fewer targets, a shorter window.history, a smaller \
+                         model.d_model",
+                        size_text(smallest)
+                    )),
+                )
+            },
+            e => Self::new("memory", e, None),
         }
     }
 }
@@ -119,7 +168,8 @@ impl From<SeriesGraphError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(e: ConfigError) -> Self {
-        Self::new("config", e, None)
+        let key = if let ConfigError::Invalid { key, .. } = &e { Some(*key) } else { None };
+        Self { key, ..Self::new("config", e, None) }
     }
 }
 

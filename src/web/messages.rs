@@ -2,7 +2,7 @@
 
 use crate::data::Part;
 use crate::evaluate::{Evaluation, WindowForecast};
-use crate::plan::Summary;
+use crate::plan::{Outlook, Summary};
 use serde::Serialize;
 
 /// A config and its data, ready to be trained.
@@ -10,8 +10,10 @@ use serde::Serialize;
 pub(super) struct Loaded {
     pub(super) name: String,
     pub(super) config: String,
+    pub(super) memory: Option<String>,
     pub(super) data: DataView,
     pub(super) plan: Summary,
+    pub(super) outlook: Outlook,
     pub(super) step: u64,
     pub(super) record: Vec<serde_json::Value>,
 }

@@ -118,10 +118,11 @@ impl Engine {
         answer(&loaded)
     }
 
-    /// Opens a run file with its data. The run before is forgotten only if all of it succeeds.
-    pub fn restore(&mut self, run: &[u8], csv: &[u8], file: &str) -> Result<String, JsValue> {
+    /// Opens a run file with its data, to go on within `memory` instead of the run's own budget; an empty one is the default. The run
+    /// before is forgotten only if all of it succeeds.
+    pub fn restore(&mut self, run: &[u8], csv: &[u8], file: &str, memory: Option<String>) -> Result<String, JsValue> {
         let backend = Backend::Gpu(self.current());
-        let (work, loaded) = Work::reopen(run, csv, file, &backend)?;
+        let (work, loaded) = Work::reopen(run, csv, file, memory, &backend)?;
         self.work = Some(work);
         answer(&loaded)
     }
@@ -217,9 +218,9 @@ impl Engine {
         Ok(self.work.as_ref().ok_or_else(Failure::nothing_loaded)?.file_name())
     }
 
-    /// Every case of every op on the device against the f64 twins, and the whole model against PyTorch.
+    /// Every case of every op on the device against the f64 twins, and the whole model against PyTorch's results in a golden file.
     #[wasm_bindgen(js_name = selfTest)]
-    pub async fn self_test(&mut self) -> Result<String, JsValue> {
+    pub async fn self_test(&mut self, golden: Vec<u8>) -> Result<String, JsValue> {
         if self.gpu.healthy().is_err() {
             self.gpu = Arc::new(Gpu::open(None).await.map_err(Failure::from)?);
         }
@@ -233,7 +234,7 @@ impl Engine {
                 self.listener.tell(&event, None);
             }
         }
-        let (times, _) = check_model(&self.gpu).await.map_err(Failure::from)?;
+        let (times, _) = check_model(&self.gpu, &golden).await.map_err(Failure::from)?;
         tested.add("model", "whole", times);
         self.listener.tell(&WebEvent::Case { op: "model", name: "whole", done: tested.cases, total, times }, None);
         answer(&tested)

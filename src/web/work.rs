@@ -9,9 +9,9 @@ use crate::evaluate::EvaluateError;
 use crate::executor::Backend;
 use crate::gpu::{Gpu, GpuError};
 use crate::model::ModelShape;
-use crate::plan::{AdapterClass, Summary};
+use crate::plan::{AdapterClass, Outlook, Summary};
 use crate::series_graph::{KnownGraph, SeriesGraph};
-use crate::session::{Purpose, Session, SessionError, parameter_places, plan};
+use crate::session::{Purpose, Session, SessionError, parameter_places, plan_options, planner};
 use crate::train::stored::{RunRecord, RunStore, StoredRun, file_stem};
 use crate::train::{Archive, Trainer};
 use std::sync::Arc;
@@ -64,11 +64,14 @@ impl Work {
         Self::planned(data, archive, stored, None, backend, notes, (0, vec![]))
     }
 
-    /// A run that a file holds.
-    pub(super) fn reopen(run: &[u8], csv: &[u8], file: &str, backend: &Backend) -> Result<(Self, Loaded), Failure> {
+    /// A run that a file holds, within another budget if one is given: as `pgat train --resume --memory` does, the run's own config stays.
+    pub(super) fn reopen(run: &[u8], csv: &[u8], file: &str, memory: Option<String>, backend: &Backend) -> Result<(Self, Loaded), Failure> {
         let archive = Arc::new(Archive::unpack("the run file", run)?);
         let (stored, mut record) = StoredRun::load(archive.clone())?;
-        let config = stored.config()?;
+        let mut config = stored.config()?;
+        if let Some(memory) = memory {
+            config.training.memory = Some(memory).filter(|m| !m.is_empty());
+        }
         let scaler = stored.scaler()?;
         let dataset = Dataset::read(&config, csv)?;
         scaler.check(&dataset)?;
@@ -84,7 +87,8 @@ impl Work {
         let notes = record.break_at(step, backend).into_iter().collect();
         record.data = file.into();
         let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler), graph: Arc::new(graph) };
-        Self::planned(data, archive, stored, Some(record), backend, notes, (step, lines))
+        let config = data.config.clone();
+        Self::planned(data, archive, stored, Some(record), backend, notes, (step, lines)).map_err(|failure| failure.of_run(&config))
     }
 
     fn planned(
@@ -99,7 +103,7 @@ impl Work {
         let (config, dataset) = (&data.config, &data.dataset);
         let (windows, refused) = dataset.count_windows()?;
         let class = record.as_ref().and_then(|r| r.class_on(backend));
-        let summary = summary(&data, windows, backend, class.as_ref())?;
+        let (summary, outlook) = within_budget(&data, windows, backend, class.as_ref())?;
         let report = dataset.report();
         let mut all = report.notes.clone();
         all.extend(notes);
@@ -108,6 +112,7 @@ impl Work {
         let loaded = Loaded {
             name: config.name.clone(),
             config: config.to_toml()?,
+            memory: config.training.memory.clone(),
             data: DataView {
                 file: config.data.path.clone(),
                 rows: report.rows,
@@ -124,6 +129,7 @@ impl Work {
                 last,
             },
             plan: summary.clone(),
+            outlook,
             step,
             record: lines,
         };
@@ -213,8 +219,20 @@ impl Work {
     }
 }
 
-fn summary(data: &Data, windows: WindowCounts, backend: &Backend, class: Option<&AdapterClass>) -> Result<Summary, Failure> {
+/// The plan within the run's budget, and what other budgets would cost.
+fn within_budget(
+    data: &Data,
+    windows: WindowCounts,
+    backend: &Backend,
+    class: Option<&AdapterClass>,
+) -> Result<(Summary, Outlook), Failure> {
     let shape = ModelShape::of(&data.config, &data.dataset, &data.graph);
-    let plan = plan(&shape, &data.config.training, Purpose::Train, backend, class)?;
-    Ok(Summary::new(&plan, windows, data.config.training.total_steps(windows.training)))
+    let training = &data.config.training;
+    let budget = training.budget()?;
+    let mut planner = planner(&shape, training, Purpose::Train, &plan_options(backend, training, class))?;
+    let outlook = Outlook::new(&mut planner, budget)?;
+    match planner.plan(budget) {
+        Ok(plan) => Ok((Summary::new(&plan, windows, training.total_steps(windows.training)), outlook)),
+        Err(e) => Err(Failure::from(e).with(outlook)),
+    }
 }

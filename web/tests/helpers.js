@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inflateRawSync } from "node:zlib";
+import { crc32, inflateRawSync } from "node:zlib";
 
 /** @typedef {import('@playwright/test').Page} Page */
 /** @typedef {import('../protocol').EngineEvent} EngineEvent */
@@ -239,6 +239,33 @@ export function unzip(zip) {
     entry += 46 + name + extra + comment;
   }
   return files;
+}
+
+/** A zip of files as they are. @param {Map<string, Buffer>} files */
+export function zip(files) {
+  const [local, central] = [/** @type {Buffer[]} */ ([]), /** @type {Buffer[]} */ ([])];
+  let offset = 0;
+  for (const [name, bytes] of files) {
+    const about = Buffer.alloc(26); // version, flags, method, time, date, checksum, sizes, lengths of name and extra
+    about.writeUInt16LE(20, 0);
+    about.writeUInt16LE(0x21, 8);
+    about.writeUInt32LE(crc32(bytes), 10);
+    about.writeUInt32LE(bytes.length, 14);
+    about.writeUInt32LE(bytes.length, 18);
+    about.writeUInt16LE(name.length, 22);
+    const rest = Buffer.alloc(14); // comment, disk, attributes, place
+    rest.writeUInt32LE(offset, 10);
+    local.push(Buffer.from("PK\x03\x04", "latin1"), about, Buffer.from(name), bytes);
+    central.push(Buffer.from("PK\x01\x02\x14\x00", "latin1"), about, rest, Buffer.from(name));
+    offset += 30 + name.length + bytes.length;
+  }
+  const end = Buffer.alloc(22);
+  end.write("PK\x05\x06", "latin1");
+  end.writeUInt16LE(files.size, 8);
+  end.writeUInt16LE(files.size, 10);
+  end.writeUInt32LE(Buffer.concat(central).length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...local, ...central, end]);
 }
 
 /**

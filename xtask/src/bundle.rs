@@ -42,6 +42,8 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
     for file in ["weather.csv.gz", "config.toml"] {
         copy(&root().join("examples/weather").join(file), &folder.join("example").join(file))?;
     }
+    fs::create_dir_all(folder.join("golden")).context("golden")?;
+    copy(&root().join("tests/golden/model/full.safetensors"), &folder.join("golden/model.safetensors"))?;
     let brotli = sizes(&folder)?;
     ensure!(dev || brotli <= MOST_BROTLI_BYTES, "pgat_bg.wasm has {brotli} bytes after brotli, and may have {MOST_BROTLI_BYTES}");
     eprintln!("the page is in {}", folder.display());

@@ -1,0 +1,102 @@
+// The memory budget: a field that shows and edits training.memory of the config, and what other budgets would cost.
+
+import { box, input, make, show, table } from "./dom.js";
+import { binary, count, counted, milliseconds } from "./format.js";
+import { readBudget } from "./config-text.js";
+
+/** @typedef {import('./protocol').Outlook} Outlook */
+/** @typedef {import('./protocol').Offer} Offer */
+/** @typedef {import('./protocol').Plan} Plan */
+
+/** The planner takes the smaller of two plans whose predicted times are no further apart: the faster one is never taken. */
+const TIE = 1.01;
+
+const field = input("budget");
+
+/** What to do with a budget that was typed or picked; setup.js knows. */
+export const budgetHooks = { chosen: (/** @type {string} */ budget) => void budget };
+
+/** Shows what the config says. @param {string} config */
+export function showBudget(config) {
+  const budget = readBudget(config);
+  field.readOnly = budget === null;
+  field.value = budget ?? "";
+  field.placeholder = budget === null ? "see the config" : "1GiB";
+  field.removeAttribute("aria-invalid");
+}
+
+/** The engine refused it; the error stands below it. */
+export function refuseBudget() {
+  field.setAttribute("aria-invalid", "true");
+}
+
+/** A budget that this plan fits, to the KiB. @param {number} bytes */
+const budgetOf = (bytes) => `${Math.ceil(bytes / 1024)}KiB`;
+
+/** @param {number} n */
+const ops = (n) => (n === 0 ? "nothing" : counted(n, "op"));
+
+/**
+ * @param {Outlook} outlook
+ * @param {Plan | null} plan what was taken, if anything fits
+ */
+export function showOutlook(outlook, plan) {
+  const { smallest } = outlook;
+  const offers = worthTaking(outlook.curve, plan);
+  const fastest = Math.min(...outlook.curve.map((o) => o.seconds));
+  const slower = (/** @type {Offer} */ o) => Math.round(100 * (o.seconds / fastest - 1));
+  const cost = slower(smallest) > 0 ? `a step then takes ${slower(smallest)}\u00a0% longer than with all the memory it could use` : "it is as fast as any";
+  box("outlook-text").textContent =
+    `The smallest budget that works is ${budgetOf(smallest.bytes)} (${count(smallest.bytes)} bytes): ${cost}. ` +
+    `Whole batches would take ${binary(outlook.levers.none)} if no two tensors shared bytes, and ${binary(outlook.levers.reuse)} with sharing.`;
+  const head = ["Memory", "A step", "Slower by", "At once", "Computed again"].map((text) => make("th", { scope: "col" }, text));
+  const rows = offers.map((o) => {
+    const taken = plan !== null && o.bytes === plan.bytes;
+    const cells = [milliseconds(1000 * o.seconds), `${slower(o)} %`, counted(o.micro_batch, "window"), ops(o.computed_again)];
+    const first = taken ? [binary(o.bytes), " ", make("span", { class: "taken" }, "taken")] : [picker(o.bytes)];
+    const row = make("tr", {}, make("th", { scope: "row" }, ...first), ...cells.map((c) => make("td", {}, c)));
+    if (taken) row.setAttribute("aria-current", "true");
+    row.dataset.bytes = String(o.bytes);
+    return row;
+  });
+  table("curve").replaceChildren(make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
+  show(box("outlook"), true);
+  const current = table("curve").querySelector("tr[aria-current]");
+  if (current instanceof HTMLElement) box("curve-scroll").scrollTop = current.offsetTop - box("curve-scroll").clientHeight / 2;
+}
+
+/** What sets the budget to that of a row. @param {number} bytes */
+function picker(bytes) {
+  const budget = budgetOf(bytes);
+  const pick = make("button", { type: "button", class: "quiet", title: `Plan within ${budget}` }, binary(bytes));
+  pick.dataset.budget = budget;
+  return pick;
+}
+
+/**
+ * The curve without what no budget would get, and with the plan that was taken.
+ * @param {Offer[]} curve
+ * @param {Plan | null} plan
+ */
+function worthTaking(curve, plan) {
+  const all = [...curve];
+  if (plan && !all.some((o) => o.bytes === plan.bytes)) {
+    const { bytes, micro_batch, computed_again, arena_bound } = plan;
+    all.push({ bytes, seconds: plan.predicted_ms / 1000, micro_batch, computed_again, arena_bytes: arena_bound, arena_bound });
+  }
+  const pointless = (/** @type {Offer} */ o) => all.some((other) => other.bytes < o.bytes && other.seconds <= TIE * o.seconds);
+  return all.filter((o) => o.bytes === plan?.bytes || !pointless(o)).sort((a, b) => a.bytes - b.bytes);
+}
+
+/** @param {boolean} on */
+export function enableBudget(on) {
+  field.disabled = !on;
+  for (const pick of table("curve").querySelectorAll("button")) pick.disabled = !on;
+}
+
+field.addEventListener("change", () => !field.readOnly && budgetHooks.chosen(field.value.trim()));
+table("curve").addEventListener("click", (e) => {
+  const row = e.target instanceof Element && e.target.closest("tbody tr");
+  const pick = row && row.querySelector("button");
+  if (pick && !pick.disabled && !field.readOnly) budgetHooks.chosen(pick.dataset.budget ?? "");
+});
