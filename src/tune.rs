@@ -72,7 +72,10 @@ pub async fn tune(gpu: &Arc<Gpu>, start: &AdapterClass, progress: &mut dyn FnMut
     }
     let report = bench::run(gpu, &class, progress).await?;
     let (sum, n) = report.products.iter().fold((0.0, 0.0), |(s, n), p| (s + p.gflops * 1e9, n + 1.0));
-    class.flops_per_second = sum / n;
+    let rate = sum / n;
+    // Factors are over the rate: what they predict stays.
+    class.factors.values_mut().for_each(|factor| *factor *= rate / class.flops_per_second);
+    class.flops_per_second = rate;
     class.bytes_per_second = report.ceilings.triad_bytes_per_second;
     class.dispatch_seconds = report.ceilings.dispatch_seconds;
     class.name = format!("{}-tuned", start.name.trim_end_matches("-tuned"));

@@ -577,7 +577,15 @@ fn a_budget_too_small_says_what_to_change() {
     }
     place.run(&["train", "config.toml", "--memory", &less]).error(&["the smallest plan takes", "--memory", "pgat plan"]);
     assert!(!place.path("runs").exists(), "a refused run leaves nothing");
-    place.run(&["plan", "config.toml", "--memory", "plenty"]).usage("write for instance 256MiB");
+    place.run(&["plan", "config.toml", "--memory", "plenty"]).usage("such as 256MiB");
+    place.run(&["plan", "config.toml", "--memory", "-1"]).usage("such as 256MiB");
+    place.edit("config.toml", "batch_size = 4", "batch_size = 4\nmicro_batch = 4");
+    let fixed = json(&place.run(&["plan", "config.toml", "--json", "--memory", &fits]));
+    let leave_out = |c: &serde_json::Value| c["key"] == "training.micro_batch" && c["bytes"].as_u64().is_some_and(|b| b <= smallest);
+    assert!(fixed["memory"]["fits"] == true || fixed["change"].as_array().is_some_and(|all| all.iter().any(leave_out)), "{fixed}");
+    place.write("config.toml", &CONFIG.replace("batch_size = 4", "batch_size = 4000"));
+    assert!(place.run(&["plan", "config.toml"]).ok().err.contains("more than the 269 training windows"));
+    place.write("config.toml", CONFIG);
     place.run(&["plan", "config.toml", "--limits", "nowhere.json"]).error(&["--limits nowhere.json", "webgpu"]);
     place.write(
         "limits.json",
@@ -606,6 +614,9 @@ fn budgets_change_no_bit_of_a_run() {
     assert!(bytes("small").as_u64() < bytes("large").as_u64(), "{} {}", bytes("small"), bytes("large"));
     let weights = |run: &str| fs::read(place.path(&format!("{run}/weights.safetensors"))).expect("weights");
     assert!(weights("small") == weights("large"), "a budget changed the weights");
+    // The best ones too, chosen by the validation loss, whose bits (in the file's metadata) no pass size may change.
+    let best = |run: &str| fs::read(place.path(&format!("{run}/best.safetensors"))).expect("weights");
+    assert!(best("small") == best("large") && best("small") == best("moved"), "a budget changed the best weights or their loss");
     assert!(weights("small") == weights("moved"), "another budget on the way changed the weights");
     let scores = |memory: &str| place.run_on_device(&["evaluate", "small", "--json", "--memory", memory]).ok().out;
     assert_eq!(scores("unlimited"), scores("8MiB"));

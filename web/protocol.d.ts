@@ -66,7 +66,7 @@ export interface Outlook {
   /** From the smallest to the fastest. */
   curve: Offer[];
   /** Bytes where nothing is computed again: whole batches without and with sharing of bytes, then single windows: `plan::Levers`. */
-  levers: { none: number; reuse: number; single_windows: number };
+  levers: { none: number; reuse: number; micro_batch: number; micro_batches: number };
   largest: { name: string; bytes: number; alike: number }[];
 }
 

@@ -25,6 +25,9 @@ pub(super) struct Measured {
 
 #[derive(Clone, Debug, Serialize)]
 struct Step {
+    /// Bytes with the least that scoring takes: what makes two budgets one plan.
+    #[serde(skip)]
+    offered_bytes: u64,
     planned_bytes: u64,
     created_bytes: u64,
     arena_bytes: u64,
@@ -62,13 +65,14 @@ pub(super) fn measure(
             Err(PlanError::Budget { .. }) => None,
             other => Some(other?),
         };
-        let known = offer.and_then(|o| all.iter().filter_map(|m| m.step.as_ref()).find(|s| s.planned_bytes == o.bytes).cloned());
+        let known = offer.and_then(|o| all.iter().filter_map(|m| m.step.as_ref()).find(|s| s.offered_bytes == o.bytes).cloned());
         let step = match (known, offer) {
             (Some(step), _) => Some(step),
             (None, None) => None,
             (None, Some(offer)) => {
                 context.say(&format!("measuring: {text}, {} bytes", thousands(offer.bytes)));
-                Some(one(backend, config, class, &setting, offer.bytes, steps)?)
+                let memory = allowed.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+                Some(Step { offered_bytes: offer.bytes, ..one(backend, config, class, &setting, memory, steps)? })
             }
         };
         all.push(Measured { budget: text.clone(), allowed, step });
@@ -81,10 +85,10 @@ fn one(
     config: &Config,
     class: Option<&AdapterClass>,
     setting: &Setting,
-    bytes: u64,
+    memory: String,
     steps: u64,
 ) -> anyhow::Result<Step> {
-    let settings = TrainingSettings { memory: Some(bytes.to_string()), ..config.training.clone() };
+    let settings = TrainingSettings { memory: Some(memory), ..config.training.clone() };
     let session = Session::new(setting.shape.clone(), settings.clone(), Purpose::Train, backend.clone(), class);
     let mut session = pollster::block_on(session)?;
     let mut times = vec![];
@@ -103,6 +107,7 @@ fn one(
     let plan = session.plan();
     let recording = &plan.recordings[0];
     Ok(Step {
+        offered_bytes: 0,
         planned_bytes: plan.bytes(),
         created_bytes: session.executor().created_bytes(),
         arena_bytes: plan.arena_bytes(),

@@ -6,9 +6,9 @@ use pgat::plan::Budget;
 /// Bytes on the device.
 #[derive(clap::Args)]
 pub(crate) struct MemoryBudget {
-    /// Bytes that all buffers on the device together may take, such as 256MiB, or unlimited; the fastest plan within them is taken, and the
-    /// result does not depend on it [default: `training.memory` of the config, else 1GiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    /// Bytes that all buffers on the device together may take, such as 256MiB or 1.5GiB, or unlimited; the fastest plan within them is taken,
+    /// and the result does not depend on it [default: `training.memory` of the config, else 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     memory: Option<String>,
 }
 

@@ -39,8 +39,14 @@ pub(crate) struct Options {
 }
 
 /// Counts the windows of the parts. A test part without windows is told, not refused: training needs none.
-pub(crate) fn count_windows(dataset: &Dataset) -> anyhow::Result<WindowCounts> {
+pub(crate) fn count_windows(dataset: &Dataset, batch: usize) -> anyhow::Result<WindowCounts> {
     let (windows, warning) = dataset.count_windows()?;
+    if batch > windows.training {
+        let have = thousands(windows.training as u64);
+        console::warn(&format!(
+            "training.batch_size = {batch} is more than the {have} training windows: a step has {have}, planned is more"
+        ));
+    }
     if let Some(e) = warning {
         console::warn(&format!("there will be nothing to evaluate: {e}"));
     }
@@ -53,6 +59,7 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
     let count = |n: usize, one: &str, many: &str| format!("{} {}", thousands(n as u64), if n == 1 { one } else { many });
     let micro = if summary.micro_batch < summary.batch { format!(" in micro-batches of {}", summary.micro_batch) } else { String::new() };
     let again = if summary.computed_again > 0 { format!(", {} computed again", ops(summary.computed_again)) } else { String::new() };
+    let allowed = summary.budget.map_or_else(String::new, |b| format!(" of {} allowed", bytes(b)));
     let mut rows = vec![
         (
             "series",
@@ -75,7 +82,10 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
             ),
         ),
         ("model", format!("{} parameters", thousands(summary.parameters as u64))),
-        ("memory", format!("{} on the device ({} bytes): {}", bytes(summary.bytes), thousands(summary.bytes), buffers_text(summary))),
+        (
+            "memory",
+            format!("{} on the device ({} bytes){allowed}: {}", bytes(summary.bytes), thousands(summary.bytes), buffers_text(summary)),
+        ),
         (
             "a step",
             format!(
@@ -136,11 +146,11 @@ pub(crate) fn summary(
     class: Option<&str>,
 ) -> anyhow::Result<(Summary, ModelShape)> {
     let shape = ModelShape::of(config, dataset, graph);
-    let windows = count_windows(dataset)?;
+    let windows = count_windows(dataset, config.training.batch_size)?;
     let class = class.map(context::class).transpose()?;
     let plan = plan(&shape, &config.training, Purpose::Train, backend, class.as_ref())?;
     let summary = Summary::new(&plan, windows, config.training.total_steps(windows.training));
-    Ok((summary.on_host(&plan, dataset), shape))
+    Ok((summary.on_host(&plan, dataset).within(config.training.budget()?), shape))
 }
 
 /// Everything that `pgat plan` says, as JSON.
@@ -149,6 +159,9 @@ struct Report {
     #[serde(flatten)]
     summary: Option<Summary>,
     memory: Outlook,
+    /// Class of adapters that it is planned for: another's kernels may take other scratch.
+    #[serde(skip)]
+    class: String,
     /// Where nothing fits: what to change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     change: Vec<Advice>,
@@ -173,19 +186,24 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let (graph, notes) = open::graph(&config, &dataset)?;
     open::notes(context, &dataset, &notes);
     let shape = ModelShape::of(&config, &dataset, &graph);
-    let windows = count_windows(&dataset)?;
+    let windows = count_windows(&dataset, config.training.batch_size)?;
     let class = options.class.as_deref().map(context::class).transpose()?;
     let target = plan_options(&Backend::Reference, &config.training, class.as_ref());
     let target = PlanOptions { limits: limits(&options.limits)?, ..target };
     let budget = config.training.budget()?;
     let mut planner = planner(&shape, &config.training, Purpose::Train, &target)?;
     let memory = Outlook::new(&mut planner, budget)?;
-    let change = if memory.fits { vec![] } else { advise(&config, &shape, &target, budget.bytes()) };
+    let change = if memory.fits {
+        vec![]
+    } else {
+        context.say("it does not fit; looking for what to change");
+        advise(&shape, &config.training, &target, budget.bytes())
+    };
     let summary = memory.fits.then(|| planner.plan(budget)).transpose()?;
     let steps = config.training.total_steps(windows.training);
-    let summary = summary.map(|plan| Summary::new(&plan, windows, steps).on_host(&plan, &dataset));
+    let summary = summary.map(|plan| Summary::new(&plan, windows, steps).on_host(&plan, &dataset).within(budget));
     let ending = if memory.fits { Ending::Done } else { Ending::Negative };
-    let report = Report { summary, memory, change };
+    let report = Report { summary, memory, class: target.class.name.clone(), change };
     if options.json {
         console::json(&report)?;
         return Ok(ending);
@@ -201,6 +219,9 @@ fn outlook_text(report: &Report) -> String {
     use std::fmt::Write;
     let memory = &report.memory;
     let mut text = String::new();
+    if report.summary.is_none() {
+        let _ = writeln!(text, "class    {}", report.class);
+    }
     let allowed = memory.budget.map_or_else(|| "unlimited".to_owned(), |b| format!("{} bytes", thousands(b)));
     let smallest = format!("{} bytes", thousands(memory.smallest.bytes));
     if memory.fits {
@@ -215,15 +236,19 @@ fn outlook_text(report: &Report) -> String {
         for a in &report.change {
             let planned = a.bytes.map_or_else(String::new, |b| format!(", {} bytes", thousands(b)));
             let _ = match a.to {
+                Some(_) if a.key == "training.micro_batch" => writeln!(text, "  {}: leave it out{planned}", a.key),
+                Some(to) if a.key == "targets" => {
+                    writeln!(text, "  {to} targets instead of {}, about{}", a.from, planned.trim_start_matches(','))
+                }
                 Some(to) => writeln!(text, "  {} = {to} instead of {}{planned}", a.key, a.from),
-                None => writeln!(text, "  {}: no value fits (the least{planned})", a.key),
+                None => writeln!(text, "  {}: no value is enough", a.key),
             };
         }
     }
     let l = &memory.levers;
-    let [none, reuse, single] = [l.none, l.reuse, l.single_windows].map(thousands);
-    let _ =
-        writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {single} with micro-batches of one window;");
+    let [none, reuse, cut] = [l.none, l.reuse, l.micro_batches].map(thousands);
+    let windows = if l.micro_batch == 1 { "one window".to_owned() } else { format!("{} windows", l.micro_batch) };
+    let _ = writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {cut} in micro-batches of {windows};");
     let _ = writeln!(text, "         {} where ops are computed again too", thousands(memory.smallest.bytes));
     let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
     let taken = |o: &Offer| report.summary.as_ref().is_some_and(|s| (s.micro_batch, s.computed_again) == (o.micro_batch, o.computed_again));
@@ -242,6 +267,7 @@ fn outlook_text(report: &Report) -> String {
     };
     let rows: Vec<_> = std::iter::once(header).chain(memory.curve.iter().map(row)).collect();
     let _ = write!(text, "\n{}", table(&rows, &[5]));
+    let _ = writeln!(text, "Within a budget the fastest is taken, and of those predicted within 1 % of it the smallest.");
     let _ = writeln!(text, "\nlargest tensors, bytes for a micro-batch:");
     let row = |t: &LargeTensor| {
         let alike = if t.alike > 1 { format!("and {} more of that size", t.alike - 1) } else { String::new() };

@@ -204,7 +204,7 @@ fn reopen(context: &Context, options: &Options, path: &Path) -> anyhow::Result<(
 fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<Ending> {
     let (mut run, dataset, lock) = reopen(context, options, path)?;
     let strict = options.strict;
-    let windows = count_windows(&dataset)?;
+    let windows = count_windows(&dataset, run.config.training.batch_size)?;
     let path = &run.stored.path().to_owned();
     let backend = backend_of(context, &run.record)?;
     let (was, now) = (run.record.adapter_class(), backend.class_name());
@@ -230,7 +230,8 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
         run.record.go_on(step, &session);
         run.stored.write_record(&run.record)?;
     }
-    context.say(plan::text(&Summary::new(session.plan(), windows, steps), &shape, Some(session.backend())).trim_end());
+    let summary = Summary::new(session.plan(), windows, steps).on_host(session.plan(), &dataset).within(run.config.training.budget()?);
+    context.say(plan::text(&summary, &shape, Some(session.backend())).trim_end());
     context.say(&format!("going on from step {}", thousands(step)));
     run.stored.rewind(step)?;
     let data = Data { dataset, scaler: run.scaler.clone() };

@@ -210,7 +210,17 @@ fn dates_and_origins_need_a_time_column() {
 
 #[test]
 fn byte_sizes() {
-    let cases = [("256MiB", Some(256 << 20)), ("2 GB", Some(2_000_000_000)), ("77", Some(77)), ("-1", None), ("x", None)];
+    let cases = [
+        ("256MiB", Some(256 << 20)),
+        ("2 GB", Some(2_000_000_000)),
+        ("77", Some(77)),
+        ("-1", None),
+        ("x", None),
+        ("1.5GiB", Some(3 << 29)),
+        (".5GiB", None),
+        ("1.5", None),
+        ("1 TiB", Some(1 << 40)),
+    ];
     for (text, bytes) in cases {
         assert_eq!(parse_bytes(text), bytes, "{text}");
     }

@@ -61,7 +61,7 @@ pub struct TrainingSettings {
     pub submit_bound_ms: u64,
     /// Bytes that all buffers on the device together may take, such as "256MiB", or "unlimited"; left out: 1 GiB. The fastest plan within
     /// them is taken; no bit of the result depends on it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size_of_any")]
     pub memory: Option<String>,
     /// Rows between the starts of training windows.
     pub train_stride: usize,
@@ -156,7 +156,7 @@ impl TrainingSettings {
             ConfigError::invalid(
                 "training.memory",
                 format!("\"{text}\" is no size"),
-                "write for instance \"256MiB\", \"2GiB\" or \"unlimited\"",
+                "write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as \"256MiB\", or \"unlimited\"",
             )
         })
     }
@@ -229,21 +229,47 @@ pub fn size_text(bytes: u64) -> String {
     if bytes < 8 << 20 { format!("{}KiB", bytes.div_ceil(1 << 10)) } else { format!("{}MiB", bytes.div_ceil(1 << 20)) }
 }
 
-/// Bytes in a size such as "256MiB", "2 GB" or "4096"; `None` if the text is no size.
+/// Bytes in a size such as "256MiB", "1.5 GB" or "4096"; `None` if the text is no size. Parts of bytes are dropped.
 #[must_use]
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..split].parse().ok()?;
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let unit: u64 = match text[split..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
+        "tib" => 1 << 40,
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
         _ => return None,
     };
-    number.checked_mul(unit)
+    let (whole, part) = text[..split].split_once('.').unwrap_or((&text[..split], ""));
+    let whole: u64 = whole.parse().ok()?;
+    // A part of a byte is a slip; nine digits are more than any unit shows.
+    if (unit == 1 && text[..split].contains('.')) || part.len() > 9 || (text[..split].ends_with('.')) {
+        return None;
+    }
+    let digits: u64 = if part.is_empty() { 0 } else { part.parse().ok()? };
+    let scale = 10_u64.pow(u32::try_from(part.len()).ok()?);
+    let fraction = u128::from(digits) * u128::from(unit) / u128::from(scale);
+    whole.checked_mul(unit)?.checked_add(u64::try_from(fraction).ok()?)
+}
+
+/// A size as text, or as a plain number of bytes.
+fn size_of_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Text(String),
+        Bytes(u64),
+    }
+    let size = Option::<Size>::deserialize(deserializer)
+        .map_err(|_| serde::de::Error::custom("training.memory is no size: write for instance \"256MiB\", \"2GiB\" or \"unlimited\""))?;
+    Ok(size.map(|size| match size {
+        Size::Text(text) => text,
+        Size::Bytes(bytes) => bytes.to_string(),
+    }))
 }

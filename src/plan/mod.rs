@@ -186,8 +186,8 @@ pub enum PlanError {
     },
     /// The smallest plan takes more than is allowed.
     #[error(
-        "the smallest plan takes {smallest} bytes on the device, and {allowed} are allowed{}: give --memory {} or more, or see `pgat plan` \
-         for what makes the model smaller",
+        "the smallest plan takes {smallest} bytes on the device, and {allowed} are allowed{}: give --memory {} or more \
+         (what makes a model smaller before it is trained: `pgat plan`)",
         if *said { "" } else { " where no budget is given" },
         crate::config::size_text(*smallest)
     )]

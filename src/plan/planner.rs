@@ -4,11 +4,11 @@
 use super::ledger::Ledger;
 use super::recompute::computing_again;
 use super::record::{kernels_of, record, sizes};
-use super::search::{Choice, choices};
+use super::search::{Choice, choices, choices_of};
 use super::{BufferRole, BufferSpec, DeviceLimits, Plan, PlanError, PlanOptions, Recording};
 use crate::config::parse_bytes;
-use crate::graph::{Place, Program};
-use crate::ops::{Phase, Scope};
+use crate::graph::Program;
+use crate::ops::Phase;
 use std::collections::BTreeMap;
 
 /// Bytes that all buffers together may take.
@@ -39,7 +39,7 @@ impl Budget {
 
 /// A text is no budget.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no size: write for instance 256MiB, 2GiB or unlimited")]
+#[error("\"{0}\" is no size: write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 256MiB, or unlimited")]
 pub struct NoBudget(String);
 
 impl std::str::FromStr for Budget {
@@ -99,7 +99,7 @@ struct Job {
 /// A choice, and what came of it once it was looked at.
 struct Candidate {
     choice: Choice,
-    /// Arena and inputs: what differs between candidates but for some uniforms.
+    /// Bytes of all buffers but the dispatches' uniforms, the arena at its lower bound: the plan takes no less.
     varying: u64,
     offer: Option<Result<Offer, ()>>,
 }
@@ -114,6 +114,9 @@ pub struct Planner {
     /// For each program after the first: buffers for each size of its passes, the largest first.
     followers: Vec<Vec<Pass>>,
 }
+
+/// Nodes that can be computed again up to which the search is made for each size of micro-batches.
+const SEARCHED_EACH: usize = 250;
 
 /// Sizes of micro-batches worth a look: the batch in 1, 2, 3, 4, 6, 8, 12, 16, ... parts, and single windows.
 fn micro_sizes(batch: usize) -> Vec<usize> {
@@ -153,18 +156,25 @@ impl Planner {
         let micros = first.options.micro_batch.map_or_else(|| micro_sizes(batch), |m| vec![m.clamp(1, batch)]);
         let ledger = Ledger::new(&first.program, &first.kernels, &first.options);
         let mut candidates: Vec<Candidate> = vec![];
-        let inputs = input_bytes(&first.program);
-        let mut refused = None;
+        let (mut refused, mut known): (_, Option<Vec<Choice>>) = (None, None);
         for micro in micros {
             // What is too large for a page or a binding is too large however much is computed again.
-            if let Err(e) = sizes(&first.program, &first.kernels, micro, &first.options) {
-                refused = Some(e);
-                continue;
+            let fixed = match sizes(&first.program, &first.kernels, micro, &first.options) {
+                Ok(sizes) => sizes.iter().filter(|b| !matches!(b.0, BufferRole::Arena(_))).map(|b| b.1).sum::<u64>(),
+                Err(e) => {
+                    refused = Some(e);
+                    continue;
+                }
+            };
+            // In a large model the sets found for one size serve all.
+            let found = match &known {
+                Some(sets) => choices_of(&ledger, micro, sets),
+                None => choices(&ledger, micro),
+            };
+            if known.is_none() && ledger.candidates().len() > SEARCHED_EACH {
+                known = Some(found.clone());
             }
-            for choice in choices(&ledger, micro) {
-                let varying = choice.peak + inputs * micro as u64;
-                candidates.push(Candidate { choice, varying, offer: None });
-            }
+            candidates.extend(found.into_iter().map(|choice| Candidate { varying: choice.peak + fixed, choice, offer: None }));
         }
         if candidates.is_empty() {
             return Err(refused.unwrap_or(PlanError::Nothing));
@@ -294,7 +304,7 @@ impl Planner {
         let mut curve = vec![first];
         for i in (fastest..smallest).rev() {
             let last = curve[curve.len() - 1];
-            if i > fastest && self.candidates[i].varying * 10 < self.candidates[smallest].varying.max(last.arena_bound) * 11 {
+            if i > fastest && self.candidates[i].varying * 10 < last.bytes * 11 {
                 continue;
             }
             if let Some(offer) = self.offer(i)
@@ -322,23 +332,26 @@ impl Planner {
         let first = &self.jobs[0];
         let limits = DeviceLimits { buffer_bytes: u64::MAX, binding_bytes: u64::MAX, ..first.options.limits };
         let bytes = |micro: usize, reuse: bool| -> Result<u64, PlanError> {
-            let options = PlanOptions { reuse, limits, ..first.options.clone() };
-            Ok(sizes(&first.program, &first.kernels, micro, &options)?.values().sum())
+            let options = PlanOptions { reuse, limits, micro_batch: Some(micro), ..first.options.clone() };
+            Ok(record(first.program.clone(), &options, 0, 0)?.buffers.iter().map(|b| b.bytes).sum())
         };
         let batch = first.options.batch.max(1);
-        Ok(Levers { none: bytes(batch, false)?, reuse: bytes(batch, true)?, single_windows: bytes(1, true)? })
+        let micro_batch = first.options.micro_batch.unwrap_or(1).clamp(1, batch);
+        Ok(Levers { none: bytes(batch, false)?, reuse: bytes(batch, true)?, micro_batch, micro_batches: bytes(micro_batch, true)? })
     }
 }
 
-/// Bytes of all buffers but the dispatches' uniforms, with one lever after the other.
+/// Bytes of all buffers, with one lever after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Levers {
     /// Whole batches, each tensor in bytes of its own.
     pub none: u64,
     /// Whole batches; what is never alive together shares bytes.
     pub reuse: u64,
-    /// And micro-batches of single windows.
-    pub single_windows: u64,
+    /// Windows of the smallest micro-batches: 1, unless the user has fixed them.
+    pub micro_batch: usize,
+    /// And in micro-batches of these.
+    pub micro_batches: u64,
 }
 
 /// Buffers that a program needs for each size of its passes, the largest first; sizes that no page holds are left out.
@@ -354,12 +367,6 @@ fn follower(job: &Job) -> Result<Vec<Pass>, PlanError> {
         }
     }
     if all.is_empty() { Err(refused.unwrap_or(PlanError::Nothing)) } else { Ok(all) }
-}
-
-/// Bytes of one window's inputs.
-fn input_bytes(program: &Program) -> u64 {
-    let tensors = program.graph.tensors.iter().filter(|t| t.place == Place::Input && t.operand.scope == Scope::Window);
-    tensors.map(|t| 4 * t.operand.len() as u64).sum()
 }
 
 impl Plan {

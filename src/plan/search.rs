@@ -56,6 +56,18 @@ pub fn choices(ledger: &Ledger, micro: usize) -> Vec<Choice> {
     }
 }
 
+/// What sets that were found for another size of micro-batches mean for this one.
+#[must_use]
+pub fn choices_of(ledger: &Ledger, micro: usize, sets: &[Choice]) -> Vec<Choice> {
+    let at = ledger.at(micro);
+    let one = |set: &Choice| {
+        let mut again = vec![false; ledger.nodes()];
+        set.again.iter().for_each(|&n| again[n] = true);
+        Choice::new(micro, &again, &ledger.profile(&at, &again))
+    };
+    sets.iter().map(one).collect()
+}
+
 /// Flips nodes until no more than `target` bytes are alive at once; whether that was possible. To keep a node again is a flip too: what
 /// lies between two long runs of nodes is worth its bytes.
 fn reach(ledger: &Ledger, at: &At, candidates: &[usize], again: &mut [bool], target: u64) -> bool {

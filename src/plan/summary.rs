@@ -1,6 +1,6 @@
 //! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
 
-use super::{BufferRole, DeviceLimits, Plan};
+use super::{Budget, BufferRole, DeviceLimits, Plan};
 use crate::data::{Dataset, WindowCounts};
 use crate::graph::{Place, Tensor};
 use crate::host::{HostMemory, HostNeeds, state_bytes};
@@ -35,6 +35,9 @@ pub struct Summary {
     /// Limits of the device that it needs, where WebGPU's defaults are too small for single windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<DeviceLimits>,
+    /// Bytes allowed; nothing where they are unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
     /// All buffers together.
     pub bytes: u64,
     /// Each buffer.
@@ -96,7 +99,14 @@ impl Summary {
             bytes: plan.bytes(),
             buffers: plan.buffers.iter().map(|b| BufferSummary { name: b.role.to_string(), bytes: b.bytes }).collect(),
             host: None,
+            budget: None,
         }
+    }
+
+    /// With the budget that the plan was made within.
+    #[must_use]
+    pub fn within(self, budget: Budget) -> Self {
+        Self { budget: (budget != Budget::Unlimited).then_some(budget.bytes()), ..self }
     }
 
     /// With what the host needs for training on that dataset.

@@ -81,6 +81,26 @@ pub struct GraphConstants {
 }
 
 impl GraphConstants {
+    /// Of some of the nodes, in the order given: what sizes depend on is kept, and no more than that is meant.
+    #[must_use]
+    pub fn of_nodes(&self, nodes: &[usize]) -> Self {
+        let n = self.hop_distance.len();
+        let rows = |values: &[f32]| {
+            let width = values.len() / n.max(1);
+            nodes.iter().flat_map(|&i| values[i * width..(i + 1) * width].iter().copied()).collect::<Vec<f32>>()
+        };
+        let prior = nodes.iter().flat_map(|&i| nodes.iter().map(move |&j| self.prior[i * n + j])).collect();
+        Self {
+            prior,
+            hop_distance: nodes.iter().map(|&i| self.hop_distance[i]).collect(),
+            centrality: rows(&self.centrality),
+            spectral: rows(&self.spectral),
+            random_walk: rows(&self.random_walk),
+            eigenmaps: rows(&self.eigenmaps),
+            clusters: self.clusters.iter().map(|c| nodes.iter().map(|&i| c[i]).collect()).collect(),
+        }
+    }
+
     /// Of series of which nothing is known: each listens to itself, all features are 0. Not those of a graph without edges, which by
     /// the order of the series tell them apart.
     #[must_use]
