@@ -30,8 +30,8 @@ pub struct Placed {
 
 /// Shares above the lower bound with which a placement is good enough: at first, and after some tries.
 const GOOD: [(usize, f64); 2] = [(300, 0.01), (usize::MAX, 0.03)];
-/// Most placements tried.
-const TRIES: usize = 2000;
+/// Most placements tried from each of the first orders.
+const TRIES: usize = 700;
 
 /// Places all blocks; returns places in the order given, and the bytes of each page.
 ///
@@ -66,26 +66,32 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
             best = (i, next);
         }
     }
-    let (mut order, mut best) = (std::mem::take(&mut orders[best.0]), best.1);
-    let mut random = Random(1);
-    for attempt in 0..TRIES {
-        let share = GOOD.iter().find(|g| attempt < g.0).map_or(0.0, |g| g.1);
-        if total(&best.1) <= within(share) {
-            break;
-        }
-        let end = |i: usize| (best.0[i].page, best.0[i].offset + blocks[i].bytes);
-        let Some(at) = (0..order.len()).max_by_key(|&k| (end(order[k]), Reverse(k))) else { break };
-        // The block that lies highest comes before some earlier one; now and then another block moves too.
-        let mut tried = order.clone();
-        let to = if attempt == 0 { 0 } else { random.below(at + 1) };
-        tried[to..=at].rotate_right(1);
-        if attempt % 2 == 1 {
-            let (a, b) = (random.below(tried.len()), random.below(tried.len()));
-            tried[a.min(b)..=a.max(b)].rotate_right(1);
-        }
-        let next = in_order(blocks, &tried, page_bytes, true);
-        if total(&next.1) <= total(&best.1) {
-            (order, best) = (tried, next);
+    orders.swap(0, best.0);
+    let (mut best, mut random) = (best.1, Random(1));
+    for mut order in orders {
+        let mut now = in_order(blocks, &order, page_bytes, true);
+        for attempt in 0..TRIES {
+            let share = GOOD.iter().find(|g| attempt < g.0).map_or(0.0, |g| g.1);
+            if total(&best.1) <= within(share) {
+                return Ok(best);
+            }
+            let end = |i: usize| (now.0[i].page, now.0[i].offset + blocks[i].bytes);
+            let Some(at) = (0..order.len()).max_by_key(|&k| (end(order[k]), Reverse(k))) else { break };
+            // The block that lies highest comes before some earlier one; now and then another block moves too.
+            let mut tried = order.clone();
+            let to = if attempt == 0 { 0 } else { random.below(at + 1) };
+            tried[to..=at].rotate_right(1);
+            if attempt % 2 == 1 {
+                let (a, b) = (random.below(tried.len()), random.below(tried.len()));
+                tried[a.min(b)..=a.max(b)].rotate_right(1);
+            }
+            let next = in_order(blocks, &tried, page_bytes, true);
+            if total(&next.1) < total(&best.1) {
+                best = next.clone();
+            }
+            if total(&next.1) <= total(&now.1) {
+                (order, now) = (tried, next);
+            }
         }
     }
     Ok(best)
