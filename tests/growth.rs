@@ -4,7 +4,7 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-use common::{Waves, clock, gpu, settings};
+use common::{Waves, bare, clock, gpu, settings};
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
@@ -28,32 +28,7 @@ fn resident() -> u64 {
 /// A model with hardly any part: the host's side of a step is what is looked at.
 fn tiny() -> (Waves, ModelShape) {
     let window = WindowShape { history: 4, horizon: 4, num_covariates: 0, num_targets: 2, num_channels: 1, num_calendar: 2 };
-    let settings = ModelSettings {
-        patch_len: 4,
-        num_transitions: 0,
-        d_model: 4,
-        n_heads: 2,
-        n_layers: 1,
-        d_ff: 4,
-        mdn_components: 1,
-        use_temporal_encoding: false,
-        use_adaptive_temporal: false,
-        use_adaptive_embedding: false,
-        use_structural_encoding: false,
-        use_graph_encoding: false,
-        use_dynamic_graph: false,
-        use_adaptive_graph: false,
-        use_graph_gate: false,
-        use_convolution: false,
-        use_hops: false,
-        use_fusion: false,
-        use_graph_attention: false,
-        use_dynamic_edge_weights: false,
-        use_hierarchy: false,
-        use_autocorr: false,
-        use_highway: false,
-        ..ModelSettings::default()
-    };
+    let settings = ModelSettings { mdn_components: 1, use_highway: false, ..bare() };
     let source = Waves { shape: window, ..Waves::new(64) };
     (source, ModelShape::new(window, settings))
 }

@@ -4,8 +4,8 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-use common::{Waves, bits, gpu, model_shape, settings};
-use pgat::config::{Config, ModelSettings, TrainingSettings};
+use common::{Waves, bare, bits, gpu, model_shape, settings};
+use pgat::config::{Config, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::{Backend, Executor};
 use pgat::gpu::{Gpu, GpuError, GpuRun, Refusal};
@@ -97,34 +97,6 @@ fn planned_bytes_are_created_bytes_for_every_config() {
         assert_as_planned(&gpu, &small(), &settings, &format!("every part on, micro-batches {micro:?}"));
         let health = TrainingSettings { health_every: 0, ..settings };
         assert_as_planned(&gpu, &ModelShape::new(Waves::new(1).shape, bare()), &health, &format!("bare, micro-batches {micro:?}"));
-    }
-}
-
-/// A model with hardly any part.
-fn bare() -> ModelSettings {
-    ModelSettings {
-        patch_len: 4,
-        num_transitions: 0,
-        d_model: 4,
-        n_heads: 2,
-        n_layers: 1,
-        d_ff: 4,
-        use_dynamic_graph: false,
-        use_adaptive_graph: false,
-        use_graph_gate: false,
-        use_convolution: false,
-        use_hops: false,
-        use_fusion: false,
-        use_structural_encoding: false,
-        use_graph_encoding: false,
-        use_graph_attention: false,
-        use_dynamic_edge_weights: false,
-        use_hierarchy: false,
-        use_autocorr: false,
-        use_temporal_encoding: false,
-        use_adaptive_temporal: false,
-        use_adaptive_embedding: false,
-        ..ModelSettings::default()
     }
 }
 

@@ -288,7 +288,7 @@ proptest! {
         let kept = results(&recipe, options(windows), windows);
         let micro_batch = Some(micro.min(windows));
         let (plan, leaves, chosen) = recipe.plan_again(PlanOptions { micro_batch, ..options(windows) }, mask).expect("a plan");
-        let again = plan.recordings[0].phases.iter().filter(|p| p.again).count();
+        let again = plan.recordings[0].computed_again();
         prop_assert_eq!(again, chosen, "each chosen node runs once more");
         let again = results_of(plan, leaves, windows);
         if micro >= windows {

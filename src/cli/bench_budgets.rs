@@ -113,7 +113,7 @@ fn one(
         arena_bytes: plan.arena_bytes(),
         arena_bound: recording.arena_bound,
         micro_batch: recording.micro_batch,
-        computed_again: recording.phases.iter().filter(|p| p.again).count(),
+        computed_again: recording.computed_again(),
         dispatches: recording.dispatch_count(),
         predicted_ms: 1000.0 * recording.seconds(),
         least_ms: times[0],

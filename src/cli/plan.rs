@@ -10,7 +10,7 @@ use pgat::config::{Config, size_text};
 use pgat::data::{Dataset, WindowCounts};
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::plan::{BufferSummary, DeviceLimits, LargeTensor, Offer, Outlook, PlanOptions, Summary};
+use pgat::plan::{BufferSummary, DeviceLimits, LargeTensor, Offer, Outlook, PlanError, PlanOptions, Summary};
 use pgat::series_graph::KnownGraph;
 use pgat::session::{Purpose, plan, plan_options, planner};
 use serde::Serialize;
@@ -192,17 +192,16 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let target = PlanOptions { limits: limits(&options.limits)?, ..target };
     let budget = config.training.budget()?;
     let mut planner = planner(&shape, &config.training, Purpose::Train, &target)?;
-    let memory = Outlook::new(&mut planner, budget)?;
-    let change = if memory.fits {
-        vec![]
-    } else {
-        context.say("it does not fit; looking for what to change");
-        advise(&shape, &config.training, &target, budget.bytes())
-    };
-    let summary = memory.fits.then(|| planner.plan(budget)).transpose()?;
+    let (memory, made) = Outlook::new(&mut planner, budget)?;
     let steps = config.training.total_steps(windows.training);
-    let summary = summary.map(|plan| Summary::new(&plan, windows, steps).on_host(&plan, &dataset).within(budget));
-    let ending = if memory.fits { Ending::Done } else { Ending::Negative };
+    let (summary, change, ending) = match made {
+        Ok(plan) => (Some(Summary::new(&plan, windows, steps).on_host(&plan, &dataset).within(budget)), vec![], Ending::Done),
+        Err(PlanError::Budget { allowed, .. }) => {
+            context.say("it does not fit; looking for what to change");
+            (None, advise(&shape, &config.training, &target, allowed), Ending::Negative)
+        }
+        Err(e) => return Err(e.into()),
+    };
     let report = Report { summary, memory, class: target.class.name.clone(), change };
     if options.json {
         console::json(&report)?;

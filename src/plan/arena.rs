@@ -1,6 +1,7 @@
 //! Offsets in the arena, page by page: how much more than the most bytes alive at once they take is a matter of the order of placement.
 
 use super::PlanError;
+use crate::forecast::rng::Stream;
 use std::cmp::Reverse;
 
 /// Alignment of every tensor in the arena: WebGPU's for bindings.
@@ -67,7 +68,9 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
         }
     }
     orders.swap(0, best.0);
-    let (mut best, mut random) = (best.1, Random(1));
+    // The same numbers in every run, so that the same plan has the same places.
+    let (mut best, mut stream) = (best.1, Stream::new(1));
+    let mut below = |n: usize| usize::try_from((stream.next_u64() >> 33) % (n.max(1) as u64)).unwrap_or(0);
     for mut order in orders {
         let mut now = in_order(blocks, &order, page_bytes, true);
         for attempt in 0..TRIES {
@@ -79,10 +82,10 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
             let Some(at) = (0..order.len()).max_by_key(|&k| (end(order[k]), Reverse(k))) else { break };
             // The block that lies highest comes before some earlier one; now and then another block moves too.
             let mut tried = order.clone();
-            let to = if attempt == 0 { 0 } else { random.below(at + 1) };
+            let to = if attempt == 0 { 0 } else { below(at + 1) };
             tried[to..=at].rotate_right(1);
             if attempt % 2 == 1 {
-                let (a, b) = (random.below(tried.len()), random.below(tried.len()));
+                let (a, b) = (below(tried.len()), below(tried.len()));
                 tried[a.min(b)..=a.max(b)].rotate_right(1);
             }
             let next = in_order(blocks, &tried, page_bytes, true);
@@ -95,19 +98,6 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
         }
     }
     Ok(best)
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers in every run, so that the same plan has the same places.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z >> 33) % (n.max(1) as u64)).unwrap_or(0)
-    }
 }
 
 /// Each block at the lowest place that is free for its whole lifetime, in that order.

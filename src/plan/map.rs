@@ -1,4 +1,4 @@
-//! The arena over a step, as data: which tensor takes which bytes in which phases, and how many bytes are alive in each. [`super::picture`]
+//! The arena over a step, as data: which tensor takes which bytes in which phases, and how many bytes are alive in each. `inspect::memory`
 //! draws it. Needs no device and no files.
 
 use super::arena::ALIGNMENT;

@@ -37,18 +37,21 @@ pub struct LargeTensor {
 const LISTED: usize = 8;
 
 impl Outlook {
-    /// Of a planner.
+    /// Of a planner; and the plan within the budget, or why there is none.
     ///
     /// # Errors
     /// Fails where not even single windows fit the device's limits.
-    pub fn new(planner: &mut Planner, budget: Budget) -> Result<Self, PlanError> {
+    pub fn new(planner: &mut Planner, budget: Budget) -> Result<(Self, Result<Plan, PlanError>), PlanError> {
         let smallest = planner.smallest()?;
         let curve = planner.curve()?;
         let levers = planner.levers()?;
-        let fits = smallest.bytes <= budget.bytes();
-        let plan = planner.plan(if fits { budget } else { Budget::Bytes(smallest.bytes) })?;
+        let made = planner.plan(budget);
+        let largest = match &made {
+            Ok(plan) => largest(plan),
+            Err(_) => largest(&planner.plan(Budget::Bytes(smallest.bytes))?),
+        };
         let budget = (budget != Budget::Unlimited).then_some(budget.bytes());
-        Ok(Self { budget, fits, smallest, curve, levers, largest: largest(&plan) })
+        Ok((Self { budget, fits: made.is_ok(), smallest, curve, levers, largest }, made))
     }
 }
 

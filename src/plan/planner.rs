@@ -82,7 +82,7 @@ impl Offer {
             bytes: plan.bytes(),
             seconds: first.seconds(),
             micro_batch: first.micro_batch,
-            computed_again: first.phases.iter().filter(|p| p.again).count(),
+            computed_again: first.computed_again(),
             arena_bytes: plan.arena_bytes(),
             arena_bound: first.arena_bound,
         }
@@ -100,7 +100,7 @@ struct Job {
 struct Candidate {
     choice: Choice,
     /// Bytes of all buffers but the dispatches' uniforms, the arena at its lower bound: the plan takes no less.
-    varying: u64,
+    least_bytes: u64,
     offer: Option<Result<Offer, ()>>,
 }
 
@@ -174,17 +174,17 @@ impl Planner {
             if known.is_none() && ledger.candidates().len() > SEARCHED_EACH {
                 known = Some(found.clone());
             }
-            candidates.extend(found.into_iter().map(|choice| Candidate { varying: choice.peak + fixed, choice, offer: None }));
+            candidates.extend(found.into_iter().map(|choice| Candidate { least_bytes: choice.peak + fixed, choice, offer: None }));
         }
         if candidates.is_empty() {
             return Err(refused.unwrap_or(PlanError::Nothing));
         }
-        candidates.sort_by(|a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.varying.cmp(&b.varying)));
+        candidates.sort_by(|a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.least_bytes.cmp(&b.least_bytes)));
         // What is neither faster nor smaller than another is no candidate.
         let mut least = u64::MAX;
         candidates.retain(|c| {
-            c.varying < least && {
-                least = c.varying;
+            c.least_bytes < least && {
+                least = c.least_bytes;
                 true
             }
         });
@@ -243,8 +243,8 @@ impl Planner {
         // Candidates are sorted: later ones are slower and smaller, but for what fragments and uniforms add.
         let mut best: Option<(usize, Offer)> = None;
         for i in (0..self.candidates.len()).rev() {
-            let varying = self.candidates[i].varying;
-            if best.is_some_and(|(b, _)| varying > self.candidates[b].varying + self.candidates[b].varying / 10) {
+            let least_bytes = self.candidates[i].least_bytes;
+            if best.is_some_and(|(b, _)| least_bytes > self.candidates[b].least_bytes + self.candidates[b].least_bytes / 10) {
                 break;
             }
             if let Some(offer) = self.offer(i)
@@ -262,8 +262,9 @@ impl Planner {
     /// The candidate for a budget: the smallest of those that are as fast as the fastest within it.
     fn fastest(&mut self, budget: Budget) -> Result<usize, PlanError> {
         let allowed = budget.bytes();
-        let fits =
-            |planner: &mut Self, i: usize| planner.candidates[i].varying <= allowed && planner.offer(i).is_some_and(|o| o.bytes <= allowed);
+        let fits = |planner: &mut Self, i: usize| {
+            planner.candidates[i].least_bytes <= allowed && planner.offer(i).is_some_and(|o| o.bytes <= allowed)
+        };
         let Some(fastest) = (0..self.candidates.len()).find(|&i| fits(self, i)) else {
             let (i, smallest) = self.smallest_candidate()?;
             if smallest.bytes <= allowed {
@@ -304,7 +305,7 @@ impl Planner {
         let mut curve = vec![first];
         for i in (fastest..smallest).rev() {
             let last = curve[curve.len() - 1];
-            if i > fastest && self.candidates[i].varying * 10 < last.bytes * 11 {
+            if i > fastest && self.candidates[i].least_bytes * 10 < last.bytes * 11 {
                 continue;
             }
             if let Some(offer) = self.offer(i)

@@ -167,6 +167,12 @@ impl Recording {
         self.phases.iter().map(each).sum()
     }
 
+    /// Ops that are computed again in the backward pass.
+    #[must_use]
+    pub fn computed_again(&self) -> usize {
+        self.phases.iter().filter(|p| p.again).count()
+    }
+
     /// Dispatches of a step on a whole batch.
     #[must_use]
     pub fn dispatch_count(&self) -> usize {

@@ -91,7 +91,7 @@ impl Summary {
             dispatches: training.dispatch_count(),
             predicted_ms: 1000.0 * training.seconds(),
             class: plan.class.name.clone(),
-            computed_again: training.phases.iter().filter(|p| p.again).count(),
+            computed_again: training.computed_again(),
             scoring_batch: plan.recordings.last().map_or(0, |r| r.batch),
             arena_bound: training.arena_bound,
             limits: (plan.limits != DeviceLimits { storage_buffers: plan.limits.storage_buffers, ..DeviceLimits::default() })

@@ -230,8 +230,8 @@ fn within_budget(
     let training = &data.config.training;
     let budget = training.budget()?;
     let mut planner = planner(&shape, training, Purpose::Train, &plan_options(backend, training, class))?;
-    let outlook = Outlook::new(&mut planner, budget)?;
-    match planner.plan(budget) {
+    let (outlook, made) = Outlook::new(&mut planner, budget)?;
+    match made {
         Ok(plan) => Ok((Summary::new(&plan, windows, training.total_steps(windows.training)), outlook)),
         Err(e) => Err(Failure::from(e).with(outlook)),
     }

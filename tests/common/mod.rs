@@ -109,6 +109,34 @@ pub(crate) fn all_on() -> ModelSettings {
     }
 }
 
+/// A model with hardly any part.
+pub(crate) fn bare() -> ModelSettings {
+    ModelSettings {
+        patch_len: 4,
+        num_transitions: 0,
+        d_model: 4,
+        n_heads: 2,
+        n_layers: 1,
+        d_ff: 4,
+        use_dynamic_graph: false,
+        use_adaptive_graph: false,
+        use_graph_gate: false,
+        use_convolution: false,
+        use_hops: false,
+        use_fusion: false,
+        use_structural_encoding: false,
+        use_graph_encoding: false,
+        use_graph_attention: false,
+        use_dynamic_edge_weights: false,
+        use_hierarchy: false,
+        use_autocorr: false,
+        use_temporal_encoding: false,
+        use_adaptive_temporal: false,
+        use_adaptive_embedding: false,
+        ..ModelSettings::default()
+    }
+}
+
 /// A model on a series graph whose features are random.
 pub(crate) fn with_features(window: WindowShape, settings: ModelSettings) -> ModelShape {
     let plain = ModelShape::new(window, settings);
