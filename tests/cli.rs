@@ -278,6 +278,24 @@ fn the_device_trains_scores_and_forecasts() {
     assert!(place.read("run/run.json").contains("\"breaks\": [\n"), "{}", place.read("run/run.json"));
 }
 
+#[test]
+fn another_revision_of_the_arithmetic_is_a_break() {
+    let place = Place::new();
+    place.run(&["train", "config.toml", "--out", "run"]).ok();
+    assert!(place.read("run/run.json").contains("\"breaks\": []"), "{}", place.read("run/run.json"));
+    // A run of a version that knew no revision is of the first: no break.
+    place.edit("run/run.json", "  \"numerics_revision\": 1,\n", "");
+    place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
+    assert!(!place.run(&["train", "--resume", "run", "--strict"]).ok().err.contains("bits may differ"));
+    place.edit("run/config.toml", "max_steps = 5", "max_steps = 6");
+    place.edit("run/run.json", "\"format_version\": 2", "\"numerics_revision\": 77,\n  \"format_version\": 2");
+    place.run(&["train", "--resume", "run", "--strict"]).error(&["revision 77 of the arithmetic", "--strict"]);
+    let resumed = place.run(&["train", "--resume", "run"]).ok();
+    assert!(resumed.err.contains("revision 77") && resumed.err.contains("from step 5 on"), "{}", resumed.err);
+    let record: serde_json::Value = serde_json::from_str(&place.read("run/run.json")).expect("JSON");
+    assert_eq!((&record["numerics_revision"], &record["breaks"]), (&1.into(), &serde_json::json!([[5, "numerics revision 1"]])));
+}
+
 impl Said {
     /// `doctor` tells what it found before it fails.
     #[track_caller]
@@ -475,7 +493,7 @@ fn wrong_folders_are_refused() {
     }
     place.edit("run/config.toml", "format_version = 1", "format_version = 9");
     place.run(&["evaluate", "run"]).error(&["config.toml", "format_version 9", "update pgat"]);
-    place.edit("run/run.json", "\"format_version\": 1", "\"format_version\": 9");
+    place.edit("run/run.json", "\"format_version\": 2", "\"format_version\": 9");
     place.run(&["evaluate", "run"]).error(&["format version 9", "update pgat"]);
 }
 

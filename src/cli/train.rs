@@ -52,7 +52,7 @@ pub(crate) struct Options {
     /// With --resume: where the training data are now
     #[arg(long, value_name = "FILE", requires = "resume")]
     data: Option<PathBuf>,
-    /// With --resume: refuse an adapter of another class, on which bits may differ
+    /// With --resume: refuse an adapter of another class, or a pgat of another revision of the arithmetic, where bits may differ
     #[arg(long, requires = "resume")]
     strict: bool,
 }
@@ -207,9 +207,9 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
     let windows = count_windows(&dataset, run.config.training.batch_size)?;
     let path = &run.stored.path().to_owned();
     let backend = backend_of(context, &run.record)?;
-    let (was, now) = (run.record.adapter_class(), backend.class_name());
-    if was != now && strict {
-        bail!("the run was made on an adapter of class {was}, and this one is of class {now}: bits may differ (refused by --strict)");
+    let broken = run.record.break_on(&backend);
+    if let (Some(broken), true) = (&broken, strict) {
+        bail!("{broken}: bits may differ (refused by --strict)");
     }
     let class = run.record.class_on(&backend);
     let shape = run.shape(&dataset)?;
@@ -225,8 +225,8 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
         return Ok(Ending::Done);
     }
     let step = stored.as_ref().map_or(0, |(_, p)| p.step);
-    if let Some(warning) = run.record.break_at(step, session.backend()) {
-        console::warn(&warning);
+    if let Some(broken) = broken {
+        console::warn(&format!("{broken}: from step {step} on, bits may differ"));
         run.record.go_on(step, &session);
         run.stored.write_record(&run.record)?;
     }

@@ -41,7 +41,11 @@ const BEST: &str = "best.safetensors";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Format version of runs that this crate writes, and the newest it reads.
-pub const RUN_VERSION: u32 = 1;
+pub const RUN_VERSION: u32 = 2;
+
+/// Revision of the arithmetic: the order of every sum, the key of every random number. Whoever changes one of them, so that a run trains to
+/// other bits than before, raises it (`tests/digests.rs` fails until then). A run of another revision can go on, but a break is recorded.
+pub const NUMERICS_REVISION: u32 = 1;
 
 /// A run cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -135,9 +139,18 @@ pub struct RunRecord {
     pub adapter: Option<AdapterRecord>,
     /// Kernel shapes and predicted costs: the table by which every later part of the run is computed.
     pub class: AdapterClass,
-    /// Steps at which the run went on on an adapter of another class: bits may differ from there on.
+    /// Revision of the arithmetic ([`NUMERICS_REVISION`]) by which the run was trained last.
+    #[serde(default = "first_revision")]
+    pub numerics_revision: u32,
+    /// Steps at which the run went on on an adapter of another class or with another revision of the arithmetic, and which: bits may differ
+    /// from there on.
     #[serde(default)]
     pub breaks: Vec<(u64, String)>,
+}
+
+/// Runs that state no revision are older than the second.
+fn first_revision() -> u32 {
+    1
 }
 
 impl RunRecord {
@@ -152,6 +165,7 @@ impl RunRecord {
             series: dataset.series_names().map(str::to_owned).collect(),
             adapter: session.backend().adapter().cloned(),
             class: session.plan().class.clone(),
+            numerics_revision: NUMERICS_REVISION,
             breaks: vec![],
         }
     }
@@ -173,13 +187,16 @@ impl RunRecord {
         self.adapter.as_ref().map_or(Backend::REFERENCE, |a| &a.class)
     }
 
-    /// In words that bits may differ from a step on, if the run goes on on an adapter of another class.
+    /// Why the bits may differ if the run goes on on a backend, in words; nothing where they do not.
     #[must_use]
-    pub fn break_at(&self, step: u64, backend: &Backend) -> Option<String> {
+    pub fn break_on(&self, backend: &Backend) -> Option<String> {
         let (was, now) = (self.adapter_class(), backend.class_name());
-        let broken =
-            || format!("the run was made on an adapter of class {was}, and goes on on class {now}: from step {step} on, bits may differ");
-        (was != now).then(broken)
+        let class = (was != now).then(|| format!("the run was made on an adapter of class {was}, and this one is of class {now}"));
+        let (was, now) = (self.numerics_revision, NUMERICS_REVISION);
+        let revision =
+            (was != now).then(|| format!("the run was made by revision {was} of the arithmetic, and this pgat computes by revision {now}"));
+        let both: Vec<_> = class.into_iter().chain(revision).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     /// Notes that the run goes on with that session from a step on.
@@ -189,6 +206,10 @@ impl RunRecord {
             self.breaks.push((step, class.to_owned()));
             self.adapter = session.backend().adapter().cloned();
             self.class = session.plan().class.clone();
+        }
+        if self.numerics_revision != NUMERICS_REVISION {
+            self.breaks.push((step, format!("numerics revision {NUMERICS_REVISION}")));
+            self.numerics_revision = NUMERICS_REVISION;
         }
     }
 }
@@ -337,7 +358,7 @@ impl StoredRun {
     /// # Errors
     /// Fails if the disk does.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), StoredError> {
-        self.write_json(RECORD, record)
+        self.write_json(RECORD, &RunRecord { format_version: RUN_VERSION, ..record.clone() })
     }
 
     /// The config as resolved.

@@ -84,7 +84,8 @@ impl Work {
         stored.rewind(step)?;
         let lines = stored.record_lines()?;
         let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let notes = record.break_at(step, backend).into_iter().collect();
+        let broken = record.break_on(backend);
+        let notes = broken.map(|broken| format!("{broken}: from step {step} on, bits may differ")).into_iter().collect();
         record.data = file.into();
         let data = Data { config: Arc::new(config), dataset: Arc::new(dataset), scaler: Arc::new(scaler), graph: Arc::new(graph) };
         let config = data.config.clone();
