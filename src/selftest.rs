@@ -89,7 +89,6 @@ impl Draw {
 
     /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits")]
         let u = (self.bits() >> 11) as f64;
         u / 9_007_199_254_740_992.0
     }
@@ -249,7 +248,6 @@ fn touched_outside(plan: &Plan, role: BufferRole, words: &[u32]) -> Option<Strin
 
 /// Tolerance of a case: f32 sums of `reduction` terms.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 pub fn tolerance(case: &Case) -> f64 {
     1e-5 * (1.0 + (case.reduction as f64).sqrt() / 4.0)
 }

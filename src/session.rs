@@ -206,7 +206,6 @@ pub fn plan_options(backend: &Backend, settings: &TrainingSettings, class: Optio
     if let Some(class) = class {
         options.class = class.clone();
     }
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
     let seconds = settings.submit_bound_ms as f64 / 1000.0;
     options.submit_seconds = seconds;
     options.micro_batch = settings.micro_batch;
@@ -484,7 +483,7 @@ impl Session {
         };
         let norm = &self.executor.read(0, &[norm], 1).await?[0];
         let state = &self.executor.read_buffers(&[(BufferRole::State, STATE_LEN)]).await?[0];
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "f32 on the device; counters are small")]
+        #[expect(clippy::cast_possible_truncation, reason = "f32 on the device; counters are small")]
         Ok(StepReport { loss: norm[3] as f32, grad_norm: norm[0] as f32, bad_in_a_row: state[3] as u32, bad: state[4] as u32 })
     }
 

@@ -42,7 +42,6 @@ impl StepInput<'_> {
     /// Values for prologue and epilogue, then for each micro-batch.
     #[must_use]
     pub fn step_values(&self, recording: &Recording) -> Vec<StepValues> {
-        #[expect(clippy::cast_precision_loss, reason = "a count")]
         let inverse_windows = 1.0 / self.windows.max(1) as f32;
         let values = |first: usize, windows: usize| StepValues {
             windows: to_u32(windows),

@@ -1,6 +1,6 @@
 //! Budgets of a whole model: what fits, what is refused, and that no budget changes a bit of the weights.
 
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ratios")]
+#![expect(clippy::cast_possible_truncation, reason = "ratios")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;

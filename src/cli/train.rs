@@ -284,7 +284,6 @@ fn train(context: &Context, folder: &StoredRun, record: &RunRecord, mut trainer:
         return Ok(Ending::Interrupted);
     }
     let seconds = started.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let each = milliseconds(1000.0 * seconds / (done.step - first).max(1) as f64);
     let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer fell" } else { "" };
     context.say(&format!("{} steps in {} ({each} a step, validation included){early}", thousands(done.step - first), duration(seconds)));

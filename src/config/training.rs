@@ -133,12 +133,7 @@ impl TrainingSettings {
         match (self.warmup_steps, self.warmup_fraction) {
             (Some(steps), _) => steps.min(total),
             (None, Some(fraction)) => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    clippy::cast_precision_loss,
-                    reason = "a fraction within 0 and 1 of a step count far below 2^53"
-                )]
+                #[expect(clippy::cast_possible_truncation, reason = "a fraction within 0 and 1 of a step count far below 2^53")]
                 let steps = (total as f64 * fraction).round() as u64;
                 steps.min(total)
             }

@@ -58,7 +58,6 @@ impl CalendarFeature {
             Self::DayOfYear => (date.day_of_year(), date.days_in_year()),
             Self::MonthOfYear => (date.month - 1, 12),
         };
-        #[expect(clippy::cast_precision_loss, reason = "both are at most 86,400")]
         let phase = part as f64 / whole as f64;
         phase
     }

@@ -342,7 +342,6 @@ fn count_missing(report: &mut DataReport, labels: &[String], table: &Table) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage for reading")]
 fn to_ratio(part: usize, whole: usize) -> f32 {
     to_f32(part as f64 / whole.max(1) as f64)
 }

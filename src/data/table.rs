@@ -125,7 +125,6 @@ mod tests {
     use super::*;
 
     fn number(row: usize, column: usize) -> f32 {
-        #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
         let number = (row * 7 + column) as f64;
         to_f32(number)
     }

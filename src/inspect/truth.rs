@@ -37,7 +37,6 @@ pub fn recovery(scores: &Scores, truth: &SeriesGraph) -> Result<Recovery, Inspec
     }
     let average_precision = average_precision(&scores.values, &truth);
     let (chance, p_value) = by_chance(&truth, average_precision);
-    #[expect(clippy::cast_precision_loss, reason = "counts")]
     let density = edges as f64 / pairs as f64;
     Ok(Recovery { average_precision, density, edges, pairs, chance, p_value })
 }
@@ -48,7 +47,6 @@ pub fn recovery(scores: &Scores, truth: &SeriesGraph) -> Result<Recovery, Inspec
 /// # Panics
 /// If the slices differ in length.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
     assert_eq!(scores.len(), truth.len(), "a score for each pair");
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -67,7 +65,6 @@ pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
 const ORDERS: u32 = 10_000;
 
 /// Mean average precision of random orders, and the share of them that reaches `found`; the same for equal arguments.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn by_chance(truth: &[bool], found: f64) -> (f64, f64) {
     let (mut state, mut sum, mut reached) = (1_u64, 0.0, 0);
     // SplitMix64: statistics of shuffles ask for no more.

@@ -22,7 +22,6 @@ pub enum Init {
 impl Init {
     /// Uniform in +-1/sqrt(fan in), for weights and biases of linear maps.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     pub fn fan_in(n: usize) -> Self {
         Self::Uniform(1.0 / (n.max(1) as f64).sqrt())
     }

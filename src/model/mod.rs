@@ -184,7 +184,6 @@ impl Builder<'_> {
         column0: usize,
         bias: Option<TensorId>,
     ) -> Result<TensorId, ModelError> {
-        #[expect(clippy::cast_precision_loss, reason = "a column")]
         let attrs = Attrs::new(&[
             ("bias", f64::from(u8::from(bias.is_some()))),
             ("residual", 0.0),
@@ -198,7 +197,6 @@ impl Builder<'_> {
     }
 
     /// A box of steps and nodes.
-    #[expect(clippy::cast_precision_loss, reason = "counts")]
     pub(crate) fn select(&mut self, label: &str, x: TensorId, steps: Range<usize>, nodes: Range<usize>) -> Result<TensorId, ModelError> {
         let attrs = Attrs::new(&[
             ("step0", steps.start as f64),

@@ -57,7 +57,7 @@ impl Attrs {
 
     /// The number of that name as a count.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small non-negative integers")]
+    #[expect(clippy::cast_possible_truncation, reason = "counts are small non-negative integers")]
     pub fn size(&self, name: &str) -> usize {
         self.f64(name) as usize
     }
@@ -307,7 +307,6 @@ pub struct Cost {
 impl Cost {
     /// From floating-point operations and elements moved.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn new(flops: usize, elements: usize) -> Self {
         Self { flops: flops as f64, bytes: 4.0 * elements as f64 }
     }

@@ -187,7 +187,6 @@ impl GraphFeatures {
 }
 
 /// Counts are far below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "counts of nodes and paths of nodes")]
 pub(super) fn to_f64(count: usize) -> f64 {
     count as f64
 }
