@@ -2,7 +2,7 @@
 //! it shows in the loss.
 
 use crate::ops::grad_health::NUMBERS;
-use crate::session::ParameterPlace;
+use crate::model::ParameterPlace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

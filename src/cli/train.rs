@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
 use pgat::executor::Backend;
-use pgat::plan::Summary;
+use pgat::experiment::Summary;
 use pgat::session::{Purpose, Session};
 use pgat::train::stored::{RunRecord, StoredError, StoredRun, file_stem};
 use pgat::train::{Control, Outcome, Progress as Progressed, TrainError, Trainer};

@@ -121,7 +121,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::to_f32;
+    use crate::numbers::to_f32;
     use super::*;
 
     fn number(row: usize, column: usize) -> f32 {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::dataset::{Dataset, Segment};
 use super::error::DataError;
-use super::time::{DAY, Frequency, Stamp, format_stamp};
+use crate::calendar::{DAY, Frequency, Stamp, format_stamp};
 use crate::config::SplitRule;
 
 /// A part of the rows.

@@ -96,7 +96,7 @@ impl Predictive for Empirical {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::rng::Stream;
+    use crate::random::Stream;
 
     #[test]
     fn quantiles_follow_numpy() {

@@ -2,8 +2,8 @@
 
 use super::{InspectError, field, node_names};
 use crate::data::WindowSource;
-use crate::model::ModelShape;
-use crate::session::{ParameterPlace, Session};
+use crate::model::{ModelShape, ParameterPlace};
+use crate::session::Session;
 use serde::Serialize;
 
 /// Bounds of the temperature exp(`log_temperature`).

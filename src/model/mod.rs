@@ -8,12 +8,16 @@ pub mod graph;
 mod hierarchy;
 pub mod init;
 mod layer;
+mod places;
 
 use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
 use crate::series_graph::{GraphConstants, KnownGraph};
+pub(crate) use places::places;
+pub use places::{ParameterPlace, parameter_places};
+
 use graph::ModelGraph;
 use init::Init;
 use std::ops::Range;

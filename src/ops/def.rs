@@ -472,3 +472,12 @@ pub fn block_rows(rows: usize) -> usize {
 pub fn partials_in_scratch(elements: usize) -> usize {
     ((1 << 20) / elements.max(1)).clamp(4, 256)
 }
+
+/// Elements between the starts of two parameters: multiples of 256 bytes, so that each can be bound.
+pub const PARAMETER_ALIGNMENT: usize = 64;
+
+/// Elements that a parameter of `n` elements takes in the flat buffers.
+#[must_use]
+pub fn padded(n: usize) -> usize {
+    n.div_ceil(PARAMETER_ALIGNMENT) * PARAMETER_ALIGNMENT
+}

@@ -30,7 +30,7 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/grad_health.wgsl"),
 /// Most gradients of a chunk.
 const CHUNK: usize = 256;
 /// Elements of which starts are multiples; the same constant is in the shader.
-const UNIT: usize = crate::graph::PARAMETER_ALIGNMENT;
+const UNIT: usize = super::def::PARAMETER_ALIGNMENT;
 /// Numbers of a tensor in the output.
 pub(crate) const NUMBERS: usize = 4;
 
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
         let mut end = 0;
         let place = |&n: &usize| {
             let start = end;
-            end += crate::graph::padded(n);
+            end += super::super::def::padded(n);
             (start, n)
         };
         let [chunks, tensors] = tables(&sizes.iter().map(place).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! Offsets in the arena, page by page: how much more than the most bytes alive at once they take is a matter of the order of placement.
 
 use super::PlanError;
-use crate::forecast::rng::Stream;
+use crate::random::Stream;
 use std::cmp::Reverse;
 
 /// Alignment of every tensor in the arena: WebGPU's for bindings.

@@ -6,7 +6,7 @@ use super::spectrum::{Spectrum, rounded};
 use super::walks::distances_and_betweenness;
 use super::{SeriesGraph, SeriesGraphError};
 use crate::config::ModelSettings;
-use crate::data::to_f32;
+use crate::numbers::to_f32;
 
 /// How many features of each kind, and for which scales of the hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]

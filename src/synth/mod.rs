@@ -15,8 +15,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use crate::data::{Frequency, Stamp, parse_stamp};
-use crate::forecast::rng::Stream;
+use crate::calendar::{Frequency, Stamp, parse_stamp};
+use crate::random::Stream;
 use waves::wave;
 
 /// What to make; the defaults are the original's.

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::between;
-use crate::forecast::rng::Stream;
+use crate::random::Stream;
 
 /// A wave and what it is made of.
 #[cfg_attr(not(test), expect(dead_code, reason = "tests look at the parts"))]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Driver, Synthetic};
-use crate::data::{format_stamp, grid_stamps};
+use crate::calendar::{format_stamp, grid_stamps};
 
 impl Synthetic {
     /// The table as CSV: date, `wave_*`, `target_*`, `covariate_gradient` (of the mean wave), `covariate_dispersion` (variance of the

@@ -4,8 +4,9 @@ use std::f64::consts::TAU;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{DAY, Date, Frequency, Stamp};
-use super::to_f32;
+use super::Frequency;
+use super::stamp::{DAY, Date, Stamp};
+use crate::numbers::to_f32;
 
 /// A calendar feature; each gives two inputs, the sine and the cosine of its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +66,8 @@ impl CalendarFeature {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse_stamp;
     use super::*;
+    use crate::calendar::parse_stamp;
 
     #[test]
     fn phases_are_those_of_the_calendar() {
