@@ -154,7 +154,6 @@ pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(
 }
 
 /// Times of an op's largest case, forward and backward.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 async fn op_times(gpu: &Arc<Gpu>, class: &AdapterClass, op: &'static OpDef) -> Result<Vec<OpTime>, BenchError> {
     let size = |c: &Case| c.windows * c.inputs.iter().map(|i| i.shape.iter().product::<usize>()).sum::<usize>();
     let Some(case) = (op.cases)().into_iter().max_by_key(size) else { return Ok(vec![]) };
@@ -204,7 +203,6 @@ pub async fn products_ms(gpu: &Arc<Gpu>, class: &AdapterClass, weights: bool) ->
 /// Windows into which the rows are cut.
 const WINDOWS: usize = 32;
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 async fn product(
     gpu: &Arc<Gpu>,
     class: &AdapterClass,
@@ -326,7 +324,6 @@ async fn step_time(what: &str, run: &mut GpuRun, inputs: &[Vec<f32>], start: Ins
 
 /// Floating-point operations of a step on a whole batch, from the ops' own counts.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub fn step_flops(run: &GpuRun, recording: usize) -> f64 {
     let recording = &run.plan().recordings[recording];
     let windows = |s: Section| if s == Section::Body { recording.batch as f64 } else { 1.0 };
@@ -362,7 +359,6 @@ pub fn step_split(run: &GpuRun, recording: usize, windows: usize, repeats: usize
 
 /// The plan's class with factors for the ops measured: parts of a micro-batch of `windows` windows over what the rates alone predict.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> AdapterClass {
     let recording = &plan.recordings[0];
     let mut class = plan.class.clone();

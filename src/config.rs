@@ -47,7 +47,7 @@ pub use graph::{GraphSettings, MatrixRows};
 pub use model::{Head, ModelSettings, PointLoss};
 pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSet, Levels, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
-pub use training::{Schedule, TrainingSettings, parse_bytes, size_text};
+pub use training::{Schedule, TrainingSettings};
 
 /// The newest configuration format that this version of the crate reads.
 pub const FORMAT_VERSION: u32 = 1;

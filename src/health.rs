@@ -2,7 +2,7 @@
 //! it shows in the loss.
 
 use crate::ops::grad_health::NUMBERS;
-use crate::session::ParameterPlace;
+use crate::model::ParameterPlace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub fn group_of(name: &str) -> &str {
 
 /// Sums what `grad_health` found (a row for each trained parameter, in the order of their places) by group.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "counts, held as floats")]
+#[expect(clippy::cast_possible_truncation, reason = "counts, held as floats")]
 pub(crate) fn by_group(places: &[ParameterPlace], rows: &[f64]) -> GradientHealth {
     // Squares, zeros, not finite, elements.
     let mut sums: BTreeMap<&str, [f64; 4]> = BTreeMap::new();

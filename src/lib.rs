@@ -10,11 +10,14 @@
 pub mod advise;
 #[cfg(feature = "native")]
 pub mod bench;
+pub mod bytes;
+pub mod calendar;
 pub mod compare;
 pub mod config;
 pub mod data;
 pub mod evaluate;
 pub mod executor;
+pub mod experiment;
 pub mod forecast;
 pub mod gpu;
 pub mod graph;
@@ -25,8 +28,10 @@ pub mod lru;
 #[cfg(feature = "native")]
 pub mod migrate;
 pub mod model;
+mod numbers;
 pub mod ops;
 pub mod plan;
+pub mod random;
 pub mod reference;
 pub mod selftest;
 pub mod series_graph;

@@ -83,21 +83,20 @@ impl Draw {
 
     fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(1);
-        let [a, b] = crate::step::keys(0x5EED, self.0);
+        let [a, b] = keys(0x5EED, self.0);
         u64::from(a) << 32 | u64::from(b)
     }
 
     /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits")]
         let u = (self.bits() >> 11) as f64;
         u / 9_007_199_254_740_992.0
     }
 
-    /// Standard normal (Box and Muller, 1958).
+    /// Standard normal.
     pub fn normal(&mut self) -> f64 {
-        let r = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        r * (std::f64::consts::TAU * self.uniform()).cos()
+        let radius = 1.0 - self.uniform();
+        box_muller(radius, self.uniform())
     }
 
     /// `n` values.
@@ -143,7 +142,7 @@ pub fn prepare(op: &'static OpDef, case: &Case, seed: u64) -> Result<Prepared, G
         } else if input.parameter {
             let values = draw.fill(input.fill, n);
             flat.extend(values);
-            flat.resize(flat.len().next_multiple_of(crate::graph::PARAMETER_ALIGNMENT), 0.0);
+            flat.resize(flat.len().next_multiple_of(crate::ops::def::PARAMETER_ALIGNMENT), 0.0);
             graph.parameter(&name, &input.shape)
         } else {
             let values = draw.fill(input.fill, n);
@@ -249,7 +248,6 @@ fn touched_outside(plan: &Plan, role: BufferRole, words: &[u32]) -> Option<Strin
 
 /// Tolerance of a case: f32 sums of `reduction` terms.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 pub fn tolerance(case: &Case) -> f64 {
     1e-5 * (1.0 + (case.reduction as f64).sqrt() / 4.0)
 }

@@ -1,6 +1,7 @@
 //! A config for a file that nobody has described yet: guessed from its header and cells, to be read and edited by its owner.
 
-use crate::data::{DataError, Frequency, Steps, parse_stamp, unpacked};
+use crate::calendar::{Frequency, Steps, parse_stamp};
+use crate::data::{DataError, unpacked};
 use std::io::Read;
 
 /// A guessed config.

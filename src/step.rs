@@ -11,7 +11,7 @@ pub struct StepInput<'a> {
     pub windows: usize,
     /// Index of the first in the epoch's order: key of random numbers.
     pub first_window: u32,
-    /// From [`keys`].
+    /// From [`crate::random::keys`].
     pub keys: [u32; 2],
     /// Learning rate.
     pub learning_rate: f32,
@@ -19,17 +19,6 @@ pub struct StepInput<'a> {
     pub inverse_count: f32,
     /// For each input of the recording, in its order, all windows one after the other (one value, where it exists once a step).
     pub inputs: &'a [Vec<f32>],
-}
-
-/// Keys of a step's random numbers: SplitMix64 (Steele, Lea and Flood, 2014) over seed and step.
-#[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of 64 bits")]
-pub fn keys(seed: u64, step: u64) -> [u32; 2] {
-    let mut z = seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^= z >> 31;
-    [z as u32, (z >> 32) as u32]
 }
 
 impl StepInput<'_> {
@@ -42,7 +31,6 @@ impl StepInput<'_> {
     /// Values for prologue and epilogue, then for each micro-batch.
     #[must_use]
     pub fn step_values(&self, recording: &Recording) -> Vec<StepValues> {
-        #[expect(clippy::cast_precision_loss, reason = "a count")]
         let inverse_windows = 1.0 / self.windows.max(1) as f32;
         let values = |first: usize, windows: usize| StepValues {
             windows: to_u32(windows),

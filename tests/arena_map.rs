@@ -1,5 +1,4 @@
 //! The arena over a step, as data and as a picture: what is shown is what the plan says.
-#![expect(clippy::cast_precision_loss, reason = "test data")]
 
 mod support {
     #[allow(dead_code, reason = "each test file uses a part of it")]

@@ -1,6 +1,6 @@
 //! Budgets of a whole model: what fits, what is refused, and that no budget changes a bit of the weights.
 
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ratios")]
+#![expect(clippy::cast_possible_truncation, reason = "ratios")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
@@ -10,7 +10,8 @@ use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::plan::{Budget, DeviceLimits, Offer, PlanError, PlanOptions, Planner};
+use pgat::bytes::Budget;
+use pgat::plan::{DeviceLimits, Offer, PlanError, PlanOptions, Planner};
 use pgat::session::{Purpose, Session, SessionError, State, plan_options, planner};
 use pgat::train::{Control, Outcome, Trainer};
 use proptest::prelude::*;

@@ -1,5 +1,4 @@
 //! The command line: status, stdout and stderr of every command, on a tiny series. Most tests use the f64 twins and need no adapter.
-#![expect(clippy::cast_precision_loss, reason = "test data")]
 
 mod support {
     pub(crate) mod golden_file;

@@ -1,5 +1,5 @@
 //! `pgat inspect` and its library: what is shown is what the engine computes.
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "test data")]
+#![expect(clippy::cast_possible_truncation, reason = "test data")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;

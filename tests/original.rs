@@ -14,7 +14,6 @@
 //! | several history lengths | `several_history_lengths` |
 //! | bad inputs rejected by name | `bad_inputs_are_named`; configs: unit tests of `config`; data: unit tests of `data`, and `cli.rs`, `wrong_configs_and_data_are_named` |
 //! | no memory growth | `growth.rs`; `memory.rs`, `nothing_is_created_after_compilation` |
-#![expect(clippy::cast_precision_loss, reason = "test data")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;

@@ -345,7 +345,6 @@ fn the_arena_is_close_to_its_lower_bound() {
             (plan.buffers.iter().filter(arena).map(|b| b.bytes).sum::<u64>(), plan.recordings[0].arena_bound)
         };
         let ((shared, bound), (own, _)) = (bytes(true), bytes(false));
-        #[expect(clippy::cast_precision_loss, reason = "a ratio")]
         let ratio = |a: u64, b: u64| a as f64 / b as f64;
         ratios.push(ratio(shared, bound));
         saved.push(ratio(shared, own));

@@ -1,5 +1,4 @@
 //! Training on the adapter: bits, bounds, and what happens when something breaks.
-#![expect(clippy::cast_precision_loss, reason = "test data")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;

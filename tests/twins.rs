@@ -122,7 +122,7 @@ fn wanted(case: &Case) -> Vec<usize> {
     (0..case.inputs.len()).filter(|&i| case.inputs[i].grad).collect()
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+#[expect(clippy::cast_possible_truncation, reason = "an index")]
 fn pick(draw: &mut Draw, n: usize) -> usize {
     ((draw.uniform() * n as f64) as usize).min(n - 1)
 }

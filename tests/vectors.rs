@@ -69,7 +69,6 @@ fn check_case(op: &'static OpDef, file: &SafeTensors, case: &Described, left: &m
             inputs[i] = left[i].clone();
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "few windows")]
     let inverse_windows = 1.0 / case.windows as f32;
     let step = StepValues {
         inverse_windows,

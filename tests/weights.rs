@@ -1,7 +1,7 @@
 //! Weights move both ways: a file of the reference's tensors alone is read, and what is written holds the reference's names and shapes, no
 //! more and no fewer. The names are those of `param.*` in golden files, which are the reference's `state_dict`.
 
-use pgat::session::{ParameterPlace, parameter_places};
+use pgat::model::{ParameterPlace, parameter_places};
 use pgat::train::weights::{Notes, WeightsError, read_weights, write_weights};
 use pgat::verify::Golden;
 use safetensors::tensor::{Dtype, TensorView};

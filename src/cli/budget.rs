@@ -1,7 +1,7 @@
 //! `--memory`: the budget of a command.
 
+use pgat::bytes::{Budget, NoBudget};
 use pgat::config::TrainingSettings;
-use pgat::plan::Budget;
 
 /// Bytes on the device.
 #[derive(clap::Args)]
@@ -13,7 +13,7 @@ pub(crate) struct MemoryBudget {
 }
 
 /// Checks a size, and keeps its text for the config.
-fn size(text: &str) -> Result<String, pgat::plan::planner::NoBudget> {
+fn size(text: &str) -> Result<String, NoBudget> {
     text.parse::<Budget>().map(|_| text.to_owned())
 }
 

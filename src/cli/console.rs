@@ -80,7 +80,6 @@ pub(crate) fn thousands(number: impl TryInto<u64>) -> String {
 }
 
 /// 12.3 MiB
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
 pub(crate) fn bytes(count: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
     match units.into_iter().find(|(_, shift)| count >> shift > 0) {
@@ -91,7 +90,7 @@ pub(crate) fn bytes(count: u64) -> String {
 
 /// 75 s, 3 min 20 s, 2 h 5 min
 pub(crate) fn duration(seconds: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
     let whole = seconds.max(0.0).round() as u64;
     match whole {
         0..100 => format!("{whole} s"),

@@ -118,7 +118,6 @@ impl Progress {
         } else {
             let smooth = self.milliseconds.map_or(ms, |old| 0.7 * old + 0.3 * ms);
             self.milliseconds = Some(smooth);
-            #[expect(clippy::cast_precision_loss, reason = "a count")]
             let left = duration(smooth * self.total.saturating_sub(step) as f64 / 1000.0);
             format!("loss {loss:.4}  {} a step  {left} left", milliseconds(smooth))
         };

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
 use pgat::executor::Backend;
-use pgat::plan::Summary;
+use pgat::experiment::Summary;
 use pgat::session::{Purpose, Session};
 use pgat::train::stored::{RunRecord, StoredError, StoredRun, file_stem};
 use pgat::train::{Control, Outcome, Progress as Progressed, TrainError, Trainer};
@@ -284,7 +284,6 @@ fn train(context: &Context, folder: &StoredRun, record: &RunRecord, mut trainer:
         return Ok(Ending::Interrupted);
     }
     let seconds = started.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let each = milliseconds(1000.0 * seconds / (done.step - first).max(1) as f64);
     let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer fell" } else { "" };
     context.say(&format!("{} steps in {} ({each} a step, validation included){early}", thousands(done.step - first), duration(seconds)));

@@ -35,7 +35,6 @@ pub enum PointLoss {
 /// `[model]`: sizes and switches of the model; names as in weight files. Every part is on unless switched off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_excessive_bools, reason = "each part of the model has its own switch in the file")]
 pub struct ModelSettings {
     /// Rows in a token (patch); divides history and horizon.
     pub patch_len: usize,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::data::{CalendarFeature, Frequency, parse_time_of_day};
+use crate::calendar::{CalendarFeature, Frequency, parse_time_of_day};
 
 /// `[data]`: the file and what its columns mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
-use crate::data::{Stamp, parse_stamp};
+use crate::calendar::{Stamp, parse_stamp};
 
 /// `[split]`: fractions, dates or rows; exactly one of the three ways. Without it, fractions 0.7, 0.1, 0.2.
 ///

@@ -85,7 +85,7 @@ fn a_full_file_goes_there_and_back() {
     let config = Config::from_toml(FULL).unwrap();
     assert_eq!(config.evaluation.origin_seconds().unwrap(), Some(0));
     assert_eq!(config.evaluation.levels.values().len(), 99);
-    assert_eq!(config.training.budget().unwrap(), crate::plan::Budget::Bytes(256 << 20));
+    assert_eq!(config.training.budget().unwrap(), crate::bytes::Budget::Bytes(256 << 20));
     assert_eq!(config.training.schedule, Schedule::OneCycle);
     let SplitRule::Dates { validation_start, test_start, test_end } = config.split.rule().unwrap() else { panic!("dates") };
     assert_eq!(test_start - validation_start.unwrap(), 31 * 86_400);
@@ -205,24 +205,6 @@ fn dates_and_origins_need_a_time_column() {
     for lines in ["[split]\ntest_start = \"2014-01-01\"", "[evaluation]\norigin = \"00:00\""] {
         let message = Config::from_toml(&format!("{timeless}\n{lines}")).unwrap_err().to_string();
         assert!(message.contains("data.time"), "{message}");
-    }
-}
-
-#[test]
-fn byte_sizes() {
-    let cases = [
-        ("256MiB", Some(256 << 20)),
-        ("2 GB", Some(2_000_000_000)),
-        ("77", Some(77)),
-        ("-1", None),
-        ("x", None),
-        ("1.5GiB", Some(3 << 29)),
-        (".5GiB", None),
-        ("1.5", None),
-        ("1 TiB", Some(1 << 40)),
-    ];
-    for (text, bytes) in cases {
-        assert_eq!(parse_bytes(text), bytes, "{text}");
     }
 }
 

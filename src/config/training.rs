@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::plan::Budget;
+use crate::bytes::Budget;
 
 /// Epochs where neither `epochs` nor `max_steps` is given.
 const DEFAULT_EPOCHS: u64 = 10;
@@ -133,12 +133,7 @@ impl TrainingSettings {
         match (self.warmup_steps, self.warmup_fraction) {
             (Some(steps), _) => steps.min(total),
             (None, Some(fraction)) => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    clippy::cast_precision_loss,
-                    reason = "a fraction within 0 and 1 of a step count far below 2^53"
-                )]
+                #[expect(clippy::cast_possible_truncation, reason = "a fraction within 0 and 1 of a step count far below 2^53")]
                 let steps = (total as f64 * fraction).round() as u64;
                 steps.min(total)
             }
@@ -221,41 +216,6 @@ impl TrainingSettings {
         }
         Ok(())
     }
-}
-
-/// The least size in whole MiB (KiB below 8 MiB) that holds so many bytes, as [`parse_bytes`] reads it.
-#[must_use]
-pub fn size_text(bytes: u64) -> String {
-    if bytes < 8 << 20 { format!("{}KiB", bytes.div_ceil(1 << 10)) } else { format!("{}MiB", bytes.div_ceil(1 << 20)) }
-}
-
-/// Bytes in a size such as "256MiB", "1.5 GB" or "4096"; `None` if the text is no size. Parts of bytes are dropped.
-#[must_use]
-pub fn parse_bytes(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let unit: u64 = match text[split..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        _ => return None,
-    };
-    let (whole, part) = text[..split].split_once('.').unwrap_or((&text[..split], ""));
-    let whole: u64 = whole.parse().ok()?;
-    // A part of a byte is a slip; nine digits are more than any unit shows.
-    if (unit == 1 && text[..split].contains('.')) || part.len() > 9 || (text[..split].ends_with('.')) {
-        return None;
-    }
-    let digits: u64 = if part.is_empty() { 0 } else { part.parse().ok()? };
-    let scale = 10_u64.pow(u32::try_from(part.len()).ok()?);
-    let fraction = u128::from(digits) * u128::from(unit) / u128::from(scale);
-    whole.checked_mul(unit)?.checked_add(u64::try_from(fraction).ok()?)
 }
 
 /// A size as text, or as a plain number of bytes.

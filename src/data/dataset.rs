@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use super::calendar::CalendarFeature;
 use super::error::DataError;
 use super::grid::regularise;
 use super::read::read;
@@ -10,10 +9,10 @@ use super::scaler::Scaler;
 use super::schema::{Column, Layout, Schema, Slot};
 use super::source::{WindowMut, WindowShape};
 use super::table::Table;
-use super::time::{DAY, Frequency, Grid, Stamp, format_date, format_stamp};
-use super::to_f32;
 use super::windows::{Pace, WindowId};
+use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Stamp, format_date, format_stamp};
 use crate::config::{Config, SplitRule};
+use crate::numbers::to_f32;
 
 /// Columns with missing cells that are named one by one in the notes.
 const COLUMNS_NAMED: usize = 5;
@@ -342,7 +341,6 @@ fn count_missing(report: &mut DataReport, labels: &[String], table: &Table) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage for reading")]
 fn to_ratio(part: usize, whole: usize) -> f32 {
     to_f32(part as f64 / whole.max(1) as f64)
 }

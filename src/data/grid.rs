@@ -3,9 +3,8 @@
 use super::dataset::Segment;
 use super::error::DataError;
 use super::read::Cells;
-use super::steps::{Run, Steps};
 use super::table::Table;
-use super::time::{Frequency, Grid, Stamp, format_stamp};
+use crate::calendar::{Frequency, Grid, Run, Stamp, Steps, format_stamp};
 use crate::config::DataSettings;
 
 /// Gaps that are named one by one in the notes; further ones are only counted.

@@ -5,13 +5,12 @@
 //! filled into the caller's buffers on demand; nothing is materialised. Shapes: S = L + H steps (history, horizon),
 //! Nx = Nc + Nt series (covariates, targets), F channels (0 the series itself), C calendar features.
 //!
-//! Memory: the table takes rows x used columns x 4 bytes, and reading little more; see [`crate::host`].
+//! Memory: the table takes rows x used columns x 4 bytes, and reading little more; see docs/memory.md.
 //!
 //! Files: `schema` (header to columns), `lines` and `read` (cells to
-//! numbers), `table` and `steps` (how numbers and stamps are kept), `grid` (stamps to segments), `dataset` (access and
-//! [`Dataset::fill`]), `windows` (parts and indices), `scaler`, `shuffle`, `forecast`, `time`, `calendar`.
+//! numbers), `table` (how numbers are kept), `grid` (stamps to segments), `dataset` (access and
+//! [`Dataset::fill`]), `windows` (parts and indices), `scaler`, `shuffle`, `forecast`.
 
-mod calendar;
 mod correlation;
 mod dataset;
 mod error;
@@ -24,15 +23,12 @@ mod scaler;
 mod schema;
 mod shuffle;
 mod source;
-mod steps;
 mod table;
-mod time;
 mod windows;
 
 #[cfg(test)]
 mod tests;
 
-pub use calendar::CalendarFeature;
 pub use dataset::{DataReport, Dataset, Segment};
 pub use error::DataError;
 pub use forecast::ForecastWindow;
@@ -40,13 +36,4 @@ pub(crate) use lines::unpacked;
 pub use scaler::Scaler;
 pub use shuffle::Permutation;
 pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};
-pub(crate) use steps::Steps;
-pub(crate) use time::grid_stamps;
-pub use time::{Frequency, Stamp, format_stamp, parse_stamp, parse_time_of_day};
 pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};
-
-/// Rounds to the precision that data and model work in.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the purpose")]
-pub(crate) fn to_f32(value: f64) -> f32 {
-    value as f32
-}

@@ -7,11 +7,10 @@ use csv::ByteRecord;
 use super::error::DataError;
 use super::lines::{LineFeeds, unpacked};
 use super::schema::{Field, Schema, Source};
-use super::steps::Steps;
 use super::table::Table;
-use super::time::{format_stamp, parse_stamp};
-use super::to_f32;
+use crate::calendar::{Steps, format_stamp, parse_stamp};
 use crate::config::DataSettings;
+use crate::numbers::to_f32;
 
 /// What was read.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
 use super::error::DataError;
-use super::to_f32;
 use super::windows::Part;
+use crate::numbers::to_f32;
 
 /// Mean and deviation of each (series, channel) over the observed training rows; kept with a run.
 ///

@@ -1,5 +1,7 @@
 //! The order of an epoch's windows, without a list of them.
 
+use crate::random::{GAMMA, finalise};
+
 /// A keyed permutation of `0..len`: a Feistel network over the next even number of bits, walked until it lands inside.
 ///
 /// The same (length, seed, epoch) gives the same order on every machine, and any position can be asked for alone, so that
@@ -19,10 +21,10 @@ impl Permutation {
     pub fn new(len: usize, seed: u64, epoch: u64) -> Self {
         let len = len as u64;
         let bits = u64::BITS - len.saturating_sub(1).leading_zeros();
-        let base = mix(seed ^ mix(epoch.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        let base = finalise(seed ^ finalise(epoch.wrapping_add(GAMMA)));
         let mut keys = [0; Self::ROUNDS];
         for (round, key) in (1_u64..).zip(keys.iter_mut()) {
-            *key = mix(base.wrapping_add(round.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            *key = finalise(base.wrapping_add(round.wrapping_mul(GAMMA)));
         }
         Self { len, half_bits: bits.div_ceil(2).max(1), keys }
     }
@@ -59,17 +61,10 @@ impl Permutation {
         let mask = (1 << self.half_bits) - 1;
         let (mut left, mut right) = (value >> self.half_bits, value & mask);
         for key in self.keys {
-            (left, right) = (right, left ^ (mix(right ^ key) & mask));
+            (left, right) = (right, left ^ (finalise(right ^ key) & mask));
         }
         left << self.half_bits | right
     }
-}
-
-/// The finaliser of splitmix64.
-fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]

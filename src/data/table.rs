@@ -121,11 +121,10 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::to_f32;
+    use crate::numbers::to_f32;
     use super::*;
 
     fn number(row: usize, column: usize) -> f32 {
-        #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
         let number = (row * 7 + column) as f64;
         to_f32(number)
     }

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::*;
+use crate::calendar::{DAY, Frequency, Grid, Steps, format_stamp, parse_stamp};
 use crate::config::Config;
+use crate::numbers::to_f32;
 
 /// A configuration with these lines in `[data]` and these sections after it; history 4, horizon 2.
 fn config(data: &str, rest: &str) -> Config {
@@ -22,7 +24,7 @@ fn read(config: &Config, text: &str) -> Result<Dataset, DataError> {
 
 /// Hourly rows from 2020-01-01 00:00: a stamp and what `cells` writes.
 fn hourly(header: &str, rows: usize, cells: impl Fn(usize) -> String) -> String {
-    let grid = time::Grid::of(Frequency::Seconds(3_600), &steps::Steps::default());
+    let grid = Grid::of(Frequency::Seconds(3_600), &Steps::default());
     let start = parse_stamp("2020-01-01").unwrap();
     let mut text = format!("{header}\n");
     for row in 0..rows {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::dataset::{Dataset, Segment};
 use super::error::DataError;
-use super::time::{DAY, Frequency, Stamp, format_stamp};
+use crate::calendar::{DAY, Frequency, Stamp, format_stamp};
 use crate::config::SplitRule;
 
 /// A part of the rows.
@@ -308,12 +308,7 @@ fn row_number(row: usize) -> u32 {
 
 /// Ends of the three parts. Rounded down, as is usual; where the fractions make up the whole, the test part ends with the
 /// file and the validation part takes what rounding leaves.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a fraction within 0 and 1 of fewer than 2^32 rows"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a fraction within 0 and 1 of fewer than 2^32 rows")]
 fn fractions(rows: usize, train: f64, validation: f64, test: f64) -> [usize; 3] {
     let part = |fraction: f64| ((rows as f64 * fraction + 1e-9) as usize).min(rows);
     if (train + validation + test - 1.0).abs() < 1e-9 {

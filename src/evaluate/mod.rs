@@ -178,7 +178,6 @@ fn block_windows(session: &Session) -> usize {
 }
 
 /// From original to standardised units: a density of x = mean + std z is that of z over std.
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn standardised_nll(model: &Scored, spec: &ScoreSpec) -> Option<f64> {
     let parts = model.per_series.iter().zip(&spec.deviation).filter(|(m, _)| m.count > 0);
     let (mut sum, mut count) = (0.0, 0.0);

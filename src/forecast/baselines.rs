@@ -253,7 +253,7 @@ mod tests {
         for step in 0..100 {
             let value = point(&b, Baseline::SeasonalNaive, &ramp(&[]), 500, step);
             let target_row = 501 + step;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
+            #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
             let row = value as usize;
             assert!(row <= 500 && row > 500 - 24, "step {step}: row {row} is not within the last season");
             assert_eq!((target_row - row) % 24, 0, "step {step}: row {row} has another phase");

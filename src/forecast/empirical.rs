@@ -71,7 +71,7 @@ impl Predictive for Empirical {
 
     fn quantile(&self, p: f64) -> f64 {
         let position = (self.count() - 1) as f64 * p.clamp(0.0, 1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= position <= count - 1")]
+        #[expect(clippy::cast_possible_truncation, reason = "0 <= position <= count - 1")]
         let below = position as usize;
         let above = (below + 1).min(self.count() - 1);
         let (low, high) = (f64::from(self.sorted[below]), f64::from(self.sorted[above]));
@@ -96,7 +96,7 @@ impl Predictive for Empirical {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::rng::Stream;
+    use crate::random::Stream;
 
     #[test]
     fn quantiles_follow_numpy() {

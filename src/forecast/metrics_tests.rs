@@ -1,7 +1,7 @@
 use super::*;
 use crate::forecast::mixture::{Component, Mixture};
 use crate::forecast::predictive::Point;
-use crate::forecast::rng::{SampleKey, Stream};
+use crate::random::{SampleKey, Stream};
 use crate::forecast::transform::{TargetDistribution, TargetTransform};
 
 const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];

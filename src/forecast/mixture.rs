@@ -1,7 +1,7 @@
 //! Mixtures of normal distributions, in f64.
 
 use crate::forecast::normal;
-use crate::forecast::rng::SampleKey;
+use crate::random::SampleKey;
 use thiserror::Error;
 
 /// ln(2 pi) / 2.

@@ -3,7 +3,6 @@
 //! | file | subject |
 //! |---|---|
 //! | [`normal`] | the normal density and distribution function in f64 |
-//! | [`rng`] | counter-based random numbers, so that a seed names the same samples everywhere |
 //! | [`mixture`] | mixtures of normals: moments, quantiles, samples, CRPS, NLL |
 //! | [`quadrature`] | adaptive Gauss-Kronrod, for what has no closed form |
 //! | [`predictive`] | what a forecast of one value must answer to be scored ([`Predictive`]); point forecasts |
@@ -30,7 +29,6 @@ pub mod predictive;
 pub mod quadrature;
 pub mod quantiles;
 pub mod report;
-pub mod rng;
 pub mod table;
 #[cfg_attr(not(feature = "native"), expect(dead_code, reason = "time axes are drawn natively alone"))]
 pub(crate) mod ticks;
@@ -43,6 +41,6 @@ pub use mixture::{Component, Mixture, MixtureError};
 pub use predictive::{Point, Predictive};
 pub use quantiles::{Predicted, Quantiles};
 pub use report::{Measures, Report, Scored, Skill};
-pub use rng::SampleKey;
+pub use crate::random::SampleKey;
 pub use table::{ForecastTable, HistoryTable, TableError};
 pub use transform::{Link, TargetDistribution, TargetTransform, TransformError};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::forecast::mixture::{Component, Mixture};
-use crate::forecast::rng::Stream;
+use crate::random::Stream;
 use crate::forecast::table::HistoryTable;
 use crate::forecast::transform::TargetTransform;
 

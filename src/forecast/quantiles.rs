@@ -2,7 +2,7 @@
 
 use crate::forecast::mixture::MixtureError;
 use crate::forecast::predictive::{Point, Predictive};
-use crate::forecast::rng::SampleKey;
+use crate::random::SampleKey;
 use crate::forecast::transform::TargetDistribution;
 
 /// A distribution by its quantiles at a few levels: the quantile function is linear between them and flat outside, so that the lowest and

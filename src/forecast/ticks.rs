@@ -100,10 +100,10 @@ pub(crate) fn value_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let rough = span / 7.0;
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * power >= rough).unwrap_or(10.0) * power;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of decimals, clamped")]
+    #[expect(clippy::cast_possible_truncation, reason = "a number of decimals, clamped")]
     let decimals = (-(step * 1.000_001).log10().floor()).clamp(0.0, 12.0) as usize;
     let largest = low.abs().max(high.abs());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of digits, clamped")]
+    #[expect(clippy::cast_possible_truncation, reason = "a number of digits, clamped")]
     let digits = (largest.log10().floor() - power.log10().round()).clamp(1.0, 12.0) as usize;
     let label = |v: f64| match largest {
         _ if v == 0.0 => "0".to_owned(),

@@ -7,7 +7,7 @@ use crate::forecast::mixture::{Component, Mixture};
 use crate::forecast::normal;
 use crate::forecast::predictive::Predictive;
 use crate::forecast::quadrature;
-use crate::forecast::rng::SampleKey;
+use crate::random::SampleKey;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -90,7 +90,6 @@ struct Sizes {
 
 /// Weights of a layer's heads, averaged over the other axis, and the output `[T, N, D]`, from queries `[T, N, D]`, and keys and values
 /// `[T, N, 2 D]`: softmax(q k^T / sqrt(D/h)) v, the first half of the heads along steps, the others across nodes.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn attend(s: &Sizes, layer: usize, query: &[f64], key_value: &[f64]) -> (Vec<Head>, Vec<f64>) {
     let (d, width) = (s.width, s.width / s.heads);
     let mut output = vec![0.0; s.steps * s.nodes * d];

@@ -66,7 +66,6 @@ pub fn without(settings: &ModelSettings, key: &str) -> Option<ModelSettings> {
 ///
 /// # Errors
 /// Fails if the device is lost, or the model's numbers are no distributions.
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config, windows: &[usize]) -> Result<Worth, InspectError> {
     let (dataset, scaler): (&Dataset, &Scaler) = (&source.dataset, &source.scaler);
     let (transforms, shape, settings) = (transforms(scaler, config)?, *dataset.shape(), session.shape().settings.clone());

@@ -2,8 +2,8 @@
 
 use super::{InspectError, field, node_names};
 use crate::data::WindowSource;
-use crate::model::ModelShape;
-use crate::session::{ParameterPlace, Session};
+use crate::model::{ModelShape, ParameterPlace};
+use crate::session::Session;
 use serde::Serialize;
 
 /// Bounds of the temperature exp(`log_temperature`).
@@ -195,7 +195,6 @@ pub async fn look(session: &mut Session, source: &dyn WindowSource, windows: &[u
             adaptive = tensors.get(1).map(|padded| padded.chunks(n.next_multiple_of(4)).flat_map(|row| row[..n].to_vec()).collect());
         })
         .await?;
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let mean = [0, 1, 2].map(|i| values.iter().map(|v: &[f64; 3]| v[i]).sum::<f64>() / values.len().max(1) as f64);
     Ok((Gates { windows: windows.to_vec(), values, mean }, adaptive))
 }

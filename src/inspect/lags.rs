@@ -85,7 +85,6 @@ pub async fn look(
 }
 
 /// R of every lag for node n, from queries, keys and values `[T, N, 3 D]`.
-#[expect(clippy::cast_precision_loss, reason = "a width")]
 fn scores(qkv: &[f64], tokens: usize, nodes: usize, d: usize, n: usize) -> Vec<f64> {
     let row = |t: usize, part: usize| &qkv[((t % tokens * nodes + n) * 3 + part) * d..][..d];
     let product = |t: usize, lag: usize| row(t + lag, 0).iter().zip(row(t, 1)).map(|(q, k)| q * k).sum::<f64>();

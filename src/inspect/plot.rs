@@ -23,7 +23,7 @@ fn colour(share: f64) -> RGBColor {
     let at = share.clamp(0.0, 1.0) * 3.0;
     let (low, part) = (if at >= 2.0 { 2 } else { usize::from(at >= 1.0) }, at - at.min(2.0).floor());
     let (a, b) = (RAMP[low], RAMP[low + 1]);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "between two bytes")]
     let mix = |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
@@ -197,7 +197,7 @@ pub fn node_link(title: &str, graph: &LearnedGraph, edges: &[Edge]) -> Result<St
             let ends = find(columns[e.stage - 1], &e.source).zip(find(columns[e.stage], &e.target));
             let Some((from, to)) = ends else { continue };
             let (from, to) = (places[e.stage - 1][from], places[e.stage][to]);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
+            #[expect(clippy::cast_possible_truncation, reason = "a few pixels")]
             let style = colour(0.25 + 0.75 * e.probability).stroke_width((1.0 + 5.0 * e.probability).round() as u32);
             root.draw(&PathElement::new(curve(from, to), style))?;
         }

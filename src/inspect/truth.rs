@@ -2,6 +2,7 @@
 
 use super::InspectError;
 use super::graph::Scores;
+use crate::random::Stream;
 use crate::series_graph::SeriesGraph;
 use serde::Serialize;
 
@@ -37,7 +38,6 @@ pub fn recovery(scores: &Scores, truth: &SeriesGraph) -> Result<Recovery, Inspec
     }
     let average_precision = average_precision(&scores.values, &truth);
     let (chance, p_value) = by_chance(&truth, average_precision);
-    #[expect(clippy::cast_precision_loss, reason = "counts")]
     let density = edges as f64 / pairs as f64;
     Ok(Recovery { average_precision, density, edges, pairs, chance, p_value })
 }
@@ -48,7 +48,6 @@ pub fn recovery(scores: &Scores, truth: &SeriesGraph) -> Result<Recovery, Inspec
 /// # Panics
 /// If the slices differ in length.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
     assert_eq!(scores.len(), truth.len(), "a score for each pair");
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -67,18 +66,10 @@ pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
 const ORDERS: u32 = 10_000;
 
 /// Mean average precision of random orders, and the share of them that reaches `found`; the same for equal arguments.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn by_chance(truth: &[bool], found: f64) -> (f64, f64) {
-    let (mut state, mut sum, mut reached) = (1_u64, 0.0, 0);
-    // SplitMix64: statistics of shuffles ask for no more.
-    let mut random = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64
-    };
+    let (mut random, mut sum, mut reached) = (Stream::new(1), 0.0, 0);
     for _ in 0..ORDERS {
-        let scores: Vec<f64> = truth.iter().map(|_| random()).collect();
+        let scores: Vec<f64> = truth.iter().map(|_| (random.next_u64() >> 11) as f64).collect();
         let one = average_precision(&scores, truth);
         sum += one;
         reached += u32::from(one >= found);

@@ -254,7 +254,6 @@ fn schedule(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<F
     Ok(why.map_or_else(|| Fate::Renamed(now.clone()), |why| Fate::Changed(now.clone(), why.into())))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of epochs")]
 fn warmup(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fate, MigrateError> {
     let (warmup, epochs) = (entry.whole()?, count(old, "train_epochs", "20")?);
     if warmup == 0 {

@@ -118,7 +118,6 @@ impl Entry {
         found.ok_or_else(|| self.wrong("no whole number of 0 or more"))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a number that a person wrote")]
     pub(super) fn real(&self) -> Result<f64, MigrateError> {
         match &self.value {
             Value::Whole(v) => Ok(*v as f64),

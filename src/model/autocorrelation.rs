@@ -6,7 +6,6 @@ use crate::ops::Attrs;
 
 const GELU: u8 = 2;
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder, x: TensorId) -> Result<TensorId, ModelError> {
     let (d, d_ff) = (b.width(), b.shape.settings.d_ff);
     let qkv = b.linear("autocorr.qkv", x, 3 * d, true, 0, 0.0)?;
@@ -20,7 +19,7 @@ pub(super) fn build(b: &mut Builder, x: TensorId) -> Result<TensorId, ModelError
 }
 
 /// Lags that are kept: one alone would leave queries and keys without gradient.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a small count")]
+#[expect(clippy::cast_possible_truncation, reason = "a small count")]
 fn lags(tokens: usize, factor: f64) -> usize {
     ((factor * (tokens as f64).ln()) as usize).max(2).min(tokens)
 }

@@ -9,7 +9,6 @@ use crate::ops::Attrs;
 const RELU: u8 = 1;
 
 /// One stage: the receivers after it.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder, name: &str, senders: TensorId, receivers: TensorId, edges: &Edges) -> Result<TensorId, ModelError> {
     let (d, heads, dynamic) = (b.width(), b.shape.settings.n_heads, b.shape.settings.use_dynamic_edge_weights);
     let at = |part: &str| format!("{name}.{part}");

@@ -16,7 +16,6 @@ const HUBER: u8 = 2;
 const PINBALL: u8 = 3;
 
 /// `targets`: tokens, and which of their nodes is the first target.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder, targets: (TensorId, usize), embedded: &Embedded) -> Result<TensorId, ModelError> {
     let (w, s, d) = (b.shape.window, b.shape.settings.clone(), b.width());
     let (x, first) = targets;

@@ -18,7 +18,6 @@ pub(super) struct Embedded {
     pub(super) stats: TensorId,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
     let (w, s) = (b.shape.window, b.shape.settings.clone());
     let (tokens, nodes, d) = (b.shape.tokens(), b.shape.nodes(), b.width());
@@ -52,7 +51,6 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
 }
 
 /// [T, N, D], once a step: node, kind, temporal and adaptive vectors.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, ModelError> {
     let d = b.width();
     let (w, s) = (b.shape.window, b.shape.settings.clone());
@@ -80,7 +78,6 @@ fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, 
 }
 
 /// A learned blend of the fixed sinusoids [T, D] with sinusoids at learned speeds, mixed by one attention head along the steps.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn adaptive_temporal(b: &mut Builder, tokens: usize, fixed: TensorId) -> Result<TensorId, ModelError> {
     let (d, scales, name) = (b.width(), b.shape.settings.num_scales, "embedding.temporal");
     let speed = b.parameter(&format!("{name}.speed"), &[scales], Init::Halving);
@@ -97,7 +94,6 @@ fn adaptive_temporal(b: &mut Builder, tokens: usize, fixed: TensorId) -> Result<
 }
 
 /// t 10000^(-2i/D), for each pair of channels.
-#[expect(clippy::cast_precision_loss, reason = "positions are small")]
 fn angle(t: usize, i: usize, d: usize) -> f64 {
     t as f64 * (-(2.0 * i as f64) * 1e4_f64.ln() / d as f64).exp()
 }
@@ -135,7 +131,6 @@ fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
 }
 
 /// The features of each node side by side, as the op takes them.
-#[expect(clippy::cast_precision_loss, reason = "hop distances are small")]
 fn graph_rows(f: &GraphConstants, spectral: usize, walk: usize) -> Vec<f32> {
     let mut rows = vec![];
     for (n, hop) in f.hop_distance.iter().enumerate() {

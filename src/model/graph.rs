@@ -76,7 +76,6 @@ fn stages(b: &Builder) -> [(usize, usize); 2] {
 
 type Learned = ([Edges; 2], Vec<TensorId>, Option<TensorId>);
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn learned(b: &mut Builder) -> Result<Learned, ModelError> {
     let most = b.shape.settings.top_k_edges;
     let temperature = b.parameter("graph.log_temperature", &[], Init::Constant(0.0));
@@ -96,7 +95,6 @@ fn learned(b: &mut Builder) -> Result<Learned, ModelError> {
 }
 
 /// Without a learned graph every receiver listens to all senders alike.
-#[expect(clippy::cast_precision_loss, reason = "small indices, held as floats")]
 fn uniform(b: &mut Builder) -> [Edges; 2] {
     let stages = stages(b);
     [0, 1].map(|stage| {
@@ -111,7 +109,6 @@ fn uniform(b: &mut Builder) -> [Edges; 2] {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn edge_matrix(b: &mut Builder, edges: &[Edges; 2]) -> Result<TensorId, ModelError> {
     let w = b.shape.window;
     let attrs = Attrs::new(&[("covariates", w.num_covariates as f64), ("targets", w.num_targets as f64)]);

@@ -18,7 +18,6 @@ pub(super) fn build(b: &mut Builder, x: TensorId, activations: &mut Vec<(String,
 }
 
 /// The branch of scale i, which pools r steps, added to the sum of those before it.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn scale(b: &mut Builder, i: usize, r: usize, x: TensorId, sum: Option<TensorId>) -> Result<TensorId, ModelError> {
     let (name, d, heads) = (format!("scales.{i}"), b.width(), b.shape.settings.n_heads);
     let clusters = clusters(b, &name, i);
@@ -43,7 +42,6 @@ fn scale(b: &mut Builder, i: usize, r: usize, x: TensorId, sum: Option<TensorId>
 }
 
 /// Cluster of each node at scale i, and the nodes of each cluster: constants.
-#[expect(clippy::cast_precision_loss, reason = "node numbers are small")]
 fn clusters(b: &mut Builder, name: &str, i: usize) -> [TensorId; 3] {
     let of_node = &b.shape.features.clusters[i];
     let groups = of_node.iter().max().map_or(1, |m| *m as usize + 1);

@@ -1,8 +1,9 @@
 //! How parameters start: MODEL.md section 11. Draws are keyed by seed and name, so that a model with other parts starts its common
 //! parts alike.
 
-use crate::graph::{Graph, TensorId, padded};
-use crate::step::keys;
+use crate::graph::{Graph, TensorId};
+use crate::ops::def::padded;
+use crate::random::{box_muller, keys};
 
 /// Distribution of a parameter's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +23,6 @@ pub enum Init {
 impl Init {
     /// Uniform in +-1/sqrt(fan in), for weights and biases of linear maps.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     pub fn fan_in(n: usize) -> Self {
         Self::Uniform(1.0 / (n.max(1) as f64).sqrt())
     }
@@ -35,7 +35,7 @@ impl Init {
         };
         match self {
             Self::Uniform(r) => r * (2.0 * uniform(0) - 1.0),
-            Self::Normal(s) => s * (-2.0 * uniform(0).ln()).sqrt() * (std::f64::consts::TAU * uniform(1)).cos(),
+            Self::Normal(s) => s * box_muller(uniform(0), uniform(1)),
             Self::Constant(v) => v,
             Self::Halving => 0.5_f64.powi(i32::try_from(element).unwrap_or(i32::MAX)),
             Self::List(values) => usize::try_from(element).ok().and_then(|e| values.get(e)).copied().unwrap_or(0.0),

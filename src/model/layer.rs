@@ -9,7 +9,6 @@ use crate::ops::branches::TAPS;
 
 const GELU: u8 = 2;
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub(super) fn build(b: &mut Builder, name: &str, x: TensorId, graph: &ModelGraph) -> Result<TensorId, ModelError> {
     let s = b.shape.settings.clone();
     let (d, heads) = (b.width(), s.n_heads);
@@ -30,7 +29,6 @@ pub(super) fn build(b: &mut Builder, name: &str, x: TensorId, graph: &ModelGraph
 }
 
 /// Attributes of `branches`: taps of each, and the mean over them.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn branches(taps: &[usize], sources: bool) -> Attrs {
     let count = taps.len() as f64;
     let mut attrs = vec![("branches", count), ("sources", f64::from(u8::from(sources))), ("scale", 1.0 / count)];
@@ -67,7 +65,6 @@ fn hops(b: &mut Builder, name: &str, x: TensorId, graph: &ModelGraph) -> Result<
 }
 
 /// What the gates let through of interaction and attention.
-#[expect(clippy::cast_precision_loss, reason = "a width")]
 fn fusion(b: &mut Builder, name: &str, x: TensorId, [time, space]: [TensorId; 2], attention: TensorId) -> Result<TensorId, ModelError> {
     let heads = b.shape.settings.n_heads;
     let width = b.width() / heads;

@@ -8,12 +8,16 @@ pub mod graph;
 mod hierarchy;
 pub mod init;
 mod layer;
+mod places;
 
 use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::Attrs;
 use crate::series_graph::{GraphConstants, KnownGraph};
+pub(crate) use places::places;
+pub use places::{ParameterPlace, parameter_places};
+
 use graph::ModelGraph;
 use init::Init;
 use std::ops::Range;
@@ -184,7 +188,6 @@ impl Builder<'_> {
         column0: usize,
         bias: Option<TensorId>,
     ) -> Result<TensorId, ModelError> {
-        #[expect(clippy::cast_precision_loss, reason = "a column")]
         let attrs = Attrs::new(&[
             ("bias", f64::from(u8::from(bias.is_some()))),
             ("residual", 0.0),
@@ -198,7 +201,6 @@ impl Builder<'_> {
     }
 
     /// A box of steps and nodes.
-    #[expect(clippy::cast_precision_loss, reason = "counts")]
     pub(crate) fn select(&mut self, label: &str, x: TensorId, steps: Range<usize>, nodes: Range<usize>) -> Result<TensorId, ModelError> {
         let attrs = Attrs::new(&[
             ("step0", steps.start as f64),

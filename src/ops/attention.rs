@@ -86,7 +86,6 @@ fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, p
     let accumulate = [0, 1].map(|i| c.accumulate.get(i).copied().unwrap_or(false) && c.wants(i));
     let chunks = axis.length.div_ceil(rows);
     let count = axis.lines * chunks;
-    #[expect(clippy::cast_precision_loss, reason = "a width")]
     let scale = 1.0 / (head_width as f32).sqrt();
     let params: Vec<Field> = vec![
         ("count", Value::U32(to_u32(count))),
@@ -194,7 +193,6 @@ fn add_scaled(to: &mut [f64], factor: f64, from: &[f64]) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a width")]
 fn scale(head_width: usize) -> f64 {
     1.0 / (head_width as f64).sqrt()
 }

@@ -50,7 +50,6 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, count: usize, cost: Cost) -> KernelDef {
     let shape = &c.outputs[0].shape;
-    #[expect(clippy::cast_precision_loss, reason = "a width")]
     let inverse_width = 1.0 / shape[2] as f32;
     let params: Vec<Field> = vec![
         ("count", Value::U32(to_u32(count))),
@@ -148,7 +147,6 @@ impl Places {
     }
 
     /// The likeliest lags of node n and their weights.
-    #[expect(clippy::cast_precision_loss, reason = "a width")]
     fn lags(&self, qkv: &[f64], n: usize) -> Vec<(usize, f64)> {
         let score = |l: usize| {
             let sum: f64 = (0..self.steps).map(|t| dot(self.rows(qkv, t + l, n, 0), self.rows(qkv, t, n, 1))).sum();
@@ -174,7 +172,6 @@ fn add_scaled(to: &mut [f64], factor: f64, from: &[f64]) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a lag")]
 fn twin_forward(t: &mut TwinCall) {
     let p = Places::new(t);
     for w in 0..t.windows {
@@ -192,7 +189,6 @@ fn twin_forward(t: &mut TwinCall) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a width")]
 fn twin_backward(t: &mut TwinCall) {
     let p = Places::new(t);
     for w in 0..t.windows {
@@ -227,7 +223,6 @@ fn cases() -> Vec<Case> {
     // Equal scores at every lag: the lowest lags are taken. Nothing is differentiable there.
     let mut ties = case("equal scores", [6, 3, 4], 2, 2);
     // q and k alike everywhere, v of every token its own.
-    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let values = (0..6 * 3 * 12 * 2).map(|e| if e % 12 < 8 { 0.5 } else { (e * 37 % 101) as f32 / 50.0 }).collect();
     ties.inputs[0].fill = Fill::values(values);
     ties.inputs[0].grad = false;

@@ -371,7 +371,7 @@ fn twin_forward(t: &mut TwinCall) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "words of bits, held as floats")]
+#[expect(clippy::cast_possible_truncation, reason = "words of bits, held as floats")]
 fn twin_backward(t: &mut TwinCall) {
     let (rows, nodes, d) = (t.inputs[0].operand.rows(), t.inputs[0].operand.shape[1], t.inputs[0].operand.last());
     let (branches, scale, own) = (t.attrs.size("branches"), t.attrs.f64("scale"), t.attrs.flag("sources"));

@@ -104,7 +104,6 @@ fn places(t: &TwinCall) -> Vec<(usize, f64)> {
     let place = |token: usize| {
         let (step, node) = (token / shape[1], token % shape[1]);
         let (group, cluster) = (step / r, index_of(t.inputs[1].data[node]));
-        #[expect(clippy::cast_precision_loss, reason = "a count")]
         let steps = r.min(shape[0] - group * r) as f64;
         (group * (starts.len() - 1) + cluster, 1.0 / (steps * (starts[cluster + 1] - starts[cluster])))
     };
@@ -140,7 +139,6 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 /// Test data: the clusters of `n` nodes as [`OP`] takes them.
-#[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
 pub(super) fn clusters(n: usize, groups: usize) -> [CaseInput; 3] {
     // Not in order of nodes, none empty as 7 and the number of nodes share no divisor.
     let cluster: Vec<usize> = (0..n).map(|i| i * 7 % n * groups / n).collect();

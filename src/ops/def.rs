@@ -57,7 +57,7 @@ impl Attrs {
 
     /// The number of that name as a count.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small non-negative integers")]
+    #[expect(clippy::cast_possible_truncation, reason = "counts are small non-negative integers")]
     pub fn size(&self, name: &str) -> usize {
         self.f64(name) as usize
     }
@@ -307,7 +307,6 @@ pub struct Cost {
 impl Cost {
     /// From floating-point operations and elements moved.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn new(flops: usize, elements: usize) -> Self {
         Self { flops: flops as f64, bytes: 4.0 * elements as f64 }
     }
@@ -472,4 +471,13 @@ pub fn block_rows(rows: usize) -> usize {
 #[must_use]
 pub fn partials_in_scratch(elements: usize) -> usize {
     ((1 << 20) / elements.max(1)).clamp(4, 256)
+}
+
+/// Elements between the starts of two parameters: multiples of 256 bytes, so that each can be bound.
+pub const PARAMETER_ALIGNMENT: usize = 64;
+
+/// Elements that a parameter of `n` elements takes in the flat buffers.
+#[must_use]
+pub fn padded(n: usize) -> usize {
+    n.div_ceil(PARAMETER_ALIGNMENT) * PARAMETER_ALIGNMENT
 }

@@ -79,7 +79,6 @@ fn lanes(c: &OpCtx) -> usize {
 fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
     let (q, edges, heads) = (&c.inputs[0].shape, &c.inputs[3].shape, c.attrs.size("heads"));
     let width = q[2] / heads;
-    #[expect(clippy::cast_precision_loss, reason = "a width")]
     let scale = 1.0 / (width as f32).sqrt();
     vec![
         ("count", Value::U32(to_u32(count))),
@@ -238,7 +237,6 @@ struct Places {
 }
 
 impl Places {
-    #[expect(clippy::cast_precision_loss, reason = "a width")]
     fn new(t: &TwinCall) -> Self {
         let (q, edges, heads) = (&t.inputs[0].operand.shape, &t.inputs[3].operand.shape, t.attrs.size("heads"));
         let width = q[2] / heads;

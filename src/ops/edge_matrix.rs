@@ -96,7 +96,7 @@ fn backward(c: &OpCtx) -> Phase {
 }
 
 /// Index of each edge of a stage in the matrix.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small indices, held as floats")]
+#[expect(clippy::cast_possible_truncation, reason = "small indices, held as floats")]
 fn places(t: &TwinCall, stage: usize) -> Vec<usize> {
     let index = &t.inputs[2 * stage + 1];
     let nodes = t.attrs.size("covariates") + t.attrs.size("targets") + t.inputs[0].operand.shape[0];

@@ -208,7 +208,6 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 /// Test data: edges of `r` receivers, `k` each, from `s` senders: index, starts, entries. Some sender has many, some may have none.
-#[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
 pub(super) fn edges(s: usize, r: usize, k: usize) -> [CaseInput; 3] {
     let index: Vec<usize> = (0..r * k).map(|e| (e / k * 5 + e % k * (1 + e / k % 2)) % s).collect();
     let mut entries: Vec<usize> = (0..r * k).collect();

@@ -118,7 +118,6 @@ fn temperature(log: f64) -> (f64, bool) {
     (tau.clamp(COLDEST, HOTTEST), (COLDEST..=HOTTEST).contains(&tau))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "small indices")]
 fn twin_forward(t: &mut TwinCall) {
     let (r, s, k) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1], t.attrs.size("k"));
     let (tau, _) = temperature(t.inputs[2].data[0]);
@@ -143,7 +142,7 @@ fn twin_forward(t: &mut TwinCall) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small indices, held as floats")]
+#[expect(clippy::cast_possible_truncation, reason = "small indices, held as floats")]
 fn twin_backward(t: &mut TwinCall) {
     let (s, k) = (t.inputs[0].operand.shape[1], t.attrs.size("k"));
     let (tau, passes) = temperature(t.inputs[2].data[0]);

@@ -30,12 +30,11 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/grad_health.wgsl"),
 /// Most gradients of a chunk.
 const CHUNK: usize = 256;
 /// Elements of which starts are multiples; the same constant is in the shader.
-const UNIT: usize = crate::graph::PARAMETER_ALIGNMENT;
+const UNIT: usize = super::def::PARAMETER_ALIGNMENT;
 /// Numbers of a tensor in the output.
 pub(crate) const NUMBERS: usize = 4;
 
 /// The tables for tensors of these places (first element, elements): chunks (start / 64, length) and tensors (first chunk, chunks).
-#[expect(clippy::cast_precision_loss, reason = "starts are divided, so that whole numbers of f32 reach beyond any buffer")]
 pub(crate) fn tables(places: &[(usize, usize)]) -> [Vec<f32>; 2] {
     let (mut chunks, mut tensors) = (vec![], vec![]);
     for &(start, length) in places {
@@ -101,7 +100,7 @@ fn forward(c: &OpCtx) -> Phase {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "counts, held as floats")]
+#[expect(clippy::cast_possible_truncation, reason = "counts, held as floats")]
 fn twin_forward(t: &mut TwinCall) {
     let [gradients, chunks, tensors] = &t.inputs[..] else { panic!("grad_health: three inputs") };
     let most = f64::from(f32::MAX);
@@ -122,7 +121,7 @@ fn cases() -> Vec<Case> {
         let mut end = 0;
         let place = |&n: &usize| {
             let start = end;
-            end += crate::graph::padded(n);
+            end += super::super::def::padded(n);
             (start, n)
         };
         let [chunks, tensors] = tables(&sizes.iter().map(place).collect::<Vec<_>>());

@@ -173,7 +173,6 @@ fn cases() -> Vec<Case> {
         let width = 1 + CENTRALITIES + spectral + walk;
         // A pattern that is not regular along either axis; the first feature of a node is a whole number below `hops`.
         let feature = |e: usize| if e.is_multiple_of(width) { e / width * 7 % hops } else { e * 37 % 23 };
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let values = (0..nodes * width).map(|e| feature(e) as f32 * if e.is_multiple_of(width) { 1.0 } else { 0.1 }).collect();
         let mut inputs = vec![
             CaseInput { grad: false, ..CaseInput::step(&[nodes, width], Fill::values(values)) },

@@ -40,7 +40,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, items: usize) -> KernelDef {
     let (a, b) = (&c.inputs[0], &c.inputs[1]);
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share, rounded once")]
+    #[expect(clippy::cast_possible_truncation, reason = "a share, rounded once")]
     let share = |o: &Operand| (MAGNITUDE / o.len() as f64) as f32;
     KernelDef {
         source: SOURCE.into(),
@@ -94,7 +94,6 @@ fn log_softmax(row: &[f64]) -> (Vec<f64>, f64) {
     (logs, entropy)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_forward(t: &mut TwinCall) {
     let one = |i: usize| {
         let table = &t.inputs[i];
@@ -105,7 +104,6 @@ fn twin_forward(t: &mut TwinCall) {
     t.outputs[0].data[0] = one(0) + one(1);
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_backward(t: &mut TwinCall) {
     let d_y = t.d_outputs[0].data[0];
     for (table, d) in t.inputs.iter().zip(&mut t.d_inputs) {

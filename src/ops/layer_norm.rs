@@ -169,7 +169,6 @@ fn normalise(t: &TwinCall, w: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
             *z += dropout(p, e, w, t.node, &t.step) * c;
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "a width")]
     let stats = z
         .chunks(d)
         .map(|r| {
@@ -196,7 +195,6 @@ fn twin_forward(t: &mut TwinCall) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a width")]
 fn twin_backward(t: &mut TwinCall) {
     let d = t.inputs[0].operand.last();
     let (p, node, step) = (t.attrs.f64("dropout"), t.node, t.step);

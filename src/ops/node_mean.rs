@@ -41,7 +41,6 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
 
 fn forward(c: &OpCtx) -> Phase {
     let (x, quads) = (&c.inputs[0], c.outputs[0].len() / 4);
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let share = 1.0 / x.shape[0] as f32;
     Phase {
         kernels: vec![KernelDef {
@@ -57,7 +56,6 @@ fn forward(c: &OpCtx) -> Phase {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_forward(t: &mut TwinCall) {
     let n = t.outputs[0].operand.len();
     let share = f64::from(t.step.inverse_windows) / t.inputs[0].operand.shape[0] as f64;

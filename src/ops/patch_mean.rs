@@ -59,7 +59,6 @@ fn forward(c: &OpCtx) -> Phase {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a patch length")]
 fn twin_forward(t: &mut TwinCall) {
     let (width, patch) = (t.inputs[0].operand.last(), t.attrs.size("patch"));
     for w in 0..t.windows {

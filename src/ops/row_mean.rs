@@ -38,7 +38,6 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, items: usize) -> KernelDef {
     let rows = c.inputs[0].rows() / c.attrs.size("lines");
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let share = 1.0 / rows as f32;
     KernelDef {
         source: SOURCE.into(),
@@ -75,7 +74,6 @@ fn extents(t: &TwinCall) -> (usize, usize) {
     (t.inputs[0].operand.last(), t.inputs[0].operand.len() / t.attrs.size("lines"))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_forward(t: &mut TwinCall) {
     let (d, line) = extents(t);
     t.outputs[0].data.fill(0.0);
@@ -84,7 +82,6 @@ fn twin_forward(t: &mut TwinCall) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_backward(t: &mut TwinCall) {
     let (d, line) = extents(t);
     if let Some(d_x) = &mut t.d_inputs[0] {

@@ -67,7 +67,6 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: vec![kernel(c, "step_mean_backward", bindings, c.inputs[0].len() / 4)], scratch: vec![] }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_forward(t: &mut TwinCall) {
     let steps = t.inputs[0].operand.shape[0];
     for w in 0..t.windows {
@@ -79,7 +78,6 @@ fn twin_forward(t: &mut TwinCall) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn twin_backward(t: &mut TwinCall) {
     let steps = t.inputs[0].operand.shape[0] as f64;
     for w in 0..t.windows {

@@ -96,7 +96,7 @@ pub fn no_backward(_: &mut TwinCall) {
 
 /// An index that is kept as a float.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "indices are small non-negative whole numbers")]
+#[expect(clippy::cast_possible_truncation, reason = "indices are small non-negative whole numbers")]
 pub fn index_of(v: f64) -> usize {
     v as usize
 }
@@ -124,7 +124,7 @@ pub fn random_bits(element: u32, window: u32, node: u32, step: &StepValues) -> u
 
 /// Bits below which an element is dropped at probability `p`.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "p is in [0, 1)")]
+#[expect(clippy::cast_possible_truncation, reason = "p is in [0, 1)")]
 pub fn drop_threshold(p: f64) -> u32 {
     (p * 4_294_967_296.0) as u32
 }

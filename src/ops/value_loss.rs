@@ -104,7 +104,6 @@ fn each(t: &TwinCall, w: usize, mut visit: impl FnMut(usize, f64, f64)) {
     let q = t.inputs[0].operand.last();
     let (kind, delta) = (t.attrs.size("kind"), t.attrs.f64("delta"));
     let [values, target, observed] = [0, 1, 2].map(|i| t.inputs[i].window(w));
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let share = 1.0 / q as f64;
     for (e, value) in values.iter().enumerate().filter(|(e, _)| observed[e / q] != 0.0) {
         let (l, slope) = loss(kind, delta, t.inputs[3].data[e % q], target[e / q] - value);
@@ -133,7 +132,6 @@ fn twin_backward(t: &mut TwinCall) {
 
 fn cases() -> Vec<Case> {
     let case = |name, [steps, targets, q]: [usize; 3], kind: u32, observed, windows| {
-        #[expect(clippy::cast_precision_loss, reason = "a few levels")]
         let levels = (0..q).map(|i| (i + 1) as f32 / (q + 1) as f32).collect();
         Case {
             name,

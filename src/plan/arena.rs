@@ -1,7 +1,7 @@
 //! Offsets in the arena, page by page: how much more than the most bytes alive at once they take is a matter of the order of placement.
 
 use super::PlanError;
-use crate::forecast::rng::Stream;
+use crate::random::Stream;
 use std::cmp::Reverse;
 
 /// Alignment of every tensor in the arena: WebGPU's for bindings.
@@ -48,7 +48,7 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
         let order: Vec<usize> = (0..blocks.len()).collect();
         return Ok(in_order(blocks, &order, page_bytes, false));
     }
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "a share of bytes")]
     let within = |share: f64| (lower_bound(blocks) as f64 * (1.0 + share)) as u64;
     let good = within(GOOD[0].1);
     let total = |pages: &[u64]| pages.iter().sum::<u64>();

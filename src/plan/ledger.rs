@@ -137,7 +137,6 @@ impl<'a> Ledger<'a> {
 
     /// Sizes and times for micro-batches of so many windows.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn at(&self, micro: usize) -> At {
         let guard = 2 * self.options.guard_bytes;
         let batch = if self.options.whole { micro } else { self.options.batch.max(1) };

@@ -14,16 +14,14 @@ pub mod planner;
 pub mod recompute;
 pub mod record;
 pub mod search;
-pub mod summary;
-pub mod text;
+pub pub mod text;
 
 use crate::graph::{Flat, Program};
 pub use class::{AdapterClass, AdapterFacts};
 pub use layout::Region;
 pub use outlook::{LargeTensor, Outlook};
-pub use planner::{Budget, Offer, Planner};
+pub use planner::{Offer, Planner};
 pub use record::{BoundRange, Dispatch, Recording};
-pub use summary::{BufferSummary, Summary};
 
 /// What a buffer is for. One buffer each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -53,6 +51,25 @@ pub enum BufferRole {
     Staging(usize),
     /// Mapped for read-backs.
     ReadBack,
+}
+
+impl std::fmt::Display for BufferRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Arena(page) => return write!(f, "arena {page}"),
+            Self::Staging(slot) => return write!(f, "staging {slot}"),
+            Self::Parameters => "parameters",
+            Self::Gradients => "gradients",
+            Self::Moment1 => "moments 1",
+            Self::Moment2 => "moments 2",
+            Self::State => "optimiser state",
+            Self::Constants => "constants",
+            Self::Inputs => "inputs",
+            Self::DispatchUniforms => "dispatch uniforms",
+            Self::StepUniforms => "step uniforms",
+            Self::ReadBack => "read-back",
+        })
+    }
 }
 
 impl BufferRole {
@@ -189,7 +206,7 @@ pub enum PlanError {
         "the smallest plan takes {smallest} bytes on the device, and {allowed} are allowed{}: give --memory {} or more \
          (what makes a model smaller before it is trained: `pgat plan`)",
         if *said { "" } else { " where no budget is given" },
-        crate::config::size_text(*smallest)
+        crate::bytes::size_text(*smallest)
     )]
     Budget {
         /// Bytes allowed.

@@ -1,7 +1,8 @@
 //! What could be planned for a model, in numbers: whether a budget suffices, what the smallest costs, time over bytes.
 
 use super::planner::Levers;
-use super::{Budget, Offer, Plan, PlanError, Planner};
+use super::{Offer, Plan, PlanError, Planner};
+use crate::bytes::Budget;
 use crate::graph::{Place, TensorId};
 use serde::Serialize;
 

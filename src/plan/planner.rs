@@ -6,52 +6,10 @@ use super::recompute::computing_again;
 use super::record::{kernels_of, record, sizes};
 use super::search::{Choice, choices, choices_of};
 use super::{BufferRole, BufferSpec, DeviceLimits, Plan, PlanError, PlanOptions, Recording};
-use crate::config::parse_bytes;
+use crate::bytes::Budget;
 use crate::graph::Program;
 use crate::ops::Phase;
 use std::collections::BTreeMap;
-
-/// Bytes that all buffers together may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Budget {
-    /// Nothing was said: [`Budget::DEFAULT`].
-    Default,
-    /// So many.
-    Bytes(u64),
-    /// As many as the device's limits allow.
-    Unlimited,
-}
-
-impl Budget {
-    /// What is allowed where nothing is said. No API tells how much memory a device has.
-    pub const DEFAULT: u64 = 1 << 30;
-
-    /// In bytes.
-    #[must_use]
-    pub fn bytes(self) -> u64 {
-        match self {
-            Self::Default => Self::DEFAULT,
-            Self::Bytes(bytes) => bytes,
-            Self::Unlimited => u64::MAX,
-        }
-    }
-}
-
-/// A text is no budget.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no size: write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 256MiB, or unlimited")]
-pub struct NoBudget(String);
-
-impl std::str::FromStr for Budget {
-    type Err = NoBudget;
-
-    fn from_str(text: &str) -> Result<Self, NoBudget> {
-        if text.trim().eq_ignore_ascii_case("unlimited") {
-            return Ok(Self::Unlimited);
-        }
-        parse_bytes(text).map(Self::Bytes).ok_or_else(|| NoBudget(text.to_owned()))
-    }
-}
 
 /// Predicted times closer than this share are taken as equal, and the smaller plan wins: predictions are no better.
 pub const TIE: f64 = 0.01;

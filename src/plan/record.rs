@@ -153,7 +153,6 @@ pub const TRANSFER_BYTES: u64 = 1 << 20;
 impl Recording {
     /// Predicted seconds of a step on a whole batch.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn seconds(&self) -> f64 {
         // The last micro-batch may be short: its work counts by windows, its dispatches in full.
         let full = self.batch as f64 / self.micro_batch as f64;
@@ -304,7 +303,6 @@ fn units(kernels: &[KernelDef]) -> impl Iterator<Item = &[KernelDef]> {
 }
 
 /// Predicted seconds of a phase on a micro-batch of which `share` is filled in the mean.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
 pub(super) fn phase_seconds(program: &Program, spec: &PhaseSpec, phase: &Phase, micro: usize, share: f64, class: &AdapterClass) -> f64 {
     let node = &program.graph.nodes[spec.node];
     let windows = if node.scope == Scope::Window { micro } else { 1 };
@@ -410,7 +408,7 @@ impl<'a> Recorder<'a> {
             fit = fit.min(windows_in_binding(bytes, limit));
             let one = self.seconds(phase, kernel);
             if one * windows as f64 > self.options.submit_seconds {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive ratio")]
+                #[expect(clippy::cast_possible_truncation, reason = "a small positive ratio")]
                 let in_time = (self.options.submit_seconds / one).floor().max(1.0) as usize;
                 fit = fit.min(in_time);
             }

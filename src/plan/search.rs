@@ -39,7 +39,7 @@ pub fn choices(ledger: &Ledger, micro: usize) -> Vec<Choice> {
     let candidates = ledger.candidates();
     let mut target = start.peak();
     loop {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of bytes")]
+        #[expect(clippy::cast_possible_truncation, reason = "a share of bytes")]
         let next = (target as f64 * STEP) as u64;
         target = next;
         if target == 0 || !reach(ledger, &at, &candidates, &mut again, target) {
@@ -97,7 +97,6 @@ fn reach(ledger: &Ledger, at: &At, candidates: &[usize], again: &mut [bool], tar
 }
 
 /// Bytes above the target that go away, for a second.
-#[expect(clippy::cast_precision_loss, reason = "a ratio")]
 fn gain(now: &Profile, with: &Profile, target: u64) -> f64 {
     let less = now.excess(target) as f64 - with.excess(target) as f64;
     // A flip that also saves time comes before all that cost some.

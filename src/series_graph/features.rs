@@ -6,7 +6,7 @@ use super::spectrum::{Spectrum, rounded};
 use super::walks::distances_and_betweenness;
 use super::{SeriesGraph, SeriesGraphError};
 use crate::config::ModelSettings;
-use crate::data::to_f32;
+use crate::numbers::to_f32;
 
 /// How many features of each kind, and for which scales of the hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +187,6 @@ impl GraphFeatures {
 }
 
 /// Counts are far below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "counts of nodes and paths of nodes")]
 pub(super) fn to_f64(count: usize) -> f64 {
     count as f64
 }

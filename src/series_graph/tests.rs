@@ -13,7 +13,6 @@ const ROWS: usize = 60;
 fn csv(tail: &str) -> String {
     let mut text = String::from("alpha,beta,gamma,delta\n");
     for row in 0..ROWS * 7 / 10 {
-        #[expect(clippy::cast_precision_loss, reason = "test data")]
         let x = row as f64;
         let (slow, fast) = ((x * 0.3).sin(), (x * 1.7).cos());
         text += &format!("{:.4},{:.4},{:.4},{:.4}\n", slow, 5.0 + slow + 0.1 * fast, -slow + 0.3 * fast, fast + 0.02 * x);
@@ -207,7 +206,6 @@ fn correlations_are_pearsons_over_common_rows() {
     let data = Dataset::read(&Config::from_toml(config).unwrap(), text.as_bytes()).unwrap();
     let r = data.training_correlations().unwrap();
     let by_hand = |x: &[f64], y: &[f64]| {
-        #[expect(clippy::cast_precision_loss, reason = "a few rows")]
         let n = x.len() as f64;
         let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
         let sum = |a: &[f64], ma: f64, b: &[f64], mb: f64| a.iter().zip(b).map(|(a, b)| (a - ma) * (b - mb)).sum::<f64>();

@@ -15,8 +15,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use crate::data::{Frequency, Stamp, parse_stamp};
-use crate::forecast::rng::Stream;
+use crate::calendar::{Frequency, Stamp, parse_stamp};
+use crate::random::Stream;
 use waves::wave;
 
 /// What to make; the defaults are the original's.
@@ -164,7 +164,7 @@ fn drivers(s: &SynthSettings, stream: &mut Stream) -> Vec<Vec<Driver>> {
     let pairs = s.waves * s.targets;
     let mut flat: Vec<Driver> = (0..pairs).map(|_| Driver { weight: between(stream, -0.6, 0.6), lag: 0 }).collect();
     let mut aside = Stream::new(!s.seed);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a count")]
+    #[expect(clippy::cast_possible_truncation, reason = "a share of a count")]
     let zeros = (s.sparsity * pairs as f64).round() as usize;
     let mut order: Vec<usize> = (0..pairs).collect();
     for k in 0..zeros {
@@ -183,7 +183,6 @@ fn response(b: f64) -> f64 {
 }
 
 /// The slow wave that all targets share.
-#[expect(clippy::cast_precision_loss, reason = "rows are far below 2^53")]
 fn trend(t: usize, rows: usize) -> f64 {
     0.1 * (6.0 * std::f64::consts::PI * t as f64 / (rows - 1) as f64).sin()
 }
@@ -193,12 +192,7 @@ fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
 }
 
 /// A number below `count`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a uniform number below 1 of a count"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a uniform number below 1 of a count")]
 fn below(stream: &mut Stream, count: usize) -> usize {
     ((stream.uniform() * count as f64) as usize).min(count - 1)
 }

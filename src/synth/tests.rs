@@ -1,5 +1,4 @@
 //! The made data have the properties that the formula gives them.
-#![expect(clippy::cast_precision_loss, reason = "counts of rows")]
 
 use super::*;
 use crate::config::Config;

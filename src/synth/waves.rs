@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::between;
-use crate::forecast::rng::Stream;
+use crate::random::Stream;
 
 /// A wave and what it is made of.
 #[cfg_attr(not(test), expect(dead_code, reason = "tests look at the parts"))]
@@ -20,7 +20,6 @@ pub(super) struct Wave {
 }
 
 /// Draws a wave of rows `-before` .. `rows`.
-#[expect(clippy::cast_precision_loss, reason = "rows are far below 2^53")]
 pub(super) fn wave(stream: &mut Stream, before: usize, rows: usize) -> Wave {
     let (a0, v0) = (between(stream, 0.9, 1.0), between(stream, -1.0, 1.0));
     let (frequency, phase) = (between(stream, 0.005, 0.02), between(stream, 0.0, TAU));

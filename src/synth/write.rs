@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Driver, Synthetic};
-use crate::data::{format_stamp, grid_stamps};
+use crate::calendar::{format_stamp, grid_stamps};
 
 impl Synthetic {
     /// The table as CSV: date, `wave_*`, `target_*`, `covariate_gradient` (of the mean wave), `covariate_dispersion` (variance of the
@@ -81,7 +81,6 @@ impl Synthetic {
     }
 
     /// Change of the mean wave a row: between its neighbours, at the ends to the one neighbour.
-    #[expect(clippy::cast_precision_loss, reason = "a count of waves")]
     fn gradient(&self) -> Vec<f64> {
         let rows = self.settings().rows;
         let mean = |t: usize| self.waves.iter().map(|w| w[t]).sum::<f64>() / self.waves.len() as f64;
@@ -94,7 +93,6 @@ impl Synthetic {
     }
 
     /// Population variance over the first half of the waves (over the only one, where there is one).
-    #[expect(clippy::cast_precision_loss, reason = "a count of waves")]
     fn dispersion(&self) -> Vec<f64> {
         let half = &self.waves[..(self.waves.len() / 2).max(1)];
         let variance = |t: usize| {

@@ -383,7 +383,6 @@ impl Trainer {
     ) -> Result<(), TrainError> {
         let report = self.session.report().await?;
         let (step, now) = (self.progress.step, (self.clock)());
-        #[expect(clippy::cast_precision_loss, reason = "a count")]
         let ms = (now - self.reported.1) / (step - self.reported.0).max(1) as f64;
         self.reported = (step, now);
         let event = Event::Step { step, loss: report.loss, grad_norm: report.grad_norm, learning_rate, bad: report.bad, ms };

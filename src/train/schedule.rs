@@ -7,7 +7,6 @@ use crate::config::{Schedule, TrainingSettings};
 /// `constant`: the rate after a linear warm-up. `cosine`: then down to 0 along half a cosine. `one-cycle` (Smith and Topin, 2019): up
 /// from 1/25 of the rate along half a cosine over the warm-up (30 % of all steps unless stated), then down to 1/10,000 of that start.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
 pub fn learning_rate(settings: &TrainingSettings, step: u64, total: u64) -> f64 {
     let peak = settings.learning_rate;
     let warmup = settings.warmup(total);

@@ -1,7 +1,8 @@
 //! Weights as safetensors, under the names of the reference, with the names of the series in the metadata: node vectors belong to names,
 //! not to positions.
 
-use crate::session::{ParameterPlace, State};
+use crate::model::ParameterPlace;
+use crate::session::State;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -103,7 +104,7 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, Notes), WeightsError> {
 
 /// The flat buffer of the tensors under `prefix`, each of the shape that the model says.
 fn flat(file: &SafeTensors, places: &[ParameterPlace], prefix: &str) -> Result<Vec<f32>, WeightsError> {
-    let end = places.last().map_or(0, |p| p.start + crate::graph::padded(p.shape.iter().product()));
+    let end = places.last().map_or(0, |p| p.start + crate::ops::def::padded(p.shape.iter().product()));
     let mut all = vec![0.0; end];
     for p in places {
         let name = format!("{prefix}{}", p.name);

@@ -56,7 +56,7 @@ impl Golden {
                 *to = self.f32(&format!("in.{name}"))?;
             }
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+        #[expect(clippy::cast_possible_truncation, reason = "small counts")]
         let counts = |t: &(Vec<usize>, Vec<f64>)| t.1.iter().map(|v| *v as u32).collect();
         if let Some(t) = self.tensors.get("in.hop_distance") {
             features.hop_distance = counts(t);

@@ -139,7 +139,6 @@ impl Choices {
 }
 
 /// `mean over channels of sum_t q[t + lag] k[t]` of a node.
-#[expect(clippy::cast_precision_loss, reason = "a width")]
 fn correlation(qkv: &[f64], [steps, nodes, d]: [usize; 3], node: usize, lag: usize) -> f64 {
     let rows = |step: usize, part: usize| &qkv[(((step % steps) * nodes + node) * 3 + part) * d..][..d];
     let sum: f64 = (0..steps).flat_map(|t| rows(t + lag, 0).iter().zip(rows(t, 1))).map(|(q, k)| q * k).sum();

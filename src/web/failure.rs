@@ -1,6 +1,7 @@
 //! Errors as the page gets them: what kind, what went wrong, and what to do.
 
-use crate::config::{Config, ConfigError, size_text};
+use crate::bytes::size_text;
+use crate::config::{Config, ConfigError};
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::gpu::GpuError;

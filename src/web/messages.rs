@@ -2,7 +2,8 @@
 
 use crate::data::Part;
 use crate::evaluate::{Evaluation, WindowForecast};
-use crate::plan::{Outlook, Summary};
+use crate::experiment::Summary;
+use crate::plan::Outlook;
 use serde::Serialize;
 
 /// A config and its data, ready to be trained.

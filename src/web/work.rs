@@ -8,10 +8,11 @@ use crate::data::{Dataset, Part, PartWindows, Scaler, WindowCounts, WindowSource
 use crate::evaluate::EvaluateError;
 use crate::executor::Backend;
 use crate::gpu::{Gpu, GpuError};
-use crate::model::ModelShape;
-use crate::plan::{AdapterClass, Outlook, Summary};
+use crate::model::{ModelShape, parameter_places};
+use crate::experiment::Summary;
+use crate::plan::{AdapterClass, Outlook};
 use crate::series_graph::{KnownGraph, SeriesGraph};
-use crate::session::{Purpose, Session, SessionError, parameter_places, plan_options, planner};
+use crate::session::{Purpose, Session, SessionError, plan_options, planner};
 use crate::train::stored::{RunRecord, RunStore, StoredRun, file_stem};
 use crate::train::{Archive, Trainer};
 use std::sync::Arc;

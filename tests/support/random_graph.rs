@@ -134,7 +134,6 @@ impl Builder {
         let kv = self.linear(q, 2 * d, choice & 0b11);
         let heads = if choice & 4 != 0 { 2 } else { 4 };
         let time_heads = usize::from(choice >> 3) % (heads + 1);
-        #[expect(clippy::cast_precision_loss, reason = "few heads")]
         self.apply("attention", &[("heads", heads as f64), ("time_heads", time_heads as f64)], &[q, kv])
     }
 
@@ -145,7 +144,6 @@ impl Builder {
             (first, 1 + (c / 4) % (n - first))
         };
         let ((s0, s), (n0, n)) = (part(shape[0], usize::from(choice)), part(shape[1], usize::from(choice >> 2)));
-        #[expect(clippy::cast_precision_loss, reason = "few steps and nodes")]
         let attrs = [("step0", s0 as f64), ("steps", s as f64), ("node0", n0 as f64), ("nodes", n as f64)];
         self.apply("select", &attrs, &[x])
     }

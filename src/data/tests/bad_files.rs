@@ -117,7 +117,7 @@ fn gaps_start_segments_or_are_filled() {
 #[test]
 fn many_gaps() {
     let day = |row: i64| row + row / 2 + 6 * (row / 100);
-    let stamp = |row: i64| format_stamp(parse_stamp("2020-01-01").unwrap() + day(row) * time::DAY);
+    let stamp = |row: i64| format_stamp(parse_stamp("2020-01-01").unwrap() + day(row) * DAY);
     let text = (0..700).fold("t,a\n".to_string(), |text, row| format!("{text}{},{row}\n", stamp(row)));
     for max_gap in [0, 1, 6, 7] {
         let dataset = read(&config(&format!("{TIMED}\nmax_gap = {max_gap}"), ""), &text).unwrap();

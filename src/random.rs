@@ -1,18 +1,32 @@
-//! Counter-based random numbers: a sample is a function of its address, not of the order in which samples are drawn.
+//! Random numbers of the host. Those of kernels are PCG4D: see `ops/twin.rs`.
 //!
-//! Each number is SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA
+//! A sample of a forecast is a function of its address, not of the order in which samples are drawn. Each number is SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA
 //! 2014), started from a state into which seed, window, series, step and sample were mixed one after the other. So a forecast of
 //! one series alone, or on another machine, has the samples that it has in the whole (up to the last rounding of the platform's
 //! `ln`, `cos` and `exp`).
 
 /// SplitMix64's increment, 2^64 divided by the golden ratio.
-const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(crate) const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// SplitMix64's output function; a bijection.
-fn finalise(mut z: u64) -> u64 {
+pub(crate) fn finalise(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+/// The number at `index` of the numbers that belong to `seed`, as two words: the first is what the other 32 bits are not.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of 64 bits")]
+pub fn keys(seed: u64, index: u64) -> [u32; 2] {
+    let bits = finalise(seed ^ index.wrapping_mul(GAMMA).wrapping_add(GAMMA));
+    [bits as u32, (bits >> 32) as u32]
+}
+
+/// A standard normal number from two numbers that are uniform in (0, 1] (G. E. P. Box and M. E. Muller, 1958).
+#[must_use]
+pub fn box_muller(radius: f64, angle: f64) -> f64 {
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 /// A SplitMix64 stream.
@@ -38,10 +52,9 @@ impl Stream {
         ((self.next_u64() >> 12) as f64 + 0.5) * 2f64.powi(-52)
     }
 
-    /// A standard normal number (G. E. P. Box and M. E. Muller, 1958).
+    /// A standard normal number.
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * self.uniform().ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        box_muller(self.uniform(), self.uniform())
     }
 }
 

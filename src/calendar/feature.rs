@@ -4,8 +4,9 @@ use std::f64::consts::TAU;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{DAY, Date, Frequency, Stamp};
-use super::to_f32;
+use super::Frequency;
+use super::stamp::{DAY, Date, Stamp};
+use crate::numbers::to_f32;
 
 /// A calendar feature; each gives two inputs, the sine and the cosine of its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,6 @@ impl CalendarFeature {
             Self::DayOfYear => (date.day_of_year(), date.days_in_year()),
             Self::MonthOfYear => (date.month - 1, 12),
         };
-        #[expect(clippy::cast_precision_loss, reason = "both are at most 86,400")]
         let phase = part as f64 / whole as f64;
         phase
     }
@@ -66,8 +66,8 @@ impl CalendarFeature {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse_stamp;
     use super::*;
+    use crate::calendar::parse_stamp;
 
     #[test]
     fn phases_are_those_of_the_calendar() {

@@ -1,10 +1,11 @@
 //! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
 
-use super::{Budget, BufferRole, DeviceLimits, Plan};
+use crate::bytes::Budget;
 use crate::data::{Dataset, WindowCounts};
 use crate::graph::{Place, Tensor};
 use crate::host::{HostMemory, HostNeeds, state_bytes};
 use crate::ops::Scope;
+use crate::plan::{DeviceLimits, Plan};
 use serde::Serialize;
 
 /// A plan in numbers.
@@ -54,25 +55,6 @@ pub struct BufferSummary {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-}
-
-impl std::fmt::Display for BufferRole {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Arena(page) => return write!(f, "arena {page}"),
-            Self::Staging(slot) => return write!(f, "staging {slot}"),
-            Self::Parameters => "parameters",
-            Self::Gradients => "gradients",
-            Self::Moment1 => "moments 1",
-            Self::Moment2 => "moments 2",
-            Self::State => "optimiser state",
-            Self::Constants => "constants",
-            Self::Inputs => "inputs",
-            Self::DispatchUniforms => "dispatch uniforms",
-            Self::StepUniforms => "step uniforms",
-            Self::ReadBack => "read-back",
-        })
-    }
 }
 
 impl Summary {

@@ -1,17 +1,27 @@
 //! A model on a backend: training and scoring plans over one set of buffers, and the state that moves between host and device.
 
+mod batch;
+mod plan;
+mod state;
+
 use crate::config::{ConfigError, TrainingSettings};
-use crate::data::{WindowBuffers, WindowMut, WindowShape, WindowSource};
+use crate::data::{WindowBuffers, WindowSource};
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
-use crate::graph::{Graph, GraphError, HEALTH, OptimiserSettings, Program, STATE_LEN, TensorId};
+use crate::graph::{GraphError, HEALTH, STATE_LEN, TensorId};
 use crate::health::{GradientHealth, by_group};
 use crate::model::init::start;
-use crate::model::{Mode, ModelError, ModelShape, build};
-use crate::ops::def::{Scope, to_u32};
-use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions, Planner};
-use crate::step::{StepInput, keys};
+use crate::model::{Mode, ModelError, ModelShape, ParameterPlace, build, places};
+use crate::ops::Scope;
+use crate::plan::{AdapterClass, BufferRole, Plan, PlanError};
+use crate::random::keys;
+use batch::HostBatch;
+use plan::plan_keeping;
+use state::split;
 use std::sync::Arc;
+
+pub use plan::{plan, plan_options, planner};
+pub use state::{State, StepReport, WindowMixture};
 
 /// A session cannot be made or went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -44,58 +54,6 @@ pub enum SessionError {
     },
 }
 
-/// Everything that training carries from step to step; flat buffers in the order of the parameters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct State {
-    /// Steps tried, bad ones included.
-    pub step: u64,
-    /// Parameters.
-    pub parameters: Vec<f32>,
-    /// First moments.
-    pub moment1: Vec<f32>,
-    /// Second moments.
-    pub moment2: Vec<f32>,
-    /// Optimiser's counters.
-    pub optimiser: Vec<f32>,
-}
-
-/// What a read-back tells of the last step.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct StepReport {
-    /// Mean negative log-likelihood of the batch, in standardised units.
-    pub loss: f32,
-    /// Global norm of the gradient before clipping; 0 where something was not finite.
-    pub grad_norm: f32,
-    /// Steps in a row whose loss or gradient was not finite; the parameters were left alone.
-    pub bad_in_a_row: u32,
-    /// Such steps in all.
-    pub bad: u32,
-}
-
-/// Where a parameter lies in the flat buffers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterPlace {
-    /// Name, as in weight files.
-    pub name: String,
-    /// Shape.
-    pub shape: Vec<usize>,
-    /// First element.
-    pub start: usize,
-    /// Whether it has a gradient and moments; if not, it is stored behind all that have.
-    pub trained: bool,
-}
-
-/// One window's forecast, in standardised units: each [H, Nt, K]. Heads without a density give values alone.
-#[derive(Clone, Debug)]
-pub struct WindowMixture {
-    /// Means; values of the quantile and point heads.
-    pub mean: Vec<f32>,
-    /// Logarithms of the standard deviations.
-    pub log_std: Vec<f32>,
-    /// Logits of the weights.
-    pub logit: Vec<f32>,
-}
-
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -122,191 +80,6 @@ pub struct Session {
     /// Tensors that stay readable beside the mixture, and whether each is made once a step.
     kept: Vec<(TensorId, bool)>,
     batch: HostBatch,
-}
-
-/// A batch on the host, reused from step to step.
-struct HostBatch {
-    shape: WindowShape,
-    windows: usize,
-    observed: f32,
-    /// Elements of each noise input.
-    noise: Vec<usize>,
-    inputs: Vec<Vec<f32>>,
-}
-
-impl HostBatch {
-    fn new(shape: &WindowShape, noise: Vec<usize>) -> Self {
-        Self { shape: *shape, windows: 0, observed: 0.0, noise, inputs: vec![] }
-    }
-
-    /// Fills the inputs of a recording (values, observed, calendar if any, noise if any, target, its mask) with these windows of a
-    /// source. Without keys there is no noise: 0.
-    fn fill(&mut self, source: &dyn WindowSource, indices: &[usize], keys: Option<[u32; 2]>) {
-        // The batch before goes first: only one is held.
-        self.inputs.clear();
-        let s = &self.shape;
-        let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
-        let mut all: [Vec<f32>; 5] = lens.map(|n| vec![0.0; n * indices.len()]);
-        let [values, observed, calendar, target, target_observed] = all.each_mut();
-        for (w, &index) in indices.iter().enumerate() {
-            let window = WindowMut {
-                values: &mut values[w * lens[0]..(w + 1) * lens[0]],
-                observed: &mut observed[w * lens[1]..(w + 1) * lens[1]],
-                calendar: &mut calendar[w * lens[2]..(w + 1) * lens[2]],
-                target: &mut target[w * lens[3]..(w + 1) * lens[3]],
-                target_observed: &mut target_observed[w * lens[4]..(w + 1) * lens[4]],
-            };
-            source.fill(index, window);
-        }
-        self.windows = indices.len();
-        self.observed = all[4].iter().sum();
-        let [values, observed, calendar, target, target_observed] = all;
-        self.inputs = vec![values, observed];
-        if s.num_calendar > 0 {
-            self.inputs.push(calendar);
-        }
-        for (i, &n) in self.noise.iter().enumerate() {
-            self.inputs.push(keys.map_or_else(|| vec![0.0; n], |k| gumbel(k, i, n)));
-        }
-        self.inputs.extend([target, target_observed]);
-    }
-
-    fn step_input(&self, first_window: usize, keys: [u32; 2], learning_rate: f64) -> StepInput<'_> {
-        #[expect(clippy::cast_possible_truncation, reason = "uniforms are f32")]
-        let learning_rate = learning_rate as f32;
-        StepInput {
-            windows: self.windows,
-            first_window: to_u32(first_window),
-            keys,
-            learning_rate,
-            inverse_count: 1.0 / self.observed.max(1.0),
-            inputs: &self.inputs,
-        }
-    }
-}
-
-/// Gumbel noise of a step's graph number `which`: -ln(-ln u), in f64, keyed by the step's keys and the element.
-fn gumbel(step_keys: [u32; 2], which: usize, n: usize) -> Vec<f32> {
-    let stream = keys(u64::from(step_keys[0]) << 32 | u64::from(step_keys[1]), 0x6775_6d62_656c + which as u64);
-    let seed = u64::from(stream[0]) << 32 | u64::from(stream[1]);
-    #[expect(clippy::cast_possible_truncation, reason = "the kernels read f32")]
-    let one = |element: u64| {
-        let [a, b] = keys(seed, element);
-        // 52 bits and a half: never 0 or 1.
-        let u = ((f64::from(a >> 6) * 67_108_864.0 + f64::from(b >> 6)) + 0.5) / 4_503_599_627_370_496.0;
-        (-(-u.ln()).ln()) as f32
-    };
-    (0..n as u64).map(one).collect()
-}
-
-/// What a model is planned for on a backend; `class` overrides the adapter's kernel shapes and costs.
-#[must_use]
-pub fn plan_options(backend: &Backend, settings: &TrainingSettings, class: Option<&AdapterClass>) -> PlanOptions {
-    let mut options = backend.plan_options(settings.batch_size);
-    if let Some(class) = class {
-        options.class = class.clone();
-    }
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
-    let seconds = settings.submit_bound_ms as f64 / 1000.0;
-    options.submit_seconds = seconds;
-    options.micro_batch = settings.micro_batch;
-    options
-}
-
-/// Plans a model: training and scoring, or scoring alone. Needs no device.
-///
-/// # Errors
-/// Fails if the model cannot be built, or does not fit the limits or `training.memory`.
-pub fn plan(
-    shape: &ModelShape,
-    settings: &TrainingSettings,
-    purpose: Purpose,
-    backend: &Backend,
-    class: Option<&AdapterClass>,
-) -> Result<Plan, SessionError> {
-    plan_keeping(shape, settings, purpose, backend, class, &[])
-}
-
-/// As [`plan`], with more tensors of the scoring pass that stay readable.
-fn plan_keeping(
-    shape: &ModelShape,
-    settings: &TrainingSettings,
-    purpose: Purpose,
-    backend: &Backend,
-    class: Option<&AdapterClass>,
-    kept: &[TensorId],
-) -> Result<Plan, SessionError> {
-    let mut planner = planner_keeping(shape, settings, purpose, &plan_options(backend, settings, class), kept)?;
-    Ok(planner.plan(settings.budget()?)?)
-}
-
-/// A planner of a model, which knows every plan that could be made. Needs no device.
-///
-/// # Errors
-/// Fails if the model cannot be built, or single windows do not fit the limits.
-pub fn planner(shape: &ModelShape, settings: &TrainingSettings, purpose: Purpose, options: &PlanOptions) -> Result<Planner, SessionError> {
-    planner_keeping(shape, settings, purpose, options, &[])
-}
-
-fn planner_keeping(
-    shape: &ModelShape,
-    settings: &TrainingSettings,
-    purpose: Purpose,
-    options: &PlanOptions,
-    kept: &[TensorId],
-) -> Result<Planner, SessionError> {
-    Ok(Planner::new(programs(shape, settings, purpose, options, kept)?)?)
-}
-
-/// Training, where it is asked for, and scoring.
-fn programs(
-    shape: &ModelShape,
-    settings: &TrainingSettings,
-    purpose: Purpose,
-    options: &PlanOptions,
-    kept: &[TensorId],
-) -> Result<Vec<(Program, PlanOptions)>, SessionError> {
-    let mut programs = vec![];
-    if purpose == Purpose::Train {
-        let model = build(shape, Mode::Train)?;
-        let optimiser = OptimiserSettings {
-            betas: settings.betas,
-            epsilon: settings.epsilon,
-            weight_decay: settings.weight_decay,
-            clip_norm: settings.clip_norm,
-            health: settings.health_every > 0,
-        };
-        let losses: Vec<_> = model.loss.into_iter().chain(model.penalty).collect();
-        programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));
-    }
-    let model = build(shape, Mode::Score)?;
-    let pinned = [model.mixture].into_iter().chain(model.window_losses).chain(kept.iter().copied()).collect();
-    // Outputs are read after each pass: a pass is as many windows as a micro-batch holds.
-    let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
-    let options = PlanOptions { batch, whole: true, ..options.clone() };
-    programs.push((Program::forward("score", model.graph, pinned), options));
-    Ok(programs)
-}
-
-fn places(graph: &Graph, shape: &ModelShape) -> Vec<ParameterPlace> {
-    let place = |(t, start): (TensorId, usize), trained| {
-        let tensor = &graph.tensors[t];
-        ParameterPlace { name: tensor.name.clone(), shape: tensor.operand.shape.clone(), start, trained }
-    };
-    let stored = graph.stored_tensors().into_iter().map(|p| place(p, false));
-    // The reference has a map of no calendar features too: its files hold it, and it asks for it.
-    let empty =
-        ParameterPlace { name: "embedding.calendar.weight".into(), shape: vec![shape.settings.d_model, 0], start: 0, trained: false };
-    let empty = (shape.window.num_calendar == 0).then_some(empty);
-    empty.into_iter().chain(graph.parameters().into_iter().map(|p| place(p, true))).chain(stored).collect()
-}
-
-/// Names, shapes and places of a model's parameters, without a session.
-///
-/// # Errors
-/// Fails if the model cannot be built.
-pub fn parameter_places(shape: &ModelShape) -> Result<Vec<ParameterPlace>, SessionError> {
-    Ok(places(&build(shape, Mode::Score)?.graph, shape))
 }
 
 impl Session {
@@ -484,7 +257,7 @@ impl Session {
         };
         let norm = &self.executor.read(0, &[norm], 1).await?[0];
         let state = &self.executor.read_buffers(&[(BufferRole::State, STATE_LEN)]).await?[0];
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "f32 on the device; counters are small")]
+        #[expect(clippy::cast_possible_truncation, reason = "f32 on the device; counters are small")]
         Ok(StepReport { loss: norm[3] as f32, grad_norm: norm[0] as f32, bad_in_a_row: state[3] as u32, bad: state[4] as u32 })
     }
 
@@ -565,12 +338,4 @@ impl Session {
     pub fn window_buffers(&self) -> WindowBuffers {
         WindowBuffers::new(&self.shape.window)
     }
-}
-
-/// Splits [parts, H, Nt, K], 3 or 1 parts.
-fn split(mixture: &[f64], parts: usize) -> WindowMixture {
-    let n = mixture.len() / parts;
-    #[expect(clippy::cast_possible_truncation, reason = "the device computes in f32")]
-    let part = |i: usize| mixture.iter().skip(i * n).take(n).map(|v| *v as f32).collect();
-    WindowMixture { mean: part(0), log_std: part(1), logit: part(2) }
 }

@@ -1,0 +1,101 @@
+//! Sizes in bytes: their text, and the memory budget.
+
+/// Bytes that all buffers together may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Nothing was said: [`Budget::DEFAULT`].
+    Default,
+    /// So many.
+    Bytes(u64),
+    /// As many as the device's limits allow.
+    Unlimited,
+}
+
+impl Budget {
+    /// What is allowed where nothing is said. No API tells how much memory a device has.
+    pub const DEFAULT: u64 = 1 << 30;
+
+    /// In bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Default => Self::DEFAULT,
+            Self::Bytes(bytes) => bytes,
+            Self::Unlimited => u64::MAX,
+        }
+    }
+}
+
+/// A text is no budget.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no size: write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 256MiB, or unlimited")]
+pub struct NoBudget(String);
+
+impl std::str::FromStr for Budget {
+    type Err = NoBudget;
+
+    fn from_str(text: &str) -> Result<Self, NoBudget> {
+        if text.trim().eq_ignore_ascii_case("unlimited") {
+            return Ok(Self::Unlimited);
+        }
+        parse_bytes(text).map(Self::Bytes).ok_or_else(|| NoBudget(text.to_owned()))
+    }
+}
+
+/// The least size in whole MiB (KiB below 8 MiB) that holds so many bytes, as [`parse_bytes`] reads it.
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
+    if bytes < 8 << 20 { format!("{}KiB", bytes.div_ceil(1 << 10)) } else { format!("{}MiB", bytes.div_ceil(1 << 20)) }
+}
+
+/// Bytes in a size such as "256MiB", "1.5 GB" or "4096"; `None` if the text is no size. Parts of bytes are dropped.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let unit: u64 = match text[split..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return None,
+    };
+    let (whole, part) = text[..split].split_once('.').unwrap_or((&text[..split], ""));
+    let whole: u64 = whole.parse().ok()?;
+    // A part of a byte is a slip; nine digits are more than any unit shows.
+    if (unit == 1 && text[..split].contains('.')) || part.len() > 9 || (text[..split].ends_with('.')) {
+        return None;
+    }
+    let digits: u64 = if part.is_empty() { 0 } else { part.parse().ok()? };
+    let scale = 10_u64.pow(u32::try_from(part.len()).ok()?);
+    let fraction = u128::from(digits) * u128::from(unit) / u128::from(scale);
+    whole.checked_mul(unit)?.checked_add(u64::try_from(fraction).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_sizes() {
+        let cases = [
+            ("256MiB", Some(256 << 20)),
+            ("2 GB", Some(2_000_000_000)),
+            ("77", Some(77)),
+            ("-1", None),
+            ("x", None),
+            ("1.5GiB", Some(3 << 29)),
+            (".5GiB", None),
+            ("1.5", None),
+            ("1 TiB", Some(1 << 40)),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(parse_bytes(text), bytes, "{text}");
+        }
+    }
+}

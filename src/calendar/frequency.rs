@@ -1,0 +1,131 @@
+//! The step from row to row: its text, and how it is found in a column of stamps.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::grid::Grid;
+use super::stamp::{DAY, Date};
+use super::steps::Steps;
+
+/// The step from row to row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Frequency {
+    /// So many seconds.
+    Seconds(i64),
+    /// So many calendar months.
+    Months(i64),
+}
+
+impl Frequency {
+    /// The commonest step between ascending stamps; calendar months if every stamp lies on one day of its month.
+    pub(crate) fn infer(stamps: &Steps) -> Option<Self> {
+        let common = commonest(stamps.runs().map(|run| (run.step, run.times)))?;
+        if common < 28 * DAY {
+            return Some(Self::Seconds(common));
+        }
+        let pairs = || stamps.iter().zip(stamps.iter().skip(1));
+        let months = commonest(pairs().map(|(from, to)| (Date::of(to).months() - Date::of(from).months(), 1)))?;
+        let grid = Grid::of(Self::Months(months), stamps);
+        let monthly = months > 0 && pairs().all(|(from, to)| grid.steps(from, to).is_some());
+        Some(if monthly { Self::Months(months) } else { Self::Seconds(common) })
+    }
+
+    /// Rows in the usual season: a day of hours or minutes, a week of days, a year of weeks or months; at least 1.
+    #[must_use]
+    pub fn season(self) -> usize {
+        let rows = match self {
+            Self::Seconds(s) if s < DAY => DAY / s,
+            Self::Seconds(s) if s < 7 * DAY => 7 * DAY / s,
+            Self::Seconds(s) => 364 * DAY / s,
+            Self::Months(m) => 12 / m,
+        };
+        usize::try_from(rows.max(1)).unwrap_or(1)
+    }
+}
+
+/// The value that occurs most often, the least of them where several do, among values that occur so many times each.
+fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
+    let mut counts = std::collections::BTreeMap::new();
+    for (value, times) in values {
+        *counts.entry(value).or_insert(0) += times;
+    }
+    counts.into_iter().max_by_key(|&(value, count)| (count, std::cmp::Reverse(value))).map(|(value, _)| value)
+}
+
+impl fmt::Display for Frequency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Months(m) if m % 12 == 0 => write!(f, "{}y", m / 12),
+            Self::Months(m) => write!(f, "{m}mo"),
+            Self::Seconds(s) if s % (7 * DAY) == 0 => write!(f, "{}w", s / (7 * DAY)),
+            Self::Seconds(s) if s % DAY == 0 => write!(f, "{}d", s / DAY),
+            Self::Seconds(s) if s % 3_600 == 0 => write!(f, "{}h", s / 3_600),
+            Self::Seconds(s) if s % 60 == 0 => write!(f, "{}min", s / 60),
+            Self::Seconds(s) => write!(f, "{s}s"),
+        }
+    }
+}
+
+impl std::str::FromStr for Frequency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let advice =
+            || format!("\"{text}\" is no frequency; write a number and s, min, h, d, w, mo or y, such as \"15min\", \"1h\", \"1mo\"");
+        let count: i64 = if split == 0 { 1 } else { text[..split].parse().map_err(|_| advice())? };
+        if !(1..=1_000_000).contains(&count) {
+            return Err(advice());
+        }
+        Ok(match text[split..].trim().to_ascii_lowercase().as_str() {
+            "s" => Self::Seconds(count),
+            "min" => Self::Seconds(count * 60),
+            "h" => Self::Seconds(count * 3_600),
+            "d" => Self::Seconds(count * DAY),
+            "w" => Self::Seconds(count * 7 * DAY),
+            "mo" => Self::Months(count),
+            "y" => Self::Months(count * 12),
+            _ => return Err(advice()),
+        })
+    }
+}
+
+impl TryFrom<String> for Frequency {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Frequency> for String {
+    fn from(frequency: Frequency) -> Self {
+        frequency.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::parse_stamp;
+
+    #[test]
+    fn frequencies_are_inferred_and_written() {
+        let infer = |texts: &[&str]| Frequency::infer(&texts.iter().map(|t| parse_stamp(t).unwrap()).collect()).unwrap().to_string();
+        assert_eq!(infer(&["2020-01-01", "2020-02-01", "2020-03-01", "2020-05-01"]), "1mo");
+        assert_eq!(infer(&["2020-01-01", "2020-04-01", "2020-07-01"]), "3mo");
+        assert_eq!(infer(&["2019-01-01", "2020-01-01", "2021-01-01"]), "1y");
+        assert_eq!(infer(&["2020-01-06", "2020-01-13", "2020-01-27", "2020-02-03"]), "1w");
+        assert_eq!(infer(&["2020-01-06 00:00", "2020-01-06 00:15", "2020-01-06 00:30"]), "15min");
+        assert_eq!(infer(&["2020-01-01", "2020-01-29", "2020-02-26"]), "4w");
+        for text in ["15min", "1h", "1d", "1w", "1mo", "1y", "90s"] {
+            assert_eq!(text.parse::<Frequency>().unwrap().to_string(), text);
+        }
+        assert_eq!("h".parse::<Frequency>(), Ok(Frequency::Seconds(3_600)));
+        assert!("1m".parse::<Frequency>().unwrap_err().contains("mo"));
+        assert_eq!(["1h", "15min", "1d", "1w", "1mo"].map(|t| t.parse::<Frequency>().unwrap().season()), [24, 96, 7, 52, 12]);
+    }
+}

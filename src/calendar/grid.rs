@@ -1,0 +1,86 @@
+//! Regular grids of stamps.
+
+use super::stamp::{DAY, Date, Stamp};
+use super::{Frequency, Steps};
+
+/// A regular grid of stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub(crate) frequency: Frequency,
+    /// Day of the month on which a monthly grid's stamps lie (in a shorter month, on its last day); 0 otherwise.
+    pub(crate) month_day: i64,
+}
+
+impl Grid {
+    /// The grid of this step on which `stamps` lie, if they lie on one.
+    pub(crate) fn of(frequency: Frequency, stamps: &Steps) -> Self {
+        let month_day = match frequency {
+            Frequency::Seconds(_) => 0,
+            Frequency::Months(_) => stamps.iter().map(|s| Date::of(s).day).max().unwrap_or(1),
+        };
+        Self { frequency, month_day }
+    }
+
+    /// The stamp `steps` after `stamp`.
+    pub(crate) fn advance(&self, stamp: Stamp, steps: i64) -> Stamp {
+        match self.frequency {
+            Frequency::Seconds(seconds) => stamp + steps * seconds,
+            Frequency::Months(months) => {
+                let month = Date::of(stamp).months() + steps * months;
+                let first = Date { year: month.div_euclid(12), month: month.rem_euclid(12) + 1, day: 1 };
+                let day = self.month_day.min(first.days_in_month());
+                Date { day, ..first }.days() * DAY + stamp.rem_euclid(DAY)
+            }
+        }
+    }
+
+    /// Steps from one stamp to another; `None` if they are not on one grid.
+    pub(crate) fn steps(&self, from: Stamp, to: Stamp) -> Option<i64> {
+        let steps = match self.frequency {
+            Frequency::Seconds(seconds) => (to - from).div_euclid(seconds),
+            Frequency::Months(months) => (Date::of(to).months() - Date::of(from).months()).div_euclid(months),
+        };
+        (self.advance(from, steps) == to).then_some(steps)
+    }
+}
+
+/// `rows` stamps at this step from `start` on.
+pub(crate) fn grid_stamps(frequency: Frequency, start: Stamp, rows: usize) -> impl Iterator<Item = Stamp> {
+    let grid = Grid::of(frequency, &std::iter::once(start).collect());
+    (0..rows).map(move |row| grid.advance(start, i64::try_from(row).unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::{format_stamp, parse_stamp};
+
+    fn stamp(text: &str) -> Stamp {
+        parse_stamp(text).unwrap()
+    }
+
+    #[test]
+    fn days_have_24_hours_through_summer_time() {
+        let grid = Grid::of(Frequency::Seconds(3_600), &Steps::default());
+        let night = stamp("2021-03-28 00:00");
+        let hours: Vec<_> = (0..25).map(|k| format_stamp(grid.advance(night, k))).collect();
+        assert_eq!(hours[2], "2021-03-28 02:00:00");
+        assert_eq!(hours[24], "2021-03-29 00:00:00");
+    }
+
+    #[test]
+    fn months_keep_their_day_and_end_with_the_month() {
+        let ends: Vec<_> = ["2023-11-30", "2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31"].map(stamp).to_vec();
+        let stamps = ends.iter().copied().collect();
+        let frequency = Frequency::infer(&stamps).unwrap();
+        assert_eq!(frequency, Frequency::Months(1));
+        let grid = Grid::of(frequency, &stamps);
+        for (k, &end) in ends.iter().enumerate() {
+            let k = i64::try_from(k).unwrap();
+            assert_eq!(grid.advance(ends[0], k), end);
+            assert_eq!(grid.steps(ends[0], end), Some(k));
+        }
+        assert_eq!(grid.steps(ends[0], stamp("2024-03-30")), None);
+        assert_eq!(grid.steps(ends[0], stamp("2024-03-31 01:00")), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! An experiment: a config, its data, and what is made of them.
+
+mod summary;
+
+pub use summary::{BufferSummary, Summary};

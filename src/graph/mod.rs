@@ -1,0 +1,305 @@
+//! The graph of operations, and autodiff over it.
+//!
+//! A [`Graph`] is built by applying ops to tensors. [`Program`] orders it into phases (one op, forward or backward) in three sections:
+//! *prologue* (what depends on parameters alone), *body* (repeated for each micro-batch), *epilogue* (backward of the prologue, clipping,
+//! optimiser). Nothing here knows about memory or devices.
+
+mod autodiff;
+mod optimiser;
+mod program;
+
+use crate::ops::def::{padded, to_u32};
+use crate::ops::{Attrs, OpDef, OpError, Operand, Scope, op};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use optimiser::{HEALTH, OptimiserSettings, STATE_LEN};
+pub use program::{Direction, PhaseSpec, Program, Section};
+
+/// Index of a tensor in its graph.
+pub type TensorId = usize;
+
+/// A whole buffer of the optimiser, parameters laid out one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flat {
+    /// All parameters.
+    Parameters,
+    /// Their gradients.
+    Gradients,
+    /// First moments.
+    Moment1,
+    /// Second moments.
+    Moment2,
+    /// Counters of the optimiser ([8]).
+    State,
+}
+
+/// Where a tensor lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Uploaded for each micro-batch; where it exists once a step, before the first.
+    Input,
+    /// Uploaded once.
+    Constant,
+    /// In the parameters' buffer.
+    Parameter,
+    /// In the parameters' buffer, behind all trained ones: kept with them, without gradient.
+    Stored,
+    /// Gradient of that parameter (a tensor id), at its parameter's offset.
+    Gradient(TensorId),
+    /// Zeroed at the start of a step, added to by the body.
+    Accumulator,
+    /// A whole flat buffer.
+    Flat(Flat),
+    /// In the arena, where lifetimes decide.
+    Arena,
+}
+
+/// A tensor.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// Path, as in weight files and GPU labels.
+    pub name: String,
+    /// Shape of one window (of the whole, per step).
+    pub operand: Operand,
+    /// Where it lives.
+    pub place: Place,
+}
+
+/// An op applied.
+#[derive(Clone)]
+pub struct Node {
+    /// What is computed.
+    pub op: &'static OpDef,
+    /// Path, for labels.
+    pub label: String,
+    /// The op's numbers.
+    pub attrs: Attrs,
+    /// Inputs.
+    pub inputs: Vec<TensorId>,
+    /// Outputs.
+    pub outputs: Vec<TensorId>,
+    /// What forward keeps for backward.
+    pub saved: Vec<TensorId>,
+    /// How many of the last outputs have no gradient.
+    pub discrete: usize,
+    /// Per window if any input is.
+    pub scope: Scope,
+    /// Key of its random numbers: its number in the graph as the model built it, so that computing it again draws the same.
+    pub key: u32,
+}
+
+/// Something is wrong with how a graph is put together.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// An op refused its inputs.
+    #[error("{label}: {source}")]
+    Op {
+        /// Path of the node.
+        label: String,
+        /// What the op says.
+        source: OpError,
+    },
+    /// A gradient is asked for through an op that has none.
+    #[error("{label}: {op} has no gradient ({reason}), but its input {tensor} needs one")]
+    NotDifferentiable {
+        /// Path of the node.
+        label: String,
+        /// The op.
+        op: &'static str,
+        /// Why.
+        reason: &'static str,
+        /// The input.
+        tensor: String,
+    },
+    /// An output of a node with several outputs has no gradient although another has one.
+    #[error("{label}: output {tensor} reaches no loss, but another output does")]
+    MissingGradient {
+        /// Path of the node.
+        label: String,
+        /// The output.
+        tensor: String,
+    },
+    /// One tensor stands twice among a node's inputs: two roles of one dispatch would overlap.
+    #[error("{label}: {tensor} stands twice among the inputs")]
+    RepeatedInput {
+        /// Path of the node.
+        label: String,
+        /// The input.
+        tensor: String,
+    },
+}
+
+/// A stored tensor that follows a mean over the batch: after a step that counts, `stored += rate (mean - stored)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moving {
+    /// What is updated ([`Place::Stored`]).
+    pub stored: TensorId,
+    /// Mean over the windows of the whole batch.
+    pub mean: TensorId,
+    /// Share of the mean.
+    pub rate: f64,
+}
+
+/// Tensors and nodes.
+#[derive(Clone, Default)]
+pub struct Graph {
+    /// All tensors.
+    pub tensors: Vec<Tensor>,
+    /// All nodes, in order of application.
+    pub nodes: Vec<Node>,
+    /// Values of constants.
+    pub constants: HashMap<TensorId, Arc<[f32]>>,
+    /// The same before rounding, where it is known: the twins read these.
+    pub exact: HashMap<TensorId, Arc<[f64]>>,
+    /// What a training step updates beside the parameters.
+    pub moving: Vec<Moving>,
+}
+
+impl Graph {
+    /// Adds a tensor.
+    pub fn tensor(&mut self, name: impl Into<String>, shape: &[usize], scope: Scope, place: Place) -> TensorId {
+        self.tensors.push(Tensor { name: name.into(), operand: Operand { shape: shape.to_vec(), scope }, place });
+        self.tensors.len() - 1
+    }
+
+    /// Data of each window.
+    pub fn input(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        self.tensor(name, shape, Scope::Window, Place::Input)
+    }
+
+    /// Data of a whole step, made by the host.
+    pub fn step_input(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        self.tensor(name, shape, Scope::Step, Place::Input)
+    }
+
+    /// A tensor kept with the parameters, without gradient.
+    pub fn stored(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        self.tensor(name, shape, Scope::Step, Place::Stored)
+    }
+
+    /// Data given once.
+    ///
+    /// # Panics
+    /// Panics if `values` does not fill `shape`.
+    pub fn constant(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> TensorId {
+        assert_eq!(shape.iter().product::<usize>(), values.len(), "constant {name}");
+        let id = self.tensor(name, shape, Scope::Step, Place::Constant);
+        self.constants.insert(id, values.into());
+        id
+    }
+
+    /// Data given once, made in f64.
+    ///
+    /// # Panics
+    /// Panics if `values` does not fill `shape`.
+    pub fn exact_constant(&mut self, name: &str, shape: &[usize], values: Vec<f64>) -> TensorId {
+        #[expect(clippy::cast_possible_truncation, reason = "devices compute in f32")]
+        let id = self.constant(name, shape, values.iter().map(|v| *v as f32).collect());
+        self.exact.insert(id, values.into());
+        id
+    }
+
+    /// A trained tensor.
+    pub fn parameter(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        self.tensor(name, shape, Scope::Step, Place::Parameter)
+    }
+
+    /// Applies an op.
+    ///
+    /// # Errors
+    /// Fails if the op refuses the shapes or an input stands there twice.
+    pub fn apply(&mut self, name: &str, label: &str, attrs: Attrs, inputs: &[TensorId]) -> Result<Vec<TensorId>, GraphError> {
+        let op = op(name);
+        for (i, t) in inputs.iter().enumerate() {
+            if inputs[..i].contains(t) {
+                return Err(GraphError::RepeatedInput { label: label.into(), tensor: self.tensors[*t].name.clone() });
+            }
+        }
+        let operands = self.operands(inputs);
+        let inferred = (op.infer)(&operands, &attrs).map_err(|source| GraphError::Op { label: label.into(), source })?;
+        let scope = if operands.iter().any(|o| o.scope == Scope::Window) { Scope::Window } else { Scope::Step };
+        let (out_scope, place) = if inferred.reduces_windows { (Scope::Step, Place::Accumulator) } else { (scope, Place::Arena) };
+        let single = inferred.outputs.len() == 1;
+        let outputs = inferred
+            .outputs
+            .iter()
+            .enumerate()
+            .map(|(i, s)| self.tensor(if single { label.to_owned() } else { format!("{label}.{i}") }, s, out_scope, place))
+            .collect::<Vec<_>>();
+        let saved = inferred.saved.iter().map(|(n, s)| self.tensor(format!("{label}.{n}"), s, scope, Place::Arena)).collect();
+        self.nodes.push(Node {
+            op,
+            label: label.into(),
+            attrs,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            saved,
+            discrete: inferred.discrete,
+            scope,
+            key: to_u32(self.nodes.len()),
+        });
+        Ok(outputs)
+    }
+
+    /// Applies an op with one output.
+    ///
+    /// # Errors
+    /// As [`Graph::apply`].
+    pub fn apply1(&mut self, name: &str, label: &str, attrs: Attrs, inputs: &[TensorId]) -> Result<TensorId, GraphError> {
+        Ok(self.apply(name, label, attrs, inputs)?[0])
+    }
+
+    /// Shapes and scopes of tensors.
+    #[must_use]
+    pub fn operands(&self, ids: &[TensorId]) -> Vec<Operand> {
+        ids.iter().map(|&i| self.tensors[i].operand.clone()).collect()
+    }
+
+    /// Parameters in order of declaration, each with its first element in the flat buffers.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(TensorId, usize)> {
+        self.flat(Place::Parameter, 0)
+    }
+
+    /// Stored tensors in order of declaration, each with its first element in the parameters' buffer.
+    #[must_use]
+    pub fn stored_tensors(&self) -> Vec<(TensorId, usize)> {
+        self.flat(Place::Stored, self.flat_len())
+    }
+
+    /// Tensors of a place, one after the other from `at` on.
+    fn flat(&self, place: Place, mut at: usize) -> Vec<(TensorId, usize)> {
+        let ids = self.tensors.iter().enumerate().filter(|(_, t)| t.place == place);
+        ids.map(|(i, t)| {
+            let start = at;
+            at += padded(t.operand.len());
+            (i, start)
+        })
+        .collect()
+    }
+
+    /// Elements of a flat buffer of all parameters.
+    #[must_use]
+    pub fn flat_len(&self) -> usize {
+        self.end(&self.parameters(), 0)
+    }
+
+    /// Elements of the parameters' buffer: parameters and what is stored with them.
+    #[must_use]
+    pub fn parameters_len(&self) -> usize {
+        self.end(&self.stored_tensors(), self.flat_len())
+    }
+
+    fn end(&self, tensors: &[(TensorId, usize)], least: usize) -> usize {
+        tensors.last().map_or(least, |&(i, at)| at + padded(self.tensors[i].operand.len()))
+    }
+
+    /// The tensor of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<TensorId> {
+        self.tensors.iter().position(|t| t.name == name)
+    }
+}

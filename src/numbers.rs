@@ -1,0 +1,8 @@
+//! Conversions between kinds of numbers.
+
+/// Rounds to the precision that data and model work in.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the purpose")]
+pub(crate) fn to_f32(value: f64) -> f32 {
+    value as f32
+}

@@ -1,0 +1,81 @@
+//! A batch on the host.
+
+use crate::data::{WindowMut, WindowShape, WindowSource};
+use crate::ops::def::to_u32;
+use crate::random::keys;
+use crate::step::StepInput;
+
+/// A batch on the host, reused from step to step.
+pub(super) struct HostBatch {
+    shape: WindowShape,
+    windows: usize,
+    pub(super) observed: f32,
+    /// Elements of each noise input.
+    noise: Vec<usize>,
+    inputs: Vec<Vec<f32>>,
+}
+
+impl HostBatch {
+    pub(super) fn new(shape: &WindowShape, noise: Vec<usize>) -> Self {
+        Self { shape: *shape, windows: 0, observed: 0.0, noise, inputs: vec![] }
+    }
+
+    /// Fills the inputs of a recording (values, observed, calendar if any, noise if any, target, its mask) with these windows of a
+    /// source. Without keys there is no noise: 0.
+    pub(super) fn fill(&mut self, source: &dyn WindowSource, indices: &[usize], keys: Option<[u32; 2]>) {
+        // The batch before goes first: only one is held.
+        self.inputs.clear();
+        let s = &self.shape;
+        let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
+        let mut all: [Vec<f32>; 5] = lens.map(|n| vec![0.0; n * indices.len()]);
+        let [values, observed, calendar, target, target_observed] = all.each_mut();
+        for (w, &index) in indices.iter().enumerate() {
+            let window = WindowMut {
+                values: &mut values[w * lens[0]..(w + 1) * lens[0]],
+                observed: &mut observed[w * lens[1]..(w + 1) * lens[1]],
+                calendar: &mut calendar[w * lens[2]..(w + 1) * lens[2]],
+                target: &mut target[w * lens[3]..(w + 1) * lens[3]],
+                target_observed: &mut target_observed[w * lens[4]..(w + 1) * lens[4]],
+            };
+            source.fill(index, window);
+        }
+        self.windows = indices.len();
+        self.observed = all[4].iter().sum();
+        let [values, observed, calendar, target, target_observed] = all;
+        self.inputs = vec![values, observed];
+        if s.num_calendar > 0 {
+            self.inputs.push(calendar);
+        }
+        for (i, &n) in self.noise.iter().enumerate() {
+            self.inputs.push(keys.map_or_else(|| vec![0.0; n], |k| gumbel(k, i, n)));
+        }
+        self.inputs.extend([target, target_observed]);
+    }
+
+    pub(super) fn step_input(&self, first_window: usize, keys: [u32; 2], learning_rate: f64) -> StepInput<'_> {
+        #[expect(clippy::cast_possible_truncation, reason = "uniforms are f32")]
+        let learning_rate = learning_rate as f32;
+        StepInput {
+            windows: self.windows,
+            first_window: to_u32(first_window),
+            keys,
+            learning_rate,
+            inverse_count: 1.0 / self.observed.max(1.0),
+            inputs: &self.inputs,
+        }
+    }
+}
+
+/// Gumbel noise of a step's graph number `which`: -ln(-ln u), in f64, keyed by the step's keys and the element.
+fn gumbel(step_keys: [u32; 2], which: usize, n: usize) -> Vec<f32> {
+    let stream = keys(u64::from(step_keys[0]) << 32 | u64::from(step_keys[1]), 0x6775_6d62_656c + which as u64);
+    let seed = u64::from(stream[0]) << 32 | u64::from(stream[1]);
+    #[expect(clippy::cast_possible_truncation, reason = "the kernels read f32")]
+    let one = |element: u64| {
+        let [a, b] = keys(seed, element);
+        // 52 bits and a half: never 0 or 1.
+        let u = ((f64::from(a >> 6) * 67_108_864.0 + f64::from(b >> 6)) + 0.5) / 4_503_599_627_370_496.0;
+        (-(-u.ln()).ln()) as f32
+    };
+    (0..n as u64).map(one).collect()
+}
