@@ -1,8 +1,8 @@
 //! What gradients look like, by groups of parameters: a group that gets none, or one that is full of infinities, shows here long before
 //! it shows in the loss.
 
-use crate::ops::grad_health::NUMBERS;
 use crate::model::ParameterPlace;
+use crate::ops::grad_health::NUMBERS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

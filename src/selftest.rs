@@ -10,6 +10,7 @@ use crate::gpu::{Gpu, GpuError, GpuRun};
 use crate::graph::{Graph, GraphError, Program, TensorId};
 use crate::ops::{Backward, Case, Fill, OpDef, Scope};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions, Region};
+use crate::random::{box_muller, keys};
 use crate::reference::Reference;
 use crate::step::StepInput;
 use crate::verify::{self, Golden, GroupError, VerifyError};

@@ -6,11 +6,11 @@
 mod common;
 
 use common::{Waves, all_on, bits, clock, gpu, settings, with_features};
+use pgat::bytes::Budget;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::bytes::Budget;
 use pgat::plan::{DeviceLimits, Offer, PlanError, PlanOptions, Planner};
 use pgat::session::{Purpose, Session, SessionError, State, plan_options, planner};
 use pgat::train::{Control, Outcome, Trainer};

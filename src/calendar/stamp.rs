@@ -61,7 +61,7 @@ impl Date {
     }
 
     /// Months since the year 0.
-    fn months(self) -> i64 {
+    pub(super) fn months(self) -> i64 {
         self.year * 12 + self.month - 1
     }
 }

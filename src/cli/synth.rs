@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::Hint as _;
 use super::{Ending, open};
 use anyhow::{Context as _, anyhow};
-use pgat::data::{Frequency, Stamp, parse_stamp};
+use pgat::calendar::{Frequency, Stamp, parse_stamp};
 use pgat::synth::{SynthSettings, Synthetic, original_frequency};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

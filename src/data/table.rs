@@ -121,8 +121,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use crate::numbers::to_f32;
     use super::*;
+    use crate::numbers::to_f32;
 
     fn number(row: usize, column: usize) -> f32 {
         let number = (row * 7 + column) as f64;

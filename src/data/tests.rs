@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::*;
-use crate::calendar::{DAY, Frequency, Grid, Steps, format_stamp, parse_stamp};
+use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Steps, format_stamp, parse_stamp};
 use crate::config::Config;
 use crate::numbers::to_f32;
 

@@ -1,8 +1,8 @@
 use super::*;
 use crate::forecast::mixture::{Component, Mixture};
 use crate::forecast::predictive::Point;
-use crate::random::{SampleKey, Stream};
 use crate::forecast::transform::{TargetDistribution, TargetTransform};
+use crate::random::{SampleKey, Stream};
 
 const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
 

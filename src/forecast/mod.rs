@@ -34,6 +34,7 @@ pub mod table;
 pub(crate) mod ticks;
 pub mod transform;
 
+pub use crate::random::SampleKey;
 pub use baselines::{Baseline, BaselineForecast, Baselines, TargetHistory};
 pub use empirical::Empirical;
 pub use metrics::{INTERVALS, ScoreSpec, Scores};
@@ -41,6 +42,5 @@ pub use mixture::{Component, Mixture, MixtureError};
 pub use predictive::{Point, Predictive};
 pub use quantiles::{Predicted, Quantiles};
 pub use report::{Measures, Report, Scored, Skill};
-pub use crate::random::SampleKey;
 pub use table::{ForecastTable, HistoryTable, TableError};
 pub use transform::{Link, TargetDistribution, TargetTransform, TransformError};

@@ -1,8 +1,8 @@
 use super::*;
 use crate::forecast::mixture::{Component, Mixture};
-use crate::random::Stream;
 use crate::forecast::table::HistoryTable;
 use crate::forecast::transform::TargetTransform;
+use crate::random::Stream;
 
 fn hourly(from: usize, count: usize) -> Vec<String> {
     (from..from + count).map(|h| format!("2013-08-{:02}T{:02}:00:00", 1 + h / 24, h % 24)).collect()

@@ -2,8 +2,8 @@
 
 use crate::forecast::mixture::MixtureError;
 use crate::forecast::predictive::{Point, Predictive};
-use crate::random::SampleKey;
 use crate::forecast::transform::TargetDistribution;
+use crate::random::SampleKey;
 
 /// A distribution by its quantiles at a few levels: the quantile function is linear between them and flat outside, so that the lowest and
 /// the highest one hold a point mass. Quantiles that cross were put in order (sorting never raises the pinball loss: V. Chernozhukov,

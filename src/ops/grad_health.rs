@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
         let mut end = 0;
         let place = |&n: &usize| {
             let start = end;
-            end += super::super::def::padded(n);
+            end += super::def::padded(n);
             (start, n)
         };
         let [chunks, tensors] = tables(&sizes.iter().map(place).collect::<Vec<_>>());

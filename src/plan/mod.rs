@@ -14,7 +14,7 @@ pub mod planner;
 pub mod recompute;
 pub mod record;
 pub mod search;
-pub pub mod text;
+pub mod text;
 
 use crate::graph::{Flat, Program};
 pub use class::{AdapterClass, AdapterFacts};

@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::data::{Dataset, Part, PartWindows, Scaler, WindowCounts, WindowSource};
 use crate::evaluate::EvaluateError;
 use crate::executor::Backend;
+use crate::experiment::Summary;
 use crate::gpu::{Gpu, GpuError};
 use crate::model::{ModelShape, parameter_places};
-use crate::experiment::Summary;
 use crate::plan::{AdapterClass, Outlook};
 use crate::series_graph::{KnownGraph, SeriesGraph};
 use crate::session::{Purpose, Session, SessionError, plan_options, planner};
@@ -80,7 +80,7 @@ impl Work {
             return Err(Failure::other_data(file));
         }
         let graph = stored.graph(&config, &dataset)?;
-        let places = parameter_places(&ModelShape::of(&config, &dataset, &graph))?;
+        let places = parameter_places(&ModelShape::of(&config, &dataset, &graph)).map_err(SessionError::from)?;
         let step = stored.checkpoint(&places)?.map_or(0, |(state, _)| state.step);
         stored.rewind(step)?;
         let lines = stored.record_lines()?;
