@@ -1,6 +1,6 @@
-//! Every part of the model takes part: each parameter tensor has a gradient, but for what mathematics makes zero (MODEL.md, section 11);
-//! each switch, and each feature of the series graph, changes the output. And what no golden file holds: a series with no observed
-//! history, both clamps at work, a flat history.
+//! Every part of the model takes part: each parameter tensor has a gradient, but for what mathematics makes zero (section 11.7 of
+//! docs/model.md); each switch, and each feature of the series graph, changes the output. And what no golden file holds: a series with no
+//! observed history, both clamps at work, a flat history.
 
 #![expect(clippy::cast_possible_truncation, reason = "test data")]
 
@@ -53,7 +53,7 @@ impl Zero {
     }
 }
 
-/// MODEL.md, section 11: key biases of plain softmax attention (they add the same to all scores of a query), query and key bias of
+/// Section 11.7 of docs/model.md: key biases of plain softmax attention (they add the same to all scores of a query), query and key bias of
 /// autocorrelation (the same to all lags, summed over the steps).
 fn always_zero(d: usize) -> Vec<Zero> {
     let keys = d..2 * d;

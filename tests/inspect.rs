@@ -376,8 +376,8 @@ validate_every = 250
 /// What the learned graph knows of the true one, of whose 72 pairs 18 are edges: an average precision of 0.341 with this seed, 0.091 above
 /// the density of 0.25. On the twins, whose rounding is the same on every adapter. That is no proof that the model finds drivers: the seed
 /// is one of four (seed 7 has 0.249), and on lavapipe seed 7 has 0.454, seeds 8 and 9 have 0.210 and 0.364; the mean of 16 other settings
-/// is 0.289, which is chance (0.290). The penalty of MODEL.md section 4 holds nearly all logits at 0: in four of those runs its gradient
-/// was 3 to 40 times the median one of the data.
+/// is 0.289, which is chance (0.290). The penalty of section 4.7 of docs/model.md holds nearly all logits at 0: in four of those runs its
+/// gradient was 3 to 40 times the median one of the data.
 #[test]
 fn the_learned_graph_finds_drivers() {
     let place = TempDir::new().expect("a folder");

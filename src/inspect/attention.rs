@@ -1,5 +1,5 @@
-//! Axial attention of one window (MODEL.md section 5). The engine streams over keys and stores no weights: they are formed here in f64 from
-//! its queries, keys and values, and their output is held against the engine's own.
+//! Axial attention of one window (section 5 of docs/model.md). The engine streams over keys and stores no weights: they are formed here in
+//! f64 from its queries, keys and values, and their output is held against the engine's own.
 
 use super::{InspectError, LookedAt, field};
 use crate::data::WindowSource;

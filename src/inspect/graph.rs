@@ -1,4 +1,4 @@
-//! The graph that a model moves information on: MODEL.md section 4, read off its weights, and its gates.
+//! The graph that a model moves information on: section 4 of docs/model.md, read off its weights, and its gates.
 
 use super::{InspectError, field, node_names};
 use crate::data::WindowSource;

@@ -1,4 +1,5 @@
-//! Lags of autocorrelation attention in one window (MODEL.md section 8): which were taken, with which weight, out of which scores.
+//! Lags of autocorrelation attention in one window (section 8 of docs/model.md): which were taken, with which weight, out of which
+//! scores.
 
 use super::{InspectError, LookedAt, field};
 use crate::data::WindowSource;

@@ -1,4 +1,4 @@
-//! MODEL.md section 8: attention by lag on the tokens of the targets, and a feed-forward block.
+//! Section 8 of docs/model.md: attention by lag on the tokens of the targets, and a feed-forward block.
 
 use super::{Builder, ModelError};
 use crate::graph::TensorId;

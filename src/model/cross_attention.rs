@@ -1,4 +1,4 @@
-//! MODEL.md section 7: attention from senders to receivers along edges, with weights that depend on the window.
+//! Section 7 of docs/model.md: attention from senders to receivers along edges, with weights that depend on the window.
 
 use super::graph::Edges;
 use super::init::Init;

@@ -1,4 +1,4 @@
-//! MODEL.md section 9: horizon tokens of the targets become a mixture (or quantiles, or a number), the highway is added, and the
+//! Section 9 of docs/model.md: horizon tokens of the targets become a mixture (or quantiles, or a number), the highway is added, and the
 //! instance norm is undone.
 
 use super::embedding::Embedded;

@@ -1,4 +1,4 @@
-//! MODEL.md sections 1 to 3: instance norm, series with their masks made into tokens, and what the graph says of a node.
+//! Sections 1 to 3 of docs/model.md: instance norm, series with their masks made into tokens, and what the graph says of a node.
 
 use super::init::Init;
 use super::{Builder, ModelError};

@@ -1,4 +1,5 @@
-//! MODEL.md section 4: the graph that information moves on. A fixed prior, a learned two-stage graph, an adaptive one; gates per window.
+//! Section 4 of docs/model.md: the graph that information moves on. A fixed prior, a learned two-stage graph, an adaptive one; gates per
+//! window.
 
 use super::init::Init;
 use super::{Builder, Mode, ModelError};

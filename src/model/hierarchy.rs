@@ -1,4 +1,4 @@
-//! MODEL.md section 6: attention among pooled tokens, one branch for each scale, gated back to every token.
+//! Section 6 of docs/model.md: attention among pooled tokens, one branch for each scale, gated back to every token.
 
 use super::init::Init;
 use super::{Builder, ModelError};

@@ -1,5 +1,5 @@
-//! How parameters start: MODEL.md section 11. Draws are keyed by seed and name, so that a model with other parts starts its common
-//! parts alike.
+//! How parameters start: section 11.1 of docs/model.md. Draws are keyed by seed and name, so that a model with other parts starts its
+//! common parts alike.
 
 use crate::graph::{Graph, TensorId};
 use crate::ops::def::padded;

@@ -1,4 +1,4 @@
-//! MODEL.md section 5: the spatio-temporal layer.
+//! Section 5 of docs/model.md: the spatio-temporal layer.
 
 use super::graph::ModelGraph;
 use super::init::Init;

@@ -1,4 +1,5 @@
-//! The forecaster: blocks of MODEL.md as graphs of ops. Parameter names are those of the reference, so that weights move both ways.
+//! The forecaster that docs/model.md defines, its blocks as graphs of ops; section 1.5 has their order. Parameter names (section 12) are
+//! those of the reference, so that weights move both ways.
 
 mod autocorrelation;
 mod cross_attention;

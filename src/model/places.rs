@@ -1,4 +1,4 @@
-//! Where the parameters of a model lie in the flat buffers.
+//! Where the parameters of a model (section 12 of docs/model.md) lie in the flat buffers.
 
 use super::{Mode, ModelError, ModelShape, build};
 use crate::graph::{Graph, TensorId};

@@ -38,7 +38,8 @@ impl From<&ModelSettings> for FeatureSizes {
     }
 }
 
-/// Features of a series graph, row-major; rows of transition nodes are 0 (but in `prior` and `clusters`). MODEL.md, sections 3, 4, 6.
+/// Features of a series graph, row-major; rows of transition nodes are 0 (but in `prior` and `clusters`). Sections 3 and 4.1 of
+/// docs/model.md.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphFeatures {
     /// N = Nx + Nr.

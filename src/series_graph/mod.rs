@@ -2,7 +2,7 @@
 //!
 //! A [`SeriesGraph`] comes from an edge list, a matrix, or the correlations of the training rows (`[graph]` of the configuration), or has
 //! no edges. [`GraphFeatures`] are computed from it once, in f64, and kept in a [`FeatureCache`] and with the run ([`KnownGraph`]).
-//! Formulas: MODEL.md, sections 3, 4 and 6. Shapes: Nx series, Nr transition nodes, N = Nx + Nr.
+//! Formulas: sections 3 and 4.1 of docs/model.md. Shapes: Nx series, Nr transition nodes, N = Nx + Nr.
 //!
 //! Files: `read` (edge lists and matrices), `build` (from settings to a graph), `spectrum` (eigenvectors that do not depend on the
 //! solver), `walks` (distances, betweenness), `features`, `cache`, `store`.

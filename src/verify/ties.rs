@@ -1,5 +1,5 @@
-//! Choices that f32 may take otherwise than f64 (MODEL.md, section 11): the edges of a receiver and the lags of a series are the largest of
-//! their scores, and where the last kept and the first left out are within [`TIE`], rounding decides. Found with the twins.
+//! Choices that f32 may take otherwise than f64 (section 11.8 of docs/model.md): the edges of a receiver and the lags of a series are the
+//! largest of their scores, and where the last kept and the first left out are within [`TIE`], rounding decides. Found with the twins.
 
 use super::model::{options, step_input};
 use super::{Golden, VerifyError};

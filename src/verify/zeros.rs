@@ -1,4 +1,4 @@
-//! What has no gradient in theory (MODEL.md, section 11), so that training moves it by noise.
+//! What has no gradient in theory (section 11.7 of docs/model.md), so that training moves it by noise.
 
 use crate::model::ModelShape;
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Features of series graphs in float64, by their definitions: python3 tests/golden/make_graph_golden.py
 
-Writes graph/NAME.safetensors beside this file; needs numpy and safetensors. Formulas are written from the definitions (MODEL.md,
-sections 3, 4, 6), each by another way than the crate's: distances and numbers of shortest paths from powers of the adjacency,
-betweenness as a sum over all triples, unique bases from the Cholesky factor of the projector, return probabilities from powers of
-the walk's matrix.
+Writes graph/NAME.safetensors beside this file; needs numpy and safetensors. Formulas are written from the definitions
+(docs/model.md, sections 3 and 4.1), each by another way than the crate's: distances and numbers of shortest paths from powers of the
+adjacency, betweenness as a sum over all triples, unique bases from the Cholesky factor of the projector, return probabilities from
+powers of the walk's matrix.
 
 A file holds edges [E, 2] (receiver, sender), edge_weights [E], hop_distance, centrality, spectral, random_walk, eigenmaps,
 cluster.I, and prior_nonzero: the entries of the prior that are not 0, row by row. Metadata: numpy (version), sizes (JSON).

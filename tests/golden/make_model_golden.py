@@ -1,5 +1,6 @@
 """Writes model/*.safetensors, inputs, parameters, outputs, losses and gradients of the model, whole and in part, and
-trajectory/full.safetensors, training steps of the whole, in float64 PyTorch, stored as float32. Written from MODEL.md.
+trajectory/full.safetensors, training steps of the whole, in float64 PyTorch, stored as float32. Written from MODEL.md, the note that
+became docs/model.md: its sections have the same numbers, and its section 11.9 says what a file holds.
 
 Run: python make_model_golden.py [NAME ...]     needs torch, safetensors (made with the versions in the files' metadata)
 Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior, and what the graph
