@@ -5,7 +5,7 @@ use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::{Mode, ModelShape, build};
-use pgat::session::{Purpose, plan};
+use pgat::session::Setup;
 
 fn wind() -> ModelShape {
     let window = WindowShape { history: 48, horizon: 24, num_covariates: 0, num_targets: 10, num_channels: 5, num_calendar: 4 };
@@ -18,7 +18,7 @@ fn planning(c: &mut Criterion) {
     group.sample_size(20);
     group.bench_function("build the model", |b| b.iter(|| build(&shape, Mode::Train).expect("a model")));
     group.bench_function("training and scoring", |b| {
-        b.iter(|| plan(&shape, &settings, Purpose::Train, &Backend::Reference, None).expect("a plan"));
+        b.iter(|| Setup::training(shape.clone(), settings.clone()).plan(&Backend::Reference).expect("a plan"));
     });
     group.finish();
 }

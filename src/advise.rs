@@ -5,7 +5,7 @@ use crate::config::{ModelSettings, TrainingSettings};
 use crate::data::WindowShape;
 use crate::model::ModelShape;
 use crate::plan::PlanOptions;
-use crate::session::{Purpose, planner};
+use crate::session::Setup;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Search<'_> {
         let bytes = |micro_batch: Option<usize>| {
             let options = PlanOptions { batch: training.batch_size, micro_batch, ..self.options.clone() };
             let training = TrainingSettings { micro_batch, ..training.clone() };
-            planner(shape, &training, Purpose::Train, &options).ok()?.smallest().ok().map(|o| o.bytes)
+            Setup::training(shape.clone(), training).planner(&options).ok()?.smallest().ok().map(|o| o.bytes)
         };
         // Single windows are all but always the smallest, and quicker to search; the whole search where it is close.
         let quick = bytes(training.micro_batch.or(Some(1)))?;

@@ -42,6 +42,14 @@ impl std::str::FromStr for Budget {
     }
 }
 
+/// A count with commas: 12,345,678.
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
 /// The least size in whole MiB (KiB below 8 MiB) that holds so many bytes, as [`parse_bytes`] reads it.
 #[must_use]
 pub fn size_text(bytes: u64) -> String {

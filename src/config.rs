@@ -102,14 +102,26 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads and validates a configuration file.
+    /// Reads and validates a configuration file. Its paths, which are relative to the file, become absolute; a config without a name has the
+    /// file's.
     ///
     /// # Errors
     /// As [`Config::from_toml`], and when the file cannot be read.
     #[cfg(feature = "native")]
-    pub fn open(path: &Path) -> Result<Self, ConfigError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
-        Self::from_toml(&text)
+        let mut config = Self::from_toml(&text)?;
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
+        let graph = config.graph_path(path).map(absolute);
+        config.data.path = absolute(config.data_path(path));
+        if let (Some(place), Some(graph)) = (config.graph.path_mut(), graph) {
+            *place = graph;
+        }
+        if config.name.is_empty() {
+            config.name = path.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
+        }
+        Ok(config)
     }
 
     /// The configuration as TOML, every default written out; [`Config::from_toml`] reads it back to an equal value.

@@ -12,6 +12,7 @@ pub mod advise;
 pub mod bench;
 pub mod bytes;
 pub mod calendar;
+pub mod clock;
 pub mod compare;
 pub mod config;
 pub mod data;

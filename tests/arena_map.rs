@@ -14,7 +14,7 @@ use pgat::model::ModelShape;
 use pgat::ops::{Attrs, Scope};
 use pgat::plan::map::{ArenaMap, BoxKind, MapBox};
 use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanOptions, Region};
-use pgat::session::{Purpose, plan};
+use pgat::session::Setup;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::collections::{HashMap, HashSet};
@@ -28,7 +28,7 @@ fn options(batch: usize) -> PlanOptions {
 fn model(settings: &TrainingSettings) -> Plan {
     let window = WindowShape { history: 48, horizon: 24, num_covariates: 1, num_targets: 7, num_channels: 2, num_calendar: 2 };
     let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, d_ff: 48, patch_len: 2, ..ModelSettings::default() });
-    plan(&shape, settings, Purpose::Train, &Backend::Reference, None).expect("it fits")
+    Setup::training(shape, settings.clone()).plan(&Backend::Reference).expect("it fits")
 }
 
 /// Everything that must hold between a map and the recording that it shows.

@@ -5,14 +5,14 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-use common::{Waves, all_on, bits, clock, gpu, settings, with_features};
+use common::{Waves, all_on, bits, gpu, settings, with_features};
 use pgat::bytes::Budget;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
 use pgat::plan::{DeviceLimits, Offer, PlanError, PlanOptions, Planner};
-use pgat::session::{Purpose, Session, SessionError, State, plan_options, planner};
+use pgat::session::{Session, SessionError, Setup, State};
 use pgat::train::{Control, Outcome, Trainer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -30,7 +30,8 @@ fn short_batches() -> TrainingSettings {
 }
 
 fn planner_of(shape: &ModelShape, settings: &TrainingSettings, backend: &Backend) -> Planner {
-    planner(shape, settings, Purpose::Train, &plan_options(backend, settings, None)).expect("a planner")
+    let setup = Setup::training(shape.clone(), settings.clone());
+    setup.planner(&setup.options(backend)).expect("a planner")
 }
 
 fn within(settings: &TrainingSettings, bytes: u64) -> TrainingSettings {
@@ -39,11 +40,11 @@ fn within(settings: &TrainingSettings, bytes: u64) -> TrainingSettings {
 
 fn train(backend: &Backend, settings: &TrainingSettings, bytes: u64) -> State {
     let settings = within(settings, bytes);
-    let session = pollster::block_on(Session::new(shape(), settings.clone(), Purpose::Train, backend.clone(), None)).expect("a session");
+    let session = pollster::block_on(Session::new(Setup::training(shape(), settings), backend.clone())).expect("a session");
     assert!(session.plan().bytes() <= bytes, "{} bytes planned, {bytes} allowed", session.plan().bytes());
     assert_eq!(session.executor().created_bytes(), session.plan().bytes());
     let (train, validation) = (Arc::new(Waves::new(22)), Arc::new(Waves::new(9)));
-    let mut trainer = Trainer::new(session, settings, train, Some(validation), None, clock).expect("a trainer");
+    let mut trainer = Trainer::new(session, train, Some(validation)).expect("a trainer");
     let outcome = pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect("a run");
     assert_eq!(outcome, Outcome::Finished);
     trainer.state().clone()
@@ -157,8 +158,9 @@ fn a_thousand_series_are_planned() {
     let planned = |history: usize, granted: DeviceLimits| {
         let window = WindowShape { history, horizon: 24, num_covariates: 0, num_targets: 1000, num_channels: 1, num_calendar: 4 };
         let shape = ModelShape::new(window, ModelSettings { patch_len: 1, ..ModelSettings::default() });
-        let options = PlanOptions { granted, ..plan_options(&Backend::Reference, &settings, None) };
-        let mut planner = planner(&shape, &settings, Purpose::Train, &options)?;
+        let setup = Setup::training(shape.clone(), settings.clone());
+        let options = PlanOptions { granted, ..setup.options(&Backend::Reference) };
+        let mut planner = setup.planner(&options)?;
         let plan = planner.plan(Budget::Unlimited)?;
         assert!(planner.curve()?.len() > 1);
         Ok::<_, SessionError>((plan.bytes(), plan.limits))
@@ -180,7 +182,7 @@ fn a_byte_too_few_is_refused_before_anything_is_created() {
     let backend = gpu();
     let settings = short_batches();
     let smallest = planner_of(&shape(), &settings, &backend).smallest().expect("a smallest plan").bytes;
-    let open = |bytes| pollster::block_on(Session::new(shape(), within(&settings, bytes), Purpose::Train, backend.clone(), None));
+    let open = |bytes| pollster::block_on(Session::new(Setup::training(shape(), within(&settings, bytes)), backend.clone()));
     let refused = open(smallest - 1).err().expect("a refusal").to_string();
     assert!(refused.contains(&smallest.to_string()) && refused.contains(&(smallest - 1).to_string()), "{refused}");
     assert!(open(smallest).is_ok());

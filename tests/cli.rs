@@ -7,7 +7,7 @@ mod support {
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use pgat::config::Config;
-use pgat::train::{Archive, Files as _};
+use pgat::experiment::{Archive, Files as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -275,6 +275,21 @@ fn the_device_trains_scores_and_forecasts() {
     let resumed = place.run(&["train", "--resume", "run"]).ok();
     assert!(resumed.err.contains("bits may differ"), "{}", resumed.err);
     assert!(place.read("run/run.json").contains("\"breaks\": [\n"), "{}", place.read("run/run.json"));
+}
+
+/// A run that stopped early is finished for every command; without a validation part, patience is refused before an adapter is opened.
+#[test]
+fn a_run_that_stopped_early_is_finished() {
+    let place = Place::new();
+    place.edit("config.toml", "max_steps = 4", "max_steps = 40\npatience = 1\nlearning_rate = 1e-30");
+    place.edit("config.toml", "[model]", "[model]\nmemory_rate = 0.0");
+    let train = place.run(&["train", "config.toml", "--out", "run"]).ok();
+    assert!(train.err.contains("stopped early"), "{}", train.err);
+    let resumed = place.run(&["train", "--resume", "run"]).ok();
+    assert!(resumed.err.contains("the run is finished: 4 steps of 40; it stopped early"), "{}", resumed.err);
+    place.edit("config.toml", "train = 0.7\nvalidation = 0.15\ntest = 0.15", "train = 0.85\nvalidation = 0.0\ntest = 0.15");
+    place.run(&["train", "config.toml", "--out", "other"]).error(&["training.patience", "validation part"]);
+    place.run(&["plan", "config.toml"]).error(&["training.patience", "validation part"]);
 }
 
 #[test]
@@ -637,7 +652,7 @@ fn budgets_change_no_bit_of_a_run() {
     assert!(weights("small") == weights("moved"), "another budget on the way changed the weights");
     let scores = |memory: &str| place.run_on_device(&["evaluate", "small", "--json", "--memory", memory]).ok().out;
     assert_eq!(scores("unlimited"), scores("8MiB"));
-    place.run_on_device(&["evaluate", "small", "--memory", "1MiB"]).error(&["the smallest plan takes", "1048576"]);
+    place.run_on_device(&["evaluate", "small", "--memory", "1MiB"]).error(&["the smallest plan takes", "1,048,576"]);
 }
 
 impl Said {

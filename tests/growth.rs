@@ -4,12 +4,12 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-use common::{Waves, bare, clock, gpu, settings};
+use common::{Waves, bare, gpu, settings};
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
 use pgat::model::ModelShape;
-use pgat::session::{Purpose, Session};
+use pgat::session::{Session, Setup};
 use pgat::train::{Control, Event, Outcome, Trainer};
 use std::sync::Arc;
 
@@ -49,13 +49,13 @@ fn a_long_run_does_not_grow() {
         log_every: 10,
         ..settings()
     };
-    let session = Session::new(shape, settings.clone(), Purpose::Train, backend.clone(), None);
+    let session = Session::new(Setup::training(shape, settings), backend.clone());
     let session = pollster::block_on(session).expect("a session");
     let dispatches = session.plan().recordings[0].dispatch_count();
     let Backend::Gpu(gpu) = &backend else { unreachable!("the device was asked for") };
     let counts = gpu.buffer_counts();
     let validation = Waves { windows: 4, ..tiny().0 };
-    let mut trainer = Trainer::new(session, settings, Arc::new(source), Some(Arc::new(validation)), None, clock).expect("a trainer");
+    let mut trainer = Trainer::new(session, Arc::new(source), Some(Arc::new(validation))).expect("a trainer");
     let (start, mut at, mut scored) = (std::time::Instant::now(), vec![resident()], 0);
     let listen = &mut |e: &Event| {
         match e {

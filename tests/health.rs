@@ -4,7 +4,7 @@
 mod common;
 
 use common::probe::largest;
-use common::{Waves, bits, clock, gpu, session, settings};
+use common::{Waves, bits, gpu, session, settings};
 use pgat::config::TrainingSettings;
 use pgat::executor::Backend;
 use pgat::health::{Ailment, GradientHealth, group_of};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 fn run(backend: &Backend, settings: &TrainingSettings) -> (State, Vec<(u64, GradientHealth)>) {
     let (train, validation) = (Arc::new(Waves::new(70)), Arc::new(Waves::new(20)));
     let session = session(backend, settings);
-    let mut trainer = Trainer::new(session, settings.clone(), train, Some(validation), None, clock).expect("a trainer");
+    let mut trainer = Trainer::new(session, train, Some(validation)).expect("a trainer");
     let mut seen = vec![];
     let listen = &mut |e: &Event| {
         if let Event::Gradients { step, gradients } = e {
@@ -118,7 +118,7 @@ fn what_is_not_finite_is_counted() {
     let settings = TrainingSettings { batch_size: 1, log_every: 2, max_bad_steps: 2, ..every(1) };
     for backend in [Backend::Reference, gpu()] {
         let source = Arc::new(Waves { poisoned: Some(0), ..Waves::new(1) });
-        let mut trainer = Trainer::new(session(&backend, &settings), settings.clone(), source, None, None, clock).expect("a trainer");
+        let mut trainer = Trainer::new(session(&backend, &settings), source, None).expect("a trainer");
         let mut lines = vec![];
         let listen = &mut |e: &Event| {
             if let Event::Gradients { gradients, .. } = e {

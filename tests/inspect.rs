@@ -15,13 +15,13 @@ use pgat::inspect::features::{without, worth};
 use pgat::inspect::graph::LearnedGraph;
 use pgat::inspect::{LookedAt, attention, graph, lags, node_names};
 use pgat::model::ModelShape;
-use pgat::session::{Purpose, Session};
+use pgat::session::{Session, Setup};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
 fn keeping(backend: Backend, shape: &ModelShape, names: &[String]) -> Session {
-    let made = Session::keeping(shape.clone(), settings(), Purpose::Score, backend, None, names);
+    let made = Session::new(Setup::scoring(shape.clone(), settings()).keeping(names.to_vec()), backend);
     pollster::block_on(made).expect("a session")
 }
 

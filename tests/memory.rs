@@ -11,7 +11,7 @@ use pgat::executor::{Backend, Executor};
 use pgat::gpu::{Gpu, GpuError, GpuRun, Refusal};
 use pgat::model::ModelShape;
 use pgat::plan::{BufferRole, BufferSpec, Plan};
-use pgat::session::{Purpose, Session, SessionError, State, plan};
+use pgat::session::{Purpose, Session, SessionError, Setup, State};
 use pollster::block_on;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,11 +28,12 @@ fn small() -> ModelShape {
 }
 
 fn planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSettings, purpose: Purpose) -> Plan {
-    plan(shape, settings, purpose, &Backend::Gpu(gpu.clone()), None).expect("a plan")
+    let setup = Setup { purpose, ..Setup::training(shape.clone(), settings.clone()) };
+    setup.plan(&Backend::Gpu(gpu.clone())).expect("a plan")
 }
 
 fn open(gpu: &Arc<Gpu>, settings: &TrainingSettings) -> Result<Session, SessionError> {
-    block_on(Session::new(small(), settings.clone(), Purpose::Train, Backend::Gpu(gpu.clone()), None))
+    block_on(Session::new(Setup::training(small(), settings.clone()), Backend::Gpu(gpu.clone())))
 }
 
 fn on_device(session: &Session) -> &GpuRun {
@@ -214,7 +215,7 @@ fn a_smaller_plan_works_after_a_refusal() {
 fn nothing_is_created_after_compilation() {
     for gpu in devices() {
         let kept = pgat::inspect::attention::tensors(&small());
-        let made = Session::keeping(small(), settings(), Purpose::Train, Backend::Gpu(gpu.clone()), None, &kept);
+        let made = Session::new(Setup::training(small(), settings()).keeping(kept.to_vec()), Backend::Gpu(gpu.clone()));
         let mut session = block_on(made).expect("a session");
         let (counts, held) = (gpu.buffer_counts(), allocations(&gpu));
         assert_eq!((counts.created_bytes, counts.alive_bytes), (session.plan().bytes(), session.plan().bytes()));

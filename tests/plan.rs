@@ -18,7 +18,7 @@ use pgat::plan::lifetime::lifetimes;
 use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanError, PlanOptions, Recording, Region};
 use pgat::reference::Reference;
 use pgat::selftest::Draw;
-use pgat::session::{Purpose, plan};
+use pgat::session::Setup;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -463,11 +463,11 @@ fn recordings_pass_wgpus_validation() {
 fn a_large_model_is_cut_for_training_and_scoring() {
     let window = WindowShape { history: 168, horizon: 24, num_covariates: 0, num_targets: 60, num_channels: 1, num_calendar: 4 };
     let shape = ModelShape::new(window, ModelSettings { n_layers: 1, ..ModelSettings::default() });
-    let made = plan(&shape, &TrainingSettings::default(), Purpose::Train, &Backend::Reference, None).expect("it fits");
+    let made = Setup::training(shape.clone(), TrainingSettings::default()).plan(&Backend::Reference).expect("it fits");
     let [training, scoring] = &made.recordings[..] else { panic!("training and scoring") };
     assert!(training.batch == 32 && training.micro_batch < 32, "{} {}", training.batch, training.micro_batch);
     assert!(scoring.batch == scoring.micro_batch && scoring.batch < 32, "{} {}", scoring.batch, scoring.micro_batch);
     let settings = TrainingSettings { micro_batch: Some(2), ..TrainingSettings::default() };
-    let asked = plan(&shape, &settings, Purpose::Score, &Backend::Reference, None).expect("it fits");
+    let asked = Setup::scoring(shape, settings).plan(&Backend::Reference).expect("it fits");
     assert_eq!((asked.recordings[0].batch, asked.recordings[0].micro_batch), (2, 2));
 }

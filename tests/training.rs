@@ -3,13 +3,14 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-use common::{Waves, bits, clock, gpu, model_shape, session, settings};
+use common::{Waves, bits, gpu, model_shape, session, settings};
 use pgat::config::TrainingSettings;
+use pgat::data::WindowSource;
 use pgat::executor::{Backend, Executor};
 use pgat::gpu::{GpuError, GpuRun};
 use pgat::plan::{DeviceLimits, Plan, PlanOptions};
-use pgat::session::{Purpose, State};
-use pgat::train::{Control, Event, Outcome, Progress, Store, TrainError, Trainer};
+use pgat::session::{Session, Setup, State};
+use pgat::train::{Control, Event, Outcome, Progress, Store, StoreError, TrainError, Trainer};
 use std::sync::Arc;
 
 /// 70 windows: the last batch of an epoch of 16 is short.
@@ -18,7 +19,7 @@ const WINDOWS: usize = 70;
 fn trainer(backend: &Backend, settings: &TrainingSettings) -> Trainer {
     let validation: Arc<Waves> = Arc::new(Waves::new(20));
     let train: Arc<Waves> = Arc::new(Waves::new(WINDOWS));
-    Trainer::new(session(backend, settings), settings.clone(), train, Some(validation), None, clock).expect("a trainer")
+    Trainer::new(session(backend, settings), train, Some(validation)).expect("a trainer")
 }
 
 fn run(backend: &Backend, settings: &TrainingSettings) -> State {
@@ -137,17 +138,17 @@ struct Memory {
 }
 
 impl Store for Memory {
-    fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), String> {
+    fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), StoreError> {
         self.last = Some((state.clone(), progress.clone()));
         Ok(())
     }
-    fn best(&mut self, _: &[f32], _: &Progress) -> Result<(), String> {
+    fn best(&mut self, _: &[f32], _: &Progress) -> Result<(), StoreError> {
         Ok(())
     }
-    fn record(&mut self, _: &Event) -> Result<(), String> {
+    fn record(&mut self, _: &Event) -> Result<(), StoreError> {
         Ok(())
     }
-    fn rewind(&mut self, _: u64) -> Result<(), String> {
+    fn rewind(&mut self, _: u64) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -176,13 +177,83 @@ fn resuming_changes_no_bit() {
     }
 }
 
+/// A run whose validation loss never falls: nothing is learned at such a rate, and nothing else moves.
+fn standing_still(patience: Option<u64>) -> Trainer {
+    let settings = TrainingSettings {
+        patience,
+        learning_rate: 1e-30,
+        max_steps: Some(12),
+        validate_every: Some(2),
+        checkpoint_every: 100,
+        ..settings()
+    };
+    let mut shape = model_shape(&Waves::new(1).shape);
+    shape.settings.memory_rate = 0.0;
+    let session = pollster::block_on(Session::new(Setup::training(shape, settings), gpu())).expect("a session");
+    Trainer::new(session, Arc::new(Waves::new(WINDOWS)), Some(Arc::new(Waves::new(20)))).expect("a trainer")
+}
+
+fn go_on(_: &Event) -> Control {
+    Control::Continue
+}
+
+/// `patience` is the number of validations without improvement at which training stops; the first validation is always the best so far.
+#[test]
+fn patience_is_what_it_says() {
+    for (patience, outcome, step) in
+        [(None, Outcome::Finished, 12), (Some(1), Outcome::EarlyStop, 4), (Some(3), Outcome::EarlyStop, 8), (Some(9), Outcome::Finished, 12)]
+    {
+        let mut trainer = standing_still(patience);
+        assert!(!trainer.is_finished());
+        assert_eq!(pollster::block_on(trainer.run(&mut (), &mut go_on)).expect("a run"), outcome, "{patience:?}");
+        assert_eq!((trainer.progress().step, trainer.progress().best_step), (step, 2), "{patience:?}");
+        assert!(trainer.is_finished());
+        // A run that has ended stays as it is.
+        let state = trainer.state().clone();
+        assert_eq!(pollster::block_on(trainer.run(&mut (), &mut go_on)).expect("a run"), outcome, "{patience:?}");
+        assert_same(&state, trainer.state(), "run once more");
+        assert_eq!(trainer.state().step, step);
+    }
+}
+
+/// What was without improvement before a pause counts after it.
+#[test]
+fn patience_survives_a_resume() {
+    let mut memory = Memory::default();
+    let mut first = standing_still(Some(2));
+    let stop = &mut |e: &Event| if matches!(e, Event::Tick { step: 5, .. }) { Control::Stop } else { Control::Continue };
+    assert_eq!(pollster::block_on(first.run(&mut memory, stop)).expect("a run"), Outcome::Stopped);
+    assert_eq!(first.progress().stale, 1);
+    let (state, progress) = memory.last.clone().expect("a checkpoint");
+    let mut second = standing_still(Some(2));
+    pollster::block_on(second.resume(state, progress)).expect("resumed");
+    assert_eq!(pollster::block_on(second.run(&mut memory, &mut go_on)).expect("a run"), Outcome::EarlyStop);
+    assert_eq!(second.progress().step, 6);
+    let (state, progress) = memory.last.clone().expect("a checkpoint");
+    let mut third = standing_still(Some(2));
+    pollster::block_on(third.resume(state, progress)).expect("resumed");
+    assert!(third.is_finished());
+    let none = &mut |e: &Event| unreachable!("a finished run does nothing: {e:?}");
+    assert_eq!(pollster::block_on(third.run(&mut memory, none)).expect("a run"), Outcome::EarlyStop);
+}
+
+#[test]
+fn patience_without_validation_is_an_error() {
+    let settings = TrainingSettings { patience: Some(5), ..settings() };
+    let nothing: Arc<Waves> = Arc::new(Waves::new(0));
+    for validation in [None, Some(nothing as Arc<dyn WindowSource>)] {
+        let error = Trainer::new(session(&Backend::Reference, &settings), Arc::new(Waves::new(WINDOWS)), validation).err().expect("refused");
+        assert!(matches!(error, TrainError::NothingToValidate) && error.to_string().contains("training.patience"), "{error}");
+    }
+}
+
 /// Infinite values in the data: no step touches the parameters, and the run ends with a clear error.
 #[test]
 fn bad_numbers_never_reach_the_parameters() {
     let backend = gpu();
     let settings = TrainingSettings { log_every: 1, max_bad_steps: 3, batch_size: 1, ..settings() };
     let source = Waves { poisoned: Some(0), ..Waves::new(1) };
-    let mut trainer = Trainer::new(session(&backend, &settings), settings.clone(), Arc::new(source), None, None, clock).expect("a trainer");
+    let mut trainer = Trainer::new(session(&backend, &settings), Arc::new(source), None).expect("a trainer");
     let start = trainer.session().initial_state();
     let error = pollster::block_on(trainer.run(&mut (), &mut |_| Control::Continue)).expect_err("bad numbers");
     let TrainError::NotFinite { step, in_a_row, .. } = error else { panic!("{error}") };
@@ -198,7 +269,7 @@ fn one_bad_batch_is_skipped() {
     let backend = gpu();
     let settings = TrainingSettings { log_every: 1, max_bad_steps: 3, batch_size: 8, max_steps: Some(16), ..settings() };
     let source = Waves { poisoned: Some(3), ..Waves::new(64) };
-    let mut trainer = Trainer::new(session(&backend, &settings), settings.clone(), Arc::new(source), None, None, clock).expect("a trainer");
+    let mut trainer = Trainer::new(session(&backend, &settings), Arc::new(source), None).expect("a trainer");
     let mut bad = 0;
     let listen = &mut |e: &Event| {
         if let Event::Step { bad: b, .. } = e {
@@ -234,7 +305,7 @@ fn a_refused_buffer_is_named() {
 fn a_bound_below_the_plan_is_refused() {
     let settings = TrainingSettings { memory: Some("100KiB".into()), ..settings() };
     let shape = model_shape(&Waves::new(1).shape);
-    let refused = pgat::session::plan(&shape, &settings, Purpose::Train, &Backend::Reference, None);
+    let refused = Setup::training(shape, settings).plan(&Backend::Reference);
     let error = refused.err().expect("a refusal").to_string();
     assert!(error.contains("102400") && error.contains("--memory"), "{error}");
 }

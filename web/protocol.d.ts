@@ -15,7 +15,7 @@ export interface Adapter {
   class: string;
 }
 
-/** A plan in numbers: `plan::Summary`. */
+/** A plan in numbers: `experiment::Summary`. */
 export interface Plan {
   windows: { training: number; validation: number; test: number };
   /** Optimiser steps of the whole run. */
@@ -39,9 +39,13 @@ export interface Plan {
   arena_bound: number;
   /** Limits of the device that it needs, where WebGPU's defaults are too small for single windows. */
   limits?: { binding_bytes: number; buffer_bytes: number; storage_buffers: number };
+  /** Bytes allowed; left out where they are unlimited. */
+  budget?: number;
   /** All buffers that will be created on the device, and nothing beside them. */
   bytes: number;
   buffers: { name: string; bytes: number }[];
+  /** What the run takes of the host's memory at most, beside the program itself: `host::HostMemory`. */
+  host: { data: number; batch: number; state: number; caches: number; allowance: number };
 }
 
 /** A plan that could be made: `plan::Offer`. */
@@ -100,6 +104,8 @@ export interface Loaded {
   outlook: Outlook;
   /** Steps done already: 0, or those of a run that was opened. */
   step: number;
+  /** Whether that run is at its end: all steps are done, or it stopped early. */
+  finished: boolean;
   /** The record of a run that was opened. */
   record: EngineEvent[];
 }

@@ -6,7 +6,7 @@ import { budgetHooks, refuseBudget, showBudget, showOutlook } from "./budget.js"
 import { readBudget, sameRun, writeBudget } from "./config-text.js";
 import { binary, count } from "./format.js";
 import { failureOf, isFatal } from "./engine.js";
-import { app, ask, busy, forecasts, refresh, setPhase, training, working } from "./state.js";
+import { app, ask, busy, forecasts, isFinished, outcomeOf, refresh, setPhase, training, working } from "./state.js";
 import { clearError, clearNotices, question, say, showError } from "./notices.js";
 import { fetchExample } from "./files.js";
 import { mayForget } from "./keep.js";
@@ -163,7 +163,7 @@ async function restore(run, csv, memory) {
     notLoaded(failure.config ? "config" : "top", failure);
     return;
   }
-  if (training.record.step >= training.record.total) await score();
+  if (isFinished()) await score();
 }
 
 /**
@@ -194,7 +194,7 @@ function adopt(loaded, same = false) {
   app.stale = false;
   show(box("recover"), false);
   if (!same) {
-    app.outcome = null;
+    app.outcome = outcomeOf(loaded);
     app.savedStep = loaded.step;
     clearNotices();
     box("download-said").textContent = "";
@@ -207,7 +207,7 @@ function adopt(loaded, same = false) {
   showPlan(loaded);
   showBudget(editor.value);
   showChosen();
-  setPhase(loaded.step === 0 ? "planned" : scored || loaded.step >= loaded.plan.steps ? "done" : "paused");
+  setPhase(loaded.step === 0 ? "planned" : scored || loaded.finished ? "done" : "paused");
   training.refresh();
   say(`Planned: ${count(loaded.plan.bytes)} bytes on the device, ${count(loaded.plan.steps)} steps.`);
 }

@@ -92,6 +92,12 @@ export const forecasts = new ForecastView((part, window, levels) => unlessLost(e
 export const running = () => app.phase === "compiling" || app.phase === "training" || app.phase === "scoring";
 export const busy = () => running() || app.working;
 
+/** Whether all steps are done, or training stopped early. */
+export const isFinished = () => training.record.step >= training.record.total || app.outcome === "early-stop";
+
+/** How the run of a file ended, as far as it did. @param {Loaded} loaded @returns {Trained["outcome"] | null} */
+export const outcomeOf = (loaded) => (loaded.finished ? (loaded.step < loaded.plan.steps ? "early-stop" : "finished") : null);
+
 /** Steps that would be lost with the page. */
 export function unsaved() {
   const step = app.phase === "failed" ? (app.checkpoint?.step ?? 0) : training.record.step;
@@ -144,7 +150,7 @@ export function refresh() {
   enableBudget(idle && phase !== "starting");
 
   const live = phase === "compiling" || phase === "training";
-  const unfinished = loaded !== null && training.record.step < loaded.plan.steps && app.outcome !== "early-stop";
+  const unfinished = loaded !== null && !isFinished();
   show(button("pause"), live);
   show(button("continue"), phase === "paused" || (phase === "done" && unfinished));
   button("continue").disabled = busy();

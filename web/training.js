@@ -3,7 +3,7 @@
 import { box, button, show } from "./dom.js";
 import { count } from "./format.js";
 import { failureOf, isFatal } from "./engine.js";
-import { app, busy, engine, forecasts, hooks, losses, openEngine, refresh, setPhase, training, working } from "./state.js";
+import { app, busy, engine, forecasts, hooks, isFinished, losses, openEngine, outcomeOf, refresh, setPhase, training, working } from "./state.js";
 import { clearError, say, showError, showNotice } from "./notices.js";
 import { showCommands } from "./keep.js";
 import { showScores } from "./scores.js";
@@ -133,7 +133,7 @@ function scoringFailed(failure) {
     failed(failure);
     return;
   }
-  setPhase(training.record.step < training.record.total ? "paused" : "done");
+  setPhase(isFinished() ? "done" : "paused");
   showError("training", failure);
 }
 
@@ -177,14 +177,14 @@ async function goOn() {
         : engine.ask("load", { config: source.config, ...csv });
     });
     app.loaded = loaded;
-    app.outcome = null;
+    app.outcome = outcomeOf(loaded);
     training.reset(loaded.plan.steps, loaded.record, loaded.step);
   } catch (error) {
     failed(failureOf(error));
     return;
   }
   show(box("recover"), false);
-  if (training.record.step >= training.record.total) await score();
+  if (isFinished()) await score();
   else await train(true);
 }
 

@@ -8,14 +8,14 @@ use super::{Ending, console, open};
 use anyhow::bail;
 use pgat::bench::{self, PartTime};
 use pgat::config::Config;
-use pgat::data::{PartWindows, Scaler};
+use pgat::data::PartWindows;
 use pgat::executor::{Backend, Executor};
+use pgat::experiment::Experiment;
 use pgat::model::ModelShape;
 use pgat::plan::AdapterClass;
-use pgat::session::{Purpose, Session};
+use pgat::session::{Session, Setup};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Measure the adapter and its kernels, or the training step of a config
@@ -121,7 +121,7 @@ fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> any
     let settings = config.training.clone();
     let started = Instant::now();
     let elapsed = |from: Instant| 1000.0 * from.elapsed().as_secs_f64();
-    let session = Session::new(shape, settings.clone(), Purpose::Train, backend.clone(), class);
+    let session = Session::new(Setup::training(shape, settings.clone()).of_class(class.cloned()), backend.clone());
     let mut session = pollster::block_on(session)?;
     let one = |session: &mut Session, step: u64| {
         pollster::block_on(async {
@@ -174,10 +174,8 @@ pub(super) struct Setting {
 
 impl Setting {
     pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
-        let dataset = open::dataset(config, config.data.path.as_ref())?;
-        let scaler = Arc::new(Scaler::fit(&dataset)?.0);
-        let shape = ModelShape::of(config, &dataset, &open::graph(config, &dataset)?.0);
-        let source = PartWindows::new(dataset.clone(), scaler, dataset.training_windows()?);
+        let experiment = Experiment::open(config.clone())?;
+        let (shape, source) = (experiment.shape(), experiment.training_windows()?);
         let indices = (0..config.training.batch_size.min(source.index.len())).collect();
         Ok(Self { shape, source, indices })
     }

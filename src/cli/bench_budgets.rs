@@ -8,7 +8,7 @@ use pgat::bytes::Budget;
 use pgat::config::{Config, TrainingSettings};
 use pgat::executor::Backend;
 use pgat::plan::{AdapterClass, PlanError};
-use pgat::session::{Purpose, Session, plan_options, planner};
+use pgat::session::{Session, Setup};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -53,7 +53,8 @@ pub(super) fn measure(
     steps: u64,
 ) -> anyhow::Result<Vec<Measured>> {
     let setting = Setting::of(config)?;
-    let mut planner = planner(&setting.shape, &config.training, Purpose::Train, &plan_options(backend, &config.training, class))?;
+    let setup = Setup::training(setting.shape.clone(), config.training.clone()).of_class(class.cloned());
+    let mut planner = setup.planner(&setup.options(backend))?;
     let mut all: Vec<Measured> = vec![];
     for text in budgets {
         let budget = if text == "smallest" {
@@ -73,7 +74,7 @@ pub(super) fn measure(
             (None, Some(offer)) => {
                 context.say(&format!("measuring: {text}, {} bytes", thousands(offer.bytes)));
                 let memory = allowed.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-                Some(Step { offered_bytes: offer.bytes, ..one(backend, config, class, &setting, memory, steps)? })
+                Some(Step { offered_bytes: offer.bytes, ..one(backend, &setup, &setting, memory, steps)? })
             }
         };
         all.push(Measured { budget: text.clone(), allowed, step });
@@ -81,16 +82,9 @@ pub(super) fn measure(
     Ok(all)
 }
 
-fn one(
-    backend: &Backend,
-    config: &Config,
-    class: Option<&AdapterClass>,
-    setting: &Setting,
-    memory: String,
-    steps: u64,
-) -> anyhow::Result<Step> {
-    let settings = TrainingSettings { memory: Some(memory), ..config.training.clone() };
-    let session = Session::new(setting.shape.clone(), settings.clone(), Purpose::Train, backend.clone(), class);
+fn one(backend: &Backend, setup: &Setup, setting: &Setting, memory: String, steps: u64) -> anyhow::Result<Step> {
+    let settings = TrainingSettings { memory: Some(memory), ..setup.settings.clone() };
+    let session = Session::new(Setup { settings: settings.clone(), ..setup.clone() }, backend.clone());
     let mut session = pollster::block_on(session)?;
     let mut times = vec![];
     for step in 0..=steps {

@@ -68,15 +68,7 @@ pub(crate) fn log(verbose: u8, quiet: bool) {
 
 /// 12,345,678
 pub(crate) fn thousands(number: impl TryInto<u64>) -> String {
-    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    pgat::bytes::grouped(number.try_into().unwrap_or(u64::MAX))
 }
 
 /// 12.3 MiB

@@ -1,8 +1,11 @@
 //! Errors on stderr: the chain of causes on one line, then what to do.
 
-use super::console;
+use super::{console, open};
+use pgat::bytes::size_text;
 use pgat::data::DataError;
+use pgat::experiment::{ExperimentError, StoredError};
 use pgat::gpu::GpuError;
+use pgat::plan::PlanError;
 use std::error::Error;
 use std::fmt;
 
@@ -65,6 +68,18 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
+/// What to do about a run that cannot be used.
+fn of_run(error: &StoredError) -> Option<String> {
+    match error {
+        StoredError::NotARun(_) | StoredError::Gone(_) => {
+            Some("give a folder that `pgat train` made, or a file that the browser page saved".into())
+        }
+        StoredError::Exists(path) => Some(format!("give another --out, or go on with `pgat train --resume {}`", console::shell(path))),
+        StoredError::Remains { .. } => Some("give another --out, or clear the folder".into()),
+        _ => None,
+    }
+}
+
 fn hints(error: &anyhow::Error) -> Vec<String> {
     let mut all = vec![];
     for cause in error.chain() {
@@ -73,6 +88,12 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
         while let Some(hinted) = inner.downcast_ref::<Hinted>() {
             all.push(hinted.hint.clone());
             inner = hinted.error.as_ref();
+        }
+        all.extend(inner.downcast_ref::<ExperimentError>().and_then(open::hint));
+        all.extend(inner.downcast_ref::<StoredError>().and_then(of_run));
+        if let Some(PlanError::Budget { smallest, .. }) = inner.downcast_ref::<PlanError>() {
+            let size = size_text(*smallest);
+            all.push(format!("give --memory {size} or more (what makes a model smaller before it is trained: `pgat plan`)"));
         }
         let general = match inner.downcast_ref::<GpuError>() {
             Some(GpuError::NoSuchAdapter { .. }) => "--device takes a part of a name, backend or driver; `pgat doctor` lists them",

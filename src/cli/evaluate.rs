@@ -2,11 +2,11 @@
 
 use super::budget::MemoryBudget;
 use super::context::Context;
-use super::open::{self, Run};
 use super::progress::Progress;
-use super::{Ending, console};
+use super::{Ending, console, open};
 use anyhow::Context as _;
-use pgat::evaluate::{Evaluation, evaluate};
+use pgat::evaluate::Evaluation;
+use pgat::experiment::{LoadOptions, Run};
 use std::path::PathBuf;
 
 /// Score a run beside naive forecasts
@@ -21,12 +21,10 @@ pub(crate) struct Options {
     /// Part of the data
     #[arg(long, value_enum, default_value_t = open::PartName::Test)]
     part: open::PartName,
-    /// Read FILE instead of the data that the run was trained on; [split] of the run's config applies to it
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Use the last weights instead of those with the lowest validation loss
-    #[arg(long)]
-    last: bool,
+    #[command(flatten)]
+    data: open::OtherData,
+    #[command(flatten)]
+    weights: open::WeightsChoice,
     #[command(flatten)]
     memory: MemoryBudget,
     /// Add the CRPS of each series
@@ -43,21 +41,17 @@ pub(crate) struct Options {
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(&options.run)?;
     options.memory.apply(&mut run.config.training);
-    let dataset = match &options.data {
-        Some(file) => open::dataset(&run.config, file)?,
-        None => run.dataset(None)?,
-    };
-    if options.data.is_none() && !run.scaler.is_fit_of(&dataset) {
-        console::warn(&format!("{}: the training rows have changed since the run was started", run.record.data.display()));
+    let data = options.data.data.as_deref();
+    let experiment = open::run_data(run, data)?;
+    if let (None, Err(changed)) = (data, experiment.check_rows()) {
+        console::warn(&changed.to_string());
     }
     let part = options.part.part();
     // Refused before an adapter is opened: a part without windows.
-    let windows = dataset.evaluation_windows(part)?.len();
-    let mut session = run.scorer(context, &dataset, options.last, None)?;
+    let windows = experiment.dataset().evaluation_windows(part)?.len();
+    let mut trained = open::trained(context, &experiment, &LoadOptions { weights: options.weights.weights(), ..LoadOptions::default() })?;
     let mut progress = Progress::new(windows as u64, 0, context.quiet);
-    let all = evaluate(&mut session, &dataset, &run.scaler, &run.config, part, |done, _| {
-        progress.at(done as u64, "windows scored".into());
-    });
+    let all = trained.evaluate_with(part, |done, _| progress.at(done as u64, "windows scored".into()));
     let evaluation = pollster::block_on(all).with_context(|| options.run.display().to_string());
     progress.finish();
     let evaluation = evaluation?;

@@ -2,11 +2,11 @@
 
 use super::budget::MemoryBudget;
 use super::context::Context;
-use super::open::{self, Run};
-use super::{Ending, console};
+use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::config::{LevelSet, Levels};
-use pgat::evaluate::{Forecast, ForecastOptions, forecast};
+use pgat::evaluate::{Forecast, ForecastOptions};
+use pgat::experiment::{LoadOptions, Run};
 use pgat::forecast::ForecastTable;
 use pgat::forecast::plot::{FanChartOptions, fan_chart};
 use std::path::PathBuf;
@@ -37,9 +37,8 @@ pub(crate) struct Options {
     /// Write the samples there
     #[arg(long, value_name = "CSV")]
     samples_out: Option<PathBuf>,
-    /// Use the last weights instead of those with the lowest validation loss
-    #[arg(long)]
-    last: bool,
+    #[command(flatten)]
+    weights: open::WeightsChoice,
     #[command(flatten)]
     memory: MemoryBudget,
 }
@@ -84,23 +83,22 @@ fn restricted(table: &ForecastTable, levels: &[f64]) -> ForecastTable {
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(&options.run)?;
     options.memory.apply(&mut run.config.training);
-    let dataset = open::dataset(&run.config, &options.data)?;
-    open::notes(context, &dataset, &[]);
-    let file = || options.data.display().to_string();
-    run.scaler.check(&dataset).with_context(file)?;
+    let seed = run.record.seed;
+    let experiment = run.open_data(Some(&options.data))?;
+    open::notes(context, &experiment);
     // Refused before an adapter is opened: a file that no forecast can be made from.
-    dataset.forecast_window().with_context(file)?;
-    let levels = options.levels.as_ref().unwrap_or(&run.config.evaluation.levels).values();
+    experiment.dataset().forecast_window().with_context(|| options.data.display().to_string())?;
+    let levels = options.levels.as_ref().unwrap_or(&experiment.config().evaluation.levels).values();
     let samples = if options.samples_out.is_some() { options.samples.unwrap_or(SAMPLES) } else { 0 };
     let all = if options.plot.is_some() { joined(&levels, &CHART) } else { levels.clone() };
-    let mut session = run.scorer(context, &dataset, options.last, Some(1))?;
-    let wanted = ForecastOptions { levels: all, samples, seed: run.record.seed };
-    let made = forecast(&mut session, &dataset, &run.scaler, &run.config, &wanted);
-    let Forecast { origin, table } = pollster::block_on(made).with_context(|| options.run.display().to_string())?;
+    let one = LoadOptions { weights: options.weights.weights(), batch: Some(1), ..LoadOptions::default() };
+    let mut trained = open::trained(context, &experiment, &one)?;
+    let wanted = ForecastOptions { levels: all, samples, seed };
+    let Forecast { origin, table } = pollster::block_on(trained.forecast(&wanted)).with_context(|| options.run.display().to_string())?;
     let span = format!("{} to {}", table.stamps.first().map_or("", |s| s), table.stamps.last().map_or("", |s| s));
     context.say(&format!("forecast of {span}, from {origin}"));
     if let Some(path) = &options.plot {
-        let title = format!("{}: forecast of {span}", run.config.name);
+        let title = format!("{}: forecast of {span}", experiment.config().name);
         let svg = fan_chart(&table, &FanChartOptions { title, ..FanChartOptions::default() })?;
         open::write(path, svg.as_bytes())?;
         context.say(&format!("chart: {}", path.display()));

@@ -1,21 +1,17 @@
 //! `pgat inspect`.
 
-use super::context::Context;
-use super::open::{self, Run};
-use super::{Ending, console, memory};
+use super::context::{self, Context};
+use super::{Ending, console, memory, open};
 use anyhow::Context as _;
 use pgat::config::GraphSettings;
-use pgat::data::{Dataset, Part, PartWindows};
-use pgat::inspect::features::{Features, switches, without, worth};
-use pgat::inspect::graph::{Edge, GATES, Gates, LearnedGraph, Scores, edges_csv};
-use pgat::inspect::truth::{Recovery, recovery};
-use pgat::inspect::{LookedAt, attention, graph, lags, node_names, one_window, plot, spread};
-use pgat::model::ModelShape;
+use pgat::data::Part;
+use pgat::experiment::{Experiment, GraphReport, Inspector, Run};
+use pgat::inspect::features::Features;
+use pgat::inspect::graph::{GATES, edges_csv};
+use pgat::inspect::{LookedAt, attention, graph, lags, plot};
 use pgat::series_graph::SeriesGraph;
-use pgat::session::Session;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Look inside a trained model: learned edges, attention, lags, what each part is worth, memory
 #[derive(clap::Args)]
@@ -57,12 +53,10 @@ struct Common {
     /// Part of the data
     #[arg(long, value_enum, default_value_t = open::PartName::Test)]
     part: open::PartName,
-    /// Read FILE instead of the data that the run was trained on; [split] of the run's config applies to it
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Use the last weights instead of those with the lowest validation loss
-    #[arg(long)]
-    last: bool,
+    #[command(flatten)]
+    data: open::OtherData,
+    #[command(flatten)]
+    weights: open::WeightsChoice,
     /// Everything as JSON on stdout
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -111,7 +105,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         What::Attention(options) => At::new(context, run, &options.common)?.attention(options.window),
         What::Lags(options) => At::new(context, run, &options.common)?.lags(options.window),
         What::Features(options) => At::new(context, run, &options.common)?.features(count(options.windows)),
-        What::Memory(options) => memory::run(context, &run, options),
+        What::Memory(options) => memory::run(context, run, options),
     }
     .map(|()| Ending::Done)
 }
@@ -135,65 +129,32 @@ fn count(n: u64) -> usize {
 /// What every inspection needs.
 struct At<'a> {
     context: &'a Context,
-    run: Run,
-    dataset: Arc<Dataset>,
-    shape: ModelShape,
+    experiment: Experiment,
     common: &'a Common,
-}
-
-/// Everything that `inspect graph` finds.
-#[derive(Serialize)]
-struct GraphFound {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovery: Option<Recovery>,
-    temperature: f64,
-    part: String,
-    gates: Gates,
-    edges: Vec<Edge>,
-    scores: Scores,
-    graph: LearnedGraph,
 }
 
 impl<'a> At<'a> {
     fn new(context: &'a Context, run: Run, common: &'a Common) -> anyhow::Result<Self> {
-        let dataset = match &common.data {
-            Some(file) => open::dataset(&run.config, file)?,
-            None => run.dataset(None)?,
-        };
-        run.scaler.check(&dataset)?;
-        let shape = run.shape(&dataset)?;
-        Ok(Self { context, run, dataset, shape, common })
+        Ok(Self { context, experiment: open::run_data(run, common.data.data.as_deref())?, common })
     }
 
     fn part(&self) -> Part {
         self.common.part.part()
     }
 
-    fn names(&self) -> Vec<String> {
-        node_names(self.dataset.series_names(), self.shape.settings.num_transitions)
-    }
-
     /// A title of a picture.
     fn title(&self, of: &str) -> String {
-        format!("{}: {of}", self.run.config.name)
+        format!("{}: {of}", self.experiment.config().name)
     }
 
-    fn session(&self, kept: &[String], batch: usize) -> anyhow::Result<Session> {
-        self.run.keeper(self.context, self.shape.clone(), self.common.last, batch, kept)
-    }
-
-    /// The windows of the part, evenly spread, at most so many.
-    fn windows(&self, most: usize) -> anyhow::Result<(PartWindows, Vec<usize>)> {
-        let index = self.dataset.evaluation_windows(self.part())?;
-        if index.is_empty() {
-            return Err(pgat::evaluate::EvaluateError::NoPart(self.part()).into());
-        }
-        let chosen = spread(index.len(), most);
-        Ok((PartWindows::new(self.dataset.clone(), self.run.scaler.clone(), index), chosen))
-    }
-
-    fn one(&self, window: usize) -> anyhow::Result<(LookedAt, PartWindows)> {
-        Ok(one_window(&self.dataset, &self.run.scaler, self.part(), window)?)
+    /// Opens the backend.
+    fn inspector(&self) -> anyhow::Result<Inspector> {
+        let weights = self.common.weights.weights();
+        let stored = self.experiment.weights()?;
+        let backend = self.context.open()?;
+        self.context.say(&format!("weights: {}", stored.path().join(stored.weights_file(weights)).display()));
+        self.context.say(&format!("adapter: {}", context::describe(&backend)));
+        Ok(Inspector::new(self.experiment.clone(), backend, weights))
     }
 
     /// Prints, and writes the files of `--out`.
@@ -208,7 +169,7 @@ impl<'a> At<'a> {
 
     fn truth(&self, path: &Path) -> anyhow::Result<SeriesGraph> {
         let settings = GraphSettings { edges: Some(path.display().to_string()), skip_unknown: true, ..GraphSettings::default() };
-        let (truth, notes) = SeriesGraph::open(&settings, &self.dataset).with_context(|| path.display().to_string())?;
+        let (truth, notes) = SeriesGraph::open(&settings, self.experiment.dataset()).with_context(|| path.display().to_string())?;
         for note in notes {
             self.context.say(&format!("note: {}: {note}", path.display()));
         }
@@ -217,27 +178,16 @@ impl<'a> At<'a> {
 
     fn graph(&self, options: &GraphOptions) -> anyhow::Result<()> {
         // Refused before an adapter is opened: a model without learned edges, a part without windows, a file that is no graph.
-        if !self.shape.settings.use_dynamic_graph {
-            return Err(pgat::inspect::InspectError::Off { what: "learned edges", key: "use_dynamic_graph" }.into());
-        }
-        let (source, windows) = self.windows(count(options.windows))?;
+        self.experiment.check_learned_graph()?;
+        self.experiment.check_part(self.part())?;
         let truth = options.truth.as_deref().map(|path| self.truth(path)).transpose()?;
-        let mut session = self.session(&graph::tensors(&self.shape), windows.len().min(32))?;
-        let (parameters, _) = self.run.stored.weights(session.parameters(), self.common.last)?;
-        let series: Vec<String> = self.dataset.series_names().map(str::to_owned).collect();
-        let learned = LearnedGraph::of(&self.shape, &series, session.parameters(), &parameters)?;
-        let (gates, adaptive) = pollster::block_on(graph::look(&mut session, &source, &windows))?;
-        let (edges, scores) = (learned.edges(), learned.scores());
-        let recovery = truth.map(|truth| recovery(&scores, &truth)).transpose()?;
-        let csv = edges_csv(&edges);
-        let found =
-            GraphFound { recovery, temperature: learned.temperature, part: self.part().to_string(), gates, edges, scores, graph: learned };
-        let (map, links) = (
-            plot::graph_map(&self.title("learned graph"), &found.graph, &found.scores)?,
-            plot::node_link(&self.title("learned graph"), &found.graph, &found.edges)?,
-        );
-        let (scores_csv, gates_csv) = (found.scores.csv(), found.gates.csv());
-        let adaptive = adaptive.map(|matrix| graph::matrix_csv(&self.names(), &matrix));
+        let inspector = self.inspector()?;
+        let found = pollster::block_on(inspector.graph(self.part(), count(options.windows), truth.as_ref()))?;
+        let title = self.title("learned graph");
+        let map = plot::graph_map(&title, &found.graph, &found.scores)?;
+        let links = plot::node_link(&title, &found.graph, &found.edges)?;
+        let (csv, scores_csv, gates_csv) = (edges_csv(&found.edges), found.scores.csv(), found.gates.csv());
+        let adaptive = found.adaptive.as_ref().map(|matrix| graph::matrix_csv(&inspector.node_names(), matrix));
         let mut files =
             vec![("edges.csv", &csv), ("scores.csv", &scores_csv), ("gates.csv", &gates_csv), ("heatmap.svg", &map), ("links.svg", &links)];
         files.extend(adaptive.iter().map(|csv| ("adaptive.csv", csv)));
@@ -246,49 +196,26 @@ impl<'a> At<'a> {
     }
 
     fn attention(&self, window: usize) -> anyhow::Result<()> {
-        let (window, source) = self.one(window)?;
-        let mut session = self.session(&attention::tensors(&self.shape), 1)?;
-        let found = pollster::block_on(attention::look(&mut session, &source, window, self.names()))?;
+        self.experiment.check_window(self.part(), window)?;
+        let found = pollster::block_on(self.inspector()?.attention(self.part(), window))?;
         let svg = plot::attention_map(&self.title(&of_window("attention", &found.window)), &found)?;
         let csv = found.csv();
         self.tell(&attention_text(&found), &csv, &found, &[("attention.csv", &csv), ("attention.svg", &svg)])
     }
 
     fn lags(&self, window: usize) -> anyhow::Result<()> {
-        let (window, source) = self.one(window)?;
-        let kept = lags::tensors(&self.shape)?;
-        let mut session = self.session(&kept, 1)?;
-        let step = self.dataset.frequency().map(|f| f.to_string());
-        let found = pollster::block_on(lags::look(&mut session, &source, window, self.dataset.target_names(), step))?;
+        self.experiment.check_window(self.part(), window)?;
+        self.experiment.check_lags()?;
+        let found = pollster::block_on(self.inspector()?.lags(self.part(), window))?;
         let svg = plot::lag_bars(&self.title(&of_window("lags", &found.window)), &found)?;
         let csv = found.csv();
         self.tell(&lags_text(&found), &csv, &found, &[("lags.csv", &csv), ("lags.svg", &svg)])
     }
 
     fn features(&self, most: usize) -> anyhow::Result<()> {
-        let (source, windows) = self.windows(most)?;
-        let batch = self.run.config.training.batch_size.min(windows.len());
-        let mut session = self.session(&[], batch)?;
-        let score = |session: &mut Session| pollster::block_on(worth(session, &source, &self.run.config, &windows));
-        let with_all = score(&mut session)?;
-        drop(session);
-        let all = switches(&self.shape.settings);
-        let mut scored = vec![];
-        for (i, (key, on)) in all.iter().enumerate() {
-            let Some(settings) = without(&self.shape.settings, key).filter(|_| *on) else {
-                scored.push((key.clone(), None));
-                continue;
-            };
-            self.context.say(&format!("{}/{}: without {key}", i + 1, all.len()));
-            let shape = ModelShape { settings, ..self.shape.clone() };
-            let outcome = match self.run.without_a_part(self.context, shape, self.common.last, batch) {
-                Ok(mut session) => Ok(score(&mut session)?),
-                Err(open::Without::Weights(e)) => Err(e.to_string()),
-                Err(open::Without::Other(e)) => return Err(e),
-            };
-            scored.push((key.clone(), Some(outcome)));
-        }
-        let found = Features::new(self.part().to_string(), windows.len(), with_all, scored);
+        self.experiment.check_part(self.part())?;
+        let say = &mut |i: usize, of: usize, key: &str| self.context.say(&format!("{i}/{of}: without {key}"));
+        let found = pollster::block_on(self.inspector()?.features(self.part(), most, say))?;
         let csv = found.csv();
         self.tell(&features_text(&found), &csv, &found, &[("features.csv", &csv)])
     }
@@ -305,7 +232,7 @@ fn percent(share: f64) -> String {
 /// Senders that are named for each receiver.
 const NAMED: usize = 5;
 
-fn graph_text(found: &GraphFound) -> String {
+fn graph_text(found: &GraphReport) -> String {
     let mut rows = vec![vec!["stage".into(), "receiver".into(), "its likeliest senders".into()]];
     for of_one in found.edges.chunk_by(|a, b| (a.stage, &a.target) == (b.stage, &b.target)) {
         let mut senders =

@@ -4,13 +4,14 @@ use super::budget::MemoryBudget;
 use super::console::{self, bytes, table, thousands};
 use super::context::Context;
 use super::inspect::write_files;
-use super::open::Run;
+use super::open;
 use pgat::executor::{Backend, Executor};
+use pgat::experiment::Run;
 use pgat::gpu::AdapterRecord;
 use pgat::inspect::memory::picture;
 use pgat::plan::map::{ArenaMap, MapBox};
 use pgat::plan::{BufferRole, Plan};
-use pgat::session::{Purpose, Session, plan};
+use pgat::session::Session;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,24 +91,23 @@ fn backend(context: &Context) -> anyhow::Result<Backend> {
     }
 }
 
-pub(crate) fn run(context: &Context, run: &Run, options: &Options) -> anyhow::Result<()> {
-    let dataset = run.dataset(options.data.as_deref())?;
-    let (shape, mut settings) = (run.shape(&dataset)?, run.config.training.clone());
-    options.memory.apply(&mut settings);
+pub(crate) fn run(context: &Context, mut run: Run, options: &Options) -> anyhow::Result<()> {
+    options.memory.apply(&mut run.config.training);
+    let experiment = open::run_data(run, options.data.as_deref())?;
     let backend = backend(context)?;
-    let class = run.record.class_on(&backend);
+    let setup = experiment.setup(&backend);
     let (plan, made) = if let Backend::Gpu(gpu) = &backend {
-        let session = pollster::block_on(Session::new(shape, settings, Purpose::Train, backend.clone(), class.as_ref()))?;
+        let session = pollster::block_on(Session::new(setup, backend.clone()))?;
         let by_role = match session.executor() {
             Executor::Gpu(run) => run.created_by_role(),
             Executor::Reference(_) => BTreeMap::new(),
         };
         (session.plan().clone(), Some(Made { adapter: gpu.adapter.clone(), by_role, reserved: gpu.reserved_bytes() }))
     } else {
-        (Arc::new(plan(&shape, &settings, Purpose::Train, &backend, class.as_ref())?), None)
+        (Arc::new(setup.plan(&backend)?), None)
     };
     let memory = Memory::new(&plan, made);
-    let svg = picture(&memory.arena[0], &format!("{}: memory of a training step", run.config.name));
+    let svg = picture(&memory.arena[0], &format!("{}: memory of a training step", experiment.config().name));
     let json = serde_json::to_string_pretty(&memory)? + "\n";
     write_files(context, options.out.as_deref(), &[("memory.svg", &svg), ("memory.json", &json)])?;
     if options.json { console::result(&json) } else { console::result(&text(&memory)) }

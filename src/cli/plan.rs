@@ -7,14 +7,10 @@ use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::advise::{Advice, advise};
 use pgat::bytes::size_text;
-use pgat::config::Config;
-use pgat::data::{Dataset, WindowCounts};
 use pgat::executor::Backend;
-use pgat::experiment::{BufferSummary, Summary};
+use pgat::experiment::{BufferSummary, Experiment, ExperimentError, Summary};
 use pgat::model::ModelShape;
 use pgat::plan::{DeviceLimits, LargeTensor, Offer, Outlook, PlanError, PlanOptions};
-use pgat::series_graph::KnownGraph;
-use pgat::session::{Purpose, plan, plan_options, planner};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -40,19 +36,20 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Counts the windows of the parts. A test part without windows is told, not refused: training needs none.
-pub(crate) fn count_windows(dataset: &Dataset, batch: usize) -> anyhow::Result<WindowCounts> {
-    let (windows, warning) = dataset.count_windows()?;
+/// Warns of what the numbers of windows will lead to. A test part without windows is no error: training needs none.
+pub(crate) fn warn_of_windows(experiment: &Experiment) -> Result<(), ExperimentError> {
+    let (windows, refused) = experiment.windows()?;
+    let batch = experiment.config().training.batch_size;
     if batch > windows.training {
         let have = thousands(windows.training as u64);
         console::warn(&format!(
             "training.batch_size = {batch} is more than the {have} training windows: a step has {have}, planned is more"
         ));
     }
-    if let Some(e) = warning {
+    if let Some(e) = refused {
         console::warn(&format!("there will be nothing to evaluate: {e}"));
     }
-    Ok(windows)
+    Ok(())
 }
 
 /// A plan in some lines for people.
@@ -99,13 +96,11 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
         ),
         ("steps", thousands(summary.steps)),
     ];
-    if let Some(host) = summary.host {
-        let rest = host.total() - host.data;
-        rows.push((
-            "host",
-            format!("at most {}: data {}, state, batch, caches and allowance {}", bytes(host.total()), bytes(host.data), bytes(rest)),
-        ));
-    }
+    let (total, data) = (summary.host.total(), summary.host.data);
+    rows.push((
+        "host",
+        format!("at most {}: data {}, state, batch, caches and allowance {}", bytes(total), bytes(data), bytes(total - data)),
+    ));
     if let Some(limits) = summary.limits {
         let (binding, buffer) = (thousands(limits.binding_bytes), thousands(limits.buffer_bytes));
         rows.push(("limits", format!("bindings of {binding} and buffers of {buffer} bytes instead of WebGPU's defaults")));
@@ -139,22 +134,6 @@ fn buffers_text(summary: &Summary) -> String {
     parts.join(", ")
 }
 
-/// What it would take to train a config here.
-pub(crate) fn summary(
-    config: &Config,
-    dataset: &Dataset,
-    graph: &KnownGraph,
-    backend: &Backend,
-    class: Option<&str>,
-) -> anyhow::Result<(Summary, ModelShape)> {
-    let shape = ModelShape::of(config, dataset, graph);
-    let windows = count_windows(dataset, config.training.batch_size)?;
-    let class = class.map(context::class).transpose()?;
-    let plan = plan(&shape, &config.training, Purpose::Train, backend, class.as_ref())?;
-    let summary = Summary::new(&plan, windows, config.training.total_steps(windows.training));
-    Ok((summary.on_host(&plan, dataset).within(config.training.budget()?), shape))
-}
-
 /// Everything that `pgat plan` says, as JSON.
 #[derive(Serialize)]
 struct Report {
@@ -184,23 +163,18 @@ fn limits(text: &str) -> anyhow::Result<DeviceLimits> {
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let mut config = open::config(&options.config)?;
     options.memory.apply(&mut config.training);
-    let dataset = open::dataset(&config, config.data.path.as_ref())?;
-    let (graph, notes) = open::graph(&config, &dataset)?;
-    open::notes(context, &dataset, &notes);
-    let shape = ModelShape::of(&config, &dataset, &graph);
-    let windows = count_windows(&dataset, config.training.batch_size)?;
     let class = options.class.as_deref().map(context::class).transpose()?;
-    let target = plan_options(&Backend::Reference, &config.training, class.as_ref());
-    let target = PlanOptions { limits: limits(&options.limits)?, ..target };
-    let budget = config.training.budget()?;
-    let mut planner = planner(&shape, &config.training, Purpose::Train, &target)?;
-    let (memory, made) = Outlook::new(&mut planner, budget)?;
-    let steps = config.training.total_steps(windows.training);
+    let experiment = Experiment::open(config)?.of_class(class);
+    open::notes(context, &experiment);
+    warn_of_windows(&experiment)?;
+    let setup = experiment.setup(&Backend::Reference);
+    let target = PlanOptions { limits: limits(&options.limits)?, ..setup.options(&Backend::Reference) };
+    let (memory, made) = experiment.outlook(&target)?;
     let (summary, change, ending) = match made {
-        Ok(plan) => (Some(Summary::new(&plan, windows, steps).on_host(&plan, &dataset).within(budget)), vec![], Ending::Done),
+        Ok(summary) => (Some(summary), vec![], Ending::Done),
         Err(PlanError::Budget { allowed, .. }) => {
             context.say("it does not fit; looking for what to change");
-            (None, advise(&shape, &config.training, &target, allowed), Ending::Negative)
+            (None, advise(&setup.shape, &setup.settings, &target, allowed), Ending::Negative)
         }
         Err(e) => return Err(e.into()),
     };
@@ -209,7 +183,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         console::json(&report)?;
         return Ok(ending);
     }
-    let mut said = report.summary.as_ref().map_or_else(String::new, |s| format!("{}\n", text(s, &shape, None)));
+    let mut said = report.summary.as_ref().map_or_else(String::new, |s| format!("{}\n", text(s, &setup.shape, None)));
     said += &outlook_text(&report);
     console::result(&said)?;
     Ok(ending)

@@ -5,20 +5,14 @@ use super::budget::MemoryBudget;
 use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, BackendKind, Context};
 use super::error::Hint as _;
-use super::open::{self, Lock, Run};
-use super::plan::{self, count_windows, summary};
 use super::progress::Progress;
+use super::{open, plan};
 use anyhow::{Context as _, bail};
-use pgat::config::Config;
-use pgat::data::{Dataset, Part, PartWindows, Scaler, WindowSource};
 use pgat::executor::Backend;
-use pgat::experiment::Summary;
-use pgat::session::{Purpose, Session};
-use pgat::train::stored::{RunRecord, StoredError, StoredRun, file_stem};
-use pgat::train::{Control, Outcome, Progress as Progressed, TrainError, Trainer};
+use pgat::experiment::{Experiment, ExperimentError, Planned, Run, RunRecord, StoredError, StoredRun, Training};
+use pgat::train::{Control, Outcome, TrainError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 /// Train a model as a config file says, or go on with a run
@@ -65,27 +59,6 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     }
 }
 
-/// Training data of a run.
-struct Data {
-    dataset: Arc<Dataset>,
-    scaler: Arc<Scaler>,
-}
-
-impl Data {
-    fn trainer(&self, session: Session, config: &Config, device: Option<String>) -> anyhow::Result<Trainer> {
-        let windows = |index| -> Arc<dyn WindowSource> { Arc::new(PartWindows::new(self.dataset.clone(), self.scaler.clone(), index)) };
-        let train = windows(self.dataset.training_windows()?);
-        let validation = windows(self.dataset.evaluation_windows(Part::Validation)?);
-        Ok(Trainer::new(session, config.training.clone(), train, Some(validation), device, clock)?)
-    }
-}
-
-/// Milliseconds since the start.
-fn clock() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    1000.0 * START.elapsed().as_secs_f64()
-}
-
 fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<Ending> {
     let mut config = open::config(path)?;
     config.training.max_steps = options.max_steps.or(config.training.max_steps);
@@ -95,156 +68,82 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     if let Some(out) = options.out.as_ref().filter(|out| out.join("run.json").exists()) {
         return Err(StoredError::Exists(out.clone()).into());
     }
-    let dataset = open::dataset(&config, config.data.path.as_ref())?;
-    let (scaler, mut notes) = Scaler::fit(&dataset).with_context(|| config.data.path.clone())?;
-    let (graph, more) = open::graph(&config, &dataset)?;
-    notes.extend(more);
-    open::notes(context, &dataset, &notes);
-    let backend = context.open()?;
-    let (summary, shape) = summary(&config, &dataset, &graph, &backend, options.class.as_deref())?;
     let class = options.class.as_deref().map(context::class).transpose()?;
-    let (folder, lock) = folder(options.out.as_deref(), &config.name)?;
-    context.say(plan::text(&summary, &shape, Some(&backend)).trim_end());
-    let data = Data { dataset, scaler: Arc::new(scaler) };
+    let experiment = Experiment::open(config)?.of_class(class);
+    open::notes(context, &experiment);
+    plan::warn_of_windows(&experiment)?;
+    let planned = experiment.plan(context.open()?)?;
+    let stored = folder(options.out.as_deref(), &experiment.config().name)?;
+    say_plan(context, &planned);
     context.say("compiling the kernels; the first steps take longer than the rest");
-    let session = Session::new(shape, config.training.clone(), Purpose::Train, backend, class.as_ref());
-    let session = pollster::block_on(session)?;
-    let record = RunRecord::new(&config, &data.dataset, &session);
-    folder.write_start(&config, &data.scaler, &graph, &summary, &record)?;
-    let trainer = data.trainer(session, &config, context.device.clone())?;
-    train(context, &folder, &record, trainer, lock)
+    train(context, pollster::block_on(planned.begin(stored))?)
 }
 
-/// The folder of a new run, locked: the one that is asked for, or the first free one of runs/NAME, runs/NAME-2, ..
-fn folder(asked: Option<&Path>, name: &str) -> anyhow::Result<(StoredRun, Lock)> {
-    if let Some(path) = asked {
-        let folder = StoredRun::create_folder(path)?;
-        refuse_remains(path)?;
-        let lock = Lock::take(path)?;
-        let lock = lock.with_context(|| format!("{}: another pgat is training here", path.display()))?;
-        return Ok((folder, lock));
+/// The folder of a new run: the one that is asked for, or the first free one of runs/NAME, runs/NAME-2, ..
+fn folder(asked: Option<&Path>, name: &str) -> Result<StoredRun, StoredError> {
+    match asked {
+        Some(path) => StoredRun::create_folder(path),
+        None => StoredRun::create_free_folder(Path::new("runs"), name),
     }
-    let safe = file_stem(name);
-    for number in 1_u32.. {
-        let path = Path::new("runs").join(if number == 1 { safe.clone() } else { format!("{safe}-{number}") });
-        // A folder with anything in it is somebody's; the lock alone is that of a run about to begin.
-        let taken = std::fs::read_dir(&path).is_ok_and(|mut all| all.any(|f| f.is_ok_and(|f| f.file_name() != "lock")));
-        if taken || path.is_file() {
-            continue;
-        }
-        let folder = StoredRun::create_folder(&path)?;
-        if let Some(lock) = Lock::take(&path)? {
-            return Ok((folder, lock));
-        }
-    }
-    bail!("runs/{safe}: no number is free")
 }
 
-/// Refuses a folder in which weights of another run lie about.
-fn refuse_remains(path: &Path) -> anyhow::Result<()> {
-    let remains = ["checkpoint.safetensors", "weights.safetensors", "best.safetensors"];
-    if let Some(file) = remains.iter().find(|f| path.join(f).exists()) {
-        bail!("{} holds {file} of a run whose run.json is gone: give another --out, or clear the folder", path.display());
-    }
-    Ok(())
+fn say_plan(context: &Context, planned: &Planned) {
+    context.say(plan::text(planned.summary(), &planned.setup().shape, Some(planned.backend())).trim_end());
 }
 
 /// The backend of a run that goes on: where it was, unless told otherwise.
 fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> {
-    let own = if record.adapter.is_none() { BackendKind::Reference } else { BackendKind::Gpu };
-    if context.backend.is_none() && own == BackendKind::Reference && context.device.is_none() {
+    if context.backend.is_none() && record.adapter.is_none() && context.device.is_none() {
         context.say("note: the run was started with --backend reference, and goes on there");
         return Ok(Backend::Reference);
     }
-    context.open()
+    context.open_as(context.backend.unwrap_or(BackendKind::Gpu))
 }
 
-/// Unpacks a run file into a folder, where it goes on.
-fn unpack(context: &Context, options: &Options, run: &mut Run) -> anyhow::Result<Lock> {
-    let stem = run.stored.path().file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let (folder, lock) = folder(options.out.as_deref(), stem.strip_suffix(".pgat").unwrap_or(&stem))?;
-    run.stored.copy(&folder)?;
-    context.say(&format!("unpacked {} into {}", run.stored.path().display(), folder.path().display()));
-    run.stored = folder;
-    Ok(lock)
+/// A run file goes on in a folder into which it is unpacked, a folder where it is.
+fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> Result<Experiment, ExperimentError> {
+    let path = experiment.stored().map_or_else(PathBuf::new, |stored| stored.path().to_owned());
+    if path.is_dir() {
+        return Ok(experiment);
+    }
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let folder = folder(options.out.as_deref(), stem.strip_suffix(".pgat").unwrap_or(&stem))?;
+    context.say(&format!("unpacking {} into {}", path.display(), folder.path().display()));
+    experiment.copied_to(folder)
 }
 
-/// A run that is to go on, with its data: nothing is unpacked or written before these are known to be the run's own.
-fn reopen(context: &Context, options: &Options, path: &Path) -> anyhow::Result<(Run, Arc<Dataset>, Lock)> {
+/// Nothing is unpacked or written before the data are known to be the run's own.
+fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(path)?;
-    let packed = path.is_file();
-    if !packed && options.out.is_some() {
+    if path.is_dir() && options.out.is_some() {
         bail!("--out goes with a new run or a run file: the run in {} goes on where it is", path.display());
     }
-    let lock = if packed { None } else { Lock::take(path)? };
-    if !packed && lock.is_none() {
-        bail!("{}: another pgat is training here", path.display());
-    }
-    let dataset = run.dataset(options.data.as_deref())?;
-    let file = options.data.as_ref().unwrap_or(&run.record.data);
-    if !run.scaler.is_fit_of(&dataset) {
-        return Err(anyhow::anyhow!(
-            "{}: the training rows have changed since the run was started (mean and deviation differ from scaler.json)",
-            file.display()
-        ))
-        .hint(|| "put the old file back, or start a new run".into());
-    }
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-    let lock = match lock {
-        Some(lock) => lock,
-        None => unpack(context, options, &mut run)?,
-    };
-    if file != run.record.data {
-        run.record.data = file;
-        run.stored.write_record(&run.record)?;
-    }
-    Ok((run, dataset, lock))
-}
-
-fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<Ending> {
-    let (mut run, dataset, lock) = reopen(context, options, path)?;
-    let strict = options.strict;
-    let windows = count_windows(&dataset, run.config.training.batch_size)?;
-    let path = &run.stored.path().to_owned();
-    let backend = backend_of(context, &run.record)?;
-    let broken = run.record.break_on(&backend);
-    if let (Some(broken), true) = (&broken, strict) {
-        bail!("{broken}: bits may differ (refused by --strict)");
-    }
-    let class = run.record.class_on(&backend);
-    let shape = run.shape(&dataset)?;
+    run.stored.lock()?;
     options.memory.apply(&mut run.config.training);
-    let session = Session::new(shape.clone(), run.config.training.clone(), Purpose::Train, backend, class.as_ref());
-    let session = pollster::block_on(session)?;
-    let stored = run.stored.checkpoint(session.parameters())?;
-    let steps = run.config.training.total_steps(windows.training);
-    if let Some((_, progress)) = stored.as_ref().filter(|(_, p)| finished(p, &run.config, steps)) {
-        context.say(&format!("the run is finished: {} steps of {}", thousands(progress.step), thousands(steps)));
-        next(context, path);
-        console::result(&format!("{}\n", path.display()))?;
-        return Ok(Ending::Done);
+    let record = run.record.clone();
+    let experiment = open::run_data(run, options.data.as_deref())?;
+    experiment.check_rows()?;
+    plan::warn_of_windows(&experiment)?;
+    let experiment = unpacked(context, options, experiment)?;
+    let step = experiment.progress()?.map_or(0, |progress| progress.step);
+    let backend = backend_of(context, &record)?;
+    let broken = record.break_on(&backend);
+    if let Some(broken) = broken.as_ref().filter(|_| options.strict) {
+        return Err(ExperimentError::Break(broken.clone()).into());
     }
-    let step = stored.as_ref().map_or(0, |(_, p)| p.step);
+    let planned = experiment.plan(backend)?;
+    if experiment.is_finished()? {
+        let steps = planned.summary().steps;
+        let early = if step < steps { "; it stopped early" } else { "" };
+        context.say(&format!("the run is finished: {} steps of {}{early}", thousands(step), thousands(steps)));
+        return done(context, experiment.weights()?);
+    }
     if let Some(broken) = broken {
         console::warn(&format!("{broken}: from step {step} on, bits may differ"));
-        run.record.go_on(step, &session);
-        run.stored.write_record(&run.record)?;
     }
-    let summary = Summary::new(session.plan(), windows, steps).on_host(session.plan(), &dataset).within(run.config.training.budget()?);
-    context.say(plan::text(&summary, &shape, Some(session.backend())).trim_end());
+    say_plan(context, &planned);
     context.say(&format!("going on from step {}", thousands(step)));
-    run.stored.rewind(step)?;
-    let data = Data { dataset, scaler: run.scaler.clone() };
-    let mut trainer = data.trainer(session, &run.config, context.device.clone())?;
-    if let Some((state, progress)) = stored {
-        pollster::block_on(trainer.resume(state, progress))?;
-    }
-    train(context, &run.stored, &run.record, trainer, lock)
-}
-
-/// Whether a run came to its end: all steps done, or stopped early.
-fn finished(progress: &Progressed, config: &Config, steps: u64) -> bool {
-    progress.step >= steps || config.training.patience.is_some_and(|p| progress.stale > p)
+    train(context, pollster::block_on(planned.resume())?)
 }
 
 /// Set by the first Ctrl-C.
@@ -260,53 +159,54 @@ fn catch_signals() -> anyhow::Result<()> {
     .context("signals cannot be caught")
 }
 
-fn train(context: &Context, folder: &StoredRun, record: &RunRecord, mut trainer: Trainer, _lock: Lock) -> anyhow::Result<Ending> {
-    let path = folder.path();
+fn train(context: &Context, mut training: Training) -> anyhow::Result<Ending> {
     catch_signals()?;
-    let mut store = folder.store(trainer.session().parameters().to_vec(), &record.series);
-    let (first, started) = (trainer.progress().step, Instant::now());
-    let mut progress = Progress::new(trainer.total_steps(), first, context.quiet);
-    let outcome = pollster::block_on(trainer.run(&mut store, &mut |event| {
+    let (first, started) = (training.progress().step, Instant::now());
+    let mut progress = Progress::new(training.total_steps(), first, context.quiet);
+    let outcome = pollster::block_on(training.run(&mut |event| {
         progress.event(event);
         if STOP.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
     }));
     progress.finish();
-    let go_on = || format!("pgat train --resume {}", shell(path));
+    let go_on = || format!("pgat train --resume {}", shell(training.stored().path()));
     let outcome = match outcome {
-        Err(e @ (TrainError::Session(_) | TrainError::KeepsFailing { .. })) if path.join("checkpoint.safetensors").exists() => {
+        Err(e @ ExperimentError::Train(TrainError::Session(_) | TrainError::KeepsFailing { .. })) if training.stored().has_weights() => {
             return Err(e).hint(|| format!("the run goes on from its last checkpoint with {}", go_on()));
         }
         other => other?,
     };
-    let done = trainer.progress().clone();
     if outcome == Outcome::Stopped {
-        context.say(&format!("stopped at step {}; the checkpoint is stored. Go on with: {}", thousands(done.step), go_on()));
+        let step = thousands(training.progress().step);
+        context.say(&format!("stopped at step {step}; the checkpoint is stored. Go on with: {}", go_on()));
         return Ok(Ending::Interrupted);
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let each = milliseconds(1000.0 * seconds / (done.step - first).max(1) as f64);
+    say_end(context, &training, outcome, training.progress().step - first, started.elapsed().as_secs_f64());
+    done(context, training.stored())
+}
+
+/// What training came to, after so many steps in so many seconds.
+fn say_end(context: &Context, training: &Training, outcome: Outcome, steps: u64, seconds: f64) {
+    let each = milliseconds(1000.0 * seconds / steps.max(1) as f64);
     let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer fell" } else { "" };
-    context.say(&format!("{} steps in {} ({each} a step, validation included){early}", thousands(done.step - first), duration(seconds)));
-    if let Some(loss) = done.best_loss {
-        context.say(&format!("best validation loss {loss:.4}, after step {}", thousands(done.best_step)));
+    context.say(&format!("{} steps in {} ({each} a step, validation included){early}", thousands(steps), duration(seconds)));
+    let progress = training.progress();
+    if let Some(loss) = progress.best_loss {
+        context.say(&format!("best validation loss {loss:.4}, after step {}", thousands(progress.best_step)));
     }
-    let (created, planned) = (trainer.session().executor().created_bytes(), trainer.session().plan().bytes());
-    if created != planned {
-        bail!("internal error: {created} bytes of buffers were created, and {planned} were planned");
-    }
-    let reserved = match trainer.session().backend() {
+    let session = training.session();
+    let reserved = match session.backend() {
         Backend::Gpu(gpu) => gpu.reserved_bytes(),
         Backend::Reference => None,
     };
     let reserved = reserved.map_or(String::new(), |r| format!(" (the driver's allocator holds {} in blocks)", thousands(r)));
-    context.say(&format!("device memory: {} bytes created = {} bytes planned{reserved}", thousands(created), thousands(planned)));
-    next(context, path);
-    console::result(&format!("{}\n", path.display()))?;
-    Ok(Ending::Done)
+    let (created, planned) = (thousands(session.executor().created_bytes()), thousands(session.plan().bytes()));
+    context.say(&format!("device memory: {created} bytes created = {planned} bytes planned{reserved}"));
 }
 
-/// What one does with a run.
-fn next(context: &Context, path: &Path) {
-    let run = shell(path);
+/// What one does with a run; its path is the result.
+fn done(context: &Context, stored: &StoredRun) -> anyhow::Result<Ending> {
+    let run = shell(stored.path());
     context.say(&format!("next: pgat evaluate {run}\n      pgat forecast {run} --data FILE --plot forecast.svg"));
+    console::result(&format!("{}\n", stored.path().display()))?;
+    Ok(Ending::Done)
 }

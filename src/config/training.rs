@@ -46,7 +46,8 @@ pub struct TrainingSettings {
     /// Steps between validations; left out: after every epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<u64>,
-    /// Validations without improvement after which training stops; left out: never.
+    /// Validations in a row without improvement at which training stops: 1 stops at the first of them; left out: never. Needs a validation
+    /// part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// Steps between checkpoints.

@@ -18,6 +18,13 @@ pub struct ForecastOptions {
     pub seed: u64,
 }
 
+impl Default for ForecastOptions {
+    /// Median and the central 50, 80 and 90 % intervals, no samples.
+    fn default() -> Self {
+        Self { levels: vec![0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], samples: 0, seed: 0 }
+    }
+}
+
 /// A forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {

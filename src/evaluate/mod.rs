@@ -21,10 +21,10 @@ pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     /// The device or the plan.
-    #[error(transparent)]
+    #[error("{0}")]
     Session(#[from] SessionError),
     /// The data.
-    #[error(transparent)]
+    #[error("{0}")]
     Data(#[from] DataError),
     /// Scale or bounds of a target.
     #[error("target \"{series}\": {source}")]
@@ -35,10 +35,10 @@ pub enum EvaluateError {
         source: TransformError,
     },
     /// Levels or deviations.
-    #[error(transparent)]
+    #[error("{0}")]
     Score(#[from] ScoreError),
     /// There is nothing to compare with.
-    #[error(transparent)]
+    #[error("{0}")]
     Baseline(#[from] BaselineError),
     /// The model's numbers are no distribution: its weights are damaged or the training diverged.
     #[error("the forecast of \"{series}\" for {time} is no distribution: {source}")]
@@ -51,7 +51,7 @@ pub enum EvaluateError {
         source: MixtureError,
     },
     /// The table.
-    #[error(transparent)]
+    #[error("{0}")]
     Table(#[from] TableError),
     /// The split has no such part.
     #[error("there is no {0} part to score: [split] gives it no rows")]

@@ -1,8 +1,9 @@
 //! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
 
+use super::{Experiment, ExperimentError};
 use crate::bytes::Budget;
-use crate::data::{Dataset, WindowCounts};
-use crate::graph::{Place, Tensor};
+use crate::data::WindowCounts;
+use crate::graph::{Graph, Place, Tensor};
 use crate::host::{HostMemory, HostNeeds, state_bytes};
 use crate::ops::Scope;
 use crate::plan::{DeviceLimits, Plan};
@@ -44,8 +45,7 @@ pub struct Summary {
     /// Each buffer.
     pub buffers: Vec<BufferSummary>,
     /// What the run takes of the host's memory at most, beside the program itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<HostMemory>,
+    pub host: HostMemory,
 }
 
 /// A buffer by name.
@@ -58,47 +58,44 @@ pub struct BufferSummary {
 }
 
 impl Summary {
-    /// Of a plan whose first recording trains.
-    #[must_use]
-    pub fn new(plan: &Plan, windows: WindowCounts, steps: u64) -> Self {
+    /// Of a plan whose first recording trains an experiment's model.
+    ///
+    /// # Errors
+    /// Fails if there is nothing to train on.
+    pub(super) fn new(plan: &Plan, experiment: &Experiment) -> Result<Self, ExperimentError> {
+        let (windows, _) = experiment.windows()?;
+        let settings = &experiment.config().training;
         let training = &plan.recordings[0];
         let graph = &training.program.graph;
         let parameters = graph.parameters().iter().map(|p| graph.tensors[p.0].operand.len()).sum();
-        Self {
+        let (batch, scoring_batch) = (training.batch, plan.recordings.last().map_or(0, |r| r.batch));
+        let defaults = DeviceLimits { storage_buffers: plan.limits.storage_buffers, ..DeviceLimits::default() };
+        let budget = settings.budget()?;
+        Ok(Self {
             windows,
-            steps,
+            steps: settings.total_steps(windows.training),
             parameters,
-            batch: training.batch,
+            batch,
             micro_batch: training.micro_batch,
             dispatches: training.dispatch_count(),
             predicted_ms: 1000.0 * training.seconds(),
             class: plan.class.name.clone(),
             computed_again: training.computed_again(),
-            scoring_batch: plan.recordings.last().map_or(0, |r| r.batch),
+            scoring_batch,
             arena_bound: training.arena_bound,
-            limits: (plan.limits != DeviceLimits { storage_buffers: plan.limits.storage_buffers, ..DeviceLimits::default() })
-                .then_some(plan.limits),
+            limits: (plan.limits != defaults).then_some(plan.limits),
+            budget: (budget != Budget::Unlimited).then_some(budget.bytes()),
             bytes: plan.bytes(),
             buffers: plan.buffers.iter().map(|b| BufferSummary { name: b.role.to_string(), bytes: b.bytes }).collect(),
-            host: None,
-            budget: None,
-        }
+            host: host(graph, experiment, batch.max(scoring_batch)),
+        })
     }
+}
 
-    /// With the budget that the plan was made within.
-    #[must_use]
-    pub fn within(self, budget: Budget) -> Self {
-        Self { budget: (budget != Budget::Unlimited).then_some(budget.bytes()), ..self }
-    }
-
-    /// With what the host needs for training on that dataset.
-    #[must_use]
-    pub fn on_host(self, plan: &Plan, dataset: &Dataset) -> Self {
-        let graph = &plan.recordings[0].program.graph;
-        let once = |t: &&Tensor| t.place == Place::Input && t.operand.scope == Scope::Step;
-        let noise = graph.tensors.iter().filter(once).map(|t| t.operand.len()).sum();
-        let state = state_bytes(graph.parameters_len(), graph.flat_len());
-        let needs = HostNeeds::of(dataset, self.batch.max(self.scoring_batch), noise, state);
-        Self { host: Some(HostMemory::of(&needs)), ..self }
-    }
+/// What the host needs for training, with so many windows in a batch.
+fn host(graph: &Graph, experiment: &Experiment, batch: usize) -> HostMemory {
+    let once = |t: &&Tensor| t.place == Place::Input && t.operand.scope == Scope::Step;
+    let noise = graph.tensors.iter().filter(once).map(|t| t.operand.len()).sum();
+    let state = state_bytes(graph.parameters_len(), graph.flat_len());
+    HostMemory::of(&HostNeeds::of(experiment.dataset(), batch, noise, state))
 }

@@ -205,6 +205,8 @@ pub struct Gpu {
     pub limits: DeviceLimits,
     /// What the device grants beyond: for models of which a tensor of one window is larger than that.
     pub granted: DeviceLimits,
+    /// What the adapter was chosen by.
+    wanted: Option<String>,
     lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
     pipelines: Mutex<Lru<String, CachedPipeline>>,
@@ -233,7 +235,15 @@ impl Gpu {
             let found = found.iter().map(text).collect::<Vec<_>>().join("; ");
             return Err(GpuError::NoSuchAdapter { wanted: wanted.unwrap_or_default().into(), found });
         };
-        Self::of(adapter).await
+        Ok(Self { wanted: wanted.map(str::to_owned), ..Self::of(adapter).await? })
+    }
+
+    /// Another device in the place of one that was lost: of the adapter that the same choice leads to now.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn reopen(&self) -> Result<Self, GpuError> {
+        Self::open(self.wanted.as_deref()).await
     }
 
     /// Opens a device of that adapter, with WebGPU's default limits but for the sizes of buffers and bindings, which are the adapter's.
@@ -304,7 +314,7 @@ impl Gpu {
             ..granted
         };
         let (pipelines, ledger) = (Mutex::new(Lru::new(Self::PIPELINE_BYTES)), Arc::default());
-        Self { device, queue, adapter, class, limits, granted, lost, failed, pipelines, ledger }
+        Self { device, queue, adapter, class, limits, granted, wanted: None, lost, failed, pipelines, ledger }
     }
 
     /// Fails if the device was lost or refused a command.

@@ -46,7 +46,7 @@ pub struct Attention {
     pub deviation: f64,
 }
 
-/// Names of the tensors that [`look`] reads, for [`Session::keeping`].
+/// Names of the tensors that [`look`] reads.
 #[must_use]
 pub fn tensors(shape: &ModelShape) -> Vec<String> {
     let of_layer = |i| ["query", "key_value", "attention"].map(|part| format!("layers.{i}.{part}"));

@@ -1,6 +1,7 @@
 //! The graph that a model moves information on: section 4 of docs/model.md, read off its weights, and its gates.
 
 use super::{InspectError, field, node_names};
+use crate::config::ModelSettings;
 use crate::data::WindowSource;
 use crate::model::{ModelShape, ParameterPlace};
 use crate::session::Session;
@@ -171,7 +172,18 @@ pub struct Gates {
     pub mean: [f64; 3],
 }
 
-/// Names of the tensors that [`look`] reads, for [`Session::keeping`]: gates, and the adaptive graph where there is one.
+/// Whether a model has learned edges.
+///
+/// # Errors
+/// Fails if it has none.
+pub fn check(settings: &ModelSettings) -> Result<(), InspectError> {
+    match settings.use_dynamic_graph {
+        true => Ok(()),
+        false => Err(InspectError::Off { what: "learned edges", key: "use_dynamic_graph" }),
+    }
+}
+
+/// Names of the tensors that [`look`] reads: gates, and the adaptive graph where there is one.
 #[must_use]
 pub fn tensors(shape: &ModelShape) -> Vec<String> {
     let mut names = vec!["graph.gates".to_owned()];

@@ -45,7 +45,7 @@ pub struct Lags {
     pub targets: Vec<TargetLags>,
 }
 
-/// Names of the tensors that [`look`] reads, for [`Session::keeping`].
+/// Names of the tensors that [`look`] reads.
 ///
 /// # Errors
 /// Fails if the model has no autocorrelation attention.

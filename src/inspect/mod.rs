@@ -30,13 +30,13 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// The device or the plan.
-    #[error(transparent)]
+    #[error("{0}")]
     Session(#[from] SessionError),
     /// The data.
-    #[error(transparent)]
+    #[error("{0}")]
     Data(#[from] DataError),
     /// The part or the window.
-    #[error(transparent)]
+    #[error("{0}")]
     Evaluate(#[from] EvaluateError),
     /// The part of the model is switched off.
     #[error("the model has no {what}: its config says model.{key} = false")]

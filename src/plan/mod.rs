@@ -16,6 +16,7 @@ pub mod record;
 pub mod search;
 pub mod text;
 
+use crate::bytes::grouped;
 use crate::graph::{Flat, Program};
 pub use class::{AdapterClass, AdapterFacts};
 pub use layout::Region;
@@ -203,10 +204,10 @@ pub enum PlanError {
     },
     /// The smallest plan takes more than is allowed.
     #[error(
-        "the smallest plan takes {smallest} bytes on the device, and {allowed} are allowed{}: give --memory {} or more \
-         (what makes a model smaller before it is trained: `pgat plan`)",
-        if *said { "" } else { " where no budget is given" },
-        crate::bytes::size_text(*smallest)
+        "the smallest plan takes {} bytes on the device, and {} are allowed{}",
+        grouped(*smallest),
+        grouped(*allowed),
+        if *said { "" } else { " where no budget is given" }
     )]
     Budget {
         /// Bytes allowed.

@@ -1,10 +1,10 @@
 //! A model on a backend: training and scoring plans over one set of buffers, and the state that moves between host and device.
 
 mod batch;
-mod plan;
+mod setup;
 mod state;
 
-use crate::config::{ConfigError, TrainingSettings};
+use crate::config::ConfigError;
 use crate::data::{WindowBuffers, WindowSource};
 use crate::executor::{Backend, Executor};
 use crate::gpu::GpuError;
@@ -13,33 +13,32 @@ use crate::health::{GradientHealth, by_group};
 use crate::model::init::start;
 use crate::model::{Mode, ModelError, ModelShape, ParameterPlace, build, places};
 use crate::ops::Scope;
-use crate::plan::{AdapterClass, BufferRole, Plan, PlanError};
+use crate::plan::{BufferRole, Plan, PlanError};
 use crate::random::keys;
 use batch::HostBatch;
-use plan::plan_keeping;
 use state::split;
 use std::sync::Arc;
 
-pub use plan::{plan, plan_options, planner};
+pub use setup::{Purpose, Setup};
 pub use state::{State, StepReport, WindowMixture};
 
 /// A session cannot be made or went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The model cannot be built.
-    #[error(transparent)]
+    #[error("{0}")]
     Model(#[from] ModelError),
     /// Its gradient cannot.
-    #[error(transparent)]
+    #[error("{0}")]
     Graph(#[from] GraphError),
     /// It does not fit.
-    #[error(transparent)]
+    #[error("{0}")]
     Plan(#[from] PlanError),
     /// The budget is no size.
-    #[error(transparent)]
+    #[error("{0}")]
     Config(#[from] ConfigError),
     /// The device failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Gpu(#[from] GpuError),
     /// A tensor that the model does not make.
     #[error("this model has no tensor {0}")]
@@ -54,23 +53,12 @@ pub enum SessionError {
     },
 }
 
-/// What a session is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Training and scoring.
-    Train,
-    /// Scoring alone: no gradients, no optimiser.
-    Score,
-}
-
 /// A model on a backend.
 pub struct Session {
-    shape: ModelShape,
-    settings: TrainingSettings,
+    setup: Setup,
     backend: Backend,
     plan: Arc<Plan>,
     executor: Executor,
-    purpose: Purpose,
     places: Vec<ParameterPlace>,
     initial: Vec<f32>,
     trained_len: usize,
@@ -83,69 +71,67 @@ pub struct Session {
 }
 
 impl Session {
-    /// Plans the model and makes everything on the backend, parameters at their start. `class` overrides the adapter's kernel shapes.
+    /// Plans the model and makes everything on the backend, parameters at their start.
     ///
     /// # Errors
-    /// Fails if the model cannot be built or planned, or the device refuses.
-    pub async fn new(
-        shape: ModelShape,
-        settings: TrainingSettings,
-        purpose: Purpose,
-        backend: Backend,
-        class: Option<&AdapterClass>,
-    ) -> Result<Self, SessionError> {
-        Self::keeping(shape, settings, purpose, backend, class, &[]).await
+    /// Fails if the model cannot be built or planned, lacks a tensor that is to be kept, or the device refuses.
+    pub async fn new(setup: Setup, backend: Backend) -> Result<Self, SessionError> {
+        let plan = Arc::new(setup.plan(&backend)?);
+        Self::of_plan(setup, backend, plan).await
     }
 
-    /// As [`Session::new`], and tensors of the scoring pass, by their names in the model's graph, can be read with [`Session::look`].
+    /// As [`Session::new`], of the plan that [`Setup::plan`] gave for this backend.
     ///
     /// # Errors
-    /// As [`Session::new`]; and if the model has no tensor of that name.
-    pub async fn keeping(
-        shape: ModelShape,
-        settings: TrainingSettings,
-        purpose: Purpose,
-        backend: Backend,
-        class: Option<&AdapterClass>,
-        names: &[String],
-    ) -> Result<Self, SessionError> {
-        let model = build(&shape, Mode::Score)?;
-        let find = |name: &String| model.graph.find(name).ok_or_else(|| SessionError::NoTensor(name.clone()));
-        let kept = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let plan = Arc::new(plan_keeping(&shape, &settings, purpose, &backend, class, &kept)?);
-        let kept = kept.into_iter().map(|t| (t, model.graph.tensors[t].operand.scope == Scope::Step)).collect();
-        let initial = start(&model.graph, &model.inits, settings.seed);
-        let places = places(&model.graph, &shape);
+    /// Fails if the device refuses.
+    pub async fn of_plan(setup: Setup, backend: Backend, plan: Arc<Plan>) -> Result<Self, SessionError> {
+        let model = build(&setup.shape, Mode::Score)?;
+        let kept = setup.kept.iter().filter_map(|name| model.graph.find(name));
+        let kept = kept.map(|t| (t, model.graph.tensors[t].operand.scope == Scope::Step)).collect();
         let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
-        let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| purpose == Purpose::Train);
-        let executor = Executor::new(&backend, plan.clone()).await?;
+        let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| setup.purpose == Purpose::Train);
         let noise = model.noise.iter().map(|&t| model.graph.tensors[t].operand.len()).collect();
-        let batch = HostBatch::new(&shape.window, noise);
         let mut session = Self {
             mixture: model.mixture,
             window_losses: model.window_losses.unwrap_or_default(),
-            shape,
-            settings,
+            initial: start(&model.graph, &model.inits, setup.settings.seed),
+            places: places(&model.graph, &setup.shape),
+            batch: HostBatch::new(&setup.shape.window, noise),
+            executor: Executor::new(&backend, plan.clone()).await?,
+            trained_len: model.graph.flat_len(),
+            setup,
             backend,
             plan,
-            executor,
-            purpose,
-            places,
-            initial,
-            trained_len: model.graph.flat_len(),
             train_loss,
             kept,
-            batch,
         };
         let state = session.initial_state();
         session.load(&state).await?;
         Ok(session)
     }
 
+    /// The same model on another device, in the place of one that was lost, with the same kernel shapes and parameters at their start.
+    ///
+    /// # Errors
+    /// Fails if there is no device any more. The twins lose none.
+    pub async fn reopen(&self) -> Result<Self, SessionError> {
+        let backend = match &self.backend {
+            Backend::Gpu(gpu) => Backend::Gpu(Arc::new(gpu.reopen().await?)),
+            Backend::Reference => Backend::Reference,
+        };
+        Self::new(self.setup.clone().of_class(Some(self.plan.class.clone())), backend).await
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
     /// Sizes of the model.
     #[must_use]
     pub fn shape(&self) -> &ModelShape {
-        &self.shape
+        &self.setup.shape
     }
 
     /// Where it runs.
@@ -175,13 +161,13 @@ impl Session {
     /// The state before the first step: parameters drawn from the seed.
     #[must_use]
     pub fn initial_state(&self) -> State {
-        let zeros = if self.purpose == Purpose::Train { vec![0.0; self.trained_len] } else { vec![] };
+        let zeros = if self.setup.purpose == Purpose::Train { vec![0.0; self.trained_len] } else { vec![] };
         State {
             step: 0,
             parameters: self.initial.clone(),
             moment1: zeros.clone(),
             moment2: zeros,
-            optimiser: if self.purpose == Purpose::Train { vec![0.0; STATE_LEN] } else { vec![] },
+            optimiser: if self.setup.purpose == Purpose::Train { vec![0.0; STATE_LEN] } else { vec![] },
         }
     }
 
@@ -191,7 +177,7 @@ impl Session {
     /// Fails if it belongs to a model of another size, or the device is lost.
     pub async fn load(&mut self, state: &State) -> Result<(), SessionError> {
         self.load_parameters(&state.parameters).await?;
-        if self.purpose == Purpose::Train {
+        if self.setup.purpose == Purpose::Train {
             for (role, data) in
                 [(BufferRole::Moment1, &state.moment1), (BufferRole::Moment2, &state.moment2), (BufferRole::State, &state.optimiser)]
             {
@@ -241,7 +227,7 @@ impl Session {
         step: u64,
         learning_rate: f64,
     ) -> Result<(), SessionError> {
-        let keys = keys(self.settings.seed, step);
+        let keys = keys(self.setup.settings.seed, step);
         self.batch.fill(source, indices, Some(keys));
         let input = self.batch.step_input(first_window, keys, learning_rate);
         Ok(self.executor.step(0, &input).await?)
@@ -267,7 +253,7 @@ impl Session {
     /// Fails if the device is lost.
     pub async fn gradient_health(&self) -> Result<Option<GradientHealth>, SessionError> {
         let found = self.plan.recordings[0].program.graph.find(HEALTH);
-        let Some(tensor) = found.filter(|_| self.purpose == Purpose::Train) else { return Ok(None) };
+        let Some(tensor) = found.filter(|_| self.setup.purpose == Purpose::Train) else { return Ok(None) };
         let numbers = self.executor.read(0, &[tensor], 1).await?.remove(0);
         Ok(Some(by_group(&self.places, &numbers)))
     }
@@ -295,7 +281,7 @@ impl Session {
             total += read[1].iter().sum::<f64>();
             count += f64::from(self.batch.observed);
             let one = read[0].len() / part.len();
-            let parts = self.shape.settings.outputs().0;
+            let parts = self.setup.shape.settings.outputs().0;
             for (w, &index) in part.iter().enumerate() {
                 visit(index, split(&read[0][w * one..(w + 1) * one], parts));
             }
@@ -336,6 +322,6 @@ impl Session {
     /// Buffers for one window, for callers that fill their own.
     #[must_use]
     pub fn window_buffers(&self) -> WindowBuffers {
-        WindowBuffers::new(&self.shape.window)
+        WindowBuffers::new(&self.setup.shape.window)
     }
 }

@@ -1,15 +1,17 @@
-//! Training: the schedule, the loop, and what a run keeps on disk.
+//! Training: the schedule, the loop, and weights as files.
 
 pub mod schedule;
-pub mod stored;
 pub mod weights;
 
-mod archive;
-mod files;
-mod run;
+mod error;
+mod event;
+mod progress;
+mod store;
+mod trainer;
 
-pub use archive::{Archive, ArchiveError};
-pub use files::Files;
-#[cfg(feature = "native")]
-pub use files::Folder;
-pub use run::{Control, Event, Outcome, Progress, Store, TrainError, Trainer};
+pub use error::TrainError;
+pub use event::{Control, Event, Outcome};
+pub use progress::Progress;
+pub use store::{Store, StoreError};
+pub(crate) use trainer::MOST_LOSSES;
+pub use trainer::Trainer;

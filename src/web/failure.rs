@@ -4,13 +4,13 @@ use crate::bytes::size_text;
 use crate::config::{Config, ConfigError};
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
+use crate::experiment::{ArchiveError, StoredError};
 use crate::gpu::GpuError;
 use crate::plan::{Outlook, PlanError};
 use crate::selftest::SelfTestError;
 use crate::series_graph::SeriesGraphError;
 use crate::session::SessionError;
-use crate::train::stored::StoredError;
-use crate::train::{ArchiveError, TrainError};
+use crate::train::TrainError;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -114,29 +114,17 @@ impl From<SessionError> for Failure {
     }
 }
 
-/// A count with commas, as the page writes them.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
-    groups.collect::<Vec<_>>().join(",")
-}
-
 impl From<PlanError> for Failure {
     fn from(e: PlanError) -> Self {
         match e {
-            // The error's own text names options of the command line.
-            PlanError::Budget { allowed, smallest, .. } => Self {
-                key: Some(MEMORY),
-                ..Self::new(
-                    "memory",
-                    format!("the smallest plan takes {} bytes on the device, and {} are allowed", grouped(smallest), grouped(allowed)),
-                    Some(&format!(
-                        "raise the memory budget to {} or more, or make the model smaller: fewer targets, a shorter window.history, a smaller \
-                         model.d_model",
-                        size_text(smallest)
-                    )),
-                )
-            },
+            PlanError::Budget { smallest, .. } => {
+                let hint = format!(
+                    "raise the memory budget to {} or more, or make the model smaller: fewer targets, a shorter window.history, a smaller \
+                     model.d_model",
+                    size_text(smallest)
+                );
+                Self { key: Some(MEMORY), ..Self::new("memory", &e, Some(&hint)) }
+            }
             e => Self::new("memory", e, None),
         }
     }
@@ -149,6 +137,7 @@ impl From<TrainError> for Failure {
             TrainError::KeepsFailing { .. } => Self::new("device-lost", e, Some(LOST)),
             TrainError::NotFinite { .. } => Self::new("not-finite", e, None),
             TrainError::Empty => Self::new("data", e, Some("give more rows to training, or shorten history and horizon")),
+            TrainError::NothingToValidate => Self { key: Some("training.patience"), ..Self::new("config", e, None) },
             TrainError::Store(_) => Self::bug(e.to_string()),
         }
     }

@@ -1,9 +1,11 @@
 //! What goes to the page: each type has its namesake in `web/protocol.d.ts`.
 
-use crate::data::Part;
+use super::failure::Failure;
+use crate::data::{Dataset, Part};
 use crate::evaluate::{Evaluation, WindowForecast};
-use crate::experiment::Summary;
+use crate::experiment::{Experiment, Summary};
 use crate::plan::Outlook;
+use crate::train::Outcome;
 use serde::Serialize;
 
 /// A config and its data, ready to be trained.
@@ -16,7 +18,26 @@ pub(super) struct Loaded {
     pub(super) plan: Summary,
     pub(super) outlook: Outlook,
     pub(super) step: u64,
+    pub(super) finished: bool,
     pub(super) record: Vec<serde_json::Value>,
+}
+
+impl Loaded {
+    /// Of a run that has not begun.
+    pub(super) fn new(experiment: &Experiment, plan: Summary, outlook: Outlook) -> Result<Self, Failure> {
+        let config = experiment.config();
+        Ok(Self {
+            name: config.name.clone(),
+            config: config.to_toml()?,
+            memory: config.training.memory.clone(),
+            data: DataView::new(experiment)?,
+            plan,
+            outlook,
+            step: 0,
+            finished: false,
+            record: vec![],
+        })
+    }
 }
 
 /// What reading the data found.
@@ -37,10 +58,43 @@ pub(super) struct DataView {
     pub(super) last: String,
 }
 
+impl DataView {
+    fn new(experiment: &Experiment) -> Result<Self, Failure> {
+        let (config, dataset, (_, refused)) = (experiment.config(), experiment.dataset(), experiment.windows()?);
+        let report = dataset.report();
+        let mut notes = experiment.notes().to_vec();
+        notes.extend(refused.map(|e| format!("there will be nothing to evaluate: {e}")));
+        let [first, last] = span(dataset);
+        Ok(Self {
+            file: config.data.path.clone(),
+            rows: report.rows,
+            segments: report.segments,
+            frequency: report.frequency.map(|f| f.to_string()),
+            missing_cells: report.missing_cells,
+            notes,
+            targets: dataset.target_names().to_vec(),
+            covariates: dataset.covariate_names().to_vec(),
+            channels: dataset.channel_names().to_vec(),
+            history: config.window.history,
+            horizon: config.window.horizon,
+            first,
+            last,
+        })
+    }
+}
+
+/// First and last stamp of a dataset.
+fn span(dataset: &Dataset) -> [String; 2] {
+    let segments = dataset.segments();
+    let last = u32::try_from(segments.len().saturating_sub(1)).unwrap_or(0);
+    let rows = segments.last().map_or(1, |s| s.rows.max(1));
+    [dataset.format_stamp(0, 0), dataset.format_stamp(last, rows - 1)]
+}
+
 /// How a call of `train` ended.
 #[derive(Serialize)]
 pub(super) struct Trained {
-    pub(super) outcome: &'static str,
+    pub(super) outcome: Outcome,
     pub(super) step: u64,
     pub(super) total: u64,
     pub(super) created_bytes: u64,

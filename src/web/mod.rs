@@ -5,31 +5,19 @@ mod failure;
 mod messages;
 mod work;
 
-use crate::data::{Dataset, Part};
-use crate::evaluate::{ForecastOptions, evaluate, forecast_window};
+use crate::data::Part;
+use crate::evaluate::ForecastOptions;
 use crate::executor::Backend;
 use crate::gpu::Gpu;
 use crate::ops::OPS;
 use crate::selftest::{check_case, check_model};
 use crate::starter::starter;
-use crate::train::{Control, Event, Outcome};
+use crate::train::{Control, Event};
 use failure::Failure;
 use messages::{ForecastView, Scored, SelfTested, Trained, WebEvent};
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 use work::Work;
-
-/// Milliseconds since the page was opened.
-fn clock() -> f64 {
-    js_sys::Reflect::get(&js_sys::global(), &"performance".into())
-        .ok()
-        .and_then(|p| p.dyn_into::<js_sys::Object>().ok())
-        .and_then(|p| {
-            let now: js_sys::Function = js_sys::Reflect::get(&p, &"now".into()).ok()?.dyn_into().ok()?;
-            now.call0(&p).ok()?.as_f64()
-        })
-        .unwrap_or(0.0)
-}
 
 /// A panic kills the module: its message is left where the worker finds it.
 fn keep_panics() {
@@ -133,13 +121,6 @@ impl Engine {
         let listener = self.listener.clone();
         let work = self.work()?;
         let archive = work.archive.clone();
-        let mut store = work.store();
-        let trainer = work.trainer()?;
-        if std::mem::take(&mut trainer.stale) {
-            trainer.inner.rewind().await.map_err(Failure::from)?;
-        }
-        // Until training ends well, the device is ahead of what is stored.
-        trainer.stale = true;
         let mut pack_failed = None;
         let mut listen = |event: &Event| match event {
             Event::Checkpoint { .. } => match archive.pack() {
@@ -151,25 +132,17 @@ impl Engine {
             },
             _ => listener.tell(event, None),
         };
-        let outcome = trainer.inner.run(&mut store, &mut listen).await.map_err(Failure::from)?;
+        let training = work.training()?;
+        let outcome = training.run(&mut listen).await.map_err(Failure::from)?;
         if let Some(e) = pack_failed {
             return Err(Failure::from(e).into());
         }
-        trainer.stale = false;
-        let (session, progress) = (trainer.inner.session(), trainer.inner.progress());
-        let (created, planned) = (session.executor().created_bytes(), session.plan().bytes());
-        if created != planned {
-            return Err(Failure::bug(format!("{created} bytes of buffers were created, and {planned} were planned")).into());
-        }
+        let progress = training.progress();
         answer(&Trained {
-            outcome: match outcome {
-                Outcome::Finished => "finished",
-                Outcome::EarlyStop => "early-stop",
-                Outcome::Stopped => "stopped",
-            },
+            outcome,
             step: progress.step,
-            total: trainer.inner.total_steps(),
-            created_bytes: created,
+            total: training.total_steps(),
+            created_bytes: training.session().executor().created_bytes(),
             best_loss: progress.best_loss,
             best_step: progress.best_step,
         })
@@ -180,13 +153,10 @@ impl Engine {
         let part = part(&name)?;
         self.ready().await?;
         let listener = self.listener.clone();
-        let work = self.work()?;
-        let data = work.data.clone();
         let tell = |done, total| {
             listener.tell(&WebEvent::Scored { done, total }, None);
         };
-        let evaluation =
-            work.with_best(async |session| evaluate(session, &data.dataset, &data.scaler, &data.config, part, tell).await).await?;
+        let evaluation = self.work()?.training()?.evaluate(part, tell).await.map_err(Failure::from)?;
         answer(&Scored { verdict: evaluation.verdict(), evaluation })
     }
 
@@ -194,22 +164,16 @@ impl Engine {
     pub async fn forecast(&mut self, name: String, window: usize, levels: Vec<f64>) -> Result<String, JsValue> {
         let part = part(&name)?;
         self.ready().await?;
-        let work = self.work()?;
-        let data = work.data.clone();
-        let options = ForecastOptions { levels, samples: 0, seed: data.config.training.seed };
-        let made = work
-            .with_best(async |session| forecast_window(session, &data.dataset, &data.scaler, &data.config, (part, window), &options).await)
-            .await?;
+        let training = self.work()?.training()?;
+        let options = ForecastOptions { levels, samples: 0, seed: training.experiment().config().training.seed };
+        let made = training.forecast_window((part, window), &options).await.map_err(Failure::from)?;
         answer(&ForecastView::new(part, window, &made))
     }
 
     /// The run as one file.
     pub fn run(&self) -> Result<js_sys::Uint8Array, JsValue> {
         let work = self.work.as_ref().ok_or_else(Failure::nothing_loaded)?;
-        if !work.is_trained() {
-            return Err(Failure::untrained().into());
-        }
-        Ok(js_sys::Uint8Array::from(&*work.archive.pack().map_err(Failure::from)?))
+        Ok(js_sys::Uint8Array::from(&*work.pack()?))
     }
 
     /// A name for that file.
@@ -256,7 +220,7 @@ impl Engine {
     async fn ready(&mut self) -> Result<(), Failure> {
         let (gpu, listener) = (self.current(), self.listener.clone());
         let work = self.work()?;
-        if work.trainer.is_none() {
+        if work.training.is_none() {
             listener.tell(&WebEvent::Compiling, None);
             let gpu = if gpu.healthy().is_ok() { gpu } else { Arc::new(Gpu::open(None).await?) };
             work.compile(Backend::Gpu(gpu.clone())).await?;
@@ -264,12 +228,4 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// First and last stamp of a dataset.
-fn span(dataset: &Dataset) -> [String; 2] {
-    let segments = dataset.segments();
-    let last = u32::try_from(segments.len().saturating_sub(1)).unwrap_or(0);
-    let rows = segments.last().map_or(1, |s| s.rows.max(1));
-    [dataset.format_stamp(0, 0), dataset.format_stamp(last, rows - 1)]
 }

@@ -8,7 +8,7 @@ use pgat::executor::Backend;
 use pgat::gpu::Gpu;
 use pgat::model::ModelShape;
 use pgat::series_graph::GraphConstants;
-use pgat::session::{Purpose, Session};
+use pgat::session::{Session, Setup};
 use std::sync::Arc;
 
 /// Sines of different phase with a covariate, some values missing.
@@ -176,13 +176,7 @@ pub(crate) fn gpu() -> Backend {
 
 pub(crate) fn session(backend: &Backend, settings: &TrainingSettings) -> Session {
     let shape = model_shape(&Waves::new(1).shape);
-    pollster::block_on(Session::new(shape, settings.clone(), Purpose::Train, backend.clone(), None)).expect("a session")
-}
-
-pub(crate) fn clock() -> f64 {
-    use std::sync::LazyLock;
-    static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
-    START.elapsed().as_secs_f64() * 1000.0
+    pollster::block_on(Session::new(Setup::training(shape, settings.clone()), backend.clone())).expect("a session")
 }
 
 pub(crate) fn bits(values: &[f32]) -> Vec<u32> {

@@ -1,5 +1,5 @@
 //! A run as it is kept: named files in a folder (each written beside its place and renamed into it, so that a run killed at any moment
-//! leaves a folder that goes on to the same bits) or in one file (see [`Archive`](super::Archive)).
+//! leaves a folder that goes on to the same bits) or in one file (see [`Archive`]).
 //!
 //! | file | what |
 //! |---|---|
@@ -14,23 +14,32 @@
 //! | `metrics.jsonl` | one line an event: steps, gradients by groups of parameters, validations, restarts |
 //! | `lock` | in a folder: held by the process that trains; a lock left by a killed one is taken over |
 
+mod archive;
+mod error;
+mod files;
 #[cfg(feature = "native")]
-use super::archive::Archive;
-use super::archive::ArchiveError;
-use super::files::Files;
-use super::run::{Event, Progress, Store};
-use super::weights::{Notes, WeightsError, read_shared_weights, read_state, read_weights, write_state, write_weights};
+mod lock;
+mod record;
+mod store;
+
 use crate::config::Config;
 use crate::data::{Dataset, Scaler};
-use crate::executor::Backend;
-use crate::gpu::AdapterRecord;
 use crate::model::ParameterPlace;
-use crate::plan::AdapterClass;
 use crate::series_graph::{KnownGraph, SeriesGraph};
-use crate::session::{Session, State};
-use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use crate::session::State;
+use crate::train::Progress;
+use crate::train::weights::{Notes, read_shared_weights, read_state, read_weights};
+use serde::Serialize;
+use std::path::Path;
 use std::sync::Arc;
+
+pub use archive::{Archive, ArchiveError};
+pub use error::StoredError;
+pub use files::Files;
+#[cfg(feature = "native")]
+pub use files::Folder;
+pub use record::{NUMERICS_REVISION, RUN_VERSION, RunRecord};
+pub use store::RunStore;
 
 /// Files of a run, the record last.
 const FILES: [&str; 9] = ["config.toml", "scaler.json", GRAPH, "plan.json", METRICS, WEIGHTS, BEST, CHECKPOINT, RECORD];
@@ -40,79 +49,17 @@ const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "weights.safetensors";
 const BEST: &str = "best.safetensors";
 const CHECKPOINT: &str = "checkpoint.safetensors";
+#[cfg(feature = "native")]
+const LOCK: &str = "lock";
 
-/// Format version of runs that this crate writes, and the newest it reads.
-pub const RUN_VERSION: u32 = 2;
-
-/// Revision of the arithmetic: the order of every sum, the key of every random number. Whoever changes one of them, so that a run trains to
-/// other bits than before, raises it (`tests/digests.rs` fails until then). A run of another revision can go on, but a break is recorded.
-pub const NUMERICS_REVISION: u32 = 1;
-
-/// A run cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoredError {
-    /// Reading or writing failed.
-    #[error("{path}: {source}")]
-    Io {
-        /// File or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Not a run.
-    #[error("{0} is not a run: it has no run.json. Give a folder that `pgat train` made, or a file that the browser page saved")]
-    NotARun(PathBuf),
-    /// Nothing is there.
-    #[error("{0}: there is nothing here. Give a folder that `pgat train` made, or a file that the browser page saved")]
-    Gone(PathBuf),
-    /// There is a run in the place of a new one.
-    #[error("{0} already holds a run: give another --out, or go on with `pgat train --resume {0}`")]
-    Exists(PathBuf),
-    /// Written by a newer version.
-    #[error("{path} has format version {found}; this pgat reads up to {RUN_VERSION}: update pgat")]
-    Newer {
-        /// The folder.
-        path: PathBuf,
-        /// Version found.
-        found: u32,
-    },
-    /// A file is damaged.
-    #[error("{path} is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// How.
-        reason: String,
-    },
-    /// The data have other series than the run.
-    #[error(
-        "the data have other series, or in another order, than the run was trained on ({names}): give columns of these names, in this order"
-    )]
-    OtherSeries {
-        /// The file that says so.
-        path: PathBuf,
-        /// The run's series.
-        names: String,
-    },
-    /// The config in the folder cannot be used: edited, or newer.
-    #[error("{path}: {source}")]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: crate::config::ConfigError,
-    },
-    /// It is one file, and damaged.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// A weight file is of another model, or damaged.
-    #[error("{path}: {source}")]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: WeightsError,
-    },
+/// Which weights of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// Those with the lowest validation loss; the last ones where nothing was validated.
+    #[default]
+    Best,
+    /// Those of the last checkpoint.
+    Last,
 }
 
 /// A config's name as that of a file or folder.
@@ -122,103 +69,13 @@ pub fn file_stem(name: &str) -> String {
     if safe.trim_matches(['.', '-']).is_empty() { "run".into() } else { safe }
 }
 
-/// What a run is, beside its config.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunRecord {
-    /// Version of the folder's format.
-    pub format_version: u32,
-    /// Version of the crate that made it.
-    pub pgat: String,
-    /// Where the data were read, absolute; of a run that a browser made, the file's bare name.
-    pub data: PathBuf,
-    /// Seed.
-    pub seed: u64,
-    /// Names of the series, covariates first: node vectors belong to them.
-    pub series: Vec<String>,
-    /// The adapter; nothing for the twins.
-    pub adapter: Option<AdapterRecord>,
-    /// Kernel shapes and predicted costs: the table by which every later part of the run is computed.
-    pub class: AdapterClass,
-    /// Revision of the arithmetic ([`NUMERICS_REVISION`]) by which the run was trained last.
-    #[serde(default = "first_revision")]
-    pub numerics_revision: u32,
-    /// Steps at which the run went on on an adapter of another class or with another revision of the arithmetic, and which: bits may differ
-    /// from there on.
-    #[serde(default)]
-    pub breaks: Vec<(u64, String)>,
-}
-
-/// Runs that state no revision are older than the second.
-fn first_revision() -> u32 {
-    1
-}
-
-impl RunRecord {
-    /// Of a run that begins.
-    #[must_use]
-    pub fn new(config: &Config, dataset: &Dataset, session: &Session) -> Self {
-        Self {
-            format_version: RUN_VERSION,
-            pgat: env!("CARGO_PKG_VERSION").into(),
-            data: config.data.path.clone().into(),
-            seed: config.training.seed,
-            series: dataset.series_names().map(str::to_owned).collect(),
-            adapter: session.backend().adapter().cloned(),
-            class: session.plan().class.clone(),
-            numerics_revision: NUMERICS_REVISION,
-            breaks: vec![],
-        }
-    }
-
-    /// The table of kernel shapes to use on a backend: the run's own where the backend can run it.
-    #[must_use]
-    pub fn class_on(&self, backend: &Backend) -> Option<AdapterClass> {
-        let lanes = |class: &AdapterClass| class.variants.rows.lanes.max(class.variants.weights.lanes);
-        let fits = match backend {
-            Backend::Gpu(gpu) => lanes(&self.class) == 0 || lanes(&self.class) == lanes(&gpu.class),
-            Backend::Reference => true,
-        };
-        fits.then(|| self.class.clone())
-    }
-
-    /// Class of the adapter that the run was on last.
-    #[must_use]
-    pub fn adapter_class(&self) -> &str {
-        self.adapter.as_ref().map_or(Backend::REFERENCE, |a| &a.class)
-    }
-
-    /// Why the bits may differ if the run goes on on a backend, in words; nothing where they do not.
-    #[must_use]
-    pub fn break_on(&self, backend: &Backend) -> Option<String> {
-        let (was, now) = (self.adapter_class(), backend.class_name());
-        let class = (was != now).then(|| format!("the run was made on an adapter of class {was}, and this one is of class {now}"));
-        let (was, now) = (self.numerics_revision, NUMERICS_REVISION);
-        let revision =
-            (was != now).then(|| format!("the run was made by revision {was} of the arithmetic, and this pgat computes by revision {now}"));
-        let both: Vec<_> = class.into_iter().chain(revision).collect();
-        (!both.is_empty()).then(|| both.join("; "))
-    }
-
-    /// Notes that the run goes on with that session from a step on.
-    pub fn go_on(&mut self, step: u64, session: &Session) {
-        let class = session.backend().class_name();
-        if class != self.adapter_class() {
-            self.breaks.push((step, class.to_owned()));
-            self.adapter = session.backend().adapter().cloned();
-            self.class = session.plan().class.clone();
-        }
-        if self.numerics_revision != NUMERICS_REVISION {
-            self.breaks.push((step, format!("numerics revision {NUMERICS_REVISION}")));
-            self.numerics_revision = NUMERICS_REVISION;
-        }
-    }
-}
-
 /// A run that is kept somewhere.
 #[derive(Clone)]
 pub struct StoredRun {
     files: Arc<dyn Files + Send + Sync>,
+    /// Of a folder in which this process trains: held until the last clone is dropped.
+    #[cfg(feature = "native")]
+    lock: Option<Arc<lock::Lock>>,
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoredError {
@@ -227,6 +84,20 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoredError {
 }
 
 impl StoredRun {
+    fn of(files: Arc<dyn Files + Send + Sync>) -> Self {
+        Self {
+            files,
+            #[cfg(feature = "native")]
+            lock: None,
+        }
+    }
+
+    /// A new run that is kept in memory alone. `label` is what messages call it.
+    #[must_use]
+    pub fn in_memory(label: &str) -> Self {
+        Self::of(Arc::new(Archive::new(label)))
+    }
+
     /// A new run in an empty set of files.
     ///
     /// # Errors
@@ -235,7 +106,7 @@ impl StoredRun {
         if files.exists(RECORD) {
             return Err(StoredError::Exists(files.label().to_owned()));
         }
-        Ok(Self { files })
+        Ok(Self::of(files))
     }
 
     /// A run that is there.
@@ -246,7 +117,7 @@ impl StoredRun {
         if !files.exists(RECORD) {
             return Err(StoredError::NotARun(files.label().to_owned()));
         }
-        let run = Self { files };
+        let run = Self::of(files);
         let text = run.read(RECORD)?;
         let damaged = |e: serde_json::Error| StoredError::Damaged { path: run.path().join(RECORD), reason: e.to_string() };
         let version: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
@@ -258,15 +129,54 @@ impl StoredRun {
         Ok((run, record))
     }
 
-    /// Makes a folder for a new run.
+    /// Makes a folder for a new run and holds it for this process.
     ///
     /// # Errors
-    /// Fails if it holds a run already or cannot be written.
+    /// Fails if it holds a run already or parts of one, another process trains there, or it cannot be written.
     #[cfg(feature = "native")]
     pub fn create_folder(path: &Path) -> Result<Self, StoredError> {
-        let run = Self::create(Arc::new(super::files::Folder::new(path)))?;
+        let mut run = Self::create(Arc::new(Folder::new(path)))?;
         std::fs::create_dir_all(path).map_err(io(path))?;
+        if let Some(file) = [CHECKPOINT, WEIGHTS, BEST].into_iter().find(|f| run.files.exists(f)) {
+            return Err(StoredError::Remains { path: path.to_owned(), file });
+        }
+        run.lock()?;
         Ok(run)
+    }
+
+    /// Makes a folder for a new run: the first that is free of `parent/name`, `parent/name-2`, ..; characters that no folder should have are
+    /// replaced.
+    ///
+    /// # Errors
+    /// As [`StoredRun::create_folder`].
+    #[cfg(feature = "native")]
+    pub fn create_free_folder(parent: &Path, name: &str) -> Result<Self, StoredError> {
+        let safe = file_stem(name);
+        let path = |number: u32| parent.join(if number == 1 { safe.clone() } else { format!("{safe}-{number}") });
+        for path in (1..u32::MAX).map(path) {
+            // A folder with anything in it is somebody's; the lock alone is that of a run about to begin.
+            let taken = std::fs::read_dir(&path).is_ok_and(|mut all| all.any(|f| f.is_ok_and(|f| f.file_name() != LOCK)));
+            if taken || path.is_file() {
+                continue;
+            }
+            match Self::create_folder(&path) {
+                Err(StoredError::Busy(_)) => {}
+                made => return made,
+            }
+        }
+        Err(StoredError::Exists(path(u32::MAX)))
+    }
+
+    /// Holds the run's folder for this process until the last clone of this is dropped; a run in memory needs no lock.
+    ///
+    /// # Errors
+    /// Fails if another process trains there.
+    #[cfg(feature = "native")]
+    pub fn lock(&mut self) -> Result<(), StoredError> {
+        if self.path().is_dir() {
+            self.lock = Some(Arc::new(lock::Lock::take(self.path())?));
+        }
+        Ok(())
     }
 
     /// Opens a run folder, or a run file.
@@ -282,7 +192,7 @@ impl StoredRun {
             let bytes = std::fs::read(path).map_err(io(path))?;
             return Self::load(Arc::new(Archive::unpack(path, &bytes)?));
         }
-        Self::load(Arc::new(super::files::Folder::new(path)))
+        Self::load(Arc::new(Folder::new(path)))
     }
 
     /// Copies every file of a run, the record last, which makes the copy a run.
@@ -322,6 +232,10 @@ impl StoredRun {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoredError> {
         self.files.write(name, bytes).map_err(io(&self.path().join(name)))
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> Result<(), StoredError> {
+        self.files.append(name, bytes).map_err(io(&self.path().join(name)))
     }
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), StoredError> {
@@ -418,29 +332,31 @@ impl StoredRun {
         Ok(Some((state, progress)))
     }
 
-    /// Parameters to forecast with: the best of the validation, or the last where nothing was validated, and the file's name.
+    /// Parameters to forecast with.
     ///
     /// # Errors
     /// Fails if there are none yet, or they are damaged.
-    pub fn weights(&self, places: &[ParameterPlace], last: bool) -> Result<(Vec<f32>, String), StoredError> {
-        let name = self.weights_file(last);
+    pub fn weights(&self, places: &[ParameterPlace], weights: Weights) -> Result<Vec<f32>, StoredError> {
+        let name = self.weights_file(weights);
         let path = self.path().join(name);
         let (parameters, _) = read_weights(&self.read(name)?, places).map_err(|source| StoredError::Weights { path, source })?;
-        Ok((parameters, name.into()))
+        Ok(parameters)
     }
 
     /// As [`StoredRun::weights`], for a model with some part of the run's switched off: weights of that part are left out.
     ///
     /// # Errors
     /// Fails if there are none yet, they are damaged, or they lack a tensor of that model.
-    pub fn shared_weights(&self, places: &[ParameterPlace], last: bool) -> Result<Vec<f32>, StoredError> {
-        let name = self.weights_file(last);
+    pub fn shared_weights(&self, places: &[ParameterPlace], weights: Weights) -> Result<Vec<f32>, StoredError> {
+        let name = self.weights_file(weights);
         let path = self.path().join(name);
         read_shared_weights(&self.read(name)?, places).map_err(|source| StoredError::Weights { path, source })
     }
 
-    fn weights_file(&self, last: bool) -> &'static str {
-        if !last && self.files.exists(BEST) { BEST } else { WEIGHTS }
+    /// The name of the file that holds these weights.
+    #[must_use]
+    pub fn weights_file(&self, weights: Weights) -> &'static str {
+        if weights == Weights::Best && self.files.exists(BEST) { BEST } else { WEIGHTS }
     }
 
     /// A store for the trainer.
@@ -462,51 +378,5 @@ impl StoredRun {
         };
         let kept: String = String::from_utf8_lossy(&text).lines().filter(keep).map(|l| format!("{l}\n")).collect();
         self.write(METRICS, kept.as_bytes())
-    }
-}
-
-/// Keeps a run in its files.
-pub struct RunStore {
-    run: StoredRun,
-    places: Vec<ParameterPlace>,
-    notes: Notes,
-}
-
-impl RunStore {
-    fn notes(&self, progress: &Progress) -> Notes {
-        let mut notes = self.notes.clone();
-        notes.insert("progress".into(), serde_json::to_string(progress).unwrap_or_default());
-        notes
-    }
-}
-
-fn text(e: impl std::fmt::Display) -> String {
-    e.to_string()
-}
-
-impl Store for RunStore {
-    fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), String> {
-        let notes = self.notes(progress);
-        let weights = write_weights(&self.places, &state.parameters, &notes).map_err(text)?;
-        self.run.write(WEIGHTS, &weights).map_err(text)?;
-        drop(weights);
-        let all = write_state(&self.places, state, &notes).map_err(text)?;
-        self.run.write(CHECKPOINT, &all).map_err(text)
-    }
-
-    fn best(&mut self, parameters: &[f32], progress: &Progress) -> Result<(), String> {
-        let weights = write_weights(&self.places, parameters, &self.notes(progress)).map_err(text)?;
-        self.run.write(BEST, &weights).map_err(text)
-    }
-
-    fn record(&mut self, event: &Event) -> Result<(), String> {
-        let mut line = serde_json::to_string(event).map_err(text)?;
-        line.push('\n');
-        let path = self.run.path().join(METRICS);
-        self.run.files.append(METRICS, line.as_bytes()).map_err(io(&path)).map_err(text)
-    }
-
-    fn rewind(&mut self, step: u64) -> Result<(), String> {
-        self.run.rewind(step).map_err(text)
     }
 }

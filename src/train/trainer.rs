@@ -1,231 +1,45 @@
 //! The training loop: steps, read-backs, validation, early stopping, checkpoints, and a lost device rebuilt with the same numbers.
 
 use super::schedule::learning_rate;
+use super::{Control, Event, Outcome, Progress, Store, TrainError};
+use crate::clock::milliseconds;
 use crate::config::TrainingSettings;
 use crate::data::{Permutation, WindowSource};
-use crate::executor::Backend;
-use crate::gpu::{Gpu, GpuError};
-use crate::health::GradientHealth;
+use crate::gpu::GpuError;
 use crate::session::{Session, SessionError, State};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// What the loop remembers beside the state on the device.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Steps done.
-    pub step: u64,
-    /// Lowest validation loss so far.
-    pub best_loss: Option<f64>,
-    /// Step after which it was measured.
-    pub best_step: u64,
-    /// Validations since then.
-    pub stale: u64,
-}
-
-/// Something happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
-    /// A step was submitted.
-    Tick {
-        /// Steps done.
-        step: u64,
-        /// Steps in all.
-        total: u64,
-    },
-    /// A step was read back.
-    Step {
-        /// Steps done.
-        step: u64,
-        /// Mean negative log-likelihood of the batch, standardised units.
-        loss: f32,
-        /// Norm of the gradient before clipping.
-        grad_norm: f32,
-        /// Learning rate of the step.
-        learning_rate: f64,
-        /// Steps so far that were skipped because something was not finite.
-        bad: u32,
-        /// Milliseconds a step since the last report.
-        ms: f64,
-    },
-    /// The gradient of a step was looked at, before the clip.
-    Gradients {
-        /// Steps done.
-        step: u64,
-        /// By groups of parameters.
-        gradients: GradientHealth,
-    },
-    /// The validation part was scored.
-    Validation {
-        /// Steps done.
-        step: u64,
-        /// Mean negative log-likelihood, standardised units.
-        loss: f64,
-        /// Whether it is the lowest so far.
-        best: bool,
-    },
-    /// A checkpoint was stored.
-    Checkpoint {
-        /// Steps done.
-        step: u64,
-    },
-    /// The device was lost; training goes on from the last stored state.
-    Restarted {
-        /// Steps done in that state.
-        step: u64,
-        /// What the driver said.
-        reason: String,
-    },
-}
-
-/// The listener's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Store a checkpoint and return.
-    Stop,
-}
-
-/// How training ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// All steps were done.
-    Finished,
-    /// The validation loss had not fallen for `patience` validations.
-    EarlyStop,
-    /// The listener asked for it.
-    Stopped,
-}
-
-/// Where a run is kept: a folder, a browser's storage, or nowhere.
-pub trait Store {
-    /// Keeps everything that training carries; all or nothing.
-    ///
-    /// # Errors
-    /// Says why it could not be stored.
-    fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), String>;
-    /// Keeps the parameters with the lowest validation loss.
-    ///
-    /// # Errors
-    /// Says why they could not be stored.
-    fn best(&mut self, parameters: &[f32], progress: &Progress) -> Result<(), String>;
-    /// Keeps a line of the record.
-    ///
-    /// # Errors
-    /// Says why it could not be stored.
-    fn record(&mut self, event: &Event) -> Result<(), String>;
-    /// Forgets lines of the record after that step.
-    ///
-    /// # Errors
-    /// Says why it could not be done.
-    fn rewind(&mut self, step: u64) -> Result<(), String>;
-}
-
-/// Keeps nothing.
-impl Store for () {
-    fn checkpoint(&mut self, _: &State, _: &Progress) -> Result<(), String> {
-        Ok(())
-    }
-    fn best(&mut self, _: &[f32], _: &Progress) -> Result<(), String> {
-        Ok(())
-    }
-    fn record(&mut self, _: &Event) -> Result<(), String> {
-        Ok(())
-    }
-    fn rewind(&mut self, _: u64) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-/// Training failed.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// The model, the plan or the device.
-    #[error(transparent)]
-    Session(#[from] SessionError),
-    /// Loss or gradient were not finite for too long. The last good state is stored.
-    #[error(
-        "loss or gradient were not finite in {in_a_row} steps in a row (at step {step}; {bad} in all); the parameters were left as they \
-         were before. Try a lower training.learning_rate or a longer warm-up, and look for extreme values in the data"
-    )]
-    NotFinite {
-        /// Step at which it was seen.
-        step: u64,
-        /// Such steps in a row.
-        in_a_row: u32,
-        /// Such steps in all.
-        bad: u32,
-    },
-    /// The run could not be stored.
-    #[error("the run could not be stored: {0}")]
-    Store(String),
-    /// There are no training windows.
-    #[error("the training part has no window")]
-    Empty,
-    /// The device was lost again and again without a step in between.
-    #[error("the device was lost {times} times without progress, last: {reason}")]
-    KeepsFailing {
-        /// How often.
-        times: u32,
-        /// What the driver said.
-        reason: String,
-    },
-}
 
 /// A run of training.
 pub struct Trainer {
     session: Session,
-    settings: TrainingSettings,
     train: Arc<dyn WindowSource>,
     validation: Option<Arc<dyn WindowSource>>,
-    device: Option<String>,
     total: u64,
     progress: Progress,
     good: (State, Progress),
     best: Option<Vec<f32>>,
-    clock: fn() -> f64,
     reported: (u64, f64),
 }
 
-/// Losses of a device without a step in between that are borne.
-const MOST_LOSSES: u32 = 3;
+/// Losses of a device without a step, or a pass of scoring, in between that are borne.
+pub(crate) const MOST_LOSSES: u32 = 3;
 
 impl Trainer {
-    /// A run from the session's start. `clock` gives milliseconds; `device` is what the adapter was chosen by, should it be lost.
+    /// A run from the session's start, by the session's settings.
     ///
     /// # Errors
-    /// Fails if there is nothing to train on.
-    pub fn new(
-        session: Session,
-        settings: TrainingSettings,
-        train: Arc<dyn WindowSource>,
-        validation: Option<Arc<dyn WindowSource>>,
-        device: Option<String>,
-        clock: fn() -> f64,
-    ) -> Result<Self, TrainError> {
-        if train.is_empty() {
-            return Err(TrainError::Empty);
-        }
+    /// Fails if there is nothing to train on, or nothing to validate on although training is to stop early.
+    pub fn new(session: Session, train: Arc<dyn WindowSource>, validation: Option<Arc<dyn WindowSource>>) -> Result<Self, TrainError> {
+        let settings = &session.setup().settings;
+        let validation = validation.filter(|v| !v.is_empty());
+        TrainError::check(settings, train.len(), validation.as_ref().map_or(0, |v| v.len()))?;
         let total = settings.total_steps(train.len());
         let good = (session.initial_state(), Progress::default());
-        let validation = validation.filter(|v| !v.is_empty());
-        Ok(Self {
-            session,
-            settings,
-            train,
-            validation,
-            device,
-            total,
-            progress: Progress::default(),
-            good,
-            best: None,
-            clock,
-            reported: (0, 0.0),
-        })
+        Ok(Self { session, train, validation, total, progress: Progress::default(), good, best: None, reported: (0, 0.0) })
+    }
+
+    fn settings(&self) -> &TrainingSettings {
+        &self.session.setup().settings
     }
 
     /// Goes on from a stored state.
@@ -248,6 +62,12 @@ impl Trainer {
     /// The session, for scoring after training.
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
+    }
+
+    /// The session alone.
+    #[must_use]
+    pub fn into_session(self) -> Session {
+        self.session
     }
 
     /// Steps in all.
@@ -274,7 +94,13 @@ impl Trainer {
         self.best.as_deref()
     }
 
-    /// Trains to the end, to an early stop, or until the listener stops it. A lost device is opened anew, and training goes on from the
+    /// Whether all steps are done, or training stopped early.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.progress.is_finished(self.settings(), self.total)
+    }
+
+    /// Trains to the end, to an early stop, or until the listener stops it; a run that is finished stays as it is. A lost device is opened anew, and training goes on from the
     /// last stored state to the same bits.
     ///
     /// # Errors
@@ -282,7 +108,7 @@ impl Trainer {
     pub async fn run(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<Outcome, TrainError> {
         let (mut losses, mut at) = (0, self.progress.step);
         loop {
-            self.reported = (self.progress.step, (self.clock)());
+            self.reported = (self.progress.step, milliseconds());
             let reason = match self.steps(store, listen).await {
                 Err(TrainError::Session(SessionError::Gpu(GpuError::Lost(reason)))) => reason,
                 other => return other,
@@ -305,11 +131,7 @@ impl Trainer {
     /// # Errors
     /// Fails if there is no device any more.
     pub async fn recover(&mut self) -> Result<(), TrainError> {
-        let gpu = Gpu::open(self.device.as_deref()).await.map_err(SessionError::from)?;
-        let class = self.session.plan().class.clone();
-        let purpose = crate::session::Purpose::Train;
-        let backend = Backend::Gpu(Arc::new(gpu));
-        self.session = Session::new(self.session.shape().clone(), self.settings.clone(), purpose, backend, Some(&class)).await?;
+        self.session = self.session.reopen().await?;
         self.rewind().await
     }
 
@@ -324,27 +146,30 @@ impl Trainer {
     }
 
     async fn steps(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<Outcome, TrainError> {
-        let per_epoch = self.settings.steps_per_epoch(self.train.len());
+        if self.progress.stopped_early(self.settings()) {
+            return Ok(Outcome::EarlyStop);
+        }
+        let per_epoch = self.settings().steps_per_epoch(self.train.len());
         let every = |n: u64, step: u64| n > 0 && step.is_multiple_of(n);
         while self.progress.step < self.total {
             let step = self.progress.step;
-            let rate = learning_rate(&self.settings, step, self.total);
+            let rate = learning_rate(self.settings(), step, self.total);
             let (indices, first) = self.batch(step, per_epoch);
             self.session.train_step(&*self.train, &indices, first, step, rate).await?;
             self.progress.step = step + 1;
             let (done, last) = (step + 1, step + 1 == self.total);
-            if every(self.settings.log_every, done) || last {
+            if every(self.settings().log_every, done) || last {
                 self.report(rate, store, listen).await?;
             }
-            if every(self.settings.health_every, done) {
+            if every(self.settings().health_every, done) {
                 self.health(store, listen).await?;
             }
             let mut stop = listen(&Event::Tick { step: done, total: self.total }) == Control::Stop;
             let mut early = false;
-            if (every(self.settings.validate_every.unwrap_or(per_epoch), done) || last) && self.validation.is_some() {
+            if (every(self.settings().validate_every.unwrap_or(per_epoch), done) || last) && self.validation.is_some() {
                 early = self.validate(store, listen, &mut stop).await?;
             }
-            if stop || early || every(self.settings.checkpoint_every, done) || last {
+            if stop || early || every(self.settings().checkpoint_every, done) || last {
                 self.checkpoint(store, listen).await?;
             }
             if early {
@@ -359,8 +184,8 @@ impl Trainer {
 
     /// Indices of a step's windows, and the index of the first in the epoch's order.
     fn batch(&self, step: u64, per_epoch: u64) -> (Vec<usize>, usize) {
-        let order = Permutation::new(self.train.len(), self.settings.seed, step / per_epoch);
-        let size = self.settings.batch_size;
+        let order = Permutation::new(self.train.len(), self.settings().seed, step / per_epoch);
+        let size = self.settings().batch_size;
         let first = usize::try_from(step % per_epoch).unwrap_or(usize::MAX) * size;
         ((first..(first + size).min(self.train.len())).map(|i| order.get(i)).collect(), first)
     }
@@ -382,13 +207,13 @@ impl Trainer {
         listen: &mut dyn FnMut(&Event) -> Control,
     ) -> Result<(), TrainError> {
         let report = self.session.report().await?;
-        let (step, now) = (self.progress.step, (self.clock)());
+        let (step, now) = (self.progress.step, milliseconds());
         let ms = (now - self.reported.1) / (step - self.reported.0).max(1) as f64;
         self.reported = (step, now);
         let event = Event::Step { step, loss: report.loss, grad_norm: report.grad_norm, learning_rate, bad: report.bad, ms };
         store.record(&event).map_err(TrainError::Store)?;
         listen(&event);
-        if u64::from(report.bad_in_a_row) >= self.settings.max_bad_steps.max(1) {
+        if u64::from(report.bad_in_a_row) >= self.settings().max_bad_steps.max(1) {
             return Err(TrainError::NotFinite { step, in_a_row: report.bad_in_a_row, bad: report.bad });
         }
         Ok(())
@@ -418,8 +243,8 @@ impl Trainer {
         store.record(&event).map_err(TrainError::Store)?;
         *stop |= listen(&event) == Control::Stop;
         // Validation time is not a step's.
-        self.reported = (step, (self.clock)());
-        Ok(self.settings.patience.is_some_and(|p| self.progress.stale > p))
+        self.reported = (step, milliseconds());
+        Ok(self.progress.stopped_early(self.settings()))
     }
 
     async fn checkpoint(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<(), TrainError> {

@@ -1,0 +1,188 @@
+//! Looks inside the model of a run: which sessions that takes, and what they are asked. What is found is described in [`crate::inspect`].
+
+use super::{Experiment, ExperimentError, LoadOptions, StoredError, Trained, Weights};
+use crate::data::{Part, PartWindows};
+use crate::evaluate::EvaluateError;
+use crate::executor::Backend;
+use crate::inspect::attention::{self, Attention};
+use crate::inspect::features::{Features, switches, without, worth};
+use crate::inspect::graph::{self, Edge, Gates, LearnedGraph, Scores};
+use crate::inspect::lags::{self, Lags};
+use crate::inspect::truth::{Recovery, recovery};
+use crate::inspect::{InspectError, node_names, one_window, spread};
+use crate::series_graph::SeriesGraph;
+use serde::Serialize;
+
+/// Windows that gates are looked at in at a time.
+const BATCH: usize = 32;
+
+/// Looks inside the model of a run.
+pub struct Inspector {
+    experiment: Experiment,
+    backend: Backend,
+    weights: Weights,
+}
+
+/// The learned graph, and how far the model follows it.
+#[derive(Serialize)]
+pub struct GraphReport {
+    /// How well it finds the drivers, where the truth is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+    /// Temperature of the softmax over senders.
+    pub temperature: f64,
+    /// "validation" or "test".
+    pub part: String,
+    /// Mean over windows, and each window's.
+    pub gates: Gates,
+    /// Edges that the model uses.
+    pub edges: Vec<Edge>,
+    /// How strongly each driver reaches each target, before the top k are taken.
+    pub scores: Scores,
+    /// Both stages, whole.
+    pub graph: LearnedGraph,
+    /// The adaptive graph [N, N], where the model has one.
+    #[serde(skip)]
+    pub adaptive: Option<Vec<f64>>,
+}
+
+impl Inspector {
+    /// Of the run that an experiment belongs to.
+    #[must_use]
+    pub fn new(experiment: Experiment, backend: Backend, weights: Weights) -> Self {
+        Self { experiment, backend, weights }
+    }
+
+    /// Names of all nodes in the model's order.
+    #[must_use]
+    pub fn node_names(&self) -> Vec<String> {
+        node_names(self.experiment.dataset.series_names(), self.experiment.config.model.num_transitions)
+    }
+
+    async fn load(&self, options: LoadOptions) -> Result<Trained, ExperimentError> {
+        self.experiment.load(self.backend.clone(), &LoadOptions { weights: self.weights, ..options }).await
+    }
+
+    /// The windows of the part, evenly spread, at most so many.
+    fn windows(&self, part: Part, most: usize) -> Result<(PartWindows, Vec<usize>), ExperimentError> {
+        let chosen = spread(self.experiment.check_part(part)?, most);
+        Ok((self.experiment.source(self.experiment.dataset.evaluation_windows(part)?), chosen))
+    }
+
+    /// The learned graph, the mean gates over at most `most` windows of a part, and how well it finds the edges of a true graph.
+    ///
+    /// # Errors
+    /// Fails if the model has no learned graph, or the part no window.
+    pub async fn graph(&self, part: Part, most: usize, truth: Option<&SeriesGraph>) -> Result<GraphReport, ExperimentError> {
+        graph::check(&self.experiment.config.model)?;
+        let (source, windows) = self.windows(part, most)?;
+        let shape = self.experiment.shape();
+        let options = LoadOptions { batch: Some(windows.len().min(BATCH)), kept: graph::tensors(&shape), ..LoadOptions::default() };
+        let mut trained = self.load(options).await?;
+        let graph = LearnedGraph::of(&shape, &self.experiment.series(), trained.session().parameters(), trained.parameters())?;
+        let (gates, adaptive) = graph::look(trained.session_mut(), &source, &windows).await?;
+        let (edges, scores) = (graph.edges(), graph.scores());
+        let recovery = truth.map(|truth| recovery(&scores, truth)).transpose()?;
+        Ok(GraphReport { recovery, temperature: graph.temperature, part: part.to_string(), gates, edges, scores, graph, adaptive })
+    }
+
+    /// What attends to what in one window of a part.
+    ///
+    /// # Errors
+    /// Fails if the part has no such window.
+    pub async fn attention(&self, part: Part, window: usize) -> Result<Attention, ExperimentError> {
+        let (window, source) = one_window(&self.experiment.dataset, &self.experiment.scaler, part, window)?;
+        let kept = attention::tensors(&self.experiment.shape());
+        let mut trained = self.load(LoadOptions { batch: Some(1), kept, ..LoadOptions::default() }).await?;
+        Ok(attention::look(trained.session_mut(), &source, window, self.node_names()).await?)
+    }
+
+    /// The lags that autocorrelation attention takes in one window of a part.
+    ///
+    /// # Errors
+    /// Fails if the model has no such attention, or the part no such window.
+    pub async fn lags(&self, part: Part, window: usize) -> Result<Lags, ExperimentError> {
+        let dataset = &self.experiment.dataset;
+        let (window, source) = one_window(dataset, &self.experiment.scaler, part, window)?;
+        let kept = lags::tensors(&self.experiment.shape())?;
+        let mut trained = self.load(LoadOptions { batch: Some(1), kept, ..LoadOptions::default() }).await?;
+        let step = dataset.frequency().map(|f| f.to_string());
+        Ok(lags::look(trained.session_mut(), &source, window, dataset.target_names(), step).await?)
+    }
+
+    /// What each part of the model is worth on at most `most` windows: the loss with one switched off at a time. `progress` gets the number
+    /// of the switch from 1, how many there are, and its key.
+    ///
+    /// # Errors
+    /// Fails if the part has no window, or the device is lost.
+    pub async fn features(
+        &self,
+        part: Part,
+        most: usize,
+        progress: &mut dyn FnMut(usize, usize, &str),
+    ) -> Result<Features, ExperimentError> {
+        let (source, windows) = self.windows(part, most)?;
+        let config = &self.experiment.config;
+        let options = LoadOptions { batch: Some(config.training.batch_size.min(windows.len())), ..LoadOptions::default() };
+        let with_all = {
+            let mut trained = self.load(options.clone()).await?;
+            worth(trained.session_mut(), &source, config, &windows).await?
+        };
+        let all = switches(&config.model);
+        let mut scored = vec![];
+        for (i, (key, on)) in all.iter().enumerate() {
+            let Some(settings) = without(&config.model, key).filter(|_| *on) else {
+                scored.push((key.clone(), None));
+                continue;
+            };
+            progress(i + 1, all.len(), key);
+            let outcome = match self.load(LoadOptions { settings: Some(settings), ..options.clone() }).await {
+                Ok(mut trained) => Ok(worth(trained.session_mut(), &source, config, &windows).await?),
+                // Without this part the model asks for weights that the run does not have.
+                Err(ExperimentError::Stored(e @ StoredError::Weights { .. })) => Err(e.to_string()),
+                Err(e) => return Err(e),
+            };
+            scored.push((key.clone(), Some(outcome)));
+        }
+        Ok(Features::new(part.to_string(), windows.len(), with_all, scored))
+    }
+}
+
+/// What can be refused before a backend is opened.
+impl Experiment {
+    /// How many windows a part has.
+    ///
+    /// # Errors
+    /// Fails if it has none.
+    pub fn check_part(&self, part: Part) -> Result<usize, ExperimentError> {
+        match self.dataset.evaluation_windows(part)?.len() {
+            0 => Err(EvaluateError::NoPart(part).into()),
+            windows => Ok(windows),
+        }
+    }
+
+    /// Whether a part has a window of that number.
+    ///
+    /// # Errors
+    /// Fails if it has none.
+    pub fn check_window(&self, part: Part, window: usize) -> Result<(), ExperimentError> {
+        one_window(&self.dataset, &self.scaler, part, window)?;
+        Ok(())
+    }
+
+    /// Whether the model has lags to look at.
+    ///
+    /// # Errors
+    /// Fails if it has none.
+    pub fn check_lags(&self) -> Result<(), InspectError> {
+        lags::tensors(&self.shape()).map(|_| ())
+    }
+
+    /// Whether the model has a learned graph to look at.
+    ///
+    /// # Errors
+    /// Fails if it has none.
+    pub fn check_learned_graph(&self) -> Result<(), InspectError> {
+        graph::check(&self.config.model)
+    }
+}

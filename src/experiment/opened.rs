@@ -1,0 +1,87 @@
+//! A run that is kept, opened to go on, to score or to look inside.
+
+use super::{Archive, Experiment, ExperimentError, RunRecord, StoredRun};
+use crate::config::Config;
+use crate::data::{Dataset, Scaler};
+use std::io::Read;
+use std::sync::Arc;
+
+/// A run that is kept.
+pub struct Run {
+    /// Its files.
+    pub stored: StoredRun,
+    /// What it is, beside its config.
+    pub record: RunRecord,
+    /// Its config. What is changed here (a budget, say) counts for this use of the run and is not stored.
+    pub config: Config,
+    scaler: Arc<Scaler>,
+}
+
+impl Run {
+    /// Opens a run folder or a run file.
+    ///
+    /// # Errors
+    /// Fails if it is no run, damaged, or newer than this crate.
+    #[cfg(feature = "native")]
+    pub fn open(path: &std::path::Path) -> Result<Self, ExperimentError> {
+        Self::of(StoredRun::open(path)?)
+    }
+
+    /// Opens a run file that lies in memory. `label` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn unpack(label: &str, bytes: &[u8]) -> Result<(Self, Arc<Archive>), ExperimentError> {
+        let archive = Arc::new(Archive::unpack(label, bytes)?);
+        Ok((Self::of(StoredRun::load(archive.clone())?)?, archive))
+    }
+
+    fn of((stored, record): (StoredRun, RunRecord)) -> Result<Self, ExperimentError> {
+        let (config, scaler) = (stored.config()?, Arc::new(stored.scaler()?));
+        Ok(Self { stored, record, config, scaler })
+    }
+
+    /// With data of that name, whatever the record says: a browser knows no paths.
+    #[must_use]
+    pub fn named(mut self, file: &str) -> Self {
+        self.record.data = file.into();
+        self
+    }
+
+    /// The run on data with its columns.
+    ///
+    /// # Errors
+    /// Fails if the data cannot be used or have other series, or the run's graph is damaged.
+    pub fn read(self, data: impl Read) -> Result<Experiment, ExperimentError> {
+        let dataset = Dataset::read(&self.config, data)?;
+        self.with(dataset)
+    }
+
+    /// The run on the data that it was trained on, or on those of another file.
+    ///
+    /// # Errors
+    /// As [`Run::read`], and if the file cannot be read.
+    #[cfg(feature = "native")]
+    pub fn open_data(self, file: Option<&std::path::Path>) -> Result<Experiment, ExperimentError> {
+        let file = file.unwrap_or(&self.record.data).to_owned();
+        let dataset = Dataset::open(&self.config, &file).map_err(super::error::in_file(&file))?;
+        let experiment = self.with(dataset).map_err(super::error::of_file(&file))?;
+        Ok(Experiment { file: std::path::absolute(&file).ok(), ..experiment })
+    }
+
+    fn with(self, dataset: Dataset) -> Result<Experiment, ExperimentError> {
+        let Self { stored, record, config, scaler } = self;
+        scaler.check(&dataset)?;
+        let graph = stored.graph(&config, &dataset)?;
+        Ok(Experiment {
+            notes: dataset.report().notes.clone(),
+            config: Arc::new(config),
+            dataset: Arc::new(dataset),
+            scaler,
+            graph: Arc::new(graph),
+            class: None,
+            file: None,
+            run: Some((stored, record)),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! What training hands over, written into the files of a run.
+
+use super::{BEST, CHECKPOINT, METRICS, StoredRun, WEIGHTS};
+use crate::model::ParameterPlace;
+use crate::session::State;
+use crate::train::weights::{Notes, write_state, write_weights};
+use crate::train::{Event, Progress, Store, StoreError};
+
+/// Keeps a run in its files.
+pub struct RunStore {
+    pub(super) run: StoredRun,
+    pub(super) places: Vec<ParameterPlace>,
+    pub(super) notes: Notes,
+}
+
+impl RunStore {
+    fn notes(&self, progress: &Progress) -> Notes {
+        let mut notes = self.notes.clone();
+        notes.insert("progress".into(), serde_json::to_string(progress).unwrap_or_default());
+        notes
+    }
+}
+
+impl Store for RunStore {
+    fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), StoreError> {
+        let notes = self.notes(progress);
+        let weights = write_weights(&self.places, &state.parameters, &notes)?;
+        self.run.write(WEIGHTS, &weights)?;
+        drop(weights);
+        let all = write_state(&self.places, state, &notes)?;
+        Ok(self.run.write(CHECKPOINT, &all)?)
+    }
+
+    fn best(&mut self, parameters: &[f32], progress: &Progress) -> Result<(), StoreError> {
+        let weights = write_weights(&self.places, parameters, &self.notes(progress))?;
+        Ok(self.run.write(BEST, &weights)?)
+    }
+
+    fn record(&mut self, event: &Event) -> Result<(), StoreError> {
+        let mut line = serde_json::to_string(event)?;
+        line.push('\n');
+        Ok(self.run.append(METRICS, line.as_bytes())?)
+    }
+
+    fn rewind(&mut self, step: u64) -> Result<(), StoreError> {
+        Ok(self.run.rewind(step)?)
+    }
+}

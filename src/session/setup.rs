@@ -1,0 +1,113 @@
+//! The plan of a model: which programs it is made of, for which backend, within which budget.
+
+use super::SessionError;
+use crate::config::TrainingSettings;
+use crate::executor::Backend;
+use crate::graph::{OptimiserSettings, Program, TensorId};
+use crate::model::{Mode, ModelShape, build};
+use crate::plan::{AdapterClass, Plan, PlanOptions, Planner};
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Training and scoring.
+    Train,
+    /// Scoring alone: no gradients, no optimiser.
+    Score,
+}
+
+/// A model and how it is to be computed: everything that its plan depends on, but for the backend.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Sizes of the model.
+    pub shape: ModelShape,
+    /// Batch, budget and numbers of the optimiser.
+    pub settings: TrainingSettings,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Kernel shapes and costs in place of the adapter's own.
+    pub class: Option<AdapterClass>,
+    /// Names of tensors of the scoring pass that [`Session::look`](super::Session::look) reads.
+    pub kept: Vec<String>,
+}
+
+impl Setup {
+    /// For training and scoring.
+    #[must_use]
+    pub fn training(shape: ModelShape, settings: TrainingSettings) -> Self {
+        Self { shape, settings, purpose: Purpose::Train, class: None, kept: vec![] }
+    }
+
+    /// For scoring alone.
+    #[must_use]
+    pub fn scoring(shape: ModelShape, settings: TrainingSettings) -> Self {
+        Self { purpose: Purpose::Score, ..Self::training(shape, settings) }
+    }
+
+    /// With these kernel shapes and costs, if any are given.
+    #[must_use]
+    pub fn of_class(self, class: Option<AdapterClass>) -> Self {
+        Self { class, ..self }
+    }
+
+    /// With tensors that stay readable.
+    #[must_use]
+    pub fn keeping(self, kept: Vec<String>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// What it is planned for on a backend.
+    #[must_use]
+    pub fn options(&self, backend: &Backend) -> PlanOptions {
+        let mut options = backend.plan_options(self.settings.batch_size);
+        if let Some(class) = &self.class {
+            options.class = class.clone();
+        }
+        options.submit_seconds = self.settings.submit_bound_ms as f64 / 1000.0;
+        options.micro_batch = self.settings.micro_batch;
+        options
+    }
+
+    /// A planner, which knows every plan that could be made. Needs no device.
+    ///
+    /// # Errors
+    /// Fails if the model cannot be built, or single windows do not fit the limits.
+    pub fn planner(&self, options: &PlanOptions) -> Result<Planner, SessionError> {
+        Ok(Planner::new(self.programs(options)?)?)
+    }
+
+    /// The plan within `training.memory`. Needs no device.
+    ///
+    /// # Errors
+    /// Fails if the model cannot be built, or does not fit the limits or the budget.
+    pub fn plan(&self, backend: &Backend) -> Result<Plan, SessionError> {
+        Ok(self.planner(&self.options(backend))?.plan(self.settings.budget()?)?)
+    }
+
+    /// Training, where it is asked for, and scoring.
+    fn programs(&self, options: &PlanOptions) -> Result<Vec<(Program, PlanOptions)>, SessionError> {
+        let settings = &self.settings;
+        let mut programs = vec![];
+        if self.purpose == Purpose::Train {
+            let model = build(&self.shape, Mode::Train)?;
+            let optimiser = OptimiserSettings {
+                betas: settings.betas,
+                epsilon: settings.epsilon,
+                weight_decay: settings.weight_decay,
+                clip_norm: settings.clip_norm,
+                health: settings.health_every > 0,
+            };
+            let losses: Vec<_> = model.loss.into_iter().chain(model.penalty).collect();
+            programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));
+        }
+        let model = build(&self.shape, Mode::Score)?;
+        let find = |name: &String| model.graph.find(name).ok_or_else(|| SessionError::NoTensor(name.clone()));
+        let kept = self.kept.iter().map(find).collect::<Result<Vec<TensorId>, _>>()?;
+        let pinned = [model.mixture].into_iter().chain(model.window_losses).chain(kept).collect();
+        // Outputs are read after each pass: a pass is as many windows as a micro-batch holds.
+        let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
+        let options = PlanOptions { batch, whole: true, ..options.clone() };
+        programs.push((Program::forward("score", model.graph, pinned), options));
+        Ok(programs)
+    }
+}
