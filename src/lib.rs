@@ -26,7 +26,7 @@ pub mod health;
 pub mod host;
 pub mod inspect;
 pub mod lru;
-#[cfg(feature = "native")]
+#[cfg(feature = "migrate")]
 pub mod migrate;
 pub mod model;
 mod numbers;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// A golden file of the whole model, small enough to be downloaded with the program.
 #[cfg(feature = "native")]
-pub const MODEL: &[u8] = include_bytes!("../tests/golden/model/full.safetensors");
+pub const MODEL: &[u8] = include_bytes!("../assets/self-test.safetensors");
 
 /// A case failed.
 #[derive(Debug, thiserror::Error)]

@@ -30,8 +30,9 @@ fn saved(all: &Tensors) -> Vec<u8> {
 fn models() -> Vec<(PathBuf, Tensors, Vec<ParameterPlace>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/model");
     let mut all = vec![];
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
+    let mut files: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    files.push(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/self-test.safetensors").into());
+    for path in files {
         let bytes = std::fs::read(&path).expect("a file");
         let golden = Golden::read(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut theirs = tensors(&bytes, "param.");

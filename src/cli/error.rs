@@ -96,6 +96,8 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
             all.push(format!("give --memory {size} or more (what makes a model smaller before it is trained: `pgat plan`)"));
         }
         let general = match inner.downcast_ref::<GpuError>() {
+            Some(GpuError::NoAdapter) => "to run without any adapter, slowly and in f64, say --backend reference",
+            Some(GpuError::OutOfMemory { .. }) => "a smaller budget is given with --memory; it changes the time alone, never the result",
             Some(GpuError::NoSuchAdapter { .. }) => "--device takes a part of a name, backend or driver; `pgat doctor` lists them",
             Some(GpuError::Kernel { .. }) => "`pgat doctor --self-test` tries every kernel on this adapter",
             Some(GpuError::Device { .. }) => "another adapter can be chosen with --device; `pgat doctor` lists them",

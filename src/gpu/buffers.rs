@@ -19,6 +19,7 @@ pub struct BufferCounts {
 }
 
 /// What a device is made to refuse, for tests of what follows.
+#[cfg(feature = "test-hooks")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refusal {
     /// Nothing of itself.
@@ -30,18 +31,31 @@ pub enum Refusal {
     After(u64),
 }
 
-/// Counts of a device, and what it is made to refuse.
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<(BufferCounts, Refusal)>);
+struct Books {
+    counts: BufferCounts,
+    #[cfg(feature = "test-hooks")]
+    refusal: Refusal,
+}
+
+/// Counts of a device, and what a test makes it refuse.
+#[derive(Default)]
+pub(super) struct Ledger(Mutex<Books>);
 
 impl Ledger {
-    fn open(&self) -> MutexGuard<'_, (BufferCounts, Refusal)> {
+    fn open(&self) -> MutexGuard<'_, Books> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a buffer may be asked for; else the reason.
+    #[cfg(feature = "test-hooks")]
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        self.open().refusal = refusal;
+    }
+
+    /// Whether a test lets a buffer be asked for; else the reason.
+    #[cfg(feature = "test-hooks")]
     fn admit(&self, bytes: u64) -> Result<(), String> {
-        let (counts, refusal) = &mut *self.open();
+        let Books { counts, refusal } = &mut *self.open();
         match refusal {
             Refusal::Above(most) if counts.alive_bytes + bytes > *most => Err(format!("a test allows {most} bytes in all")),
             Refusal::After(0) => {
@@ -57,7 +71,7 @@ impl Ledger {
     }
 
     fn made(&self, bytes: u64) {
-        let counts = &mut self.open().0;
+        let counts = &mut self.open().counts;
         counts.created += 1;
         counts.created_bytes += bytes;
         counts.alive += 1;
@@ -65,7 +79,7 @@ impl Ledger {
     }
 
     fn gone(&self, bytes: u64) {
-        let counts = &mut self.open().0;
+        let counts = &mut self.open().counts;
         counts.alive -= 1;
         counts.alive_bytes -= bytes;
     }
@@ -95,6 +109,7 @@ impl Drop for CountedBuffer {
 impl Gpu {
     /// Creates a buffer; the error is what the device says. Nothing else in this crate creates one.
     pub(super) async fn buffer(&self, label: &str, bytes: u64, usage: BufferUsages, mapped: bool) -> Result<CountedBuffer, String> {
+        #[cfg(feature = "test-hooks")]
         self.ledger.admit(bytes)?;
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let valid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -112,11 +127,6 @@ impl Gpu {
     /// Buffers created on this device, and how many of them are there now.
     #[must_use]
     pub fn buffer_counts(&self) -> BufferCounts {
-        self.ledger.open().0
-    }
-
-    /// Has buffers refused that the device would give, from now on: for tests of what follows.
-    pub fn refuse(&self, refusal: Refusal) {
-        self.ledger.open().1 = refusal;
+        self.ledger.open().counts
     }
 }

@@ -1,18 +1,18 @@
 //! Adapters and devices: which there are, which one is used and why, and what was lost.
 
 use super::buffers::Ledger;
-use crate::lru::{CacheStatistics, Lru};
+use crate::lru::Lru;
 use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something went wrong on the way to or on the device.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GpuError {
     /// There is no adapter at all.
     #[error(
         "no GPU adapter was found. pgat needs a Vulkan, Metal or DX12 driver; a CPU will do: on Debian or Ubuntu, \
-         `apt-get install mesa-vulkan-drivers libvulkan1` (or scripts/install-vulkan.sh). \
-         To run without any adapter, slowly and in f64, say `--backend reference`"
+         `apt-get install mesa-vulkan-drivers libvulkan1`"
     )]
     NoAdapter,
     /// None is called that.
@@ -34,7 +34,7 @@ pub enum GpuError {
     /// A buffer was refused. Those created before it are freed.
     #[error(
         "the device refused the buffer {buffer} of {bytes} bytes ({reason}) although the plan of {planned} bytes is within the budget; \
-         {created} bytes had been created. Give a smaller --memory, below what the device can hold"
+         {created} bytes had been created. Set a smaller memory budget, below what the device can hold"
     )]
     OutOfMemory {
         /// What the buffer is for.
@@ -207,9 +207,9 @@ pub struct Gpu {
     pub granted: DeviceLimits,
     /// What the adapter was chosen by.
     wanted: Option<String>,
-    lost: Arc<Mutex<Option<String>>>,
+    pub(super) lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
-    pipelines: Mutex<Lru<String, CachedPipeline>>,
+    pub(super) pipelines: Mutex<Lru<String, CachedPipeline>>,
     pub(super) ledger: Arc<Ledger>,
 }
 
@@ -270,28 +270,10 @@ impl Gpu {
             .request_device(&descriptor)
             .await
             .map_err(|e| GpuError::Device { adapter: record.to_string(), reason: e.to_string() })?;
-        Ok(Self::from_parts(device, queue, record, found.class()))
+        Ok(Self::assemble(device, queue, record, found.class()))
     }
 
-    /// A device that does nothing, for tests of plans and faults.
-    #[cfg(feature = "native")]
-    #[must_use]
-    pub fn noop() -> Self {
-        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let record = AdapterRecord {
-            name: "noop".into(),
-            backend: "noop".into(),
-            kind: "other".into(),
-            driver: String::new(),
-            driver_info: String::new(),
-            class: "portable-cpu".into(),
-        };
-        Self::from_parts(device, queue, record, AdapterClass::portable(true))
-    }
-
-    /// A device that was opened elsewhere, with limits of its own: for tests. Plans for it obey WebGPU's limits all the same.
-    #[must_use]
-    pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
+    pub(super) fn assemble(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
         let lost = Arc::new(Mutex::new(None));
         let failed = Arc::new(Mutex::new(None));
         let (on_lost, on_failed) = (lost.clone(), failed.clone());
@@ -342,25 +324,7 @@ impl Gpu {
         self.lock_pipelines().keep(key, pipeline, bytes);
     }
 
-    /// The same device with another bound for its cache of pipelines, which starts empty.
-    #[must_use]
-    pub fn with_pipeline_bytes(mut self, bound: usize) -> Self {
-        self.pipelines = Mutex::new(Lru::new(bound));
-        self
-    }
-
-    /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
-    #[must_use]
-    pub fn pipeline_statistics(&self) -> CacheStatistics {
-        self.lock_pipelines().statistics()
-    }
-
-    /// Forgets the pipelines, and what was counted; those in use stay with what uses them.
-    pub fn clear_pipelines(&self) {
-        self.lock_pipelines().clear();
-    }
-
-    fn lock_pipelines(&self) -> MutexGuard<'_, Lru<String, CachedPipeline>> {
+    pub(super) fn lock_pipelines(&self) -> MutexGuard<'_, Lru<String, CachedPipeline>> {
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -379,12 +343,5 @@ impl Gpu {
     #[must_use]
     pub fn reserved_bytes(&self) -> Option<u64> {
         self.device.generate_allocator_report().map(|r| r.total_reserved_bytes)
-    }
-
-    /// Destroys the device, as a driver reset would: for tests of recovery.
-    pub fn destroy(&self) {
-        self.device.destroy();
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.get_or_insert_with(|| "destroyed".into());
     }
 }

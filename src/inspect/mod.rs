@@ -9,14 +9,14 @@
 //! | [`lags`] | lags that autocorrelation attention takes in one window |
 //! | [`features`] | loss with each part of the model switched off |
 //! | [`memory`] | the arena over a step as SVG |
-//! | [`plot`] | heat maps, node-link pictures and bars as SVG (feature `native`) |
+//! | [`plot`] | heat maps, node-link pictures and bars as SVG (feature `plot`) |
 
 pub mod attention;
 pub mod features;
 pub mod graph;
 pub mod lags;
 pub mod memory;
-#[cfg(feature = "native")]
+#[cfg(feature = "plot")]
 pub mod plot;
 pub mod truth;
 

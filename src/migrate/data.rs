@@ -108,8 +108,7 @@ pub(super) fn target(old: &Old, file: &DataFile) -> Result<Fate, MigrateError> {
     let columns = Columns::of(old, file)?;
     let now = format!("data.targets = {}", list(&columns.targets));
     if columns.unknown_drivers {
-        let why =
-            "which other columns drive them cannot be told without the data file: name it with --data, or list them in data.covariates";
+        let why = "which other columns drive them cannot be told without the data file: give that too, or list them in data.covariates";
         return Ok(Fate::Changed(now, why.into()));
     }
     Ok(Fate::Renamed(now))
@@ -131,7 +130,7 @@ pub(super) fn length(old: &Old, file: &DataFile, key: &'static str) -> Result<Fa
         (true, Some(_)) => Fate::Renamed(format!("{now} = {rows}")),
         (false, _) => Fate::Dropped("the split needs both lengths; set split.train_rows, validation_rows and test_rows".into()),
         (true, None) => Fate::Dropped(format!(
-            "the split needs all three numbers of rows; set split.train_rows, validation_rows and test_rows ({now} = {rows}), or name the data file with --data"
+            "the split needs all three numbers of rows; set split.train_rows, validation_rows and test_rows ({now} = {rows}), or give the data file too"
         )),
     })
 }

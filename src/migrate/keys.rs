@@ -103,8 +103,8 @@ pub(super) const KEYS: &[Key] = &[
     key("quantile_levels", "", Special(levels)),
     key("huber_delta", "", Nothing("it is model.huber_delta, which goes with model.head = \"point\" and model.point_loss = \"huber\"")),
     key("use_amp", "", Nothing("kernels compute in f32")),
-    key("use_gpu", "", Nothing("the device is chosen on the command line: --device, --backend")),
-    key("checkpoints", "", Nothing("a run's folder is chosen on the command line: pgat train --out")),
+    key("use_gpu", "", Nothing("the device is chosen when training starts, not in the config")),
+    key("checkpoints", "", Nothing("a run's folder is chosen when training starts, not in the config")),
 ];
 
 impl Key {

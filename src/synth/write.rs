@@ -57,7 +57,7 @@ impl Synthetic {
             String::new()
         };
         format!(
-            "# {} waves drive {} targets; seed {}, lags up to {}, {zeros:.0} % of the drivers without effect. Made by `pgat synth`.\n\
+            "# {} waves drive {} targets; seed {}, lags up to {}, {zeros:.0} % of the drivers without effect. Synthetic data of pgat.\n\
              # Paths are relative to this file.\n\n\
              format_version = 1\nname = {}\n\n\
              [data]\npath = {}\ntime = \"date\"\nfrequency = \"{}\"\ntargets = [\"target_{{i}}\"]\n\

@@ -7,7 +7,7 @@ Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, 
 says of the nodes), gumbel.0 / 1 (noise on the logits of each stage), param.*, act.* (block outputs), out.mean / log_std / logit
 [B, H, Nt, K], loss.nll, loss.penalty, grad.*. The metadata `config` holds sizes and switches. A trajectory has a leading axis of steps on
 the inputs, init.* and param.* before the first and after the last step, step.nll / penalty / grad_norm [steps].
-model/full.safetensors is embedded in the program, which a browser downloads: its sizes are small, its numbers short.
+../../assets/self-test.safetensors ("full") is embedded in the program, which a browser downloads: its sizes are small, its numbers short.
 """
 
 import json
@@ -489,6 +489,8 @@ if __name__ == "__main__":
             made.append(("trajectory", trajectory(CONFIGS[name], 50)))
         for kind, tensors in made:
             file = folder / kind / f"{name}.safetensors"
+            if (kind, name) == ("model", "full"):
+                file = folder.parents[1] / "assets" / "self-test.safetensors"
             file.parent.mkdir(exist_ok=True)
             save_file(tensors, file, metadata={"config": json.dumps(CONFIGS[name]), "torch": torch.__version__})
             print(kind, name, file.stat().st_size)

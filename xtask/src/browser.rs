@@ -14,7 +14,7 @@ pub(crate) fn test(target: &Path, build: bool, headed: bool, filter: &[String]) 
     let modules = tools::npm_packages()?;
     let pgat = target.join("debug").join(format!("pgat{}", env::consts::EXE_SUFFIX));
     if build {
-        tools::run(tools::cargo().args(["build", "--package", "pgat", "--bin", "pgat"]).arg("--target-dir").arg(target))?;
+        tools::run(tools::cargo().args(["build", "--package", "pgat-forecast", "--bin", "pgat"]).arg("--target-dir").arg(target))?;
     }
     let web = root().join("web");
     eprintln!("types");

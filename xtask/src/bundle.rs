@@ -43,7 +43,7 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
         copy(&root().join("examples/weather").join(file), &folder.join("example").join(file))?;
     }
     fs::create_dir_all(folder.join("golden")).context("golden")?;
-    copy(&root().join("tests/golden/model/full.safetensors"), &folder.join("golden/model.safetensors"))?;
+    copy(&root().join("assets/self-test.safetensors"), &folder.join("golden/model.safetensors"))?;
     let brotli = sizes(&folder)?;
     ensure!(dev || brotli <= MOST_BROTLI_BYTES, "pgat_bg.wasm has {brotli} bytes after brotli, and may have {MOST_BROTLI_BYTES}");
     eprintln!("the page is in {}", folder.display());
@@ -53,7 +53,7 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
 /// The crate as a wasm library. The crate type is given here, so that native builds make no shared library.
 fn compile(target: &Path, profile: &str) -> Result<PathBuf> {
     let mut rustc = tools::cargo();
-    rustc.args(["rustc", "--package", "pgat", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"]);
+    rustc.args(["rustc", "--package", "pgat-forecast", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"]);
     rustc.args(["--no-default-features", "--features", "web", "--profile", profile]).arg("--target-dir").arg(target);
     tools::run(&mut rustc)?;
     Ok(target.join("wasm32-unknown-unknown").join(profile).join("pgat.wasm"))

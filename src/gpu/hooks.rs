@@ -1,0 +1,68 @@
+//! What tests do to a device: not part of the library (feature `test-hooks`), but for the loss of a device, which the page's tests provoke too.
+
+#[cfg(feature = "test-hooks")]
+use super::Refusal;
+#[cfg(feature = "test-hooks")]
+use super::device::AdapterRecord;
+use super::device::Gpu;
+#[cfg(feature = "test-hooks")]
+use crate::lru::{CacheStatistics, Lru};
+#[cfg(feature = "test-hooks")]
+use crate::plan::AdapterClass;
+use std::sync::PoisonError;
+
+impl Gpu {
+    /// Destroys the device, as a driver reset would.
+    pub fn destroy(&self) {
+        self.device.destroy();
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.get_or_insert_with(|| "destroyed".into());
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+impl Gpu {
+    /// A device that does nothing.
+    #[must_use]
+    pub fn noop() -> Self {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let record = AdapterRecord {
+            name: "noop".into(),
+            backend: "noop".into(),
+            kind: "other".into(),
+            driver: String::new(),
+            driver_info: String::new(),
+            class: "portable-cpu".into(),
+        };
+        Self::assemble(device, queue, record, AdapterClass::portable(true))
+    }
+
+    /// A device that was opened elsewhere, with limits of its own. Plans for it obey WebGPU's limits all the same.
+    #[must_use]
+    pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
+        Self::assemble(device, queue, adapter, class)
+    }
+
+    /// Has buffers refused that the device would give, from now on.
+    pub fn refuse(&self, refusal: Refusal) {
+        self.ledger.refuse(refusal);
+    }
+
+    /// The same device with another bound for its cache of pipelines, which starts empty.
+    #[must_use]
+    pub fn with_pipeline_bytes(mut self, bound: usize) -> Self {
+        self.pipelines = std::sync::Mutex::new(Lru::new(bound));
+        self
+    }
+
+    /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
+    #[must_use]
+    pub fn pipeline_statistics(&self) -> CacheStatistics {
+        self.lock_pipelines().statistics()
+    }
+
+    /// Forgets the pipelines, and what was counted; those in use stay with what uses them.
+    pub fn clear_pipelines(&self) {
+        self.lock_pipelines().clear();
+    }
+}
