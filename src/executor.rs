@@ -17,6 +17,14 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// The best adapter, or the best whose name, backend or driver contains `wanted`.
+    ///
+    /// # Errors
+    /// Fails if there is no adapter, none matches, or it gives no device.
+    pub async fn open(wanted: Option<&str>) -> Result<Self, GpuError> {
+        Ok(Self::Gpu(Arc::new(Gpu::open(wanted).await?)))
+    }
+
     /// Class name of the twins.
     pub const REFERENCE: &str = "reference";
 

@@ -4,6 +4,8 @@ use super::error::ClosedPipe;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -61,7 +63,8 @@ pub(crate) fn log(verbose: u8, quiet: bool) {
     let format = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && !no_color())
-        .without_time();
+        .with_timer(uptime())
+        .with_span_events(FmtSpan::CLOSE);
     let filter = Targets::new().with_target("pgat", own).with_default(others);
     tracing_subscriber::registry().with(filter).with(format).init();
 }

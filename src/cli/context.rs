@@ -3,10 +3,8 @@
 use super::console;
 use anyhow::{Context as _, bail};
 use pgat::executor::Backend;
-use pgat::gpu::Gpu;
 use pgat::plan::AdapterClass;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,7 +38,7 @@ impl Context {
     pub(crate) fn open_as(&self, kind: BackendKind) -> anyhow::Result<Backend> {
         match kind {
             BackendKind::Reference => Ok(Backend::Reference),
-            BackendKind::Gpu => Ok(Backend::Gpu(Arc::new(pollster::block_on(Gpu::open(self.device.as_deref()))?))),
+            BackendKind::Gpu => Ok(pollster::block_on(Backend::open(self.device.as_deref()))?),
         }
     }
 

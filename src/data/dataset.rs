@@ -66,12 +66,17 @@ impl Dataset {
     ///
     /// # Errors
     /// Whatever is wrong with the file, with line and column, and what to do.
+    #[tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes))]
     pub fn read(config: &Config, reader: impl Read) -> Result<Self, DataError> {
         let split = config.split.rule()?;
         let origin = config.evaluation.origin_seconds()?;
         let (schema, cells) = read(&config.data, reader)?;
         let (table, regular) = regularise(&config.data, cells)?;
+        let span = tracing::Span::current();
+        span.record("rows", table.rows());
         let Schema { columns, layout, .. } = schema;
+        span.record("columns", columns.len());
+        span.record("bytes", 4 * table.rows() * columns.len());
         let labels: Vec<String> = columns.into_iter().map(|Column { label, .. }| label).collect();
         let frequency = regular.grid.map(|grid| grid.frequency);
         let calendar = match (&config.data.calendar, frequency) {

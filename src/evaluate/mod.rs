@@ -121,6 +121,7 @@ impl Evaluation {
 ///
 /// # Errors
 /// Fails if the part holds no window, the device is lost, or the model's numbers are no distributions.
+#[tracing::instrument(level = "info", skip_all, fields(part = %part))]
 pub async fn evaluate(
     session: &mut Session,
     dataset: &Arc<Dataset>,

@@ -4,6 +4,7 @@ use super::{ArchiveError, StoredError};
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
+use crate::forecast::TableError;
 use crate::gpu::GpuError;
 use crate::inspect::InspectError;
 use crate::series_graph::SeriesGraphError;
@@ -66,6 +67,12 @@ pub enum ExperimentError {
 impl From<GpuError> for ExperimentError {
     fn from(e: GpuError) -> Self {
         SessionError::from(e).into()
+    }
+}
+
+impl From<TableError> for ExperimentError {
+    fn from(e: TableError) -> Self {
+        EvaluateError::from(e).into()
     }
 }
 

@@ -43,6 +43,7 @@ impl GpuRun {
     ///
     /// # Errors
     /// Fails if a buffer is refused (named, with what had been created) or a kernel is.
+    #[tracing::instrument(level = "info", name = "create", skip_all, fields(bytes = plan.bytes(), buffers = plan.buffers.len()))]
     pub async fn new(gpu: Arc<Gpu>, plan: Arc<Plan>) -> Result<Self, GpuError> {
         let mut run =
             Self { gpu, plan, buffers: BTreeMap::new(), staging: vec![], turn: 0, programs: vec![], created_bytes: 0, created_buffers: 0 };
@@ -102,6 +103,7 @@ impl GpuRun {
         Ok(())
     }
 
+    #[tracing::instrument(level = "info", skip_all, fields(dispatches, pipelines))]
     async fn compile(&mut self) -> Result<(), GpuError> {
         let plan = self.plan.clone();
         let mut modules: HashMap<Arc<str>, wgpu::ShaderModule> = HashMap::new();
@@ -123,6 +125,9 @@ impl GpuRun {
             }
             self.programs.push(Compiled { dispatches });
         }
+        let span = tracing::Span::current();
+        span.record("dispatches", self.programs.iter().map(|p| p.dispatches.len()).sum::<usize>());
+        span.record("pipelines", plan.recordings.iter().map(|r| r.kernels.len()).sum::<usize>());
         self.gpu.healthy()
     }
 

@@ -80,8 +80,13 @@ impl Setup {
     ///
     /// # Errors
     /// Fails if the model cannot be built, or does not fit the limits or the budget.
+    #[tracing::instrument(level = "info", skip_all, fields(batch = self.settings.batch_size, bytes, micro_batch))]
     pub fn plan(&self, backend: &Backend) -> Result<Plan, SessionError> {
-        Ok(self.planner(&self.options(backend))?.plan(self.settings.budget()?)?)
+        let plan = self.planner(&self.options(backend))?.plan(self.settings.budget()?)?;
+        let span = tracing::Span::current();
+        span.record("bytes", plan.bytes());
+        span.record("micro_batch", plan.recordings[0].micro_batch);
+        Ok(plan)
     }
 
     /// Training, where it is asked for, and scoring.

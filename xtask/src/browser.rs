@@ -12,10 +12,12 @@ pub(crate) fn test(target: &Path, build: bool, headed: bool, filter: &[String]) 
     let chromium = chromium()?;
     let node = tools::need(&["node"], &["nodejs", "npm"], "install Node.js 20 or newer: https://nodejs.org")?;
     let modules = tools::npm_packages()?;
-    let pgat = target.join("debug").join(format!("pgat{}", env::consts::EXE_SUFFIX));
-    if build {
+    let given = env::var_os("PGAT_BIN").map(PathBuf::from);
+    if build && given.is_none() {
         tools::run(tools::cargo().args(["build", "--package", "pgat-forecast", "--bin", "pgat"]).arg("--target-dir").arg(target))?;
     }
+    let pgat = given.unwrap_or_else(|| target.join("debug").join(format!("pgat{}", env::consts::EXE_SUFFIX)));
+    let pgat = std::path::absolute(&pgat).unwrap_or(pgat);
     let web = root().join("web");
     eprintln!("types");
     for project in [".", "tests"] {

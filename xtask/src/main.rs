@@ -1,7 +1,8 @@
-//! What cargo cannot do by itself: `cargo xtask web build`, `serve` and `test`.
+//! What cargo cannot do by itself: `cargo xtask web build`, `serve` and `test`; `cargo xtask deny`.
 
 mod browser;
 mod bundle;
+mod deny;
 mod serve;
 mod tools;
 
@@ -23,6 +24,8 @@ enum Task {
     /// The browser page
     #[command(subcommand)]
     Web(Web),
+    /// Check bans, licences and sources of all crates, by deny.toml
+    Deny,
 }
 
 #[derive(Subcommand)]
@@ -42,7 +45,7 @@ enum Web {
         #[arg(long, default_value = "127.0.0.1")]
         host: IpAddr,
     },
-    /// Build the page and the native pgat, check the page's types, run the tests in Chromium
+    /// Build the page and the native pgat (or take the one that env PGAT_BIN names), check the page's types, run the tests in Chromium
     Test {
         /// Use target/web and the native pgat as they are
         #[arg(long)]
@@ -77,7 +80,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Task::Web(task): Task) -> Result<()> {
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Web(task) => web(task),
+        Task::Deny => deny::run(),
+    }
+}
+
+fn web(task: Web) -> Result<()> {
     let target = tools::target_folder()?;
     let folder = target.join("web");
     match task {
