@@ -2,6 +2,7 @@
 
 mod support {
     pub(crate) mod golden_file;
+    pub(crate) mod not_run;
     #[allow(dead_code, reason = "each test file uses a part of it")]
     pub(crate) mod place;
 }
@@ -13,6 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use support::golden_file::GoldenFile;
+use support::not_run::not_run;
 use support::place::{CONFIG, Place, Said, said};
 
 #[test]
@@ -215,9 +217,11 @@ fn a_run_that_was_cut_off_goes_on() {
 }
 
 #[test]
-#[cfg(unix)]
 fn ctrl_c_stores_a_checkpoint() {
     use std::io::{BufRead, BufReader};
+    if !cfg!(unix) {
+        return not_run("ctrl_c_stores_a_checkpoint", "the signal is sent by the command kill, which Unix has");
+    }
     let place = Place::trained();
     let long = CONFIG.replace("max_steps = 4", "max_steps = 40000").replace("log_every = 2", "log_every = 1");
     place.write("long.toml", &long);
