@@ -2,157 +2,20 @@
 
 mod support {
     pub(crate) mod golden_file;
+    pub(crate) mod not_run;
+    #[allow(dead_code, reason = "each test file uses a part of it")]
+    pub(crate) mod place;
 }
 
-use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use pgat::config::Config;
 use pgat::experiment::{Archive, Files as _};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use support::golden_file::GoldenFile;
-use tempfile::TempDir;
-
-/// Rows of the series.
-const ROWS: usize = 400;
-
-/// A folder with a config and its data.
-struct Place {
-    folder: TempDir,
-}
-
-/// Exit status, stdout, stderr.
-struct Said {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn said(output: &Output) -> Said {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
-    Said { status: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
-}
-
-impl Said {
-    #[track_caller]
-    fn ok(self) -> Self {
-        assert_eq!(self.status, Some(0), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        self
-    }
-
-    /// An error: status 2, nothing on stdout, one line `error: ..` with these words.
-    #[track_caller]
-    fn error(self, words: &[&str]) {
-        assert_eq!(self.status, Some(2), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        assert_eq!(self.out, "", "an error's stdout is empty");
-        let lines: Vec<&str> = self.err.lines().filter(|l| l.starts_with("error: ")).collect();
-        assert_eq!(lines.len(), 1, "{}", self.err);
-        for word in words {
-            assert!(self.err.contains(word), "{word:?} is not in\n{}", self.err);
-        }
-    }
-}
-
-/// Three sines of one day, hourly, by turns out of phase, with a ripple so that nothing is exact.
-fn series() -> String {
-    let mut text = String::from("time,a,b,c\n");
-    for row in 0..ROWS {
-        let (day, hour) = (row / 24, row % 24);
-        let stamp = format!("2024-{:02}-{:02} {hour:02}:00", 1 + day / 28, 1 + day % 28);
-        let angle = row as f64 * std::f64::consts::TAU / 24.0;
-        let value = |k: f64| 10.0 * k + (angle + k).sin() + 0.1 * (row as f64 * 1.7 + k).sin();
-        text += &format!("{stamp},{:.4},{:.4},{:.4}\n", value(0.0), value(1.0), value(2.0));
-    }
-    text
-}
-
-const CONFIG: &str = r#"
-name = "waves"
-[data]
-path = "waves.csv"
-time = "time"
-targets = ["*"]
-[window]
-history = 8
-horizon = 4
-[split]
-train = 0.7
-validation = 0.15
-test = 0.15
-[evaluation]
-stride = 6
-levels = [0.1, 0.5, 0.9]
-[model]
-patch_len = 4
-num_transitions = 1
-d_model = 8
-n_heads = 2
-n_layers = 1
-d_ff = 8
-mdn_components = 2
-[training]
-batch_size = 4
-max_steps = 4
-validate_every = 2
-checkpoint_every = 2
-log_every = 2
-"#;
-
-impl Place {
-    fn new() -> Self {
-        let place = Self { folder: TempDir::new().expect("a folder") };
-        place.write("config.toml", CONFIG);
-        place.write("waves.csv", &series());
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("a file");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).expect("a file")
-    }
-
-    /// Changes a text file.
-    fn edit(&self, name: &str, from: &str, to: &str) {
-        let text = self.read(name);
-        assert!(text.contains(from), "{name} has no {from}");
-        self.write(name, &text.replacen(from, to, 1));
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(cargo_bin("pgat"));
-        command.current_dir(self.folder.path()).args(arguments);
-        command
-    }
-
-    /// Runs a command on the twins.
-    fn run(&self, arguments: &[&str]) -> Said {
-        said(&self.command(arguments).args(["--backend", "reference"]).output().expect("it runs"))
-    }
-
-    /// Runs a command on the device that tests use.
-    fn run_on_device(&self, arguments: &[&str]) -> Said {
-        let mut command = self.command(arguments);
-        if let Ok(device) = std::env::var("PGAT_DEVICE") {
-            command.args(["--device", &device]);
-        }
-        said(&command.output().expect("it runs"))
-    }
-
-    /// A trained run in `run`.
-    fn trained() -> Self {
-        let place = Self::new();
-        place.run(&["train", "config.toml", "--out", "run"]).ok();
-        place
-    }
-}
+use support::not_run::not_run;
+use support::place::{CONFIG, Place, Said, said};
 
 #[test]
 fn trains_scores_and_forecasts() {
@@ -354,9 +217,11 @@ fn a_run_that_was_cut_off_goes_on() {
 }
 
 #[test]
-#[cfg(unix)]
 fn ctrl_c_stores_a_checkpoint() {
     use std::io::{BufRead, BufReader};
+    if !cfg!(unix) {
+        return not_run("ctrl_c_stores_a_checkpoint", "the signal is sent by the command kill, which Unix has");
+    }
     let place = Place::trained();
     let long = CONFIG.replace("max_steps = 4", "max_steps = 40000").replace("log_every = 2", "log_every = 1");
     place.write("long.toml", &long);

@@ -1,10 +1,13 @@
 //! Resident memory of a long run. Alone in its file: other tests in the process would be measured with it.
-#![cfg(target_os = "linux")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
+#[path = "support/not_run.rs"]
+mod not_run;
+
 use common::{Waves, bare, gpu, settings};
+use not_run::not_run;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::Backend;
@@ -37,6 +40,9 @@ fn tiny() -> (Waves, ModelShape) {
 /// and not a buffer is created.
 #[test]
 fn a_long_run_does_not_grow() {
+    if !cfg!(target_os = "linux") {
+        return not_run("a_long_run_does_not_grow", "resident memory is read from /proc, which Linux alone has");
+    }
     let steps: u64 = std::env::var("PGAT_GROWTH_STEPS").map_or(STEPS, |s| s.parse().expect("a number of steps"));
     let (source, shape) = tiny();
     let backend = gpu();

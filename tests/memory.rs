@@ -4,7 +4,11 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
+#[path = "support/not_run.rs"]
+mod not_run;
+
 use common::{Waves, bare, bits, gpu, model_shape, settings};
+use not_run::not_run;
 use pgat::config::{Config, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::executor::{Backend, Executor};
@@ -220,6 +224,10 @@ fn nothing_is_created_after_compilation() {
         let (counts, held) = (gpu.buffer_counts(), allocations(&gpu));
         assert_eq!((counts.created_bytes, counts.alive_bytes), (session.plan().bytes(), session.plan().bytes()));
         let tells = gpu.device.generate_allocator_report().is_some();
+        if !tells && gpu.adapter.backend != "noop" {
+            let why = format!("in part: wgpu does not tell what it holds on {}; our own count is compared", gpu.adapter);
+            not_run("nothing_is_created_after_compilation", &why);
+        }
         assert_eq!(held.len() >= session.plan().buffers.len(), tells, "{held:?}");
         let source = Waves::new(40);
         let all: Vec<usize> = (0..40).collect();

@@ -1,6 +1,9 @@
 //! A run killed with -9 at any moment leaves a folder that `pgat train --resume` takes to the same bits as an undisturbed run.
-#![cfg(unix)]
 
+#[path = "support/not_run.rs"]
+mod not_run;
+
+use not_run::not_run;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -77,6 +80,9 @@ fn kill(mut child: Child, run: &Path, more: u64) -> bool {
 
 #[test]
 fn killed_and_resumed_is_the_same_run() {
+    if !cfg!(unix) {
+        return not_run("killed_and_resumed_is_the_same_run", "kill -9 is of Unix");
+    }
     let folder = tempfile::tempdir().expect("a folder");
     write_data(folder.path());
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

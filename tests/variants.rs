@@ -1,18 +1,23 @@
 //! The generated kernels (products and attention) with the shapes of every class of the table, on the adapter against their f64 twins.
 
+#[path = "support/not_run.rs"]
+mod not_run;
+
+use not_run::not_run;
 use pgat::gpu::Gpu;
 use pgat::ops::op;
 use pgat::plan::AdapterClass;
 use pgat::selftest::check_case;
 use std::sync::Arc;
 
-fn check(class: AdapterClass) {
+fn check(test: &str, class: AdapterClass) {
     pollster::block_on(async {
         let mut gpu = Gpu::open(std::env::var("PGAT_DEVICE").ok().as_deref()).await.expect("tests need an adapter");
         let lanes = |c: &AdapterClass| c.variants.rows.lanes;
         if lanes(&class) > 0 && lanes(&class) != lanes(&gpu.class) {
-            eprintln!("{} has no subgroups of {} lanes: these kernels cannot run on it", gpu.adapter, lanes(&class));
-            return;
+            let why =
+                format!("{} has no subgroups of {} lanes: the kernels of {} cannot run on it", gpu.adapter, lanes(&class), class.name);
+            return not_run(test, &why);
         }
         gpu.class = class;
         let gpu = Arc::new(gpu);
@@ -31,20 +36,20 @@ fn check(class: AdapterClass) {
 
 #[test]
 fn portable() {
-    check(AdapterClass::portable(true));
+    check("portable", AdapterClass::portable(true));
 }
 
 #[test]
 fn gpu() {
-    check(AdapterClass::gpu());
+    check("gpu", AdapterClass::gpu());
 }
 
 #[test]
 fn lavapipe() {
-    check(AdapterClass::lavapipe());
+    check("lavapipe", AdapterClass::lavapipe());
 }
 
 #[test]
 fn lavapipe_subgroups() {
-    check(AdapterClass::lavapipe_subgroups());
+    check("lavapipe_subgroups", AdapterClass::lavapipe_subgroups());
 }

@@ -13,7 +13,7 @@ pub(crate) struct GoldenFile {
 impl GoldenFile {
     /// The whole model, one step.
     pub(crate) fn full() -> Self {
-        Self::read("model/full")
+        Self::read("../../assets/self-test")
     }
 
     /// A file of `tests/golden`.
