@@ -7,7 +7,9 @@ mod support {
 }
 
 use pgat::graph::{GraphError, Place, Program, TensorId};
-use pgat::ops::Attrs;
+use pgat::ops::add::Add;
+use pgat::ops::linear::{Activation, Linear};
+use pgat::ops::patch_mean::PatchMean;
 use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
 use pgat::reference::Reference;
 use pgat::selftest::Draw;
@@ -106,9 +108,9 @@ fn not_differentiable() -> (pgat::graph::Graph, TensorId, TensorId) {
     let mut graph = pgat::graph::Graph::default();
     let x = graph.input("x", &[4, 3]);
     let w = graph.parameter("w", &[3, 3]);
-    let attrs = Attrs::new(&[("bias", 0.0), ("residual", 0.0), ("activation", 0.0), ("dropout", 0.0)]);
-    let y = graph.apply1("linear", "y", attrs, &[x, w]).expect("valid");
-    let mean = graph.apply1("patch_mean", "mean", Attrs::new(&[("patch", 2.0)]), &[y]).expect("valid");
+    let linear = Linear { bias: false, residual: false, activation: Activation::Identity, dropout: 0.0, column0: None };
+    let y = graph.apply1(linear, "y", &[x, w]).expect("valid");
+    let mean = graph.apply1(PatchMean { patch: 2 }, "mean", &[y]).expect("valid");
     (graph, w, mean)
 }
 
@@ -126,7 +128,7 @@ fn a_missing_gradient_is_an_error() {
 fn one_tensor_in_two_roles_is_an_error() {
     let mut graph = pgat::graph::Graph::default();
     let x = graph.input("x", &[2, 4]);
-    let refused = graph.apply1("add", "sum", Attrs::default(), &[x, x]).expect_err("x stands twice");
+    let refused = graph.apply1(Add, "sum", &[x, x]).expect_err("x stands twice");
     assert!(matches!(refused, GraphError::RepeatedInput { .. }), "{refused}");
 }
 

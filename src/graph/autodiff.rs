@@ -1,8 +1,9 @@
 //! Backward phases: which node's gradient is computed when, and where each gradient lies.
 
 use super::{Direction, Graph, GraphError, PhaseSpec, Place, Program, Section, TensorId};
+use crate::ops::add::Add;
 use crate::ops::def::padded;
-use crate::ops::{Attrs, Backward, Scope};
+use crate::ops::{Backward, Scope};
 use std::collections::HashMap;
 
 impl Program {
@@ -136,7 +137,7 @@ impl Program {
             let mut sum = list[list.len() - 1];
             for (k, &place) in list.iter().rev().enumerate().skip(1) {
                 let label = format!("grad.{}.sum{k}", self.graph.tensors[i].name);
-                sum = self.graph.apply1("add", &label, Attrs::default(), &[sum, place])?;
+                sum = self.graph.apply1(Add, &label, &[sum, place])?;
                 self.push_epilogue();
             }
             // The last sum lands in the gradient itself, padding included; a prologue's backward may add to it.
