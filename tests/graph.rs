@@ -10,6 +10,7 @@ use pgat::graph::{GraphError, Place, Program, TensorId};
 use pgat::ops::add::Add;
 use pgat::ops::linear::{Activation, Linear};
 use pgat::ops::patch_mean::PatchMean;
+use pgat::ops::value_loss::{Loss, ValueLoss};
 use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
 use pgat::reference::Reference;
 use pgat::selftest::Draw;
@@ -122,6 +123,20 @@ fn a_missing_gradient_is_an_error() {
     let refused = Program::with_gradients("refused", graph, &[(mean, seed)], &[w], vec![]).err().expect("patch_mean has no gradient");
     assert!(matches!(&refused, GraphError::NotDifferentiable { op: "patch_mean", .. }), "{refused}");
     assert!(refused.to_string().contains("it reads data only"), "{refused}");
+}
+
+/// An input that an op takes for data has no gradient either.
+#[test]
+fn a_gradient_of_data_is_an_error() {
+    let mut graph = pgat::graph::Graph::default();
+    let values = graph.input("values", &[1, 2, 3, 1]);
+    let (target, observed) = (graph.input("target", &[2, 3]), graph.input("observed", &[2, 3]));
+    let levels = graph.parameter("levels", &[1]);
+    let pinball = ValueLoss { kind: Loss::Pinball, delta: 1.0 };
+    let loss = graph.apply1(pinball, "loss", &[values, target, observed, levels]).expect("valid");
+    let seed = graph.input("seed", &[1]);
+    let refused = Program::with_gradients("refused", graph, &[(loss, seed)], &[levels], vec![]).err().expect("levels are data");
+    assert!(matches!(&refused, GraphError::NotDifferentiable { op: "value_loss", tensor, .. } if tensor == "levels"), "{refused}");
 }
 
 #[test]

@@ -80,6 +80,10 @@ impl Program {
             let tensor = inputs.iter().find(|&&i| needs[i]).map_or(String::new(), |&i| self.graph.tensors[i].name.clone());
             return Err(GraphError::NotDifferentiable { label, op: op.name, reason, tensor });
         }
+        if let Some(&t) = op.data.iter().filter_map(|&i| inputs.get(i)).find(|&&t| needs[t]) {
+            let tensor = self.graph.tensors[t].name.clone();
+            return Err(GraphError::NotDifferentiable { label, op: op.name, reason: "this input is data", tensor });
+        }
         let (mut d_inputs, mut accumulate) = (vec![], vec![]);
         for &i in &inputs {
             let (d, adds) = if needs[i] { self.gradient_of(i, scope, places) } else { (None, false) };

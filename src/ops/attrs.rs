@@ -17,6 +17,12 @@ impl Attrs {
         Self(pairs.to_vec())
     }
 
+    /// Names and numbers, a list as several pairs of one name.
+    #[must_use]
+    pub fn pairs(&self) -> &[(&'static str, f64)] {
+        &self.0
+    }
+
     /// With an attribute more.
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: &impl AttrType) -> Self {
@@ -274,7 +280,18 @@ macro_rules! operation {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $name;
 
-        operation!(impl $name {});
+        impl super::attrs::Operation for $name {
+            const OP: &'static super::def::OpDef = &OP;
+            const ATTRS: &'static [super::attrs::AttrDef] = &[];
+
+            fn attrs(&self) -> super::attrs::Attrs {
+                super::attrs::Attrs::default()
+            }
+
+            fn of(_: &super::attrs::Attrs) -> Self {
+                Self
+            }
+        }
     };
     ($(#[$about:meta])* pub struct $name:ident { $($(#[$of_field:meta])* pub $field:ident: $kind:ty,)+ }) => {
         $(#[$about])*
@@ -283,19 +300,16 @@ macro_rules! operation {
             $($(#[$of_field])* pub $field: $kind,)+
         }
 
-        operation!(impl $name { $($field: $kind,)+ });
-    };
-    (impl $name:ident { $($field:ident: $kind:ty,)* }) => {
         impl super::attrs::Operation for $name {
             const OP: &'static super::def::OpDef = &OP;
-            const ATTRS: &'static [super::attrs::AttrDef] = &[$(super::attrs::AttrDef::of::<$kind>(stringify!($field)),)*];
+            const ATTRS: &'static [super::attrs::AttrDef] = &[$(super::attrs::AttrDef::of::<$kind>(stringify!($field)),)+];
 
             fn attrs(&self) -> super::attrs::Attrs {
-                super::attrs::Attrs::default()$(.with(stringify!($field), &self.$field))*
+                super::attrs::Attrs::default()$(.with(stringify!($field), &self.$field))+
             }
 
-            fn of(_attrs: &super::attrs::Attrs) -> Self {
-                Self { $($field: _attrs.get(stringify!($field)),)* }
+            fn of(attrs: &super::attrs::Attrs) -> Self {
+                Self { $($field: attrs.get(stringify!($field)),)+ }
             }
         }
     };
