@@ -4,7 +4,12 @@
 use crate::gpu::probe::{Ceilings, ceilings};
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::{Direction, Graph, GraphError, OptimiserSettings, Program, Section};
-use crate::ops::{Attrs, Case, Fill, OPS, OpDef};
+use crate::ops::add::Add;
+use crate::ops::attention::Attention;
+use crate::ops::embed_sum::EmbedSum;
+use crate::ops::layer_norm::LayerNorm;
+use crate::ops::linear::{Activation, Linear};
+use crate::ops::{Case, Fill, OPS, OpDef};
 use crate::plan::record::RecordedPhase;
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::selftest::{Draw, prepare};
@@ -213,7 +218,7 @@ async fn product(
     let x = graph.input("x", &[rows / WINDOWS, inner]);
     let weight = graph.parameter("weight", &[columns, inner]);
     let bias = graph.parameter("bias", &[columns]);
-    let y = graph.apply1("linear", "y", linear(0.0), &[x, weight, bias])?;
+    let y = graph.apply1(linear(Activation::Identity), "y", &[x, weight, bias])?;
     let seed = graph.input("seed", &[rows / WINDOWS, columns]);
     let wanted: &[usize] = match what {
         "dx = dy W" => &[x],
@@ -236,8 +241,9 @@ async fn product(
     Ok(ProductTime { what, rows, inner, columns, ms: seconds * 1e3, gflops: flops / 1e9, share: 0.0 })
 }
 
-fn linear(activation: f64) -> Attrs {
-    Attrs::new(&[("bias", 1.0), ("residual", 0.0), ("activation", activation), ("dropout", 0.0)])
+/// With a bias, of an x that is activated as it is loaded.
+fn linear(activation: Activation) -> Linear {
+    Linear { bias: true, residual: false, activation, dropout: 0.0, column0: None }
 }
 
 fn input(inputs: &[Vec<f32>]) -> StepInput<'_> {
@@ -247,33 +253,33 @@ fn input(inputs: &[Vec<f32>]) -> StepInput<'_> {
 /// One encoder layer on 32 windows of 96 steps and 4 nodes, width 64, 4 heads along time, feed-forward 256, squared distance to a
 /// target, AdamW.
 fn encoder_program() -> Result<Program, GraphError> {
+    use Activation::{Gelu, Identity};
     let (steps, nodes, d, ff) = (96, 4, 64, 256);
     let mut g = Graph::default();
     let series = g.input("series", &[steps, nodes, d]);
     let base = g.parameter("base", &[steps, nodes, d]);
-    let x = g.apply1("embed_sum", "x", Attrs::new(&[("calendar", 0.0)]), &[base, series])?;
+    let x = g.apply1(EmbedSum { calendar: false }, "x", &[base, series])?;
     let dense = |g: &mut Graph, name: &str, x, columns: usize, inner: usize, activation| {
         let weight = g.parameter(&format!("{name}.weight"), &[columns, inner]);
         let bias = g.parameter(&format!("{name}.bias"), &[columns]);
-        g.apply1("linear", name, linear(activation), &[x, weight, bias])
+        g.apply1(linear(activation), name, &[x, weight, bias])
     };
     let norm = |g: &mut Graph, name: &str, x, change| {
         let gamma = g.parameter(&format!("{name}.weight"), &[d]);
         let beta = g.parameter(&format!("{name}.bias"), &[d]);
-        g.apply1("layer_norm", name, Attrs::new(&[("residual", 1.0), ("dropout", 0.1)]), &[x, gamma, beta, change])
+        g.apply1(LayerNorm { residual: true, dropout: 0.1 }, name, &[x, gamma, beta, change])
     };
-    let query = dense(&mut g, "query", x, d, d, 0.0)?;
-    let key_value = dense(&mut g, "key_value", x, 2 * d, d, 0.0)?;
-    let heads = Attrs::new(&[("heads", 4.0), ("time_heads", 4.0)]);
-    let attended = g.apply1("attention", "attention", heads, &[query, key_value])?;
-    let out = dense(&mut g, "out", attended, d, d, 0.0)?;
+    let query = dense(&mut g, "query", x, d, d, Identity)?;
+    let key_value = dense(&mut g, "key_value", x, 2 * d, d, Identity)?;
+    let attended = g.apply1(Attention { heads: 4, time_heads: 4 }, "attention", &[query, key_value])?;
+    let out = dense(&mut g, "out", attended, d, d, Identity)?;
     let y = norm(&mut g, "norm1", x, out)?;
-    let hidden = dense(&mut g, "ff1", y, ff, d, 0.0)?;
-    let change = dense(&mut g, "ff2", hidden, d, ff, 2.0)?;
+    let hidden = dense(&mut g, "ff1", y, ff, d, Identity)?;
+    let change = dense(&mut g, "ff2", hidden, d, ff, Gelu)?;
     let z = norm(&mut g, "norm2", y, change)?;
     // Half the squared distance to a target: its gradient is the distance itself.
     let target = g.input("minus_target", &[steps, nodes, d]);
-    let distance = g.apply1("add", "distance", Attrs::default(), &[z, target])?;
+    let distance = g.apply1(Add, "distance", &[z, target])?;
     let loss = g.constant("loss", &[1], vec![0.0]);
     Program::training_from(g, &[(distance, distance)], loss, &OptimiserSettings::default())
 }

@@ -8,7 +8,7 @@ use crate::compare::{Mismatch, compare};
 use crate::executor::Backend;
 use crate::gpu::{Gpu, GpuError, GpuRun};
 use crate::graph::{Graph, GraphError, Program, TensorId};
-use crate::ops::{Backward, Case, Fill, OpDef, Scope};
+use crate::ops::{Backward, Call, Case, Fill, OpDef, Scope};
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions, Region};
 use crate::random::{box_muller, keys};
 use crate::reference::Reference;
@@ -106,7 +106,7 @@ impl Draw {
         let one = |d: &mut Self, i: usize| match fill {
             Fill::Normal(s) => d.normal() as f32 * s,
             Fill::Uniform(a, b) => a + (b - a) * d.uniform() as f32,
-            Fill::Mask(p) => f32::from(u8::from(d.uniform() < f64::from(p))),
+            Fill::Mask(p) => f32::from(d.uniform() < f64::from(p)),
             Fill::Constant(v) => v,
             Fill::Values(values) => values[i % values.len()],
         };
@@ -154,7 +154,7 @@ pub fn prepare(op: &'static OpDef, case: &Case, seed: u64) -> Result<Prepared, G
             wanted.push(id);
         }
     }
-    let outputs = graph.apply(op.name, "out", case.attrs.clone(), &ids)?;
+    let outputs = graph.apply(Call { op, attrs: case.attrs.clone() }, "out", &ids)?;
     let mut results: Vec<TensorId> = outputs.clone();
     results.extend(op.updates.iter().map(|&i| ids[i]));
     let differentiable = matches!(op.backward, Backward::Kernels(_));

@@ -49,6 +49,16 @@ pub fn each_kernel(mut visit: impl FnMut(&'static OpDef, &Case, &AdapterClass, &
     }
 }
 
+/// Whether an op's texts depend on the class of the adapter: kernels that [`crate::ops::generator`] writes for its shapes.
+#[must_use]
+pub fn depends_on_class(op: &'static OpDef) -> bool {
+    let texts = |case: &Case, class: &AdapterClass| -> Vec<_> {
+        phases(op, case, class).into_iter().flat_map(|phase| phase.kernels).map(|kernel| kernel.source).collect()
+    };
+    let classes = classes();
+    (op.cases)().iter().any(|case| classes.iter().skip(1).any(|class| texts(case, class) != texts(case, &classes[0])))
+}
+
 /// Forward, and backward for every combination of what is wanted and what is added to.
 fn phases(op: &'static OpDef, case: &Case, class: &AdapterClass) -> Vec<Phase> {
     let inputs: Vec<Operand> = case.inputs.iter().map(|i| Operand { shape: i.shape.clone(), scope: i.scope }).collect();
@@ -76,7 +86,7 @@ fn phases(op: &'static OpDef, case: &Case, class: &AdapterClass) -> Vec<Phase> {
 
 /// Shapes of the outputs, as a graph makes them.
 fn outputs(op: &'static OpDef, inputs: &[Operand], attrs: &Attrs) -> Vec<Operand> {
-    let inferred = (op.infer)(inputs, attrs).unwrap_or_else(|e| panic!("an op must take its own cases: {e}"));
+    let inferred = op.infer(inputs, attrs).unwrap_or_else(|e| panic!("an op must take its own cases: {e}"));
     let window = inputs.iter().any(|i| i.scope == Scope::Window) && !inferred.reduces_windows;
     let scope = if window { Scope::Window } else { Scope::Step };
     inferred.outputs.into_iter().map(|shape| Operand { shape, scope }).collect()

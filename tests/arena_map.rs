@@ -11,7 +11,8 @@ use pgat::executor::Backend;
 use pgat::graph::{Direction, Graph, Program, Section};
 use pgat::inspect::memory::picture;
 use pgat::model::ModelShape;
-use pgat::ops::{Attrs, Scope};
+use pgat::ops::Scope;
+use pgat::ops::linear::{Activation, Linear};
 use pgat::plan::map::{ArenaMap, BoxKind, MapBox};
 use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanOptions, Region};
 use pgat::session::Setup;
@@ -181,8 +182,8 @@ fn what_is_made_again_is_told() {
     let x = graph.input("x", &[2, 3, 4]);
     let w = graph.parameter("w", &[4, 4]);
     let mut linear = |label: &str, x| {
-        let attrs = Attrs::new(&[("bias", 0.0), ("residual", 0.0), ("activation", 0.0), ("dropout", 0.0)]);
-        graph.apply1("linear", label, attrs, &[x, w]).expect("it fits")
+        let map = Linear { bias: false, residual: false, activation: Activation::Identity, dropout: 0.0, column0: None };
+        graph.apply1(map, label, &[x, w]).expect("it fits")
     };
     let first = linear("first", x);
     let again = linear("first again", first);

@@ -7,7 +7,10 @@ mod support {
 }
 
 use pgat::graph::{GraphError, Place, Program, TensorId};
-use pgat::ops::Attrs;
+use pgat::ops::add::Add;
+use pgat::ops::linear::{Activation, Linear};
+use pgat::ops::patch_mean::PatchMean;
+use pgat::ops::value_loss::{Loss, ValueLoss};
 use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
 use pgat::reference::Reference;
 use pgat::selftest::Draw;
@@ -106,9 +109,9 @@ fn not_differentiable() -> (pgat::graph::Graph, TensorId, TensorId) {
     let mut graph = pgat::graph::Graph::default();
     let x = graph.input("x", &[4, 3]);
     let w = graph.parameter("w", &[3, 3]);
-    let attrs = Attrs::new(&[("bias", 0.0), ("residual", 0.0), ("activation", 0.0), ("dropout", 0.0)]);
-    let y = graph.apply1("linear", "y", attrs, &[x, w]).expect("valid");
-    let mean = graph.apply1("patch_mean", "mean", Attrs::new(&[("patch", 2.0)]), &[y]).expect("valid");
+    let linear = Linear { bias: false, residual: false, activation: Activation::Identity, dropout: 0.0, column0: None };
+    let y = graph.apply1(linear, "y", &[x, w]).expect("valid");
+    let mean = graph.apply1(PatchMean { patch: 2 }, "mean", &[y]).expect("valid");
     (graph, w, mean)
 }
 
@@ -122,11 +125,25 @@ fn a_missing_gradient_is_an_error() {
     assert!(refused.to_string().contains("it reads data only"), "{refused}");
 }
 
+/// An input that an op takes for data has no gradient either.
+#[test]
+fn a_gradient_of_data_is_an_error() {
+    let mut graph = pgat::graph::Graph::default();
+    let values = graph.input("values", &[1, 2, 3, 1]);
+    let (target, observed) = (graph.input("target", &[2, 3]), graph.input("observed", &[2, 3]));
+    let levels = graph.parameter("levels", &[1]);
+    let pinball = ValueLoss { kind: Loss::Pinball, delta: 1.0 };
+    let loss = graph.apply1(pinball, "loss", &[values, target, observed, levels]).expect("valid");
+    let seed = graph.input("seed", &[1]);
+    let refused = Program::with_gradients("refused", graph, &[(loss, seed)], &[levels], vec![]).err().expect("levels are data");
+    assert!(matches!(&refused, GraphError::NotDifferentiable { op: "value_loss", tensor, .. } if tensor == "levels"), "{refused}");
+}
+
 #[test]
 fn one_tensor_in_two_roles_is_an_error() {
     let mut graph = pgat::graph::Graph::default();
     let x = graph.input("x", &[2, 4]);
-    let refused = graph.apply1("add", "sum", Attrs::default(), &[x, x]).expect_err("x stands twice");
+    let refused = graph.apply1(Add, "sum", &[x, x]).expect_err("x stands twice");
     assert!(matches!(refused, GraphError::RepeatedInput { .. }), "{refused}");
 }
 

@@ -2,14 +2,14 @@
 //! chunks and in micro-batches. One test an op, all its cases, one device.
 
 use pgat::gpu::Gpu;
-use pgat::ops::op;
+use pgat::ops::find;
 use pgat::selftest::check_case;
 use std::sync::Arc;
 
 fn check(name: &str) {
     pollster::block_on(async {
         let gpu = Arc::new(Gpu::open(std::env::var("PGAT_DEVICE").ok().as_deref()).await.expect("tests need an adapter"));
-        let op = op(name);
+        let op = find(name).unwrap_or_else(|| panic!("no op is named {name}"));
         let cases = (op.cases)();
         assert!(cases.len() >= 3, "{name} has only {} cases", cases.len());
         for (i, case) in cases.iter().enumerate() {

@@ -5,9 +5,10 @@ mod not_run;
 
 use not_run::not_run;
 use pgat::gpu::Gpu;
-use pgat::ops::op;
+use pgat::ops::OPS;
 use pgat::plan::AdapterClass;
 use pgat::selftest::check_case;
+use pgat::shaders::depends_on_class;
 use std::sync::Arc;
 
 fn check(test: &str, class: AdapterClass) {
@@ -21,12 +22,16 @@ fn check(test: &str, class: AdapterClass) {
         }
         gpu.class = class;
         let gpu = Arc::new(gpu);
-        for name in ["linear", "attention", "branches", "concat_linear", "interaction", "propagate"] {
-            for (i, case) in (op(name).cases)().iter().enumerate() {
+        let generated: Vec<_> = OPS.iter().copied().filter(|op| depends_on_class(op)).collect();
+        assert!(!generated.is_empty(), "no kernel depends on the class of the adapter");
+        for op in generated {
+            for (i, case) in (op.cases)().iter().enumerate() {
                 let seed = i as u64 + 1;
                 let start = std::time::Instant::now();
-                match check_case(&gpu, op(name), case, seed).await {
-                    Ok(worst) => eprintln!("{name}, {}: {worst:.3} of the tolerance, {:.1} s", case.name, start.elapsed().as_secs_f64()),
+                match check_case(&gpu, op, case, seed).await {
+                    Ok(worst) => {
+                        eprintln!("{}, {}: {worst:.3} of the tolerance, {:.1} s", op.name, case.name, start.elapsed().as_secs_f64())
+                    }
                     Err(e) => panic!("{}, seed {seed}: {e}", gpu.class.name),
                 }
             }

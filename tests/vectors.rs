@@ -9,7 +9,7 @@ use pgat::compare::compare;
 use pgat::ops::twin::{StepValues, TwinTensor};
 use pgat::ops::{Attrs, Backward, OPS, OpDef, Operand, Scope};
 use safetensors::{Dtype, SafeTensors};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use support::twin::{Driven, len};
 
@@ -19,11 +19,28 @@ const TOLERANCE: f64 = 1e-9;
 struct Described {
     name: String,
     windows: u32,
-    attrs: std::collections::BTreeMap<String, f64>,
+    attrs: BTreeMap<String, Numbers>,
     scopes: Vec<String>,
     inverse_count: f32,
     learning_rate: f32,
     continues: bool,
+}
+
+/// An attribute: a number, or a list of them.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    One(f64),
+    Many(Vec<f64>),
+}
+
+impl Numbers {
+    fn as_slice(&self) -> &[f64] {
+        match self {
+            Self::One(number) => std::slice::from_ref(number),
+            Self::Many(numbers) => numbers,
+        }
+    }
 }
 
 fn folder() -> PathBuf {
@@ -79,7 +96,8 @@ fn check_case(op: &'static OpDef, file: &SafeTensors, case: &Described, left: &m
             ..StepValues::default()
         }
     };
-    let attrs = Attrs(case.attrs.iter().map(|(k, v)| (&*k.clone().leak(), *v)).collect());
+    let pairs = case.attrs.iter().flat_map(|(name, numbers)| numbers.as_slice().iter().map(|number| (name.as_str(), *number)));
+    let attrs = Attrs::named(op, pairs).unwrap_or_else(|e| panic!("{}: {e}", case.name));
     let driven = Driven { op, attrs, windows: case.windows as usize, step, inputs };
     let made = driven.forward();
     let mut worst = 0.0_f64;

@@ -9,3 +9,10 @@ struct Step {
     inverse_windows: f32, // 1 / windows of the whole batch
     pad: u32,
 }
+@group(0) @binding(1) var<uniform> step: Step;
+
+// Windows that this dispatch has work for: a chunk may end beyond the last window of a short micro-batch. Params are the op's own, but open
+// with the same fields in every op.
+fn active_windows() -> u32 {
+    return min(params.windows, step.windows - params.window0);
+}

@@ -23,17 +23,12 @@ struct Params {
     state_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> moment1: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> moment2: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> gradients: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> norm: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> state: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // (steps, c1, c2, bad steps in a row) after a step that counts.
 fn stepped(old: vec4<f32>) -> vec4<f32> {

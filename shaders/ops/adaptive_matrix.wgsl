@@ -28,7 +28,6 @@ struct Params {
     d_receiver_weight_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> factors: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
@@ -38,10 +37,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_weights: array<f32>;
 
 var<workgroup> shared_values: array<f32, 64>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn workgroup_sum(lane: u32, mine: f32) -> f32 {
     shared_values[lane] = mine;

@@ -15,17 +15,12 @@ struct Params {
     d_b_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> a: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> b: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> d_y: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> d_a: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> d_b: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn put_a(i: u32, d: vec4<f32>) {
     let at = params.d_a_base / 4u + i;

@@ -35,7 +35,6 @@ struct Params {
     delta_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> q: array<Vector>;
 @group(0) @binding(3) var<storage, read_write> kv: array<Vector>;
 @group(0) @binding(4) var<storage, read_write> y: array<Vector>;
@@ -46,10 +45,6 @@ struct Params {
 @group(0) @binding(9) var<storage, read_write> delta: array<f32>;
 
 const PARTS: u32 = HEAD_WIDTH / LANES;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // First token of the item's line (of all windows), and the first position that the item owns.
 fn locate(item: u32) -> vec2<u32> {

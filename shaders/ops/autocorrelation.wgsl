@@ -26,7 +26,6 @@ struct Params {
     d_qkv_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> qkv: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(4) var<storage, read_write> lags: array<vec2<f32>>;
@@ -36,10 +35,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_qkv: array<vec4<f32>>;
 
 const LOWEST: f32 = -3.0e38;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // Index of the first four channels of part 0 (q), 1 (k) or 2 (v) of a token.
 fn row_of(window: u32, t: u32, n: u32, part: u32) -> u32 {

@@ -14,15 +14,10 @@ struct Params {
     d_nll_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> nll: array<f32>;
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(4) var<storage, read_write> d_loss: array<f32>;
 @group(0) @binding(5) var<storage, read_write> d_nll: array<f32>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 @compute @workgroup_size(1)
 fn batch_mean_forward() {

@@ -15,7 +15,6 @@ struct Params {
     d_blend_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> a: array<f32>;
 @group(0) @binding(4) var<storage, read_write> b: array<f32>;
@@ -25,10 +24,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_weights: array<f32>;
 
 var<workgroup> sums: array<f32, 64>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn shares() -> vec2<f32> {
     let v = vec2<f32>(weights[params.blend_base], weights[params.blend_base + 1u]);

@@ -33,7 +33,6 @@ struct Params {
     d_weights_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> source: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> weights: array<vec4<f32>>;
@@ -49,10 +48,6 @@ override first_part: u32 = 1u;  // 0: y and signs hold the parts before
 override residual: u32 = 0u;    // 1: x is the source, dy passes through
 
 var<private> slice: u32;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn active_rows() -> u32 {
     return active_windows() * params.count;

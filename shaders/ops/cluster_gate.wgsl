@@ -33,7 +33,6 @@ struct Params {
     d_base_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> gate: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> pooled_gate: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> v: array<vec4<f32>>;
@@ -47,10 +46,6 @@ struct Params {
 @group(0) @binding(12) var<storage, read_write> d_pooled_gate: array<vec4<f32>>;
 @group(0) @binding(13) var<storage, read_write> d_v: array<vec4<f32>>;
 @group(0) @binding(14) var<storage, read_write> d_base: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // exp takes no positive argument here, so nothing overflows.
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {

@@ -24,7 +24,6 @@ struct Params {
     d_x_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> cluster: array<f32>;
 @group(0) @binding(4) var<storage, read_write> starts: array<f32>;
@@ -32,10 +31,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> d_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> d_x: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn steps_of(s: u32) -> u32 {
     return min(params.group_steps, params.n_steps - s * params.group_steps);

@@ -25,7 +25,6 @@ struct Params {
     d_bias_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> a: array<Element>;
 @group(0) @binding(3) var<storage, read_write> x: array<Element>;
 @group(0) @binding(4) var<storage, read> weights: array<Element>;
@@ -37,10 +36,6 @@ struct Params {
 
 override accumulate: u32 = 0u;
 override half: u32 = 0u;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn active_rows() -> u32 {
     return active_windows() * params.count;

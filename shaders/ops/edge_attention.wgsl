@@ -46,7 +46,6 @@ struct Params {
     d_weight_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> q: array<Vector>;
 @group(0) @binding(3) var<storage, read_write> kv: array<Vector>;
 @group(0) @binding(4) var<storage, read_write> bias: array<f32>;
@@ -67,10 +66,6 @@ struct Params {
 @group(0) @binding(19) var<storage, read_write> d_weights: array<f32>;
 
 var<workgroup> tree: array<f32, 256>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // exp takes no positive argument here, so nothing overflows.
 fn sigmoid(x: f32) -> f32 {

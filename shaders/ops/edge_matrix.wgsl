@@ -25,7 +25,6 @@ struct Params {
     d_prob_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> prob1: array<f32>;
 @group(0) @binding(3) var<storage, read_write> index1: array<f32>;
 @group(0) @binding(4) var<storage, read_write> prob2: array<f32>;

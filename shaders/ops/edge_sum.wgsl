@@ -31,7 +31,6 @@ struct Params {
     d_prob_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> a: array<Vector>;
 @group(0) @binding(3) var<storage, read_write> b: array<Vector>;
 @group(0) @binding(4) var<storage, read_write> index: array<f32>;
@@ -46,10 +45,6 @@ struct Params {
 @group(0) @binding(13) var<storage, read_write> d_prob: array<f32>;
 
 const LEAST: f32 = 1e-12;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn edge_of(item: u32) -> u32 {
     return (item / params.parts) % (params.n_receivers * params.k);

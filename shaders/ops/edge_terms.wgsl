@@ -22,7 +22,6 @@ struct Params {
     d_weight_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> structure: array<f32>;
 @group(0) @binding(3) var<storage, read_write> prob: array<f32>;
 @group(0) @binding(4) var<storage, read> weights: array<f32>;
@@ -34,10 +33,6 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> d_weights: array<f32>;
 
 const LEAST: f32 = 1e-12;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // exp takes no positive argument here, so nothing overflows.
 fn sigmoid(x: f32) -> f32 {

@@ -23,7 +23,6 @@ struct Params {
     d_log_temperature_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> noise: array<f32>;
 @group(0) @binding(4) var<storage, read_write> prob: array<f32>;
@@ -33,10 +32,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_prob: array<f32>;
 @group(0) @binding(9) var<storage, read_write> terms: array<f32>;
 @group(0) @binding(10) var<storage, read_write> d_weights: array<f32>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn temperature() -> f32 {
     return exp(weights[params.log_temperature_base]);

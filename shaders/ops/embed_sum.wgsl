@@ -24,7 +24,6 @@ struct Params {
     d_calendar_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> base: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> series: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> calendar: array<vec4<f32>>;
@@ -33,10 +32,6 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> d_base: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> d_series: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> d_calendar: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn base_and_series(item: u32) -> vec4<f32> {
     let i = item % params.quads;

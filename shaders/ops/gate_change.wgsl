@@ -20,7 +20,6 @@ struct Params {
     d_x_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> g: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> mixed: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> x: array<vec4<f32>>;
@@ -29,10 +28,6 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> d_g: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> d_mixed: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> d_x: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // exp takes no positive argument here, so nothing overflows.
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {

@@ -21,7 +21,6 @@ struct Params {
     d_value_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> g1: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> a: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> g2: array<vec4<f32>>;
@@ -32,10 +31,6 @@ struct Params {
 @group(0) @binding(9) var<storage, read_write> value: array<vec4<f32>>;
 @group(0) @binding(10) var<storage, read_write> d_gate: array<vec4<f32>>;
 @group(0) @binding(11) var<storage, read_write> d_value: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // exp takes no positive argument here, so nothing overflows.
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {

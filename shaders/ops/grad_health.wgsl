@@ -14,7 +14,6 @@ struct Params {
     health_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> gradients: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> chunks: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read_write> tensors: array<vec2<f32>>;
@@ -23,10 +22,6 @@ struct Params {
 
 // Starts are given in this many elements.
 const UNIT: u32 = 64u;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // Adds (square, zeros, not finite) of each of four gradients that is one.
 fn count_four(sum: vec4<f32>, bits: vec4<u32>, present: vec4<bool>) -> vec4<f32> {

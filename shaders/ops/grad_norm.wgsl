@@ -17,7 +17,6 @@ struct Params {
     norm_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> gradients: array<u32>;
 @group(0) @binding(3) var<storage, read_write> loss: array<u32>;
 @group(0) @binding(4) var<storage, read_write> block_sums: array<vec2<f32>>;
@@ -27,10 +26,6 @@ const BLOCK: u32 = 4096u;
 
 // Sum of squares; how many are not finite.
 var<workgroup> sums: array<vec2<f32>, 256>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn not_finite(bits: u32) -> bool {
     return (bits & 0x7f800000u) == 0x7f800000u;

@@ -22,7 +22,6 @@ struct Params {
     d_b_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> terms: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
@@ -30,10 +29,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> d_weights: array<f32>;
 
 const ENTROPY: f32 = 0.001;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 struct Row {
     at: u32,          // first element

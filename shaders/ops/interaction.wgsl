@@ -24,7 +24,6 @@ struct Params {
     d_weight_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> time: array<Element>;
 @group(0) @binding(3) var<storage, read_write> space: array<Element>;
 @group(0) @binding(4) var<storage, read> weights: array<Element>;
@@ -38,10 +37,6 @@ struct Params {
 override accumulate: u32 = 0u;
 
 var<private> head: u32;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn active_rows() -> u32 {
     return active_windows() * params.count;

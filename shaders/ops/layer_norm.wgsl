@@ -33,7 +33,6 @@ struct Params {
     d_beta_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
@@ -44,10 +43,6 @@ struct Params {
 @group(0) @binding(11) var<storage, read_write> d_weights: array<vec4<f32>>;
 
 const EPSILON: f32 = 1e-5;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 @compute @workgroup_size(64)
 fn layer_norm_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -36,7 +36,6 @@ struct Params {
     d_bias_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<Element>;
 @group(0) @binding(3) var<storage, read> weights: array<Element>;
 @group(0) @binding(4) var<storage, read_write> y: array<Element>;
@@ -51,10 +50,6 @@ override activation: u32 = 0u; // 0 identity, 1 relu, 2 gelu (tanh form)
 override drops: u32 = 0u;      // 1: dropout after the activation
 override biased: u32 = 0u;     // 1: there is a bias
 override accumulate: u32 = 0u; // 1: what is stored by rows is added to what is there
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn active_rows() -> u32 {
     return active_windows() * params.count;

@@ -24,7 +24,6 @@ struct Params {
     d_highway_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> head: array<f32>;
 @group(0) @binding(3) var<storage, read_write> stats: array<f32>;
 @group(0) @binding(4) var<storage, read_write> highway: array<f32>;
@@ -35,10 +34,6 @@ struct Params {
 
 const LEAST: f32 = -7.0;
 const MOST: f32 = 5.0;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // What an item is about.
 struct Place {

@@ -20,7 +20,6 @@ struct Params {
     d_mixture_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> mixture: array<f32>;
 @group(0) @binding(3) var<storage, read_write> truth: array<f32>;
 @group(0) @binding(4) var<storage, read_write> observed: array<f32>;
@@ -32,10 +31,6 @@ const HALF_LOG_TWO_PI: f32 = 0.9189385332046727;
 const LOWEST: f32 = -3.0e38;
 
 var<workgroup> sums: array<f32, 256>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // First element of the means of a target, within the tensor.
 fn means_of(window: u32, i: u32) -> u32 {

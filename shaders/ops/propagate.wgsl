@@ -30,7 +30,6 @@ struct Params {
     d_gates_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(4) var<storage, read_write> prior: array<vec4<f32>>;
@@ -48,10 +47,6 @@ override component: u32 = 1u; // fold: 1 the dynamic graph's gate, 2 the adaptiv
 var<private> window: u32;
 var<private> gate: vec3<f32>;
 var<private> slice: u32;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn gates_of(w: u32) -> vec3<f32> {
     let at = params.gates_base + w * params.gate_stride;

@@ -27,7 +27,6 @@ struct Params {
     d_b_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> change: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> weights: array<f32>;
@@ -39,10 +38,6 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> d_weights: array<f32>;
 
 var<workgroup> tree: array<vec2<f32>, 256>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 fn keep(item: u32) -> vec4<f32> {
     if params.threshold == 0u { return vec4<f32>(1.0); }

@@ -16,7 +16,6 @@ struct Params {
     d_speed_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> speed: array<f32>;
 @group(0) @binding(3) var<storage, read_write> angles: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec2<f32>>;
@@ -24,10 +23,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> d_speed: array<f32>;
 
 var<workgroup> sums: array<f32, 64>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 @compute @workgroup_size(64)
 fn sinusoids_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -16,17 +16,12 @@ struct Params {
     d_x_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> a: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> b: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> d_a: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> d_b: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> d_x: array<vec4<f32>>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 @compute @workgroup_size(64)
 fn split_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

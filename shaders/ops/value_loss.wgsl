@@ -21,7 +21,6 @@ struct Params {
     d_values_base: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> truth: array<f32>;
 @group(0) @binding(4) var<storage, read_write> observed: array<f32>;
@@ -31,10 +30,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_values: array<f32>;
 
 var<workgroup> sums: array<f32, 256>;
-
-fn active_windows() -> u32 {
-    return min(params.windows, step.windows - params.window0);
-}
 
 // Loss (x) and slope (y) of an error.
 fn score(e: f32, level: f32) -> vec2<f32> {

@@ -59,8 +59,7 @@ impl CalendarFeature {
             Self::DayOfYear => (date.day_of_year(), date.days_in_year()),
             Self::MonthOfYear => (date.month - 1, 12),
         };
-        let phase = part as f64 / whole as f64;
-        phase
+        part as f64 / whole as f64
     }
 }
 

@@ -1,8 +1,9 @@
 //! Backward phases: which node's gradient is computed when, and where each gradient lies.
 
 use super::{Direction, Graph, GraphError, PhaseSpec, Place, Program, Section, TensorId};
+use crate::ops::add::Add;
 use crate::ops::def::padded;
-use crate::ops::{Attrs, Backward, Scope};
+use crate::ops::{Backward, Scope};
 use std::collections::HashMap;
 
 impl Program {
@@ -79,6 +80,10 @@ impl Program {
             let tensor = inputs.iter().find(|&&i| needs[i]).map_or(String::new(), |&i| self.graph.tensors[i].name.clone());
             return Err(GraphError::NotDifferentiable { label, op: op.name, reason, tensor });
         }
+        if let Some(&t) = op.data.iter().filter_map(|&i| inputs.get(i)).find(|&&t| needs[t]) {
+            let tensor = self.graph.tensors[t].name.clone();
+            return Err(GraphError::NotDifferentiable { label, op: op.name, reason: "this input is data", tensor });
+        }
         let (mut d_inputs, mut accumulate) = (vec![], vec![]);
         for &i in &inputs {
             let (d, adds) = if needs[i] { self.gradient_of(i, scope, places) } else { (None, false) };
@@ -136,7 +141,7 @@ impl Program {
             let mut sum = list[list.len() - 1];
             for (k, &place) in list.iter().rev().enumerate().skip(1) {
                 let label = format!("grad.{}.sum{k}", self.graph.tensors[i].name);
-                sum = self.graph.apply1("add", &label, Attrs::default(), &[sum, place])?;
+                sum = self.graph.apply1(Add, &label, &[sum, place])?;
                 self.push_epilogue();
             }
             // The last sum lands in the gradient itself, padding included; a prologue's backward may add to it.

@@ -9,7 +9,7 @@ mod optimiser;
 mod program;
 
 use crate::ops::def::{padded, to_u32};
-use crate::ops::{Attrs, OpDef, OpError, Operand, Scope, op};
+use crate::ops::{Attrs, Call, OpDef, OpError, Operand, Operation, Scope};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -91,10 +91,18 @@ pub struct Node {
     pub key: u32,
 }
 
+impl Node {
+    /// The op with its attributes, if it is that one.
+    #[must_use]
+    pub fn operation<O: Operation>(&self) -> Option<O> {
+        (self.op.name == O::OP.name).then(|| O::of(&self.attrs))
+    }
+}
+
 /// Something is wrong with how a graph is put together.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
-    /// An op refused its inputs.
+    /// An op refused its attributes or its inputs.
     #[error("{label}: {source}")]
     Op {
         /// Path of the node.
@@ -207,19 +215,19 @@ impl Graph {
         self.tensor(name, shape, Scope::Step, Place::Parameter)
     }
 
-    /// Applies an op.
+    /// Applies an op; `label` is the node's path.
     ///
     /// # Errors
-    /// Fails if the op refuses the shapes or an input stands there twice.
-    pub fn apply(&mut self, name: &str, label: &str, attrs: Attrs, inputs: &[TensorId]) -> Result<Vec<TensorId>, GraphError> {
-        let op = op(name);
+    /// Fails if the op does not take the attributes or the shapes, or if an input stands there twice.
+    pub fn apply(&mut self, call: impl Into<Call>, label: &str, inputs: &[TensorId]) -> Result<Vec<TensorId>, GraphError> {
+        let Call { op, attrs } = call.into();
         for (i, t) in inputs.iter().enumerate() {
             if inputs[..i].contains(t) {
                 return Err(GraphError::RepeatedInput { label: label.into(), tensor: self.tensors[*t].name.clone() });
             }
         }
         let operands = self.operands(inputs);
-        let inferred = (op.infer)(&operands, &attrs).map_err(|source| GraphError::Op { label: label.into(), source })?;
+        let inferred = op.infer(&operands, &attrs).map_err(|source| GraphError::Op { label: label.into(), source })?;
         let scope = if operands.iter().any(|o| o.scope == Scope::Window) { Scope::Window } else { Scope::Step };
         let (out_scope, place) = if inferred.reduces_windows { (Scope::Step, Place::Accumulator) } else { (scope, Place::Arena) };
         let single = inferred.outputs.len() == 1;
@@ -248,8 +256,8 @@ impl Graph {
     ///
     /// # Errors
     /// As [`Graph::apply`].
-    pub fn apply1(&mut self, name: &str, label: &str, attrs: Attrs, inputs: &[TensorId]) -> Result<TensorId, GraphError> {
-        Ok(self.apply(name, label, attrs, inputs)?[0])
+    pub fn apply1(&mut self, call: impl Into<Call>, label: &str, inputs: &[TensorId]) -> Result<TensorId, GraphError> {
+        Ok(self.apply(call, label, inputs)?[0])
     }
 
     /// Shapes and scopes of tensors.

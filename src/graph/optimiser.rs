@@ -1,7 +1,11 @@
 //! The epilogue of a training step: norm and clip, AdamW, moving means, and what is recorded of the gradients.
 
 use super::{Flat, Graph, GraphError, Moving, Place, Program, TensorId};
-use crate::ops::{Attrs, Scope, grad_health};
+use crate::ops::Scope;
+use crate::ops::adamw::AdamW;
+use crate::ops::grad_health::{self, GradHealth};
+use crate::ops::grad_norm::GradNorm;
+use crate::ops::moving_mean::MovingMean;
 
 /// Numbers of AdamW and clipping.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -64,16 +68,16 @@ impl Program {
         let moment1 = flat(g, "optimiser.moment1", p, Flat::Moment1);
         let moment2 = flat(g, "optimiser.moment2", p, Flat::Moment2);
         let state = flat(g, "optimiser.state", STATE_LEN, Flat::State);
-        let attrs = Attrs::new(&[("clip_norm", s.clip_norm)]);
-        let norm = g.apply1("grad_norm", "optimiser.norm", attrs, &[gradients, loss])?;
+        let norm = g.apply1(GradNorm { clip_norm: s.clip_norm }, "optimiser.norm", &[gradients, loss])?;
         self.push_epilogue();
-        let attrs = Attrs::new(&[("beta1", s.betas[0]), ("beta2", s.betas[1]), ("epsilon", s.epsilon), ("weight_decay", s.weight_decay)]);
+        let [beta1, beta2] = s.betas;
+        let adamw = AdamW { beta1, beta2, epsilon: s.epsilon, weight_decay: s.weight_decay };
         let inputs = [parameters, moment1, moment2, gradients, norm, state];
-        self.graph.apply("adamw", "optimiser.adamw", attrs, &inputs)?;
+        self.graph.apply(adamw, "optimiser.adamw", &inputs)?;
         self.push_epilogue();
         for Moving { stored, mean, rate } in self.graph.moving.clone() {
             let label = format!("optimiser.{}", self.graph.tensors[stored].name);
-            self.graph.apply("moving_mean", &label, Attrs::new(&[("rate", rate)]), &[stored, mean, norm])?;
+            self.graph.apply(MovingMean { rate }, &label, &[stored, mean, norm])?;
             self.push_epilogue();
         }
         self.pinned.push(norm);
@@ -94,7 +98,7 @@ impl Program {
         }
         let chunks = g.constant("optimiser.chunks", &[chunks.len() / 2, 2], chunks);
         let tensors = g.constant("optimiser.tensors", &[tensors.len() / 2, 2], tensors);
-        let health = g.apply1("grad_health", HEALTH, Attrs::default(), &[gradients, chunks, tensors])?;
+        let health = g.apply1(GradHealth, HEALTH, &[gradients, chunks, tensors])?;
         self.push_epilogue();
         self.pinned.push(health);
         Ok(())

@@ -2,38 +2,29 @@
 //! instance norm is undone.
 
 use super::embedding::Embedded;
-use super::{Builder, ModelError};
+use super::{Builder, Dense, ModelError};
 use crate::config::{Head, PointLoss};
 use crate::graph::TensorId;
-use crate::ops::Attrs;
-
-const RELU: u8 = 1;
-
-// Kinds of `value_loss`.
-const SQUARED: u8 = 0;
-const ABSOLUTE: u8 = 1;
-const HUBER: u8 = 2;
-const PINBALL: u8 = 3;
+use crate::ops::batch_mean::BatchMean;
+use crate::ops::linear::Activation::Relu;
+use crate::ops::mixture_decode::MixtureDecode;
+use crate::ops::mixture_nll::MixtureNll;
+use crate::ops::value_loss::{Loss, ValueLoss};
 
 /// `targets`: tokens, and which of their nodes is the first target.
 pub(super) fn build(b: &mut Builder, targets: (TensorId, usize), embedded: &Embedded) -> Result<TensorId, ModelError> {
     let (w, s, d) = (b.shape.window, b.shape.settings.clone(), b.width());
     let (x, first) = targets;
     let tokens = b.select("decoder.tokens", x, w.history / s.patch_len..b.shape.tokens(), first..first + w.num_targets)?;
-    let hidden = b.linear("decoder.hidden", tokens, d, true, 0, 0.0)?;
+    let hidden = b.linear("decoder.hidden", tokens, d)?;
     let (parts, components) = s.outputs();
-    let head = b.linear("decoder.head", hidden, parts * s.patch_len * components, true, RELU, b.dropout)?;
+    let head = b.linear("decoder.head", hidden, Dense::to(parts * s.patch_len * components).after(Relu).dropping(b.dropout))?;
     let mut inputs = vec![head, embedded.stats];
     if s.use_highway {
-        inputs.push(b.linear("decoder.highway", embedded.history, w.horizon, true, 0, 0.0)?);
+        inputs.push(b.linear("decoder.highway", embedded.history, w.horizon)?);
     }
-    let attrs = Attrs::new(&[
-        ("patch", s.patch_len as f64),
-        ("components", components as f64),
-        ("values", f64::from(u8::from(parts == 1))),
-        ("highway", f64::from(u8::from(s.use_highway))),
-    ]);
-    Ok(b.graph.apply1("mixture_decode", "decoder.mixture", attrs, &inputs)?)
+    let decode = MixtureDecode { patch: s.patch_len, components, values: parts == 1, highway: s.use_highway };
+    Ok(b.graph.apply1(decode, "decoder.mixture", &inputs)?)
 }
 
 /// Name of the tensor with the loss of each window, summed over its observed targets.
@@ -46,20 +37,19 @@ pub(super) fn loss(b: &mut Builder, mixture: TensorId) -> Result<TensorId, Model
     let observed = b.graph.input("target_observed", &shape);
     let s = b.shape.settings.clone();
     let nll = match s.head {
-        Head::Mixture | Head::Gaussian => b.graph.apply1("mixture_nll", WINDOW_LOSSES, Attrs::default(), &[mixture, target, observed])?,
+        Head::Mixture | Head::Gaussian => b.graph.apply1(MixtureNll, WINDOW_LOSSES, &[mixture, target, observed])?,
         Head::Quantile | Head::Point => {
             let (kind, levels) = match (s.head, s.point_loss) {
-                (Head::Quantile, _) => (PINBALL, s.quantile_levels.clone()),
-                (_, PointLoss::Mse) => (SQUARED, vec![0.5]),
-                (_, PointLoss::Mae) => (ABSOLUTE, vec![0.5]),
-                (_, PointLoss::Huber) => (HUBER, vec![0.5]),
+                (Head::Quantile, _) => (Loss::Pinball, s.quantile_levels.clone()),
+                (_, PointLoss::Mse) => (Loss::Squared, vec![0.5]),
+                (_, PointLoss::Mae) => (Loss::Absolute, vec![0.5]),
+                (_, PointLoss::Huber) => (Loss::Huber, vec![0.5]),
             };
             #[expect(clippy::cast_possible_truncation, reason = "constants are f32")]
             let values = levels.iter().map(|p| *p as f32).collect();
             let levels = b.graph.constant("loss.levels", &[levels.len()], values);
-            let attrs = Attrs::new(&[("kind", f64::from(kind)), ("delta", s.huber_delta)]);
-            b.graph.apply1("value_loss", WINDOW_LOSSES, attrs, &[mixture, target, observed, levels])?
+            b.graph.apply1(ValueLoss { kind, delta: s.huber_delta }, WINDOW_LOSSES, &[mixture, target, observed, levels])?
         }
     };
-    Ok(b.graph.apply1("batch_mean", "loss", Attrs::default(), &[nll])?)
+    Ok(b.graph.apply1(BatchMean, "loss", &[nll])?)
 }

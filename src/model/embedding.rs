@@ -1,9 +1,19 @@
 //! Sections 1 to 3 of docs/model.md: instance norm, series with their masks made into tokens, and what the graph says of a node.
 
 use super::init::Init;
-use super::{Builder, ModelError};
+use super::{Builder, Dense, ModelError};
 use crate::graph::TensorId;
-use crate::ops::Attrs;
+use crate::ops::add::Add;
+use crate::ops::attention::Attention;
+use crate::ops::blend::Blend;
+use crate::ops::embed_sum::EmbedSum;
+use crate::ops::graph_features::GraphFeatures;
+use crate::ops::instance_norm::InstanceNorm;
+use crate::ops::patch_mean::PatchMean;
+use crate::ops::row_mean::RowMean;
+use crate::ops::sinusoids::Sinusoids;
+use crate::ops::split::Split;
+use crate::ops::token_base::TokenBase;
 use crate::series_graph::GraphConstants;
 
 /// What the embedding hands on.
@@ -25,27 +35,25 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
     let values = b.graph.input("values", &shape);
     let observed = b.graph.input("observed", &shape);
     let mut inputs = vec![values, observed];
-    let attrs = Attrs::new(&[
-        ("history", w.history as f64),
-        ("covariates", w.num_covariates as f64),
-        ("patch", s.patch_len as f64),
-        ("epsilon", s.norm_epsilon),
-        ("active", f64::from(u8::from(s.use_instance_norm))),
-    ]);
-    let normal = b.graph.apply("instance_norm", "instance_norm", attrs, &[values, observed])?;
-    let series = b.linear("embedding.value", normal[0], d, true, 0, 0.0)?;
+    let norm = InstanceNorm {
+        history: w.history,
+        covariates: w.num_covariates,
+        patch: s.patch_len,
+        epsilon: s.norm_epsilon,
+        active: s.use_instance_norm,
+    };
+    let normal = b.graph.apply(norm, "instance_norm", &[values, observed])?;
+    let series = b.linear("embedding.value", normal[0], d)?;
     let mut calendar = None;
     if w.num_calendar > 0 {
         let rows = b.graph.input("calendar", &[w.steps(), w.num_calendar]);
         inputs.push(rows);
-        let attrs = Attrs::new(&[("patch", s.patch_len as f64)]);
-        let mean = b.graph.apply1("patch_mean", "calendar_mean", attrs, &[rows])?;
-        calendar = Some(b.linear("embedding.calendar", mean, d, false, 0, 0.0)?);
+        let mean = b.graph.apply1(PatchMean { patch: s.patch_len }, "calendar_mean", &[rows])?;
+        calendar = Some(b.linear("embedding.calendar", mean, Dense::to(d).without_bias())?);
     }
     let base = token_base(b, tokens, nodes)?;
-    let attrs = Attrs::new(&[("calendar", f64::from(u8::from(calendar.is_some())))]);
     let parts: Vec<_> = [base, series].into_iter().chain(calendar).collect();
-    let sum = b.graph.apply1("embed_sum", "embedding.sum", attrs, &parts)?;
+    let sum = b.graph.apply1(EmbedSum { calendar: calendar.is_some() }, "embedding.sum", &parts)?;
     let tokens = b.norm("embedding.norm", sum, None)?;
     Ok(Embedded { inputs, tokens, history: normal[1], stats: normal[2] })
 }
@@ -68,13 +76,9 @@ fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, 
     }
     let graph = graph_encoding(b)?;
     inputs.extend(graph);
-    let attrs = Attrs::new(&[
-        ("covariates", w.num_covariates as f64),
-        ("targets", w.num_targets as f64),
-        ("adaptive", f64::from(u8::from(s.use_adaptive_embedding))),
-        ("graph", f64::from(u8::from(graph.is_some()))),
-    ]);
-    Ok(b.graph.apply1("token_base", "embedding.base", attrs, &inputs)?)
+    let base =
+        TokenBase { covariates: w.num_covariates, targets: w.num_targets, adaptive: s.use_adaptive_embedding, graph: graph.is_some() };
+    Ok(b.graph.apply1(base, "embedding.base", &inputs)?)
 }
 
 /// A learned blend of the fixed sinusoids [T, D] with sinusoids at learned speeds, mixed by one attention head along the steps.
@@ -83,14 +87,13 @@ fn adaptive_temporal(b: &mut Builder, tokens: usize, fixed: TensorId) -> Result<
     let speed = b.parameter(&format!("{name}.speed"), &[scales], Init::Halving);
     let blend = b.parameter(&format!("{name}.blend"), &[2], Init::List(&[0.7, 0.3]));
     let angles = b.graph.exact_constant(&format!("{name}.angles"), &[tokens, d / 2], angles(tokens, d));
-    let waves = b.graph.apply1("sinusoids", &format!("{name}.waves"), Attrs::default(), &[speed, angles])?;
-    let qkv = b.linear(&format!("{name}.qkv"), waves, 3 * d, true, 0, 0.0)?;
-    let parts = b.graph.apply("split", &format!("{name}.parts"), Attrs::new(&[("first", d as f64)]), &[qkv])?;
-    let attrs = Attrs::new(&[("heads", 1.0), ("time_heads", 1.0)]);
-    let mixed = b.graph.apply1("attention", &format!("{name}.attention"), attrs, &parts)?;
-    let mean = b.graph.apply1("row_mean", &format!("{name}.mean"), Attrs::new(&[("lines", tokens as f64)]), &[mixed])?;
-    let adaptive = b.linear(&format!("{name}.out"), mean, d, true, 0, 0.0)?;
-    Ok(b.graph.apply1("blend", &format!("{name}.blended"), Attrs::default(), &[blend, fixed, adaptive])?)
+    let waves = b.graph.apply1(Sinusoids, &format!("{name}.waves"), &[speed, angles])?;
+    let qkv = b.linear(&format!("{name}.qkv"), waves, 3 * d)?;
+    let parts = b.graph.apply(Split { first: d }, &format!("{name}.parts"), &[qkv])?;
+    let mixed = b.graph.apply1(Attention { heads: 1, time_heads: 1 }, &format!("{name}.attention"), &parts)?;
+    let mean = b.graph.apply1(RowMean { lines: tokens }, &format!("{name}.mean"), &[mixed])?;
+    let adaptive = b.linear(&format!("{name}.out"), mean, d)?;
+    Ok(b.graph.apply1(Blend, &format!("{name}.blended"), &[blend, fixed, adaptive])?)
 }
 
 /// t 10000^(-2i/D), for each pair of channels.
@@ -117,15 +120,15 @@ fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
             inputs.push(b.parameter(&format!("embedding.graph.{name}.weight"), &[q, length], Init::fan_in(length)));
             inputs.push(b.parameter(&format!("embedding.graph.{name}.bias"), &[q], Init::fan_in(length)));
         }
-        let quarters = b.graph.apply1("graph_features", "embedding.graph.quarters", Attrs::default(), &inputs)?;
-        parts.push(b.linear("embedding.graph.out", quarters, d, true, 0, 0.0)?);
+        let quarters = b.graph.apply1(GraphFeatures, "embedding.graph.quarters", &inputs)?;
+        parts.push(b.linear("embedding.graph.out", quarters, d)?);
     }
     if s.use_structural_encoding {
         let maps = b.graph.constant("embedding.graph.eigenmaps", &[nodes, s.num_eigenvectors], features.eigenmaps.clone());
-        parts.push(b.linear("embedding.graph.structural", maps, d, true, 0, 0.0)?);
+        parts.push(b.linear("embedding.graph.structural", maps, d)?);
     }
     if parts.len() == 2 {
-        return Ok(Some(b.graph.apply1("add", "embedding.graph", Attrs::default(), &parts)?));
+        return Ok(Some(b.graph.apply1(Add, "embedding.graph", &parts)?));
     }
     Ok(parts.pop())
 }

@@ -2,9 +2,16 @@
 //! window.
 
 use super::init::Init;
-use super::{Builder, Mode, ModelError};
+use super::{Builder, Dense, Mode, ModelError};
 use crate::graph::{Moving, TensorId};
-use crate::ops::Attrs;
+use crate::ops::adaptive_matrix::AdaptiveMatrix;
+use crate::ops::edge_matrix::EdgeMatrix;
+use crate::ops::gate_softmax::GateSoftmax;
+use crate::ops::graph_penalty::GraphPenalty;
+use crate::ops::linear::Activation::Relu;
+use crate::ops::node_mean::NodeMean;
+use crate::ops::propagate::Propagate;
+use crate::ops::row_mean::RowMean;
 
 /// Edges of one stage, once a step: what `edges` makes. Only `prob` has a gradient; the others are whole numbers, held as floats.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +49,9 @@ impl ModelGraph {
     /// `sum_k gate_k A_k x`.
     pub(super) fn propagate(&self, b: &mut Builder, name: &str, x: TensorId) -> Result<TensorId, ModelError> {
         let inputs: Vec<_> = [x, self.gates, self.prior].into_iter().chain(self.dynamic).chain(self.adaptive).collect();
-        Ok(b.graph.apply1("propagate", name, present(self.dynamic.is_some(), self.adaptive.is_some()), &inputs)?)
+        let propagate = Propagate { dynamic: self.dynamic.is_some(), adaptive: self.adaptive.is_some() };
+        Ok(b.graph.apply1(propagate, name, &inputs)?)
     }
-}
-
-fn present(dynamic: bool, adaptive: bool) -> Attrs {
-    Attrs::new(&[("dynamic", f64::from(u8::from(dynamic))), ("adaptive", f64::from(u8::from(adaptive)))])
 }
 
 /// The graph, built from the embedding's output.
@@ -85,13 +89,13 @@ fn learned(b: &mut Builder) -> Result<Learned, ModelError> {
         let (receivers, senders) = stages(b)[stage];
         let logits = b.parameter(name, &[receivers, senders], Init::Normal(0.1));
         let random = b.graph.step_input(&format!("graph.noise.{stage}"), &[receivers, senders]);
-        let attrs = Attrs::new(&[("k", most.min(senders) as f64)]);
-        let made = b.graph.apply("edges", &format!("graph.edges.{stage}"), attrs, &[logits, random, temperature])?;
+        let likeliest = crate::ops::edges::Edges { k: most.min(senders) };
+        let made = b.graph.apply(likeliest, &format!("graph.edges.{stage}"), &[logits, random, temperature])?;
         edges.push(Edges { prob: made[0], index: made[1], starts: made[2], entries: made[3] });
         tables.push(logits);
         noise.push(random);
     }
-    let penalty = b.graph.apply1("graph_penalty", "graph.penalty", Attrs::default(), &tables)?;
+    let penalty = b.graph.apply1(GraphPenalty, "graph.penalty", &tables)?;
     Ok(([edges[0], edges[1]], noise, Some(penalty)))
 }
 
@@ -112,9 +116,9 @@ fn uniform(b: &mut Builder) -> [Edges; 2] {
 
 fn edge_matrix(b: &mut Builder, edges: &[Edges; 2]) -> Result<TensorId, ModelError> {
     let w = b.shape.window;
-    let attrs = Attrs::new(&[("covariates", w.num_covariates as f64), ("targets", w.num_targets as f64)]);
+    let matrix = EdgeMatrix { covariates: w.num_covariates, targets: w.num_targets };
     let inputs = [edges[0].prob, edges[0].index, edges[1].prob, edges[1].index];
-    Ok(b.graph.apply1("edge_matrix", "graph.dynamic", attrs, &inputs)?)
+    Ok(b.graph.apply1(matrix, "graph.dynamic", &inputs)?)
 }
 
 /// The adaptive graph. Training follows the mean of the embedding's output with `memory`, after the step that used it as it was.
@@ -129,23 +133,23 @@ fn adaptive(b: &mut Builder, x: TensorId, mode: Mode) -> Result<TensorId, ModelE
         b.graph.stored("graph.memory", &[n, d]),
     ];
     if mode == Mode::Train {
-        let mean = b.graph.apply1("node_mean", "graph.mean", Attrs::default(), &[x])?;
+        let mean = b.graph.apply1(NodeMean, "graph.mean", &[x])?;
         b.graph.moving.push(Moving { stored: inputs[4], mean, rate });
     }
-    Ok(b.graph.apply1("adaptive_matrix", "graph.adaptive", Attrs::default(), &inputs)?)
+    Ok(b.graph.apply1(AdaptiveMatrix, "graph.adaptive", &inputs)?)
 }
 
 fn gates(b: &mut Builder, x: TensorId) -> Result<TensorId, ModelError> {
-    const RELU: u8 = 1;
     let s = b.shape.settings.clone();
     if !s.use_graph_gate {
-        let there = [true, s.use_dynamic_graph, s.use_adaptive_graph].map(|p| f32::from(u8::from(p)));
+        let there = [true, s.use_dynamic_graph, s.use_adaptive_graph].map(f32::from);
         let total: f32 = there.iter().sum();
         return Ok(b.graph.constant("graph.gates", &[3], there.iter().map(|p| p / total).collect()));
     }
     let d = b.width();
-    let mean = b.graph.apply1("row_mean", "graph.token_mean", Attrs::new(&[("lines", 1.0)]), &[x])?;
-    let hidden = b.linear("graph.gate1", mean, d, true, 0, 0.0)?;
-    let logits = b.linear("graph.gate2", hidden, 3, true, RELU, 0.0)?;
-    Ok(b.graph.apply1("gate_softmax", "graph.gates", present(s.use_dynamic_graph, s.use_adaptive_graph), &[logits])?)
+    let mean = b.graph.apply1(RowMean { lines: 1 }, "graph.token_mean", &[x])?;
+    let hidden = b.linear("graph.gate1", mean, d)?;
+    let logits = b.linear("graph.gate2", hidden, Dense::to(3).after(Relu))?;
+    let softmax = GateSoftmax { dynamic: s.use_dynamic_graph, adaptive: s.use_adaptive_graph };
+    Ok(b.graph.apply1(softmax, "graph.gates", &[logits])?)
 }

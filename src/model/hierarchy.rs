@@ -3,7 +3,10 @@
 use super::init::Init;
 use super::{Builder, ModelError};
 use crate::graph::TensorId;
-use crate::ops::Attrs;
+use crate::ops::attention::Attention;
+use crate::ops::cluster_gate::ClusterGate;
+use crate::ops::cluster_mean::ClusterMean;
+use crate::ops::split::Split;
 
 pub(super) fn build(b: &mut Builder, x: TensorId, activations: &mut Vec<(String, TensorId)>) -> Result<TensorId, ModelError> {
     let mut sum = None;
@@ -21,24 +24,21 @@ pub(super) fn build(b: &mut Builder, x: TensorId, activations: &mut Vec<(String,
 fn scale(b: &mut Builder, i: usize, r: usize, x: TensorId, sum: Option<TensorId>) -> Result<TensorId, ModelError> {
     let (name, d, heads) = (format!("scales.{i}"), b.width(), b.shape.settings.n_heads);
     let clusters = clusters(b, &name, i);
-    let group_steps = ("group_steps", r as f64);
     let inputs: Vec<_> = [x].into_iter().chain(clusters).collect();
-    let pooled = b.graph.apply1("cluster_mean", &format!("{name}.pooled"), Attrs::new(&[group_steps]), &inputs)?;
+    let pooled = b.graph.apply1(ClusterMean { group_steps: r }, &format!("{name}.pooled"), &inputs)?;
     let tokens = b.norm(&format!("{name}.norm"), pooled, None)?;
-    let qkv = b.linear(&format!("{name}.qkv"), tokens, 3 * d, true, 0, 0.0)?;
-    let parts = b.graph.apply("split", &format!("{name}.heads"), Attrs::new(&[("first", d as f64)]), &[qkv])?;
+    let qkv = b.linear(&format!("{name}.qkv"), tokens, 3 * d)?;
+    let parts = b.graph.apply(Split { first: d }, &format!("{name}.heads"), &[qkv])?;
     // All pooled tokens lie in one line: every head attends along it.
-    let attrs = Attrs::new(&[("heads", heads as f64), ("time_heads", 0.0)]);
-    let attended = b.graph.apply1("attention", &format!("{name}.attention"), attrs, &parts)?;
-    let y = b.linear(&format!("{name}.out"), attended, d, true, 0, 0.0)?;
+    let attended = b.graph.apply1(Attention { heads, time_heads: 0 }, &format!("{name}.attention"), &parts)?;
+    let y = b.linear(&format!("{name}.out"), attended, d)?;
     // gate[x, y] is a sum of two maps: y's is made on the few pooled tokens.
     let weight = b.parameter(&format!("{name}.gate.weight"), &[d, 2 * d], Init::fan_in(2 * d));
     let bias = b.parameter(&format!("{name}.gate.bias"), &[d], Init::fan_in(2 * d));
     let gate = b.linear_part(&format!("{name}.gate"), x, weight, 0, None)?;
     let pooled_gate = b.linear_part(&format!("{name}.gate.pooled"), y, weight, d, Some(bias))?;
     let inputs: Vec<_> = [gate, pooled_gate, y].into_iter().chain(clusters).chain(sum).collect();
-    let attrs = Attrs::new(&[group_steps, ("base", f64::from(u8::from(sum.is_some())))]);
-    Ok(b.graph.apply1("cluster_gate", &name, attrs, &inputs)?)
+    Ok(b.graph.apply1(ClusterGate { group_steps: r, base: sum.is_some() }, &name, &inputs)?)
 }
 
 /// Cluster of each node at scale i, and the nodes of each cluster: constants.

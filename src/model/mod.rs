@@ -14,7 +14,10 @@ mod places;
 use crate::config::{Config, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
-use crate::ops::Attrs;
+use crate::ops::concat_linear::ConcatLinear;
+use crate::ops::layer_norm::LayerNorm;
+use crate::ops::linear::{Activation, Linear};
+use crate::ops::select::Select;
 use crate::series_graph::{GraphConstants, KnownGraph};
 pub(crate) use places::places;
 pub use places::{ParameterPlace, parameter_places};
@@ -125,6 +128,43 @@ pub struct Model {
     pub window_losses: Option<TensorId>,
 }
 
+/// A linear map as [`Builder::linear`] makes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dense {
+    columns: usize,
+    bias: bool,
+    activation: Activation,
+    dropout: f64,
+}
+
+impl Dense {
+    /// To that many columns, with a bias, of x itself.
+    pub(crate) fn to(columns: usize) -> Self {
+        Self { columns, bias: true, activation: Activation::Identity, dropout: 0.0 }
+    }
+
+    /// Without bias.
+    pub(crate) fn without_bias(self) -> Self {
+        Self { bias: false, ..self }
+    }
+
+    /// Of x activated, as it is loaded.
+    pub(crate) fn after(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Of what is left of x (activated) when that share is dropped.
+    pub(crate) fn dropping(self, dropout: f64) -> Self {
+        Self { dropout, ..self }
+    }
+}
+
+impl From<usize> for Dense {
+    fn from(columns: usize) -> Self {
+        Self::to(columns)
+    }
+}
+
 /// What is added to while a model is built.
 pub(crate) struct Builder<'a> {
     pub(crate) shape: &'a ModelShape,
@@ -146,29 +186,17 @@ impl Builder<'_> {
         id
     }
 
-    /// `x W^T + b`, x activated as it is loaded (0 none, 1 relu, 2 gelu) and dropped out.
-    pub(crate) fn linear(
-        &mut self,
-        name: &str,
-        x: TensorId,
-        columns: usize,
-        bias: bool,
-        activation: u8,
-        dropout: f64,
-    ) -> Result<TensorId, ModelError> {
+    /// `a(x) W^T + b`; of a number of columns: the plain map to as many.
+    pub(crate) fn linear(&mut self, name: &str, x: TensorId, map: impl Into<Dense>) -> Result<TensorId, ModelError> {
+        let Dense { columns, bias, activation, dropout } = map.into();
         let inner = self.graph.tensors[x].operand.last();
         let init = Init::fan_in(inner);
         let mut inputs = vec![x, self.parameter(&format!("{name}.weight"), &[columns, inner], init)];
         if bias {
             inputs.push(self.parameter(&format!("{name}.bias"), &[columns], init));
         }
-        let attrs = Attrs::new(&[
-            ("bias", f64::from(u8::from(bias))),
-            ("residual", 0.0),
-            ("activation", f64::from(activation)),
-            ("dropout", dropout),
-        ]);
-        Ok(self.graph.apply1("linear", name, attrs, &inputs)?)
+        let linear = Linear { bias, residual: false, activation, dropout, column0: None };
+        Ok(self.graph.apply1(linear, name, &inputs)?)
     }
 
     /// `[a, x] W^T + b`, as wide as x.
@@ -177,7 +205,7 @@ impl Builder<'_> {
         let init = Init::fan_in(2 * d);
         let weight = self.parameter(&format!("{name}.weight"), &[d, 2 * d], init);
         let bias = self.parameter(&format!("{name}.bias"), &[d], init);
-        Ok(self.graph.apply1("concat_linear", name, Attrs::default(), &[a, x, weight, bias])?)
+        Ok(self.graph.apply1(ConcatLinear, name, &[a, x, weight, bias])?)
     }
 
     /// Part of a linear map of several inputs side by side: the columns of its weight from `column0` on, and its bias, if this part adds it.
@@ -189,27 +217,15 @@ impl Builder<'_> {
         column0: usize,
         bias: Option<TensorId>,
     ) -> Result<TensorId, ModelError> {
-        let attrs = Attrs::new(&[
-            ("bias", f64::from(u8::from(bias.is_some()))),
-            ("residual", 0.0),
-            ("activation", 0.0),
-            ("dropout", 0.0),
-            ("sliced", 1.0),
-            ("column0", column0 as f64),
-        ]);
-        let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
-        Ok(self.graph.apply1("linear", label, attrs, &inputs)?)
+        let (bias, inputs) = (bias.is_some(), [x, weight].into_iter().chain(bias).collect::<Vec<_>>());
+        let linear = Linear { bias, residual: false, activation: Activation::Identity, dropout: 0.0, column0: Some(column0) };
+        Ok(self.graph.apply1(linear, label, &inputs)?)
     }
 
     /// A box of steps and nodes.
     pub(crate) fn select(&mut self, label: &str, x: TensorId, steps: Range<usize>, nodes: Range<usize>) -> Result<TensorId, ModelError> {
-        let attrs = Attrs::new(&[
-            ("step0", steps.start as f64),
-            ("steps", steps.len() as f64),
-            ("node0", nodes.start as f64),
-            ("nodes", nodes.len() as f64),
-        ]);
-        Ok(self.graph.apply1("select", label, attrs, &[x])?)
+        let select = Select { step0: steps.start, steps: steps.len(), node0: nodes.start, nodes: nodes.len() };
+        Ok(self.graph.apply1(select, label, &[x])?)
     }
 
     /// Layer norm of x, or of x + dropout(change).
@@ -223,9 +239,8 @@ impl Builder<'_> {
         let gamma = self.parameter(&format!("{name}.weight"), &[d], Init::Constant(1.0));
         let beta = self.parameter(&format!("{name}.bias"), &[d], Init::Constant(0.0));
         let dropout = if change.is_some() { dropout } else { 0.0 };
-        let attrs = Attrs::new(&[("residual", f64::from(u8::from(change.is_some()))), ("dropout", dropout)]);
         let inputs: Vec<_> = [x, gamma, beta].into_iter().chain(change).collect();
-        Ok(self.graph.apply1("layer_norm", name, attrs, &inputs)?)
+        Ok(self.graph.apply1(LayerNorm { residual: change.is_some(), dropout }, name, &inputs)?)
     }
 }
 

@@ -8,19 +8,36 @@
 //! c is carried from step to step, `c' = beta c + (1 - beta)`, so that no power is taken on the device. Where the norm is not ok, only
 //! the counters of bad steps change.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_f32, to_u32,
 };
 use super::twin::{Twin, TwinCall, no_backward};
+
+operation! {
+    /// Inputs: parameters, moment1, moment2, gradients, norm, state. No outputs.
+    pub struct AdamW {
+        /// Decay of the first moment, in [0, 1).
+        pub beta1: f64,
+        /// Decay of the second moment, in [0, 1).
+        pub beta2: f64,
+        /// Added to the root of the second moment; above 0.
+        pub epsilon: f64,
+        /// Decoupled decay, a share of the rate.
+        pub weight_decay: f64,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "adamw",
     summary: "p = p (1 - rate decay) - rate / c1 m / (sqrt(v / c2) + epsilon), unless the step was bad",
+    attrs: AdamW::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[0, 1, 2, 5],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("optimiser"),
@@ -30,34 +47,29 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/adamw.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("adamw", m));
-    let [parameters, rest @ .., norm, state] = inputs else {
-        return wrong(format!("expected 6 inputs, found {}", inputs.len()));
-    };
-    if rest.len() != 3 {
-        return wrong(format!("expected 6 inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [parameters, moment1, moment2, gradients, norm, state] = exactly(inputs)?;
+    let rest = [moment1, moment2, gradients];
     let n = parameters.len();
     if !n.is_multiple_of(4) || rest.iter().any(|r| r.len() != n) {
-        let found: Vec<_> = rest.iter().map(Operand::len).collect();
-        return wrong(format!("parameters, moments and gradients must have one length, a multiple of 4, found {n} and {found:?}"));
+        let found = rest.map(Operand::len);
+        return Err(format!("parameters, moments and gradients must have one length, a multiple of 4, found {n} and {found:?}"));
     }
     if norm.shape != [4] || state.shape != [8] {
-        return wrong(format!("expected norm [4] and state [8], found {:?} and {:?}", norm.shape, state.shape));
+        return Err(format!("expected norm [4] and state [8], found {:?} and {:?}", norm.shape, state.shape));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("everything must exist once a step".into());
+        return Err("everything must exist once a step".into());
     }
-    let unit = 0.0..1.0;
-    if !unit.contains(&attrs.f64("beta1")) || !unit.contains(&attrs.f64("beta2")) || attrs.f32("epsilon") <= 0.0 {
-        return wrong("betas must be in [0, 1) and epsilon above 0".into());
+    let (unit, AdamW { beta1, beta2, epsilon, .. }) = (0.0..1.0, AdamW::of(attrs));
+    if !unit.contains(&beta1) || !unit.contains(&beta2) || to_f32(epsilon) <= 0.0 {
+        return Err("betas must be in [0, 1) and epsilon above 0".into());
     }
     Ok(Inferred::default())
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let n = c.inputs[0].len();
+    let (n, a) = (c.inputs[0].len(), AdamW::of(c.attrs));
     let kernel = |entry, count: usize, bindings, cost| KernelDef {
         source: SOURCE.into(),
         entry,
@@ -65,12 +77,12 @@ fn forward(c: &OpCtx) -> Phase {
         bindings,
         params: vec![
             ("count", Value::U32(to_u32(count))),
-            ("beta1", Value::F32(c.attrs.f32("beta1"))),
-            ("beta2", Value::F32(c.attrs.f32("beta2"))),
-            ("one_minus_beta1", Value::F32(one_minus(c.attrs.f64("beta1")))),
-            ("one_minus_beta2", Value::F32(one_minus(c.attrs.f64("beta2")))),
-            ("epsilon", Value::F32(c.attrs.f32("epsilon"))),
-            ("weight_decay", Value::F32(c.attrs.f32("weight_decay"))),
+            ("beta1", Value::F32(to_f32(a.beta1))),
+            ("beta2", Value::F32(to_f32(a.beta2))),
+            ("one_minus_beta1", Value::F32(one_minus(a.beta1))),
+            ("one_minus_beta2", Value::F32(one_minus(a.beta2))),
+            ("epsilon", Value::F32(to_f32(a.epsilon))),
+            ("weight_decay", Value::F32(to_f32(a.weight_decay))),
         ],
         grid: Grid::Windows { per_window: count, per_group: 64, across: 1 },
         cost,
@@ -112,7 +124,7 @@ fn twin_forward(t: &mut TwinCall) {
         state[4] += 1.0;
         return;
     }
-    let (beta1, beta2) = (t.attrs.f64("beta1"), t.attrs.f64("beta2"));
+    let AdamW { beta1, beta2, epsilon, weight_decay } = AdamW::of(t.attrs);
     let rate = f64::from(t.step.learning_rate);
     state[0] += 1.0;
     state[1] = beta1 * state[1] + 1.0 - beta1;
@@ -123,8 +135,8 @@ fn twin_forward(t: &mut TwinCall) {
         let (m, v) = (&mut moment1.data[e], &mut moment2.data[e]);
         *m = beta1 * *m + (1.0 - beta1) * g;
         *v = beta2 * *v + (1.0 - beta2) * g * g;
-        *p *= 1.0 - rate * t.attrs.f64("weight_decay");
-        *p -= rate / state[1] * *m / (v.sqrt() / state[2].sqrt() + t.attrs.f64("epsilon"));
+        *p *= 1.0 - rate * weight_decay;
+        *p -= rate / state[1] * *m / (v.sqrt() / state[2].sqrt() + epsilon);
     }
 }
 
@@ -132,10 +144,9 @@ fn cases() -> Vec<Case> {
     // (moment1, moment2), norm, state
     let case = |name, length: usize, (moment1, moment2), norm, state, weight_decay| {
         let input = |length: usize, fill| CaseInput { grad: false, ..CaseInput::step(&[length], fill) };
-        let attrs = [("beta1", 0.9), ("beta2", 0.999), ("epsilon", 1e-8), ("weight_decay", weight_decay)];
         Case {
             name,
-            attrs: Attrs::new(&attrs),
+            attrs: AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }.attrs(),
             inputs: vec![
                 input(length, Fill::Normal(1.0)),
                 input(length, moment1),

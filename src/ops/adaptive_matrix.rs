@@ -5,19 +5,27 @@
 //! gradient). Forward keeps the factors send and receive. With A the output and s the scores before relu:
 //! `ds_ij = A_ij (dA_ij - sum_j A_ij dA_ij) [s_ij > 0]`, `dreceive = ds send`, `dsend = ds^T receive`, `dW = dfactor^T memory`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: sender, receiver, weight of the senders, weight of the receivers, memory. Output: the matrix.
+    pub struct AdaptiveMatrix;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "adaptive_matrix",
     summary: "A = softmax(relu((receiver + memory W_r^T) (sender + memory W_s^T)^T))",
+    attrs: AdaptiveMatrix::ATTRS,
     infer,
     keeps_inputs: &[4],
     keeps_outputs: &[0],
     updates: &[],
+    data: &[4],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,19 +35,16 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/adaptive_matrix.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("adaptive_matrix", m));
-    let [sender, receiver, w_s, w_r, memory] = inputs else {
-        return wrong(format!("expected 5 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [sender, receiver, w_s, w_r, memory] = exactly(inputs)?;
     let ([n, r], [m, d]) = (&sender.shape[..], &memory.shape[..]) else {
-        return wrong(format!("expected sender [N, r] and memory [N, D], found {:?} and {:?}", sender.shape, memory.shape));
+        return Err(format!("expected sender [N, r] and memory [N, D], found {:?} and {:?}", sender.shape, memory.shape));
     };
     if receiver.shape != sender.shape || n != m || w_s.shape != [*r, *d] || w_r.shape != w_s.shape {
-        return wrong(format!("shapes do not fit: {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
+        return Err(format!("shapes do not fit: {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("everything must exist once a step".into());
+        return Err("everything must exist once a step".into());
     }
     let saved = vec![("factors", vec![2, *n, *r])];
     Ok(Inferred { outputs: vec![vec![*n, n.next_multiple_of(4)]], saved, ..Inferred::default() })

@@ -1,18 +1,26 @@
 //! `y = a + b`: two tensors of the same shape and scope, their last axis a multiple of 4. `d_a = d_b = d_y`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: a, b. Output: y.
+    pub struct Add;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "add",
     summary: "y = a + b",
+    attrs: Add::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -22,16 +30,13 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/add.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("add", m));
-    let [a, b] = inputs else {
-        return wrong(format!("expected 2 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [a, b] = exactly(inputs)?;
     if a.shape != b.shape || a.scope != b.scope {
-        return wrong(format!("a is {:?} ({:?}), b is {:?} ({:?})", a.shape, a.scope, b.shape, b.scope));
+        return Err(format!("a is {:?} ({:?}), b is {:?} ({:?})", a.shape, a.scope, b.shape, b.scope));
     }
     if !a.last().is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {}", a.last()));
+        return Err(format!("the width must be a multiple of 4, found {}", a.last()));
     }
     Ok(Inferred { outputs: vec![a.shape.clone()], ..Inferred::default() })
 }

@@ -12,21 +12,34 @@
 //!
 //! Nothing of T x T or N x N is ever stored. Two dispatches a kernel, one for each axis that has heads.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    exactly, never_random, to_u32,
 };
 use super::generator::attention as text;
 use super::twin::{Twin, TwinCall};
 use std::ops::Range;
 
+operation! {
+    /// Inputs: q, kv. Output: y.
+    pub struct Attention {
+        /// Heads; they divide the width.
+        pub heads: usize,
+        /// How many of them, the first, attend along steps; the others across nodes.
+        pub time_heads: usize,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "attention",
     summary: "y = softmax(q k^T / sqrt(D/heads)) v, along steps for the first time_heads heads, across nodes for the others",
+    attrs: Attention::ATTRS,
     infer,
     keeps_inputs: &[0, 1],
     keeps_outputs: &[0],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -34,26 +47,23 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("attention", m));
-    let [q, kv] = inputs else {
-        return wrong(format!("expected 2 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [q, kv] = exactly(inputs)?;
     let [t, n, d] = q.shape[..] else {
-        return wrong(format!("expected q [T, N, D], found {:?}", q.shape));
+        return Err(format!("expected q [T, N, D], found {:?}", q.shape));
     };
     if kv.shape != [t, n, 2 * d] {
-        return wrong(format!("expected kv [{t}, {n}, {}], found {:?}", 2 * d, kv.shape));
+        return Err(format!("expected kv [{t}, {n}, {}], found {:?}", 2 * d, kv.shape));
     }
-    let (heads, time_heads) = (attrs.size("heads"), attrs.size("time_heads"));
+    let Attention { heads, time_heads } = Attention::of(attrs);
     if heads == 0 || !d.is_multiple_of(heads) {
-        return wrong(format!("{heads} heads do not divide the width {d}"));
+        return Err(format!("{heads} heads do not divide the width {d}"));
     }
     if time_heads > heads {
-        return wrong(format!("{time_heads} of {heads} heads along steps"));
+        return Err(format!("{time_heads} of {heads} heads along steps"));
     }
     if q.scope != kv.scope {
-        return wrong("q and kv must both be per window or once a step".into());
+        return Err("q and kv must both be per window or once a step".into());
     }
     Ok(Inferred { outputs: vec![q.shape.clone()], saved: vec![("lse", vec![t, n, heads])], ..Inferred::default() })
 }
@@ -72,7 +82,7 @@ struct Axis {
 /// The axes that have heads.
 fn axes(q: &Operand, attrs: &Attrs) -> Vec<Axis> {
     let (t, n) = (q.shape[0], q.shape[1]);
-    let (heads, time_heads) = (attrs.size("heads"), attrs.size("time_heads"));
+    let Attention { heads, time_heads } = Attention::of(attrs);
     let time = Axis { heads: 0..time_heads, lines: n, length: t, line_stride: 1, position_stride: n, lines_first: true };
     let nodes = Axis { heads: time_heads..heads, lines: t, length: n, line_stride: n, position_stride: 1, lines_first: false };
     [time, nodes].into_iter().filter(|a| !a.heads.is_empty()).collect()
@@ -80,7 +90,7 @@ fn axes(q: &Operand, attrs: &Attrs) -> Vec<Axis> {
 
 /// One kernel on one axis: `pair_flops` for each query and key, `elements` moved for each token, both for one head.
 fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, pair_flops: usize, elements: usize) -> KernelDef {
-    let (heads, tokens) = (c.attrs.size("heads"), c.inputs[0].rows());
+    let (heads, tokens) = (Attention::of(c.attrs).heads, c.inputs[0].rows());
     let head_width = c.inputs[0].last() / heads;
     let rows = text::rows(c.variants, head_width, axis.length);
     let accumulate = [0, 1].map(|i| c.accumulate.get(i).copied().unwrap_or(false) && c.wants(i));
@@ -115,7 +125,7 @@ fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, p
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let width = c.inputs[0].last() / c.attrs.size("heads");
+    let width = c.inputs[0].last() / Attention::of(c.attrs).heads;
     let bindings = || {
         vec![
             Binding::input("q", Slot::In(0), "q_base"),
@@ -130,7 +140,7 @@ fn forward(c: &OpCtx) -> Phase {
 }
 
 fn backward(c: &OpCtx) -> Phase {
-    let (tokens, heads) = (c.inputs[0].rows(), c.attrs.size("heads"));
+    let (tokens, heads) = (c.inputs[0].rows(), Attention::of(c.attrs).heads);
     let width = c.inputs[0].last() / heads;
     let mut scratch = vec![(tokens * heads, c.inputs[0].scope)];
     // The kernel of dq makes delta, which dkv needs: where dq is not wanted it goes to scratch.
@@ -171,7 +181,7 @@ fn backward(c: &OpCtx) -> Phase {
 
 /// Calls `line` with the axis' head, its width, and the tokens of each of its lines.
 fn each_line(q: &Operand, attrs: &Attrs, mut line: impl FnMut(usize, usize, &[usize])) {
-    let width = q.last() / attrs.size("heads");
+    let width = q.last() / Attention::of(attrs).heads;
     for axis in axes(q, attrs) {
         for l in 0..axis.lines {
             let tokens: Vec<usize> = (0..axis.length).map(|p| l * axis.line_stride + p * axis.position_stride).collect();
@@ -198,7 +208,7 @@ fn scale(head_width: usize) -> f64 {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let (operand, heads) = (t.inputs[0].operand.clone(), t.attrs.size("heads"));
+    let (operand, heads) = (t.inputs[0].operand.clone(), Attention::of(t.attrs).heads);
     let d = operand.last();
     for w in 0..t.windows {
         let (q, kv) = (t.inputs[0].window(w), t.inputs[1].window(w));
@@ -222,7 +232,7 @@ fn twin_forward(t: &mut TwinCall) {
 }
 
 fn twin_backward(t: &mut TwinCall) {
-    let (operand, heads) = (t.inputs[0].operand.clone(), t.attrs.size("heads"));
+    let (operand, heads) = (t.inputs[0].operand.clone(), Attention::of(t.attrs).heads);
     let d = operand.last();
     for w in 0..t.windows {
         let (q, kv, lse) = (t.inputs[0].window(w), t.inputs[1].window(w), t.saved[0].window(w));
@@ -254,14 +264,14 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n]: [usize; 2], [heads, time_heads, width]: [u32; 3], windows, q: f32, k: Fill| {
-        let d = (heads * width) as usize;
+    let case = |name, [t, n]: [usize; 2], [heads, time_heads, width]: [usize; 3], windows, q: f32, k: Fill| {
+        let d = heads * width;
         Case {
             name,
-            attrs: Attrs::new(&[("heads", f64::from(heads)), ("time_heads", f64::from(time_heads))]),
+            attrs: Attention { heads, time_heads }.attrs(),
             inputs: vec![CaseInput::window(&[t, n, d], Fill::Normal(q)), CaseInput::window(&[t, n, 2 * d], k)],
             windows,
-            reduction: t.max(n) * width as usize,
+            reduction: t.max(n) * width,
         }
     };
     let normal = Fill::Normal(1.0);

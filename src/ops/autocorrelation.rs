@@ -8,19 +8,30 @@
 //! `dw_i = sum_t dy[t] . v[t + lag_i]`, `r_i = w_i (dw_i - sum_j w_j dw_j) / D`, `dv[t] = sum_i w_i dy[t - lag_i]`,
 //! `dq[t] = sum_i r_i k[t - lag_i]`, `dk[t] = sum_i r_i q[t + lag_i]`. Which lags are taken has no derivative.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    exactly, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, index_of};
+
+operation! {
+    /// Input: qkv. Output: y.
+    pub struct Autocorrelation {
+        /// Lags that are kept, 1 to T.
+        pub lags: usize,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "autocorrelation",
     summary: "y[t] = sum_i w_i v[t + lag_i], w = softmax of the largest R[l] = mean_channels sum_t q[t + l] k[t]",
+    attrs: Autocorrelation::ATTRS,
     infer,
     keeps_inputs: &[0],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -30,20 +41,17 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/autocorrelation.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("autocorrelation", m));
-    let [qkv] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [qkv] = exactly(inputs)?;
     let [t, n, wide] = qkv.shape[..] else {
-        return wrong(format!("expected qkv [T, N, 3 D], found {:?}", qkv.shape));
+        return Err(format!("expected qkv [T, N, 3 D], found {:?}", qkv.shape));
     };
     if !wide.is_multiple_of(12) || qkv.scope != Scope::Window {
-        return wrong(format!("qkv must be per window and D a multiple of 4, found {wide} columns"));
+        return Err(format!("qkv must be per window and D a multiple of 4, found {wide} columns"));
     }
-    let k = attrs.size("lags");
+    let k = Autocorrelation::of(attrs).lags;
     if k == 0 || k > t {
-        return wrong(format!("{k} lags of {t}"));
+        return Err(format!("{k} lags of {t}"));
     }
     Ok(Inferred { outputs: vec![vec![t, n, wide / 3]], saved: vec![("lags", vec![n, k, 2])], ..Inferred::default() })
 }
@@ -56,7 +64,7 @@ fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, count: usize, 
         ("n_steps", Value::U32(to_u32(shape[0]))),
         ("n_nodes", Value::U32(to_u32(shape[1]))),
         ("quads", Value::U32(to_u32(shape[2] / 4))),
-        ("k", Value::U32(c.attrs.u32("lags"))),
+        ("k", Value::U32(to_u32(Autocorrelation::of(c.attrs).lags))),
         ("inverse_width", Value::F32(inverse_width)),
         ("accumulate_qkv", c.accumulates(0)),
     ];
@@ -70,7 +78,7 @@ fn qkv() -> Binding {
 
 fn forward(c: &OpCtx) -> Phase {
     let shape = &c.outputs[0].shape;
-    let ([t, n], y, k) = ([shape[0], shape[1]], c.outputs[0].len(), c.attrs.size("lags"));
+    let ([t, n], y, k) = ([shape[0], shape[1]], c.outputs[0].len(), Autocorrelation::of(c.attrs).lags);
     let scores = || Binding::output("scores", Slot::Scratch(0), "scores_base");
     let kernels = vec![
         kernel(c, "autocorrelation_scores", vec![qkv(), scores()], t * n, Cost::new(2 * t * y, 2 * y + t * n)),
@@ -96,7 +104,7 @@ fn backward(c: &OpCtx) -> Phase {
     if !c.wants(0) {
         return Phase::default();
     }
-    let (y, n, k) = (c.outputs[0].len(), c.outputs[0].shape[1], c.attrs.size("lags"));
+    let (y, n, k) = (c.outputs[0].len(), c.outputs[0].shape[1], Autocorrelation::of(c.attrs).lags);
     let lags = || Binding::input("lags", Slot::Saved(0), "lags_base");
     let d_y = || Binding::input("d_y", Slot::DOut(0), "d_y_base");
     let kernels = vec![
@@ -135,7 +143,7 @@ struct Places {
 impl Places {
     fn new(t: &TwinCall) -> Self {
         let shape = &t.outputs[0].operand.shape;
-        Self { steps: shape[0], nodes: shape[1], d: shape[2], k: t.attrs.size("lags") }
+        Self { steps: shape[0], nodes: shape[1], d: shape[2], k: Autocorrelation::of(t.attrs).lags }
     }
 
     fn row(&self, step: usize, n: usize, part: usize) -> usize {
@@ -213,9 +221,9 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n, d]: [usize; 3], k: u32, windows| Case {
+    let case = |name, [t, n, d]: [usize; 3], lags: usize, windows| Case {
         name,
-        attrs: Attrs::new(&[("lags", f64::from(k))]),
+        attrs: Autocorrelation { lags }.attrs(),
         inputs: vec![CaseInput::window(&[t, n, 3 * d], Fill::Normal(1.0))],
         windows,
         reduction: t * d,

@@ -4,19 +4,27 @@
 //! Input: nll `[1]`, for each window. Output: loss `[1]`, once a step, an accumulator that is zeroed at the start of a step; terms are
 //! added in order of windows. The reciprocal of the count is a value of the step.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Input: nll of each window. Output: the loss of the step.
+    pub struct BatchMean;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "batch_mean",
     summary: "loss = sum_w nll[w] / max(1, observed targets of the batch)",
+    attrs: BatchMean::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -26,13 +34,10 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/batch_mean.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("batch_mean", m));
-    let [nll] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [nll] = exactly(inputs)?;
     if nll.shape != [1] || nll.scope != Scope::Window {
-        return wrong(format!("the input must be [1] for each window, found {:?} ({:?})", nll.shape, nll.scope));
+        return Err(format!("the input must be [1] for each window, found {:?} ({:?})", nll.shape, nll.scope));
     }
     Ok(Inferred { outputs: vec![vec![1]], reduces_windows: true, ..Inferred::default() })
 }

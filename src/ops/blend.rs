@@ -3,19 +3,27 @@
 //! Inputs, once a step: blend `[2]` (parameter), a and b of one shape. `da = w0 dy`, `db = w1 dy`,
 //! `dblend_0 = -dblend_1 = w0 w1 (dy . a - dy . b)`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: blend, a, b. Output: y.
+    pub struct Blend;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "blend",
     summary: "y = w0 a + w1 b, w = softmax(blend)",
+    attrs: Blend::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -25,13 +33,10 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/blend.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("blend", m));
-    let [blend, a, b] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [blend, a, b] = exactly(inputs)?;
     if blend.shape != [2] || a.shape != b.shape || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong(format!("expected [2] and two of one shape, once a step, found {:?}, {:?}, {:?}", blend.shape, a.shape, b.shape));
+        return Err(format!("expected [2] and two of one shape, once a step, found {:?}, {:?}, {:?}", blend.shape, a.shape, b.shape));
     }
     Ok(Inferred { outputs: vec![a.shape.clone()], ..Inferred::default() })
 }

@@ -2,28 +2,41 @@
 //! the first and last step: the multi-scale convolution (every branch's source is x), and the multi-hop one (a source a branch, one tap).
 //!
 //! Inputs: x `[T, N, D]`, weights (as `stack_weights` makes them, once a step), and with attribute `sources` a source `[T, N, D]` for each
-//! branch. Attributes: `branches` (at most 8), `taps0`, `taps1`, .. (odd), `scale`. D is a multiple of 4.
+//! branch. Attribute `taps`: those of each branch, odd. The scale is 1 / branches. D is a multiple of 4.
 //!
 //! An implicit product: rows shifted by whole steps times a matrix a tap; all branches of a convolution run in one dispatch, tap after
 //! tap, and only their sum is stored. Of the relus forward keeps the signs: a word for four channels, four bits a branch. Backward:
 //! `dz_k = scale dy [z_k > 0]`, `dx = dy + sum of W_k,tap^T dz_k` shifted back, `dW_k,tap = sum over rows of dz_k source_k^T`, over blocks.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, block_rows, never_random, partials_in_scratch, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    block_rows, expect_count, never_random, partials_in_scratch, to_f32, to_u32,
 };
 use super::generator::matmul::{self, Fold, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 use std::fmt::Write as _;
 use std::ops::Range;
 
+operation! {
+    /// Inputs: x, stacked weights, and, where branches have their own, a source a branch. Output: y.
+    pub struct Branches {
+        /// Taps of each branch, odd; 1 to 8 branches.
+        pub taps: Vec<usize>,
+        /// Whether each branch has a source of its own; else all read x.
+        pub sources: bool,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "branches",
     summary: "y = x + scale sum_k relu(b_k + sum_tap W_k,tap shifted source_k)",
+    attrs: Branches::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -32,41 +45,41 @@ pub(super) static OP: OpDef = OpDef {
 };
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/branches.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
-/// Names of the attributes that hold the taps of each branch; four bits a branch fill a word.
-pub(crate) const TAPS: [&str; 8] = ["taps0", "taps1", "taps2", "taps3", "taps4", "taps5", "taps6", "taps7"];
+/// Most branches: four bits a branch fill a word.
+const MOST: usize = 8;
 
-fn taps(attrs: &Attrs) -> Vec<usize> {
-    TAPS[..attrs.size("branches").min(TAPS.len())].iter().map(|name| attrs.size(name)).collect()
+impl Branches {
+    /// What the sum over branches is multiplied by: it becomes their mean.
+    fn scale(&self) -> f64 {
+        1.0 / self.taps.len() as f64
+    }
+
+    /// Index of the input that is the source of a branch.
+    fn source_of(&self, branch: usize) -> usize {
+        if self.sources { 2 + branch } else { 0 }
+    }
 }
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("branches", m));
-    let branches = attrs.size("branches");
-    if branches == 0 || branches > TAPS.len() {
-        return wrong(format!("{branches} branches: 1 to {} are possible", TAPS.len()));
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let Branches { taps, sources } = Branches::of(attrs);
+    let branches = taps.len();
+    if branches == 0 || branches > MOST {
+        return Err(format!("{branches} branches: 1 to {MOST} are possible"));
     }
-    let own = attrs.flag("sources");
-    let wanted = 2 + if own { branches } else { 0 };
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+    expect_count(inputs, 2 + if sources { branches } else { 0 })?;
     let [_, _, d] = inputs[0].shape[..] else {
-        return wrong(format!("expected x [T, N, D], found {:?}", inputs[0].shape));
+        return Err(format!("expected x [T, N, D], found {:?}", inputs[0].shape));
     };
-    let taps = taps(attrs);
-    if taps.iter().any(|t| t % 2 == 0 || (own && *t != 1)) {
-        return wrong(format!("taps must be odd, and 1 for sources of their own, found {taps:?}"));
+    if taps.iter().any(|t| t % 2 == 0 || (sources && *t != 1)) {
+        return Err(format!("taps must be odd, and 1 for sources of their own, found {taps:?}"));
     }
     let weights = taps.iter().sum::<usize>() * d * d + branches * d;
     if inputs[1].shape != [weights] || inputs[1].scope != Scope::Step || !d.is_multiple_of(4) {
-        return wrong(format!(
-            "expected weights [{weights}], once a step, and a width that is a multiple of 4, found {:?}",
-            inputs[1].shape
-        ));
+        return Err(format!("expected weights [{weights}], once a step, and a width that is a multiple of 4, found {:?}", inputs[1].shape));
     }
     let others = inputs[2..].iter().chain([&inputs[0]]);
     if others.clone().any(|o| o.shape != inputs[0].shape || o.scope != Scope::Window) {
-        return wrong(format!("x and sources must be {:?}, per window", inputs[0].shape));
+        return Err(format!("x and sources must be {:?}, per window", inputs[0].shape));
     }
     let signs = vec![inputs[0].shape[0], inputs[0].shape[1], d / 4];
     Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("signs", signs)], ..Inferred::default() })
@@ -82,8 +95,8 @@ struct Part {
 
 /// One part where all branches read x, else one a branch.
 fn parts(attrs: &Attrs) -> Vec<Part> {
-    let taps = taps(attrs);
-    if !attrs.flag("sources") {
+    let Branches { taps, sources } = Branches::of(attrs);
+    if !sources {
         return vec![Part { branches: 0..taps.len(), slices: 0..taps.iter().sum(), source: 0 }];
     }
     (0..taps.len()).map(|k| Part { branches: k..k + 1, slices: k..k + 1, source: 2 + k }).collect()
@@ -110,7 +123,7 @@ fn partial(part: &Part, d: usize) -> usize {
 
 /// What the text needs to know of slices (a branch's tap each): branch, shift in steps, whether it is the last or the middle one.
 fn slice_functions(attrs: &Attrs) -> String {
-    let taps = taps(attrs);
+    let Branches { taps, .. } = Branches::of(attrs);
     let ends: Vec<usize> = taps.iter().scan(0, |end, t| Some(std::mem::replace(end, *end + t) + t)).collect();
     let mut out = String::new();
     let mut function = |head: &str, value: &dyn Fn(usize) -> String| {
@@ -141,19 +154,23 @@ fn kernel(
 ) -> KernelDef {
     let s = sizes(c);
     let accumulate = stored.is_some_and(|i| c.accumulate.get(i).copied().unwrap_or(false));
-    let flag = |b: bool| f64::from(u8::from(b));
-    let slices: usize = taps(c.attrs).iter().sum();
+    let of = Branches::of(c.attrs);
+    let slices: usize = of.taps.iter().sum();
     let residual = part.source == 0 || part.branches.start == 0;
     KernelDef {
         source: format!("{SOURCE}{}{tiled}", slice_functions(c.attrs)).into(),
         entry,
-        overrides: vec![("accumulate", flag(accumulate)), ("first_part", flag(residual)), ("residual", flag(part.source == 0))],
+        overrides: vec![
+            ("accumulate", f64::from(accumulate)),
+            ("first_part", f64::from(residual)),
+            ("residual", f64::from(part.source == 0)),
+        ],
         bindings,
         params: vec![
             ("count", Value::U32(to_u32(s.rows))),
             ("n_nodes", Value::U32(to_u32(s.nodes))),
             ("width", Value::U32(to_u32(s.d))),
-            ("scale", Value::F32(c.attrs.f32("scale"))),
+            ("scale", Value::F32(to_f32(of.scale()))),
             ("slice0", Value::U32(to_u32(part.slices.start))),
             ("slices", Value::U32(to_u32(part.slices.len()))),
             ("branch0", Value::U32(to_u32(part.branches.start))),
@@ -218,7 +235,7 @@ fn backward(c: &OpCtx) -> Phase {
     let s = sizes(c);
     let parts = parts(c.attrs);
     let mut kernels = vec![];
-    if c.attrs.flag("sources") && c.wants(0) {
+    if Branches::of(c.attrs).sources && c.wants(0) {
         let n = s.rows * s.d;
         let bindings = vec![Binding::input("d_y", Slot::DOut(0), "d_y_base"), Binding::output("d_source", Slot::DIn(0), "d_source_base")];
         let grid = Grid::Windows { per_window: n / 4, per_group: 64, across: 1 };
@@ -325,9 +342,9 @@ fn backward_weights(c: &OpCtx, s: &Sizes, part: &Part) -> [KernelDef; 2] {
 }
 
 /// Calls `each` with (branch, slice, row, row of its source) for every tap that lies within a window of `rows` rows.
-fn each_tap(attrs: &Attrs, rows: usize, nodes: usize, mut each: impl FnMut(usize, usize, usize, usize)) {
+fn each_tap(taps: &[usize], rows: usize, nodes: usize, mut each: impl FnMut(usize, usize, usize, usize)) {
     let mut slice = 0;
-    for (branch, taps) in taps(attrs).into_iter().enumerate() {
+    for (branch, &taps) in taps.iter().enumerate() {
         for tap in 0..taps {
             for row in 0..rows {
                 if let Some(from) = (row + tap * nodes).checked_sub(taps / 2 * nodes).filter(|from| *from < rows) {
@@ -342,12 +359,13 @@ fn each_tap(attrs: &Attrs, rows: usize, nodes: usize, mut each: impl FnMut(usize
 /// Values before relu, for each branch, of window `w`.
 fn values(t: &TwinCall, w: usize) -> Vec<Vec<f64>> {
     let (rows, nodes, d) = (t.inputs[0].operand.rows(), t.inputs[0].operand.shape[1], t.inputs[0].operand.last());
-    let branches = t.attrs.size("branches");
+    let of = Branches::of(t.attrs);
+    let branches = of.taps.len();
     let weights = &t.inputs[1].data;
     let biases = &weights[weights.len() - branches * d..];
     let mut z: Vec<Vec<f64>> = (0..branches).map(|k| (0..rows * d).map(|e| biases[k * d + e % d]).collect()).collect();
-    each_tap(t.attrs, rows, nodes, |branch, slice, row, from| {
-        let source = t.inputs[if t.attrs.flag("sources") { 2 + branch } else { 0 }].window(w);
+    each_tap(&of.taps, rows, nodes, |branch, slice, row, from| {
+        let source = t.inputs[of.source_of(branch)].window(w);
         for o in 0..d {
             let matrix = &weights[(slice * d + o) * d..][..d];
             z[branch][row * d + o] += matrix.iter().zip(&source[from * d..]).map(|(a, b)| a * b).sum::<f64>();
@@ -357,7 +375,7 @@ fn values(t: &TwinCall, w: usize) -> Vec<Vec<f64>> {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let scale = t.attrs.f64("scale");
+    let scale = Branches::of(t.attrs).scale();
     for w in 0..t.windows {
         let z = values(t, w);
         let x = t.inputs[0].window(w).to_vec();
@@ -374,13 +392,14 @@ fn twin_forward(t: &mut TwinCall) {
 #[expect(clippy::cast_possible_truncation, reason = "words of bits, held as floats")]
 fn twin_backward(t: &mut TwinCall) {
     let (rows, nodes, d) = (t.inputs[0].operand.rows(), t.inputs[0].operand.shape[1], t.inputs[0].operand.last());
-    let (branches, scale, own) = (t.attrs.size("branches"), t.attrs.f64("scale"), t.attrs.flag("sources"));
+    let of = Branches::of(t.attrs);
+    let (branches, scale) = (of.taps.len(), of.scale());
     let weights = t.inputs[1].data.clone();
     let bias_at = weights.len() - branches * d;
     for w in 0..t.windows {
         let (signs, d_y) = (t.saved[0].window(w).to_vec(), t.d_outputs[0].window(w).to_vec());
         let d_z = |k: usize, e: usize| if (signs[e / 4] as u32) >> (4 * k + e % 4) & 1 == 1 { scale * d_y[e] } else { 0.0 };
-        let sources: Vec<Vec<f64>> = (0..branches).map(|k| t.inputs[if own { 2 + k } else { 0 }].window(w).to_vec()).collect();
+        let sources: Vec<Vec<f64>> = (0..branches).map(|k| t.inputs[of.source_of(k)].window(w).to_vec()).collect();
         if let Some(d_x) = t.d_input(0, w) {
             d_x.iter_mut().zip(&d_y).for_each(|(x, d)| *x += d);
         }
@@ -389,10 +408,10 @@ fn twin_backward(t: &mut TwinCall) {
                 (0..rows * d).for_each(|e| d_weights[bias_at + k * d + e % d] += d_z(k, e));
             }
         }
-        each_tap(&t.attrs.clone(), rows, nodes, |k, slice, row, from| {
+        each_tap(&of.taps, rows, nodes, |k, slice, row, from| {
             for o in 0..d {
                 let (g, at) = (d_z(k, row * d + o), (slice * d + o) * d);
-                if let Some(d_source) = t.d_input(if own { 2 + k } else { 0 }, w) {
+                if let Some(d_source) = t.d_input(of.source_of(k), w) {
                     (0..d).for_each(|i| d_source[from * d + i] += g * weights[at + i]);
                 }
                 if let Some(d_weights) = t.d_input(1, w) {
@@ -404,18 +423,15 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n, d]: [usize; 3], kernels: &[u32], windows, sources: bool| {
-        let branches = u32::try_from(kernels.len()).unwrap_or(0);
-        let mut attrs =
-            vec![("branches", f64::from(branches)), ("sources", f64::from(u8::from(sources))), ("scale", 1.0 / f64::from(branches))];
-        attrs.extend(TAPS.iter().zip(kernels).map(|(name, k)| (*name, f64::from(*k))));
-        let weights = kernels.iter().map(|k| *k as usize * d * d + d).sum();
+    let case = |name, [t, n, d]: [usize; 3], kernels: &[usize], windows, sources: bool| {
+        let attrs = Branches { taps: kernels.to_vec(), sources }.attrs();
+        let weights = kernels.iter().map(|k| k * d * d + d).sum();
         let mut inputs = vec![CaseInput::window(&[t, n, d], Fill::Normal(1.0)), CaseInput::step(&[weights], Fill::Normal(0.2))];
         if sources {
             inputs.extend(kernels.iter().map(|_| CaseInput::window(&[t, n, d], Fill::Normal(1.0))));
         }
-        let most = kernels.iter().max().copied().unwrap_or(1) as usize;
-        Case { name, attrs: Attrs(attrs), inputs, windows, reduction: (most * d).max(t * n * windows) }
+        let most = kernels.iter().max().copied().unwrap_or(1);
+        Case { name, attrs, inputs, windows, reduction: (most * d).max(t * n * windows) }
     };
     let mut fixed = case("one source wants no gradient", [3, 2, 8], &[1, 1], 2, true);
     fixed.inputs[2].grad = false;

@@ -6,20 +6,33 @@
 //! 4. Attribute `group_steps`. With `s = sigmoid(..)`: `dgate = dy v s (1 - s)`; `dpooled_gate[c]` is its sum over the tokens of c,
 //! `dv[c] = sum dy s`, both gathered in order of steps and members; dbase = dy. s is computed again in backward.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::cluster_mean::clusters;
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    expect_count, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, index_of};
+
+operation! {
+    /// Inputs: gate, pooled gate, v, cluster, starts, members, and base if there is one. Output: y.
+    pub struct ClusterGate {
+        /// Steps of a group, at least 1.
+        pub group_steps: usize,
+        /// Whether there is a tensor to add to.
+        pub base: bool,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "cluster_gate",
     summary: "y[t, n] = base[t, n] + sigmoid(gate[t, n] + pooled_gate[c]) v[c], c the pooled token of (t, n)",
+    attrs: ClusterGate::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3, 4, 5],
     keeps_outputs: &[],
     updates: &[],
+    data: &[3, 4, 5],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -30,32 +43,29 @@ pub(super) static OP: OpDef = OpDef {
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/cluster_gate.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 const BASE: usize = 6;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("cluster_gate", m));
-    let wanted = BASE + usize::from(attrs.flag("base"));
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let ClusterGate { group_steps, base } = ClusterGate::of(attrs);
+    expect_count(inputs, BASE + usize::from(base))?;
     let [t, n, d] = inputs[0].shape[..] else {
-        return wrong(format!("expected gate [T, N, D], found {:?}", inputs[0].shape));
+        return Err(format!("expected gate [T, N, D], found {:?}", inputs[0].shape));
     };
-    if !d.is_multiple_of(4) || attrs.size("group_steps") == 0 {
-        return wrong(format!("the width must be a multiple of 4, found {d}, and a group of at least one step"));
+    if !d.is_multiple_of(4) || group_steps == 0 {
+        return Err(format!("the width must be a multiple of 4, found {d}, and a group of at least one step"));
     }
     let [cluster, starts, members] = [3, 4, 5].map(|i| &inputs[i].shape);
     if *cluster != [n] || *members != [n] || starts.len() != 1 || starts[0] < 2 {
-        return wrong(format!("clusters of {n} nodes: {cluster:?}, starts {starts:?}, members {members:?}"));
+        return Err(format!("clusters of {n} nodes: {cluster:?}, starts {starts:?}, members {members:?}"));
     }
-    let pooled = [1, t.div_ceil(attrs.size("group_steps")) * (starts[0] - 1), d];
+    let pooled = [1, t.div_ceil(group_steps) * (starts[0] - 1), d];
     if inputs[1].shape != pooled || inputs[2].shape != pooled {
-        return wrong(format!("expected pooled tokens {pooled:?}, found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
+        return Err(format!("expected pooled tokens {pooled:?}, found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
     }
-    if attrs.flag("base") && inputs[BASE].shape != inputs[0].shape {
-        return wrong(format!("the gate is {:?}, base {:?}", inputs[0].shape, inputs[BASE].shape));
+    if base && inputs[BASE].shape != inputs[0].shape {
+        return Err(format!("the gate is {:?}, base {:?}", inputs[0].shape, inputs[BASE].shape));
     }
     let windowed = |i: &Operand| i.scope == Scope::Window;
     if !inputs[..3].iter().chain(&inputs[BASE..]).all(windowed) || inputs[3..BASE].iter().any(windowed) {
-        return wrong("clusters must be per step, all else per window".into());
+        return Err("clusters must be per step, all else per window".into());
     }
     Ok(Inferred { outputs: vec![inputs[0].shape.clone()], ..Inferred::default() })
 }
@@ -68,7 +78,7 @@ fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
         ("n_steps", Value::U32(to_u32(gate[0]))),
         ("n_nodes", Value::U32(to_u32(gate[1]))),
         ("n_clusters", Value::U32(to_u32(c.inputs[4].len() - 1))),
-        ("group_steps", Value::U32(c.attrs.u32("group_steps"))),
+        ("group_steps", Value::U32(to_u32(ClusterGate::of(c.attrs).group_steps))),
         ("accumulate_gate", c.accumulates(0)),
         ("accumulate_pooled_gate", c.accumulates(1)),
         ("accumulate_v", c.accumulates(2)),
@@ -97,7 +107,7 @@ fn gates() -> Vec<Binding> {
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let (n, pooled, base) = (c.outputs[0].len(), c.inputs[1].len(), c.attrs.flag("base"));
+    let (n, pooled, base) = (c.outputs[0].len(), c.inputs[1].len(), ClusterGate::of(c.attrs).base);
     let mut bindings = gates();
     bindings.push(Binding::input("cluster", Slot::In(3), "cluster_base"));
     bindings.push(Binding::output("y", Slot::Out(0), "y_base"));
@@ -138,7 +148,7 @@ fn backward(c: &OpCtx) -> Phase {
         ]);
         kernels.push(kernel(c, "cluster_gate_backward_pooled", bindings, pooled / 4, Cost::new(10 * n, 2 * n + 4 * pooled)));
     }
-    if c.attrs.flag("base") && c.wants(BASE) {
+    if ClusterGate::of(c.attrs).base && c.wants(BASE) {
         let bindings = vec![d_y(), Binding::output("d_base", Slot::DIn(BASE), "d_base_base")];
         kernels.push(kernel(c, "cluster_gate_backward_base", bindings, n / 4, Cost::new(0, 2 * n)));
     }
@@ -147,7 +157,7 @@ fn backward(c: &OpCtx) -> Phase {
 
 /// For each element: that of its pooled token.
 fn pooled_elements(t: &TwinCall) -> Vec<usize> {
-    let (shape, r) = (&t.inputs[0].operand.shape, t.attrs.size("group_steps"));
+    let (shape, r) = (&t.inputs[0].operand.shape, ClusterGate::of(t.attrs).group_steps);
     let (n, d, groups) = (shape[1], shape[2], t.inputs[4].data.len() - 1);
     let place = |e: usize| {
         let (step, node) = (e / d / n, e / d % n);
@@ -161,12 +171,12 @@ fn sigmoid(v: f64) -> f64 {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let places = pooled_elements(t);
+    let (places, based) = (pooled_elements(t), ClusterGate::of(t.attrs).base);
     for w in 0..t.windows {
         let [gate, pooled_gate, v] = [0, 1, 2].map(|i| t.inputs[i].window(w));
         for (e, y) in t.outputs[0].window_mut(w).iter_mut().enumerate() {
             *y = sigmoid(gate[e] + pooled_gate[places[e]]) * v[places[e]];
-            if t.attrs.flag("base") {
+            if based {
                 *y += t.inputs[BASE].window(w)[e];
             }
         }
@@ -174,7 +184,7 @@ fn twin_forward(t: &mut TwinCall) {
 }
 
 fn twin_backward(t: &mut TwinCall) {
-    let places = pooled_elements(t);
+    let (places, based) = (pooled_elements(t), ClusterGate::of(t.attrs).base);
     for w in 0..t.windows {
         let [gate, pooled_gate, v] = [0, 1, 2].map(|i| t.inputs[i].window(w).to_vec());
         let d_y = t.d_outputs[0].window(w).to_vec();
@@ -186,9 +196,7 @@ fn twin_backward(t: &mut TwinCall) {
                     x[at] += d;
                 }
             }
-            if t.attrs.flag("base")
-                && let Some(x) = t.d_input(BASE, w)
-            {
+            if based && let Some(x) = t.d_input(BASE, w) {
                 x[e] += d_y[e];
             }
         }
@@ -196,8 +204,8 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n, d]: [usize; 3], r: u32, groups: usize, base: bool, gates: f32, windows| {
-        let pooled = [1, t.div_ceil(r as usize) * groups, d];
+    let case = |name, [t, n, d]: [usize; 3], r: usize, groups: usize, base: bool, gates: f32, windows| {
+        let pooled = [1, t.div_ceil(r) * groups, d];
         let mut inputs = vec![
             CaseInput::window(&[t, n, d], Fill::Normal(gates)),
             CaseInput::window(&pooled, Fill::Normal(gates)),
@@ -207,8 +215,8 @@ fn cases() -> Vec<Case> {
         if base {
             inputs.push(CaseInput::window(&[t, n, d], Fill::Normal(1.0)));
         }
-        let attrs = Attrs::new(&[("group_steps", f64::from(r)), ("base", f64::from(u8::from(base)))]);
-        Case { name, attrs, inputs, windows, reduction: r as usize * n.div_ceil(groups) }
+        let attrs = ClusterGate { group_steps: r, base }.attrs();
+        Case { name, attrs, inputs, windows, reduction: r * n.div_ceil(groups) }
     };
     vec![
         case("one token", [1, 1, 4], 1, 1, false, 1.0, 1),

@@ -5,19 +5,30 @@
 //! in group floor(t / r); the last group may be shorter. Output `[1, S G, D]`, S = ceil(T / r), all pooled tokens in one line.
 //! Backward: `dx[t, n] = dy[s, g] / (steps of s * nodes of g)`, a gather.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    exactly, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, index_of};
+
+operation! {
+    /// Inputs: x, cluster, starts, members. Output: the pooled tokens.
+    pub struct ClusterMean {
+        /// Steps of a group, at least 1.
+        pub group_steps: usize,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "cluster_mean",
     summary: "y[s, g] = mean of x over the steps of group s and the nodes of cluster g",
+    attrs: ClusterMean::ATTRS,
     infer,
     keeps_inputs: &[1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[1, 2, 3],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,24 +38,22 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/cluster_mean.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("cluster_mean", m));
-    let [x, cluster, starts, members] = inputs else {
-        return wrong(format!("expected 4 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [x, cluster, starts, members] = exactly(inputs)?;
     let [t, n, d] = x.shape[..] else {
-        return wrong(format!("expected x [T, N, D], found {:?}", x.shape));
+        return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
     if !d.is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {d}"));
+        return Err(format!("the width must be a multiple of 4, found {d}"));
     }
     if cluster.shape != [n] || members.shape != [n] || starts.shape.len() != 1 || starts.len() < 2 {
-        return wrong(format!("clusters of {n} nodes: {:?}, starts {:?}, members {:?}", cluster.shape, starts.shape, members.shape));
+        return Err(format!("clusters of {n} nodes: {:?}, starts {:?}, members {:?}", cluster.shape, starts.shape, members.shape));
     }
-    if inputs[1..].iter().any(|i| i.scope != Scope::Step) || attrs.size("group_steps") == 0 {
-        return wrong("clusters must be per step, and a group of at least one step".into());
+    let ClusterMean { group_steps } = ClusterMean::of(attrs);
+    if inputs[1..].iter().any(|i| i.scope != Scope::Step) || group_steps == 0 {
+        return Err("clusters must be per step, and a group of at least one step".into());
     }
-    let pooled = t.div_ceil(attrs.size("group_steps")) * (starts.len() - 1);
+    let pooled = t.div_ceil(group_steps) * (starts.len() - 1);
     Ok(Inferred { outputs: vec![vec![1, pooled, d]], ..Inferred::default() })
 }
 
@@ -56,7 +65,7 @@ fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
         ("n_steps", Value::U32(to_u32(x[0]))),
         ("n_nodes", Value::U32(to_u32(x[1]))),
         ("n_clusters", Value::U32(to_u32(c.inputs[2].len() - 1))),
-        ("group_steps", Value::U32(c.attrs.u32("group_steps"))),
+        ("group_steps", Value::U32(to_u32(ClusterMean::of(c.attrs).group_steps))),
         ("accumulate_x", c.accumulates(0)),
     ]
 }
@@ -99,7 +108,7 @@ fn backward(c: &OpCtx) -> Phase {
 
 /// For each token: its pooled token, and its share of the mean.
 fn places(t: &TwinCall) -> Vec<(usize, f64)> {
-    let (shape, r) = (&t.inputs[0].operand.shape, t.attrs.size("group_steps"));
+    let (shape, r) = (&t.inputs[0].operand.shape, ClusterMean::of(t.attrs).group_steps);
     let starts = &t.inputs[2].data;
     let place = |token: usize| {
         let (step, node) = (token / shape[1], token % shape[1]);
@@ -150,14 +159,14 @@ pub(super) fn clusters(n: usize, groups: usize) -> [CaseInput; 3] {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n, d]: [usize; 3], r: u32, groups: usize, windows| {
+    let case = |name, [t, n, d]: [usize; 3], r: usize, groups: usize, windows| {
         let [cluster, starts, members] = clusters(n, groups);
         Case {
             name,
-            attrs: Attrs::new(&[("group_steps", f64::from(r))]),
+            attrs: ClusterMean { group_steps: r }.attrs(),
             inputs: vec![CaseInput::window(&[t, n, d], Fill::Normal(1.0)), cluster, starts, members],
             windows,
-            reduction: r as usize * n / groups,
+            reduction: r * n / groups,
         }
     };
     vec![

@@ -3,21 +3,29 @@
 //! Inputs: a `[.., K]`, x of the same shape, weight `[M, 2 K]`, bias `[M]`. Parameter gradients are summed over blocks of rows, one half of W
 //! after the other. The gates of the fusion and of the hierarchy.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, block_rows, never_random, partials_in_scratch, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    block_rows, exactly, never_random, partials_in_scratch, to_u32,
 };
 use super::generator::access;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: a, x, weight, bias. Output: y.
+    pub struct ConcatLinear;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "concat_linear",
     summary: "y = [a, x] W^T + b",
+    attrs: ConcatLinear::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,17 +35,14 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/concat_linear.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("concat_linear", m));
-    let [a, x, weight, bias] = inputs else {
-        return wrong(format!("expected 4 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [a, x, weight, bias] = exactly(inputs)?;
     if a.shape != x.shape || a.scope != x.scope {
-        return wrong(format!("a is {:?} ({:?}), x {:?} ({:?})", a.shape, a.scope, x.shape, x.scope));
+        return Err(format!("a is {:?} ({:?}), x {:?} ({:?})", a.shape, a.scope, x.shape, x.scope));
     }
-    let [m, inner] = weight.shape[..] else { return wrong(format!("the weight must be [M, 2 K], found {:?}", weight.shape)) };
+    let [m, inner] = weight.shape[..] else { return Err(format!("the weight must be [M, 2 K], found {:?}", weight.shape)) };
     if inner != 2 * a.last() || bias.shape != [m] {
-        return wrong(format!("expected a weight [M, {}] and a bias [M], found {:?} and {:?}", 2 * a.last(), weight.shape, bias.shape));
+        return Err(format!("expected a weight [M, {}] and a bias [M], found {:?} and {:?}", 2 * a.last(), weight.shape, bias.shape));
     }
     let mut shape = a.shape.clone();
     if let Some(last) = shape.last_mut() {
@@ -81,7 +86,7 @@ fn kernel(
     KernelDef {
         source: format!("{access}{SOURCE}{tiled}").into(),
         entry,
-        overrides: vec![("accumulate", f64::from(u8::from(accumulate))), ("half", if half == 0 { 0.0 } else { 1.0 })],
+        overrides: vec![("accumulate", f64::from(accumulate)), ("half", if half == 0 { 0.0 } else { 1.0 })],
         bindings,
         params: vec![
             ("count", Value::U32(to_u32(s.rows))),

@@ -3,6 +3,7 @@
 //! Shapes here are those of *one window*, or of the whole tensor where [`Scope::Step`]: the leading axis of windows is never written
 //! down, so that micro-batches and chunks are the planner's business alone.
 
+use super::attrs::{AttrDef, Attrs};
 use super::generator::Variants;
 use super::twin::Twin;
 use std::borrow::Cow;
@@ -28,53 +29,6 @@ pub enum DType {
     U32,
 }
 
-/// Named numbers that fix an op's variant: plain data, printed in plans.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Attrs(pub Vec<(&'static str, f64)>);
-
-impl Attrs {
-    /// Builds from pairs.
-    #[must_use]
-    pub fn new(pairs: &[(&'static str, f64)]) -> Self {
-        Self(pairs.to_vec())
-    }
-
-    /// The number of that name.
-    ///
-    /// # Panics
-    /// Panics if the op's builder did not set it.
-    #[must_use]
-    pub fn f64(&self, name: &str) -> f64 {
-        self.0.iter().find(|(n, _)| *n == name).map_or_else(|| panic!("attribute {name} is not set"), |(_, v)| *v)
-    }
-
-    /// The number of that name as f32.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "attributes are given as f64 and used in f32 kernels")]
-    pub fn f32(&self, name: &str) -> f32 {
-        self.f64(name) as f32
-    }
-
-    /// The number of that name as a count.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "counts are small non-negative integers")]
-    pub fn size(&self, name: &str) -> usize {
-        self.f64(name) as usize
-    }
-
-    /// The number of that name as a u32.
-    #[must_use]
-    pub fn u32(&self, name: &str) -> u32 {
-        to_u32(self.size(name))
-    }
-
-    /// Whether the number of that name is set and not zero.
-    #[must_use]
-    pub fn flag(&self, name: &str) -> bool {
-        self.0.iter().any(|(n, v)| *n == name && *v != 0.0)
-    }
-}
-
 /// Checked narrowing of an element count.
 ///
 /// # Panics
@@ -84,7 +38,14 @@ pub fn to_u32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or_else(|_| panic!("{n} does not fit 32 bits"))
 }
 
-/// An op refused its inputs.
+/// Narrowing of an attribute for a kernel.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "attributes are given as f64 and used in f32 kernels")]
+pub fn to_f32(v: f64) -> f32 {
+    v as f32
+}
+
+/// An op refused its attributes or its inputs.
 #[derive(Debug, thiserror::Error)]
 #[error("{op}: {message}")]
 pub struct OpError {
@@ -94,12 +55,32 @@ pub struct OpError {
     pub message: String,
 }
 
-impl OpError {
-    /// An error of that op.
-    #[must_use]
-    pub fn new(op: &'static str, message: impl Into<String>) -> Self {
-        Self { op, message: message.into() }
-    }
+/// The inputs of an op that always has `N`.
+///
+/// # Errors
+/// Says how many there are.
+pub(super) fn exactly<const N: usize>(inputs: &[Operand]) -> Result<&[Operand; N], String> {
+    inputs.try_into().map_err(|_| wrong_count(N, inputs.len()))
+}
+
+/// Checks the number of inputs where it depends on attributes.
+///
+/// # Errors
+/// Says how many there are.
+pub(super) fn expect_count(inputs: &[Operand], wanted: usize) -> Result<(), String> {
+    if inputs.len() == wanted { Ok(()) } else { Err(wrong_count(wanted, inputs.len())) }
+}
+
+/// Checks a share that is dropped: 0 to below 1.
+///
+/// # Errors
+/// Says what it is.
+pub(super) fn expect_dropout(p: f64) -> Result<(), String> {
+    if (0.0..1.0).contains(&p) { Ok(()) } else { Err(format!("the dropout must be in [0, 1), found {p}")) }
+}
+
+fn wrong_count(wanted: usize, found: usize) -> String {
+    format!("expected {wanted} input{}, found {found}", if wanted == 1 { "" } else { "s" })
 }
 
 /// What an op makes of its inputs' shapes.
@@ -433,14 +414,19 @@ pub struct OpDef {
     pub name: &'static str,
     /// Formula in one line.
     pub summary: &'static str,
-    /// Output and saved shapes from input shapes.
-    pub infer: fn(&[Operand], &Attrs) -> Result<Inferred, OpError>,
+    /// Attributes, with their types.
+    pub attrs: &'static [AttrDef],
+    /// Output and saved shapes from input shapes and from attributes that were checked, or what was expected and what was found: behind
+    /// [`OpDef::infer`].
+    pub(super) infer: fn(&[Operand], &Attrs) -> Result<Inferred, String>,
     /// Inputs whose values backward reads (indices); the planner keeps them alive.
     pub keeps_inputs: &'static [usize],
     /// Outputs whose values backward reads.
     pub keeps_outputs: &'static [usize],
     /// Inputs that forward updates in place (optimiser state).
     pub updates: &'static [usize],
+    /// Inputs that are data: backward makes no gradient of them. Of an op without backward none is listed.
+    pub data: &'static [usize],
     /// Whether it draws random numbers (keyed by seed, step, node, window, element).
     pub random: fn(&Attrs) -> bool,
     /// Forward kernels.
@@ -451,6 +437,17 @@ pub struct OpDef {
     pub twin: Twin,
     /// Test cases.
     pub cases: fn() -> Vec<Case>,
+}
+
+impl OpDef {
+    /// Output and saved shapes from input shapes.
+    ///
+    /// # Errors
+    /// Fails if an attribute is unknown, missing or of another kind, or if inputs do not fit.
+    pub fn infer(&self, inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
+        let inferred = attrs.check(self.attrs).and_then(|()| (self.infer)(inputs, attrs));
+        inferred.map_err(|message| OpError { op: self.name, message })
+    }
 }
 
 /// For [`OpDef::random`] of ops that draw none.

@@ -12,20 +12,33 @@
 //! leaves these in scratch for each edge and head, others gather: dq over the edges of a receiver, dk and dv over those of a sender,
 //! `dterms = sum_t (dw, c)`, `df = sum dw sigmoid(s)`, first for each window, then over windows in order.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    expect_count, never_random, to_u32,
 };
 use super::edge_sum::{check_edges, edges};
 use super::twin::{Twin, TwinCall, index_of};
 
+operation! {
+    /// Inputs: q, kv, bias, index, starts, entries, and, where weights depend on the window, terms and weight. Output: y.
+    pub struct EdgeAttention {
+        /// Heads; each is of even width.
+        pub heads: usize,
+        /// Whether the weights of edges depend on the window.
+        pub dynamic: bool,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "edge_attention",
     summary: "y[i] = sum_e softmax_e((s_e + bias_e) w_e + log p_e) v_e over the edges of receiver i, s = q k^T / sqrt(D/h)",
+    attrs: EdgeAttention::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3, 4, 5, 6, 7],
     keeps_outputs: &[],
     updates: &[],
+    data: &[3, 4, 5],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -37,47 +50,44 @@ const SHARED: &str = concat!(include_str!("../../shaders/ops/edge_attention.wgsl
 const TERMS: usize = 6;
 const WEIGHT: usize = 7;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("edge_attention", m));
-    let (dynamic, h) = (attrs.flag("dynamic"), attrs.size("heads"));
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let EdgeAttention { heads: h, dynamic } = EdgeAttention::of(attrs);
     let wanted = if dynamic { 8 } else { 6 };
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+    expect_count(inputs, wanted)?;
     let ([t, r, d], [_, s, _]) = (&inputs[0].shape[..], &inputs[1].shape[..]) else {
-        return wrong(format!("expected q [T, R, D] and kv [T, S, 2 D], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
+        return Err(format!("expected q [T, R, D] and kv [T, S, 2 D], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
     };
     if inputs[1].shape != [*t, *s, 2 * d] {
-        return wrong(format!("expected kv [{t}, {s}, {}], found {:?}", 2 * d, inputs[1].shape));
+        return Err(format!("expected kv [{t}, {s}, {}], found {:?}", 2 * d, inputs[1].shape));
     }
     if h == 0 || !d.is_multiple_of(2 * h) {
-        return wrong(format!("{h} heads of even width do not make {d}"));
+        return Err(format!("{h} heads of even width do not make {d}"));
     }
-    let k = check_edges("edge_attention", &inputs[3..6], *s, *r)?;
+    let k = check_edges(&inputs[3..6], *s, *r)?;
     if inputs[2].shape != [*t, *r, k, h] {
-        return wrong(format!("expected bias [{t}, {r}, {k}, {h}], found {:?}", inputs[2].shape));
+        return Err(format!("expected bias [{t}, {r}, {k}, {h}], found {:?}", inputs[2].shape));
     }
     if dynamic && (inputs[TERMS].shape != [*r, k, 2, h] || inputs[WEIGHT].len() != 1) {
-        return wrong(format!(
+        return Err(format!(
             "expected terms [{r}, {k}, 2, {h}] and weight [1], found {:?}, {:?}",
             inputs[TERMS].shape, inputs[WEIGHT].shape
         ));
     }
     let windowed = inputs[..3].iter().chain(&inputs[6..wanted.min(7)]).all(|i| i.scope == Scope::Window);
     if !windowed {
-        return wrong("q, kv, bias and terms must be per window".into());
+        return Err("q, kv, bias and terms must be per window".into());
     }
     Ok(Inferred { outputs: vec![vec![*t, *r, *d]], saved: vec![("edges", vec![*t, *r, k, h, 2])], ..Inferred::default() })
 }
 
 /// Floats that are moved at once.
 fn lanes(c: &OpCtx) -> usize {
-    let width = c.inputs[0].last() / c.attrs.size("heads");
+    let width = c.inputs[0].last() / EdgeAttention::of(c.attrs).heads;
     if width.is_multiple_of(4) { 4 } else { 2 }
 }
 
 fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
-    let (q, edges, heads) = (&c.inputs[0].shape, &c.inputs[3].shape, c.attrs.size("heads"));
+    let (q, edges, heads) = (&c.inputs[0].shape, &c.inputs[3].shape, EdgeAttention::of(c.attrs).heads);
     let width = q[2] / heads;
     let scale = 1.0 / (width as f32).sqrt();
     vec![
@@ -120,7 +130,7 @@ fn terms() -> [Binding; 2] {
 /// Edges of a window times heads, and multiply-adds of one product of heads over all of them.
 fn sizes(c: &OpCtx) -> (usize, usize) {
     let (rows, k) = (c.inputs[0].rows(), c.inputs[3].last());
-    (rows * k * c.attrs.size("heads"), c.inputs[0].len() * k)
+    (rows * k * EdgeAttention::of(c.attrs).heads, c.inputs[0].len() * k)
 }
 
 fn forward(c: &OpCtx) -> Phase {
@@ -134,18 +144,19 @@ fn forward(c: &OpCtx) -> Phase {
         Binding::output("edges", Slot::Saved(0), "edges_base"),
     ];
     let mut entry = "edge_attention_forward";
-    if c.attrs.flag("dynamic") {
+    let EdgeAttention { heads, dynamic } = EdgeAttention::of(c.attrs);
+    if dynamic {
         entry = "edge_attention_forward_dynamic";
         bindings.extend(terms());
     }
-    let count = c.inputs[0].rows() * c.attrs.size("heads");
+    let count = c.inputs[0].rows() * heads;
     let cost = Cost::new(4 * products + 12 * edges, 2 * c.inputs[0].len() + c.inputs[1].len() + 3 * edges);
     Phase { kernels: vec![kernel(c, entry, bindings, count, None, cost)], scratch: vec![] }
 }
 
 fn backward(c: &OpCtx) -> Phase {
     let (edges, products) = sizes(c);
-    let (dynamic, heads, n) = (c.attrs.flag("dynamic"), c.attrs.size("heads"), lanes(c));
+    let (EdgeAttention { heads, dynamic }, n) = (EdgeAttention::of(c.attrs), lanes(c));
     let kept = || input("edges", Slot::Saved(0), "edges_base");
     let made = || input("d_edges", Slot::Scratch(0), "d_edges_base");
     let d_y = || input("d_y", Slot::DOut(0), "d_y_base");
@@ -238,7 +249,7 @@ struct Places {
 
 impl Places {
     fn new(t: &TwinCall) -> Self {
-        let (q, edges, heads) = (&t.inputs[0].operand.shape, &t.inputs[3].operand.shape, t.attrs.size("heads"));
+        let (q, edges, heads) = (&t.inputs[0].operand.shape, &t.inputs[3].operand.shape, EdgeAttention::of(t.attrs).heads);
         let width = q[2] / heads;
         Self {
             d: q[2],
@@ -276,7 +287,7 @@ impl Places {
 
 /// a, log p and f of an edge and head in window `w`: what its weight and score hold beside s and bias.
 fn terms_of(t: &TwinCall, p: &Places, w: usize, i: usize, e: usize, h: usize) -> Option<(f64, f64, f64)> {
-    t.attrs.flag("dynamic").then(|| {
+    EdgeAttention::of(t.attrs).dynamic.then(|| {
         let (terms, at) = (t.inputs[TERMS].window(w), (i * p.k + e) * 2 * p.heads + h);
         (terms[at], terms[at + p.heads], t.inputs[WEIGHT].data[0])
     })
@@ -364,7 +375,7 @@ fn cases() -> Vec<Case> {
             inputs.push(CaseInput::window(&[r, k, 2, h], Fill::Uniform(-1.5, 0.8)));
             inputs.push(CaseInput::parameter(&[1], Fill::Uniform(0.5, 1.5)));
         }
-        let attrs = Attrs::new(&[("heads", f64::from(to_u32(h))), ("dynamic", f64::from(u8::from(dynamic)))]);
+        let attrs = EdgeAttention { heads: h, dynamic }.attrs();
         Case { name, attrs, inputs, windows, reduction: windows * t * r * k * h }
     };
     vec![

@@ -5,19 +5,32 @@
 //! (`[Nt, k']`); indices are data. Attributes `covariates` and `targets`: nodes are covariates, targets, transitions, in this order.
 //! Backward gathers at the edges: `dprob[r, e] = dy[r, index[r, e]]`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: prob and index of the first stage, prob and index of the second. Output: the matrix.
+    pub struct EdgeMatrix {
+        /// Nodes that are covariates, the first.
+        pub covariates: usize,
+        /// Nodes that are targets, the next.
+        pub targets: usize,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "edge_matrix",
     summary: "y[receiver, sender] = prob of the edge, else 0",
+    attrs: EdgeMatrix::ATTRS,
     infer,
     keeps_inputs: &[1, 3],
     keeps_outputs: &[],
     updates: &[],
+    data: &[1, 3],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,24 +40,23 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/edge_matrix.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("edge_matrix", m));
-    let [prob1, index1, prob2, index2] = inputs else {
-        return wrong(format!("expected 4 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [prob1, index1, prob2, index2] = exactly(inputs)?;
     if prob1.shape != index1.shape || prob2.shape != index2.shape || prob1.shape.len() != 2 || prob2.shape.len() != 2 {
-        return wrong(format!("expected pairs [R, k], found {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
+        return Err(format!("expected pairs [R, k], found {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
     }
-    if prob2.shape[0] != attrs.size("targets") || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong(format!("expected {} targets, all once a step, found {:?}", attrs.size("targets"), prob2.shape));
+    let EdgeMatrix { covariates, targets } = EdgeMatrix::of(attrs);
+    if prob2.shape[0] != targets || inputs.iter().any(|i| i.scope != Scope::Step) {
+        return Err(format!("expected {targets} targets, all once a step, found {:?}", prob2.shape));
     }
-    let n = attrs.size("covariates") + attrs.size("targets") + prob1.shape[0];
+    let n = covariates + targets + prob1.shape[0];
     Ok(Inferred { outputs: vec![vec![n, n.next_multiple_of(4)]], ..Inferred::default() })
 }
 
 /// First row and first column of each stage's edges.
 fn corners(attrs: &Attrs) -> [[usize; 2]; 2] {
-    let (covariates, series) = (attrs.size("covariates"), attrs.size("covariates") + attrs.size("targets"));
+    let EdgeMatrix { covariates, targets } = EdgeMatrix::of(attrs);
+    let series = covariates + targets;
     [[series, 0], [covariates, series]]
 }
 
@@ -99,7 +111,8 @@ fn backward(c: &OpCtx) -> Phase {
 #[expect(clippy::cast_possible_truncation, reason = "small indices, held as floats")]
 fn places(t: &TwinCall, stage: usize) -> Vec<usize> {
     let index = &t.inputs[2 * stage + 1];
-    let nodes = t.attrs.size("covariates") + t.attrs.size("targets") + t.inputs[0].operand.shape[0];
+    let EdgeMatrix { covariates, targets } = EdgeMatrix::of(t.attrs);
+    let nodes = covariates + targets + t.inputs[0].operand.shape[0];
     let (k, width) = (index.operand.last(), nodes.next_multiple_of(4));
     let [row, column] = corners(t.attrs)[stage];
     index.data.iter().enumerate().map(|(e, s)| (row + e / k) * width + column + *s as usize).collect()
@@ -126,12 +139,12 @@ fn twin_backward(t: &mut TwinCall) {
 
 fn cases() -> Vec<Case> {
     // Every edge of a row goes to another sender: its number within a row of its own.
-    let case = |name, [covariates, targets]: [u32; 2], hubs: usize, k: [usize; 2]| {
+    let case = |name, [covariates, targets]: [usize; 2], hubs: usize, k: [usize; 2]| {
         let data = |shape: &[usize], fill| CaseInput { grad: false, ..CaseInput::step(shape, fill) };
-        let (one, two) = ([hubs, k[0]], [targets as usize, k[1]]);
+        let (one, two) = ([hubs, k[0]], [targets, k[1]]);
         Case {
             name,
-            attrs: Attrs::new(&[("covariates", f64::from(covariates)), ("targets", f64::from(targets))]),
+            attrs: EdgeMatrix { covariates, targets }.attrs(),
             inputs: vec![
                 CaseInput::step(&one, Fill::Uniform(0.0, 1.0)),
                 data(&one, Fill::Constant(0.0)),

@@ -6,19 +6,30 @@
 //! Backward gathers: da over the edges of a sender, db over those of a receiver; `dprob = sum dy / prob` over steps, channels and windows
 //! (0 below 1e-12), first for each window, then over windows in order.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    exactly, expect_count, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, index_of};
+
+operation! {
+    /// Inputs: a of the senders, b of the receivers, index, starts, entries, and prob if its logarithm is added. Output: y.
+    pub struct EdgeSum {
+        /// Whether the logarithm of the probability is added.
+        pub log_prob: bool,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "edge_sum",
     summary: "y[t, i, e] = a[t, index[i, e]] + b[t, i] + log prob[i, e]",
+    attrs: EdgeSum::ATTRS,
     infer,
     keeps_inputs: &[2, 3, 4, 5],
     keeps_outputs: &[],
     updates: &[],
+    data: &[2, 3, 4],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -31,38 +42,34 @@ const PROB: usize = 5;
 /// Least probability that the logarithm sees.
 pub(super) const LEAST_PROBABILITY: f64 = 1e-12;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("edge_sum", m));
-    let wanted = PROB + usize::from(attrs.flag("log_prob"));
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let EdgeSum { log_prob } = EdgeSum::of(attrs);
+    expect_count(inputs, PROB + usize::from(log_prob))?;
     let ([t, s, c], [t_b, r, c_b]) = (&inputs[0].shape[..], &inputs[1].shape[..]) else {
-        return wrong(format!("expected a [T, S, C] and b [T, R, C], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
+        return Err(format!("expected a [T, S, C] and b [T, R, C], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
     };
     if t != t_b || c != c_b || inputs[..2].iter().any(|i| i.scope != Scope::Window) {
-        return wrong(format!("a is {:?}, b {:?}; both must be per window", inputs[0].shape, inputs[1].shape));
+        return Err(format!("a is {:?}, b {:?}; both must be per window", inputs[0].shape, inputs[1].shape));
     }
-    let k = check_edges("edge_sum", &inputs[2..5], *s, *r)?;
-    if attrs.flag("log_prob") && (inputs[PROB].shape != [*r, k] || inputs[PROB].scope != Scope::Step) {
-        return wrong(format!("expected prob [{r}, {k}] per step, found {:?}", inputs[PROB].shape));
+    let k = check_edges(&inputs[2..5], *s, *r)?;
+    if log_prob && (inputs[PROB].shape != [*r, k] || inputs[PROB].scope != Scope::Step) {
+        return Err(format!("expected prob [{r}, {k}] per step, found {:?}", inputs[PROB].shape));
     }
     Ok(Inferred { outputs: vec![vec![*t, *r, k, *c]], ..Inferred::default() })
 }
 
 /// Checks index, starts and entries of edges from `s` senders to `r` receivers. Returns the edges of a receiver.
-pub(super) fn check_edges(op: &'static str, edges: &[Operand], s: usize, r: usize) -> Result<usize, OpError> {
-    let [index, starts, entries] = edges else { return Err(OpError::new(op, "index, starts and entries are missing")) };
+pub(super) fn check_edges(edges: &[Operand], s: usize, r: usize) -> Result<usize, String> {
+    let [index, starts, entries] = exactly(edges)?;
     let k = index.last();
     if index.shape != [r, k] || starts.shape != [s + 1] || entries.shape != [r * k] || edges.iter().any(|e| e.scope != Scope::Step) {
-        let m = format!(
+        return Err(format!(
             "expected index [{r}, k], starts [{}], entries [{r} k] per step, found {:?}, {:?}, {:?}",
             s + 1,
             index.shape,
             starts.shape,
             entries.shape
-        );
-        return Err(OpError::new(op, m));
+        ));
     }
     Ok(k)
 }
@@ -122,7 +129,7 @@ fn forward(c: &OpCtx) -> Phase {
         Binding::output("y", Slot::Out(0), "y_base"),
     ];
     let mut entry = "edge_sum_forward";
-    if c.attrs.flag("log_prob") {
+    if EdgeSum::of(c.attrs).log_prob {
         entry = "edge_sum_forward_prob";
         bindings.push(Binding::input("prob", Slot::In(PROB), "prob_base"));
     }
@@ -145,7 +152,7 @@ fn backward(c: &OpCtx) -> Phase {
         let bindings = vec![d_y(), Binding::output("d_b", Slot::DIn(1), "d_b_base")];
         kernels.push(kernel(c, "edge_sum_backward_b", bindings, c.inputs[1].len() / lanes(c), None));
     }
-    if c.attrs.flag("log_prob") && c.wants(PROB) {
+    if EdgeSum::of(c.attrs).log_prob && c.wants(PROB) {
         let edges = c.inputs[PROB].len();
         scratch.push((edges, Scope::Window));
         let sums = Binding::output("sums", Slot::Scratch(0), "sums_base");
@@ -174,12 +181,12 @@ fn places(t: &TwinCall) -> Vec<(usize, usize, usize)> {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let places = places(t);
+    let (places, log_prob) = (places(t), EdgeSum::of(t.attrs).log_prob);
     for w in 0..t.windows {
         let (a, b) = (t.inputs[0].window(w), t.inputs[1].window(w));
         for (y, &(i, j, edge)) in t.outputs[0].window_mut(w).iter_mut().zip(&places) {
             *y = a[i] + b[j];
-            if t.attrs.flag("log_prob") {
+            if log_prob {
                 *y += t.inputs[PROB].data[edge].max(LEAST_PROBABILITY).ln();
             }
         }
@@ -187,7 +194,7 @@ fn twin_forward(t: &mut TwinCall) {
 }
 
 fn twin_backward(t: &mut TwinCall) {
-    let places = places(t);
+    let (places, log_prob) = (places(t), EdgeSum::of(t.attrs).log_prob);
     for w in 0..t.windows {
         let d_y = t.d_outputs[0].window(w).to_vec();
         for (d, &(i, j, edge)) in d_y.iter().zip(&places) {
@@ -197,7 +204,7 @@ fn twin_backward(t: &mut TwinCall) {
             if let Some(x) = t.d_input(1, w) {
                 x[j] += d;
             }
-            if t.attrs.flag("log_prob") {
+            if log_prob {
                 let p = t.inputs[PROB].data[edge];
                 if let Some(x) = t.d_input(PROB, w).filter(|_| p >= LEAST_PROBABILITY) {
                     x[edge] += d / p;
@@ -229,7 +236,7 @@ fn cases() -> Vec<Case> {
         if let Some(fill) = prob {
             inputs.push(CaseInput::step(&[r, k], fill));
         }
-        let attrs = Attrs::new(&[("log_prob", f64::from(u8::from(prob.is_some())))]);
+        let attrs = EdgeSum { log_prob: prob.is_some() }.attrs();
         Case { name, attrs, inputs, windows, reduction: windows * t * c }
     };
     let usual = Some(Fill::Uniform(0.1, 1.0));

@@ -5,20 +5,28 @@
 //! `dstructure = dy0 weight s (1 - s)`; dweight and dprob sum over heads (dweight over edges too), first for each window, then over windows
 //! in order; dprob is 0 below 1e-12.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    exactly, never_random, to_u32,
 };
 use super::edge_sum::LEAST_PROBABILITY;
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: structure, prob, weight. Output: y.
+    pub struct EdgeTerms;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "edge_terms",
     summary: "y[i, e] = [weight sigmoid(structure[i, e]), log max(prob[i, e], 1e-12)]",
+    attrs: EdgeTerms::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -28,16 +36,13 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/edge_terms.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("edge_terms", m));
-    let [structure, prob, weight] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [structure, prob, weight] = exactly(inputs)?;
     let [1, r, k, h] = structure.shape[..] else {
-        return wrong(format!("expected structure [1, R, k, h], found {:?}", structure.shape));
+        return Err(format!("expected structure [1, R, k, h], found {:?}", structure.shape));
     };
     if structure.scope != Scope::Window || prob.shape != [r, k] || prob.scope != Scope::Step || weight.len() != 1 {
-        return wrong(format!("expected prob [{r}, {k}] per step and weight [1], found {:?} and {:?}", prob.shape, weight.shape));
+        return Err(format!("expected prob [{r}, {k}] per step and weight [1], found {:?} and {:?}", prob.shape, weight.shape));
     }
     Ok(Inferred { outputs: vec![vec![r, k, 2, h]], ..Inferred::default() })
 }

@@ -10,19 +10,30 @@
 //! Backward touches the edges alone: `dz = prob (dprob - prob . dprob)`, `dlogits[index] += dz / tau`, `dlog_temperature -= sum dz z`
 //! unless the clamp is at work.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: logits, noise, log_temperature. Outputs: prob, index, starts, entries.
+    pub struct Edges {
+        /// Senders of a receiver, 1 to all.
+        pub k: usize,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "edges",
     summary: "prob, index = k largest of softmax((logits + noise) / tau), renormalised",
+    attrs: Edges::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[0, 1],
     updates: &[],
+    data: &[1],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -34,26 +45,23 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/edges.wgsl"), inclu
 const COLDEST: f64 = 0.1;
 const HOTTEST: f64 = 10.0;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("edges", m));
-    let [logits, noise, log_temperature] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [logits, noise, log_temperature] = exactly(inputs)?;
     let [r, s] = logits.shape[..] else {
-        return wrong(format!("expected logits [R, S], found {:?}", logits.shape));
+        return Err(format!("expected logits [R, S], found {:?}", logits.shape));
     };
-    let k = attrs.size("k");
+    let k = Edges::of(attrs).k;
     if noise.shape != logits.shape || log_temperature.len() != 1 || k == 0 || k > s || r == 0 {
-        return wrong(format!("{k} of [{r}, {s}], noise {:?}, temperature {:?}", noise.shape, log_temperature.shape));
+        return Err(format!("{k} of [{r}, {s}], noise {:?}, temperature {:?}", noise.shape, log_temperature.shape));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("everything must exist once a step".into());
+        return Err("everything must exist once a step".into());
     }
     Ok(Inferred { outputs: vec![vec![r, k], vec![r, k], vec![s + 1], vec![r * k]], discrete: 3, ..Inferred::default() })
 }
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, items: usize) -> KernelDef {
-    let (r, s, k) = (c.inputs[0].shape[0], c.inputs[0].shape[1], c.attrs.size("k"));
+    let (r, s, k) = (c.inputs[0].shape[0], c.inputs[0].shape[1], Edges::of(c.attrs).k);
     KernelDef {
         source: SOURCE.into(),
         entry,
@@ -119,7 +127,7 @@ fn temperature(log: f64) -> (f64, bool) {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let (r, s, k) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1], t.attrs.size("k"));
+    let (r, s, k) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1], Edges::of(t.attrs).k);
     let (tau, _) = temperature(t.inputs[2].data[0]);
     let mut edges: Vec<(usize, usize)> = vec![];
     for row in 0..r {
@@ -144,7 +152,7 @@ fn twin_forward(t: &mut TwinCall) {
 
 #[expect(clippy::cast_possible_truncation, reason = "small indices, held as floats")]
 fn twin_backward(t: &mut TwinCall) {
-    let (s, k) = (t.inputs[0].operand.shape[1], t.attrs.size("k"));
+    let (s, k) = (t.inputs[0].operand.shape[1], Edges::of(t.attrs).k);
     let (tau, passes) = temperature(t.inputs[2].data[0]);
     let rows = t.outputs[0].data.chunks(k).zip(t.d_outputs[0].data.chunks(k)).enumerate();
     for (row, (prob, d_prob)) in rows {
@@ -165,9 +173,9 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [r, s]: [usize; 2], k: u32, log_temperature, noise| Case {
+    let case = |name, [r, s]: [usize; 2], k: usize, log_temperature, noise| Case {
         name,
-        attrs: Attrs::new(&[("k", f64::from(k))]),
+        attrs: Edges { k }.attrs(),
         inputs: vec![
             CaseInput::parameter(&[r, s], Fill::Normal(1.0)),
             CaseInput { grad: false, ..CaseInput::step(&[r, s], noise) },

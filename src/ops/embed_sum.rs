@@ -4,19 +4,30 @@
 //! window). D is a multiple of 4. Backward: dbase adds up dy over the windows in order; dseries is its first Nx nodes; dcalendar its
 //! sum over nodes.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    expect_count, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: base, series, and calendar if there is one. Output: y.
+    pub struct EmbedSum {
+        /// Whether there are features of the calendar.
+        pub calendar: bool,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "embed_sum",
     summary: "y[t, n] = base[t, n] + (n < Nx ? series[t, n] : 0) + calendar[t]",
+    attrs: EmbedSum::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -28,27 +39,24 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/embed_sum.wgsl"), i
 /// Invocations of a workgroup of `embed_sum_backward_base`, whose grid is not split.
 const BASE_GROUP: usize = 256;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("embed_sum", m));
-    let wanted = if attrs.flag("calendar") { 3 } else { 2 };
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let EmbedSum { calendar } = EmbedSum::of(attrs);
+    expect_count(inputs, 2 + usize::from(calendar))?;
     let [t, n, d] = inputs[0].shape[..] else {
-        return wrong(format!("expected base [T, N, D], found {:?}", inputs[0].shape));
+        return Err(format!("expected base [T, N, D], found {:?}", inputs[0].shape));
     };
     if !d.is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {d}"));
+        return Err(format!("the width must be a multiple of 4, found {d}"));
     }
     let series = &inputs[1].shape;
     if series.len() != 3 || series[0] != t || series[1] == 0 || series[1] > n || series[2] != d {
-        return wrong(format!("expected series [{t}, 1..={n}, {d}], found {series:?}"));
+        return Err(format!("expected series [{t}, 1..={n}, {d}], found {series:?}"));
     }
-    if attrs.flag("calendar") && inputs[2].shape != [t, d] {
-        return wrong(format!("expected calendar [{t}, {d}], found {:?}", inputs[2].shape));
+    if calendar && inputs[2].shape != [t, d] {
+        return Err(format!("expected calendar [{t}, {d}], found {:?}", inputs[2].shape));
     }
     if inputs[0].scope != Scope::Step || inputs[1..].iter().any(|i| i.scope != Scope::Window) {
-        return wrong("base must be per step, series and calendar per window".into());
+        return Err("base must be per step, series and calendar per window".into());
     }
     Ok(Inferred { outputs: vec![vec![t, n, d]], ..Inferred::default() })
 }
@@ -66,7 +74,7 @@ fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let (n, calendar) = (c.outputs[0].len(), c.attrs.flag("calendar"));
+    let (n, calendar) = (c.outputs[0].len(), EmbedSum::of(c.attrs).calendar);
     let mut bindings = vec![
         Binding::input("base", Slot::In(0), "base_base"),
         Binding::input("series", Slot::In(1), "series_base"),
@@ -142,6 +150,7 @@ fn extents(t: &TwinCall) -> (usize, usize, usize, usize) {
 
 fn twin_forward(t: &mut TwinCall) {
     let (steps, nodes, series, d) = extents(t);
+    let EmbedSum { calendar } = EmbedSum::of(t.attrs);
     for w in 0..t.windows {
         for step in 0..steps {
             for n in 0..nodes {
@@ -151,7 +160,7 @@ fn twin_forward(t: &mut TwinCall) {
                     if n < series {
                         y += t.inputs[1].window(w)[(step * series + n) * d + i];
                     }
-                    if t.attrs.flag("calendar") {
+                    if calendar {
                         y += t.inputs[2].window(w)[step * d + i];
                     }
                     t.outputs[0].window_mut(w)[e] = y;
@@ -163,6 +172,7 @@ fn twin_forward(t: &mut TwinCall) {
 
 fn twin_backward(t: &mut TwinCall) {
     let (steps, nodes, series, d) = extents(t);
+    let EmbedSum { calendar } = EmbedSum::of(t.attrs);
     for w in 0..t.windows {
         for step in 0..steps {
             for n in 0..nodes {
@@ -177,9 +187,7 @@ fn twin_backward(t: &mut TwinCall) {
                     {
                         x[(step * series + n) * d + i] += d_y;
                     }
-                    if t.attrs.flag("calendar")
-                        && let Some(x) = t.d_input(2, w)
-                    {
+                    if calendar && let Some(x) = t.d_input(2, w) {
                         x[step * d + i] += d_y;
                     }
                 }
@@ -194,7 +202,7 @@ fn cases() -> Vec<Case> {
         if calendar {
             inputs.push(CaseInput::window(&[t, d], Fill::Normal(1.0)));
         }
-        let attrs = Attrs::new(&[("calendar", f64::from(u8::from(calendar)))]);
+        let attrs = EmbedSum { calendar }.attrs();
         Case { name, attrs, inputs, windows, reduction: windows.max(n) }
     };
     vec![

@@ -3,19 +3,27 @@
 //! Inputs g, mixed, x, all `[.., D]`, D a multiple of 4. `d_g = d_y (mixed - x) s (1 - s)`, `d_mixed = d_y s`, `d_x = -d_y s`; s is
 //! computed again in backward.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: g, mixed, x. Output: y.
+    pub struct GateChange;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "gate_change",
     summary: "y = sigmoid(g) (mixed - x)",
+    attrs: GateChange::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -25,18 +33,15 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/gate_change.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("gate_change", m));
-    let [g, mixed, x] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [g, mixed, x] = exactly(inputs)?;
     for (name, other) in [("mixed", mixed), ("x", x)] {
         if other.shape != g.shape || other.scope != g.scope {
-            return wrong(format!("g is {:?} ({:?}), {name} is {:?} ({:?})", g.shape, g.scope, other.shape, other.scope));
+            return Err(format!("g is {:?} ({:?}), {name} is {:?} ({:?})", g.shape, g.scope, other.shape, other.scope));
         }
     }
     if !g.last().is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {}", g.last()));
+        return Err(format!("the width must be a multiple of 4, found {}", g.last()));
     }
     Ok(Inferred { outputs: vec![g.shape.clone()], ..Inferred::default() })
 }

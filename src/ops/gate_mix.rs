@@ -3,19 +3,27 @@
 //! Inputs g1, a, g2, b, all `[.., D]`, D a multiple of 4. With `s = sigmoid(g)` each pair has `d_g = d_y v s (1 - s)`, `d_v = d_y s`.
 //! Backward runs one kernel a pair: both would need nine bindings.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: g1, a, g2, b. Output: y.
+    pub struct GateMix;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "gate_mix",
     summary: "y = sigmoid(g1) a + sigmoid(g2) b",
+    attrs: GateMix::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -25,18 +33,15 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/gate_mix.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("gate_mix", m));
-    let [g1, a, g2, b] = inputs else {
-        return wrong(format!("expected 4 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [g1, a, g2, b] = exactly(inputs)?;
     for (name, other) in [("a", a), ("g2", g2), ("b", b)] {
         if other.shape != g1.shape || other.scope != g1.scope {
-            return wrong(format!("g1 is {:?} ({:?}), {name} is {:?} ({:?})", g1.shape, g1.scope, other.shape, other.scope));
+            return Err(format!("g1 is {:?} ({:?}), {name} is {:?} ({:?})", g1.shape, g1.scope, other.shape, other.scope));
         }
     }
     if !g1.last().is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {}", g1.last()));
+        return Err(format!("the width must be a multiple of 4, found {}", g1.last()));
     }
     Ok(Inferred { outputs: vec![g1.shape.clone()], ..Inferred::default() })
 }

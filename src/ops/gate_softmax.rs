@@ -2,19 +2,32 @@
 //!
 //! Input: logits `[.., 3]`. Attributes `dynamic` and `adaptive`: whether the second and third are present; the first always is.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Input: logits. Output: y.
+    pub struct GateSoftmax {
+        /// Whether the learned graph is present.
+        pub dynamic: bool,
+        /// Whether the adaptive graph is present.
+        pub adaptive: bool,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "gate_softmax",
     summary: "y = softmax(logits of the proposals that are present)",
+    attrs: GateSoftmax::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[0],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -24,19 +37,18 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/gate_softmax.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let [x] = inputs else {
-        return Err(OpError::new("gate_softmax", format!("expected 1 input, found {}", inputs.len())));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [x] = exactly(inputs)?;
     if x.last() != 3 {
-        return Err(OpError::new("gate_softmax", format!("expected logits [.., 3], found {:?}", x.shape)));
+        return Err(format!("expected logits [.., 3], found {:?}", x.shape));
     }
     Ok(Inferred { outputs: vec![x.shape.clone()], ..Inferred::default() })
 }
 
 /// Which of the three are present.
 fn present(attrs: &Attrs) -> [bool; 3] {
-    [true, attrs.flag("dynamic"), attrs.flag("adaptive")]
+    let GateSoftmax { dynamic, adaptive } = GateSoftmax::of(attrs);
+    [true, dynamic, adaptive]
 }
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>) -> KernelDef {
@@ -94,18 +106,18 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, windows, dynamic: u8, adaptive: u8, spread| Case {
+    let case = |name, windows, [dynamic, adaptive]: [bool; 2], spread| Case {
         name,
-        attrs: Attrs::new(&[("dynamic", f64::from(dynamic)), ("adaptive", f64::from(adaptive))]),
+        attrs: GateSoftmax { dynamic, adaptive }.attrs(),
         inputs: vec![CaseInput::window(&[1, 3], Fill::Normal(spread))],
         windows,
         reduction: 3,
     };
     vec![
-        case("all three", 1, 1, 1, 1.0),
-        case("no dynamic graph", 65, 0, 1, 2.0),
-        case("no adaptive graph", 64, 1, 0, 2.0),
-        case("the prior alone", 3, 0, 0, 1.0),
-        case("sharp", 197, 1, 1, 20.0),
+        case("all three", 1, [true, true], 1.0),
+        case("no dynamic graph", 65, [false, true], 2.0),
+        case("no adaptive graph", 64, [true, false], 2.0),
+        case("the prior alone", 3, [false, false], 1.0),
+        case("sharp", 197, [true, true], 20.0),
     ]
 }

@@ -6,19 +6,27 @@
 //! Sums run over chunks of at most 256 gradients and then over a tensor's chunks, each in one fixed order; there are no barriers, which
 //! some software adapters pay dearly for.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, no_backward};
+
+operation! {
+    /// Inputs: gradients, chunks, tensors. Output: health.
+    pub struct GradHealth;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "grad_health",
     summary: "of each tensor: sum of g^2, how many are zero, how many are not finite",
+    attrs: GradHealth::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("optimiser"),
@@ -46,17 +54,14 @@ pub(crate) fn tables(places: &[(usize, usize)]) -> [Vec<f32>; 2] {
     [chunks, tensors]
 }
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("grad_health", m));
-    let [gradients, chunks, tensors] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [gradients, chunks, tensors] = exactly(inputs)?;
     if gradients.is_empty() || [chunks, tensors].iter().any(|t| t.shape.len() != 2 || t.last() != 2 || t.is_empty()) {
         let found = [&gradients.shape, &chunks.shape, &tensors.shape];
-        return wrong(format!("expected gradients, chunks [C, 2] and tensors [N, 2], found {found:?}"));
+        return Err(format!("expected gradients, chunks [C, 2] and tensors [N, 2], found {found:?}"));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("everything must exist once a step".into());
+        return Err("everything must exist once a step".into());
     }
     Ok(Inferred { outputs: vec![vec![tensors.rows(), NUMBERS]], ..Inferred::default() })
 }

@@ -5,19 +5,30 @@
 //! and the sum of squares are finite in f32, tested by bits; else ok, norm and factor are 0.
 //! Sums run over fixed blocks of 4096 gradients and then over blocks, each in one fixed order.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_f32, to_u32,
 };
 use super::twin::{Twin, TwinCall, no_backward};
+
+operation! {
+    /// Inputs: gradients, loss. Output: norm.
+    pub struct GradNorm {
+        /// Greatest norm after clipping; 0 for no clipping.
+        pub clip_norm: f64,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "grad_norm",
     summary: "norm = (|g|, min(1, clip / (|g| + 1e-6)), all finite, loss)",
+    attrs: GradNorm::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("optimiser"),
@@ -29,16 +40,13 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/grad_norm.wgsl"), i
 /// Gradients of a workgroup; the same constant is in the shader.
 const BLOCK: usize = 4096;
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("grad_norm", m));
-    let [gradients, loss] = inputs else {
-        return wrong(format!("expected 2 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [gradients, loss] = exactly(inputs)?;
     if loss.shape != [1] || gradients.is_empty() {
-        return wrong(format!("expected gradients and a loss [1], found {:?} and {:?}", gradients.shape, loss.shape));
+        return Err(format!("expected gradients and a loss [1], found {:?} and {:?}", gradients.shape, loss.shape));
     }
     if gradients.scope != Scope::Step || loss.scope != Scope::Step {
-        return wrong("gradients and loss must exist once a step".into());
+        return Err("gradients and loss must exist once a step".into());
     }
     Ok(Inferred { outputs: vec![vec![4]], ..Inferred::default() })
 }
@@ -55,7 +63,7 @@ fn forward(c: &OpCtx) -> Phase {
             ("count", Value::U32(to_u32(groups))),
             ("length", Value::U32(to_u32(length))),
             ("blocks", Value::U32(to_u32(blocks))),
-            ("clip_norm", Value::F32(c.attrs.f32("clip_norm"))),
+            ("clip_norm", Value::F32(to_f32(GradNorm::of(c.attrs).clip_norm))),
         ],
         grid: Grid::Windows { per_window: groups, per_group: 1, across: 1 },
         cost,
@@ -89,7 +97,7 @@ fn twin_forward(t: &mut TwinCall) {
     let squares: f64 = gradients.iter().map(|g| g * g).sum();
     let finite = |v: f64| v.abs() <= f64::from(f32::MAX);
     let ok = finite(loss) && finite(squares) && gradients.iter().all(|g| finite(*g));
-    let (norm, clip) = (squares.sqrt(), t.attrs.f64("clip_norm"));
+    let (norm, clip) = (squares.sqrt(), GradNorm::of(t.attrs).clip_norm);
     let factor = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
     let verdict = if ok { [norm, factor, 1.0] } else { [0.0; 3] };
     t.outputs[0].data[..3].copy_from_slice(&verdict);
@@ -101,7 +109,7 @@ fn cases() -> Vec<Case> {
         let input = |shape: &[usize], fill| CaseInput { grad: false, ..CaseInput::step(shape, fill) };
         Case {
             name,
-            attrs: Attrs::new(&[("clip_norm", clip_norm)]),
+            attrs: GradNorm { clip_norm }.attrs(),
             inputs: vec![input(&[length], fill), input(&[1], Fill::Normal(1.0))],
             windows: 1,
             reduction: length,

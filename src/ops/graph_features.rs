@@ -4,19 +4,27 @@
 //! distance `[hops, q]`, and weight and bias of centrality `[q, 4]`, `[q]`, spectral `[q, S]`, `[q]`, random walk `[q, W]`, `[q]`.
 //! Output `[N, 4 q]`: `distance[hop]`, `W_c c + b_c`, `W_s s + b_s`, `W_w w + b_w`. Few nodes and once a step: plain loops will do.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    expect_count, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, index_of};
+
+operation! {
+    /// Inputs: features, distance, then weight and bias of centrality, of spectral, of random walk. Output: y.
+    pub struct GraphFeatures;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "graph_features",
     summary: "y[n] = [distance[hop], W_c c + b_c, W_s s + b_s, W_w w + b_w]",
+    attrs: GraphFeatures::ATTRS,
     infer,
     keeps_inputs: &[0],
     keeps_outputs: &[],
     updates: &[],
+    data: &[0],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,27 +35,24 @@ pub(super) static OP: OpDef = OpDef {
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/graph_features.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 const CENTRALITIES: usize = 4;
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("graph_features", m));
-    if inputs.len() != 8 {
-        return wrong(format!("expected 8 inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    expect_count(inputs, 8)?;
     let ([n, width], [hops, q]) = (&inputs[0].shape[..], &inputs[1].shape[..]) else {
-        return wrong(format!("expected features [N, F] and distance [hops, q], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
+        return Err(format!("expected features [N, F] and distance [hops, q], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
     };
     if *hops == 0 || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("the distance table is empty, or an input is not per step".into());
+        return Err("the distance table is empty, or an input is not per step".into());
     }
     let mut total = 1;
     for part in 1..4 {
         let (weight, bias) = (&inputs[2 * part].shape, &inputs[2 * part + 1].shape);
         if weight.len() != 2 || weight[0] != *q || bias != &[*q] {
-            return wrong(format!("a weight must be [{q}, features] and its bias [{q}], found {weight:?} and {bias:?}"));
+            return Err(format!("a weight must be [{q}, features] and its bias [{q}], found {weight:?} and {bias:?}"));
         }
         total += weight[1];
     }
     if total != *width || inputs[2].shape[1] != CENTRALITIES {
-        return wrong(format!("{width} features a node, but distance, centralities and the weights take {total}"));
+        return Err(format!("{width} features a node, but distance, centralities and the weights take {total}"));
     }
     Ok(Inferred { outputs: vec![vec![*n, 4 * q]], ..Inferred::default() })
 }

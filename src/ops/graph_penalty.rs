@@ -3,19 +3,27 @@
 //! Inputs: two tables of logits, `[R1, S1]` and `[R2, S2]`, parameters. Output `[1]`, once a step. With p = softmax(row) and H its entropy,
 //! times d_y: `d_row[j] = 0.01 sign(row[j]) / elements - 0.001 p_j (ln p_j + H)`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: two tables of logits. Output: y.
+    pub struct GraphPenalty;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "graph_penalty",
     summary: "y = 0.01 sum of mean |logits| + 0.001 sum of entropies of softmax(logits)",
+    attrs: GraphPenalty::ATTRS,
     infer,
     keeps_inputs: &[0, 1],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,13 +35,10 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/graph_penalty.wgsl"
 const MAGNITUDE: f64 = 0.01;
 const ENTROPY: f64 = 0.001;
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("graph_penalty", m));
-    let [a, b] = inputs else {
-        return wrong(format!("expected 2 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [a, b] = exactly(inputs)?;
     if a.shape.len() != 2 || b.shape.len() != 2 || a.is_empty() || b.is_empty() || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong(format!("expected two tables, once a step, found {:?} and {:?}", a.shape, b.shape));
+        return Err(format!("expected two tables, once a step, found {:?} and {:?}", a.shape, b.shape));
     }
     Ok(Inferred { outputs: vec![vec![1]], ..Inferred::default() })
 }

@@ -8,19 +8,38 @@
 //! Outputs: features `[T, Nx, 2 p F]`, the token's values `[p, F]` flattened, then its mask likewise; history `[Nt, L]`, the normalised
 //! channel 0, 0 where not observed; stats `[Nt, 2]`, shift and scale.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
+    never_random, to_f32, to_u32,
 };
 use super::twin::{Twin, TwinCall, no_backward};
+
+operation! {
+    /// Inputs: values, observed. Outputs: patches, history of the targets, their shift and scale.
+    pub struct InstanceNorm {
+        /// Steps of the past, 1 to all.
+        pub history: usize,
+        /// Series that are covariates, the first.
+        pub covariates: usize,
+        /// Steps of a token; they divide the steps.
+        pub patch: usize,
+        /// Least scale.
+        pub epsilon: f64,
+        /// Whether anything is normalised; if not, shift is 0 and scale 1.
+        pub active: bool,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "instance_norm",
     summary: "x = (x - mean) / sqrt(var + epsilon) over each target's observed history; patches of x and mask",
+    attrs: InstanceNorm::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("it reads data only"),
@@ -30,26 +49,23 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/instance_norm.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("instance_norm", m));
-    let [values, observed] = inputs else {
-        return wrong(format!("expected 2 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [values, observed] = exactly(inputs)?;
     if values.shape != observed.shape || values.scope != observed.scope {
-        return wrong(format!("values are {:?}, observed is {:?}", values.shape, observed.shape));
+        return Err(format!("values are {:?}, observed is {:?}", values.shape, observed.shape));
     }
     let [steps, series, channels] = values.shape[..] else {
-        return wrong(format!("values must be [steps, series, channels], found {:?}", values.shape));
+        return Err(format!("values must be [steps, series, channels], found {:?}", values.shape));
     };
-    let (history, covariates, patch) = (attrs.size("history"), attrs.size("covariates"), attrs.size("patch"));
+    let InstanceNorm { history, covariates, patch, .. } = InstanceNorm::of(attrs);
     if history == 0 || history > steps {
-        return wrong(format!("the history must have 1 to {steps} steps, found {history}"));
+        return Err(format!("the history must have 1 to {steps} steps, found {history}"));
     }
     if covariates >= series || channels == 0 {
-        return wrong(format!("{covariates} covariates leave no target among {:?}", values.shape));
+        return Err(format!("{covariates} covariates leave no target among {:?}", values.shape));
     }
     if patch == 0 || !steps.is_multiple_of(patch) {
-        return wrong(format!("patches of {patch} steps do not divide {steps}"));
+        return Err(format!("patches of {patch} steps do not divide {steps}"));
     }
     let targets = series - covariates;
     Ok(Inferred {
@@ -60,7 +76,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
 
 fn forward(c: &OpCtx) -> Phase {
     let [steps, series, channels] = c.inputs[0].shape[..] else { panic!("instance_norm: shapes were inferred before") };
-    let (history, covariates) = (c.attrs.size("history"), c.attrs.size("covariates"));
+    let InstanceNorm { history, covariates, patch, epsilon, active } = InstanceNorm::of(c.attrs);
     let (n, targets) = (c.inputs[0].len(), series - covariates);
     let kernel = |entry, count: usize, bindings, cost| KernelDef {
         source: SOURCE.into(),
@@ -74,9 +90,9 @@ fn forward(c: &OpCtx) -> Phase {
             ("channels", Value::U32(to_u32(channels))),
             ("past", Value::U32(to_u32(history))),
             ("covariates", Value::U32(to_u32(covariates))),
-            ("patch_len", Value::U32(c.attrs.u32("patch"))),
-            ("enabled", Value::U32(u32::from(c.attrs.flag("active")))),
-            ("epsilon", Value::F32(c.attrs.f32("epsilon"))),
+            ("patch_len", Value::U32(to_u32(patch))),
+            ("enabled", Value::U32(u32::from(active))),
+            ("epsilon", Value::F32(to_f32(epsilon))),
         ],
         grid: Grid::Windows { per_window: count, per_group: 64, across: 1 },
         cost,
@@ -123,14 +139,14 @@ fn statistics(past: &[(f64, f64)], epsilon: f64) -> (f64, f64) {
 
 fn twin_forward(t: &mut TwinCall) {
     let (series, channels) = (t.inputs[0].operand.shape[1], t.inputs[0].operand.shape[2]);
-    let (history, covariates, patch) = (t.attrs.size("history"), t.attrs.size("covariates"), t.attrs.size("patch"));
+    let InstanceNorm { history, covariates, patch, epsilon, active } = InstanceNorm::of(t.attrs);
     for w in 0..t.windows {
         let observed = t.inputs[1].window(w);
         let mut x: Vec<f64> = t.inputs[0].window(w).iter().zip(observed).map(|(v, o)| v * o).collect();
         for n in covariates..series {
             let at = |s: usize| (s * series + n) * channels;
             let past: Vec<(f64, f64)> = (0..history).map(|s| (x[at(s)], observed[at(s)])).collect();
-            let (shift, scale) = if t.attrs.flag("active") { statistics(&past, t.attrs.f64("epsilon")) } else { (0.0, 1.0) };
+            let (shift, scale) = if active { statistics(&past, epsilon) } else { (0.0, 1.0) };
             for s in 0..t.inputs[0].operand.shape[0] {
                 x[at(s)] = (x[at(s)] - shift) / scale * observed[at(s)];
             }
@@ -154,19 +170,14 @@ fn twin_forward(t: &mut TwinCall) {
 
 fn cases() -> Vec<Case> {
     // (history, covariates, patch, on)
-    let case = |name, shape: [usize; 3], (history, covariates, patch, active): (u32, u32, u32, bool), fills: [Fill; 2], windows| Case {
-        name,
-        attrs: Attrs::new(&[
-            ("history", f64::from(history)),
-            ("covariates", f64::from(covariates)),
-            ("patch", f64::from(patch)),
-            ("epsilon", 1e-2),
-            ("active", f64::from(u8::from(active))),
-        ]),
-        inputs: vec![CaseInput::data(&shape, fills[0]), CaseInput::data(&shape, fills[1])],
-        windows,
-        reduction: history as usize,
-    };
+    let case =
+        |name, shape: [usize; 3], (history, covariates, patch, active): (usize, usize, usize, bool), fills: [Fill; 2], windows| Case {
+            name,
+            attrs: InstanceNorm { history, covariates, patch, epsilon: 1e-2, active }.attrs(),
+            inputs: vec![CaseInput::data(&shape, fills[0]), CaseInput::data(&shape, fills[1])],
+            windows,
+            reduction: history,
+        };
     let usual = [Fill::Normal(1.0), Fill::Mask(0.7)];
     vec![
         case("one step", [1, 1, 1], (1, 0, 1, true), [Fill::Normal(1.0), Fill::Mask(1.0)], 1),

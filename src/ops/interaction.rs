@@ -3,21 +3,29 @@
 //! Inputs: time and space `[.., D]`, weight `[h, e, e]` (out, in) with D = h e, a parameter. Backward computes u again:
 //! `dtime = dy u`, and with `du = dy time`, `dspace_j = sum_i W_ij du_i`, `dW_ij = sum over rows of du_i space_j`, over blocks of rows.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, block_rows, never_random, partials_in_scratch, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    block_rows, exactly, never_random, partials_in_scratch, to_u32,
 };
 use super::generator::access;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: time, space, weight. Output: y.
+    pub struct Interaction;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "interaction",
     summary: "y = time (W_head space)",
+    attrs: Interaction::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,17 +35,14 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/interaction.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("interaction", m));
-    let [time, space, weight] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [time, space, weight] = exactly(inputs)?;
     if time.shape != space.shape || time.scope != space.scope {
-        return wrong(format!("time is {:?} ({:?}), space {:?} ({:?})", time.shape, time.scope, space.shape, space.scope));
+        return Err(format!("time is {:?} ({:?}), space {:?} ({:?})", time.shape, time.scope, space.shape, space.scope));
     }
-    let [h, e, f] = weight.shape[..] else { return wrong(format!("the weight must be [h, e, e], found {:?}", weight.shape)) };
+    let [h, e, f] = weight.shape[..] else { return Err(format!("the weight must be [h, e, e], found {:?}", weight.shape)) };
     if e != f || h * e != time.last() {
-        return wrong(format!("the weight is {:?}, the width {}", weight.shape, time.last()));
+        return Err(format!("the weight is {:?}, the width {}", weight.shape, time.last()));
     }
     Ok(Inferred { outputs: vec![time.shape.clone()], ..Inferred::default() })
 }
@@ -68,7 +73,7 @@ fn kernel(c: &OpCtx, tiled: &str, entry: &'static str, bindings: Vec<Binding>, g
     KernelDef {
         source: format!("{access}{SOURCE}{tiled}").into(),
         entry,
-        overrides: vec![("accumulate", f64::from(u8::from(accumulate)))],
+        overrides: vec![("accumulate", f64::from(accumulate))],
         bindings,
         params: vec![
             ("count", Value::U32(to_u32(s.rows))),

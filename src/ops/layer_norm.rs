@@ -3,20 +3,33 @@
 //! Inputs: x `[.., D]`, gamma `[D]`, beta `[D]`, and with attribute `residual` change, shaped like x. D is a multiple of 4.
 //! Forward keeps mean and 1/std of each row; backward reads x and change again and draws the dropout anew.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, block_rows, partials_in_scratch, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    block_rows, expect_count, expect_dropout, partials_in_scratch, to_f32, to_u32,
 };
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
+
+operation! {
+    /// Inputs: x, gamma, beta, and change if there is one. Output: y.
+    pub struct LayerNorm {
+        /// Whether a change is added to x first.
+        pub residual: bool,
+        /// Share of the change that is dropped, in [0, 1).
+        pub dropout: f64,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "layer_norm",
     summary: "y = gamma (z - mean z) / sqrt(var z + 1e-5) + beta, z = x + dropout(change)",
+    attrs: LayerNorm::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 3],
     keeps_outputs: &[],
     updates: &[],
-    random: |a| a.f64("dropout") > 0.0,
+    data: &[],
+    random: |a| LayerNorm::of(a).dropout > 0.0,
     forward,
     backward: Backward::Kernels(backward),
     twin: Twin { forward: twin_forward, backward: twin_backward },
@@ -36,39 +49,37 @@ const RESIDUAL: &str = concat!(
 );
 const EPSILON: f64 = 1e-5;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("layer_norm", m));
-    let wanted = if attrs.flag("residual") { 4 } else { 3 };
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let LayerNorm { residual, dropout } = LayerNorm::of(attrs);
+    expect_count(inputs, 3 + usize::from(residual))?;
+    expect_dropout(dropout)?;
     let d = inputs[0].last();
     if !d.is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {d}"));
+        return Err(format!("the width must be a multiple of 4, found {d}"));
     }
     if inputs[1].shape != [d] || inputs[2].shape != [d] {
-        return wrong(format!("gain and bias must be [{d}], found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
+        return Err(format!("gain and bias must be [{d}], found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
     }
-    if attrs.flag("residual") && inputs[3].shape != inputs[0].shape {
-        return wrong(format!("x is {:?}, change is {:?}", inputs[0].shape, inputs[3].shape));
+    if residual && inputs[3].shape != inputs[0].shape {
+        return Err(format!("x is {:?}, change is {:?}", inputs[0].shape, inputs[3].shape));
     }
     Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("stats", vec![inputs[0].rows(), 2])], ..Inferred::default() })
 }
 
 fn source(attrs: &Attrs) -> &'static str {
-    if attrs.flag("residual") { RESIDUAL } else { PLAIN }
+    if LayerNorm::of(attrs).residual { RESIDUAL } else { PLAIN }
 }
 
 /// Fields that every kernel of the op has.
 fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
-    let (rows, width, p) = (c.inputs[0].rows(), c.inputs[0].last(), c.attrs.f64("dropout"));
+    let (rows, width, p) = (c.inputs[0].rows(), c.inputs[0].last(), LayerNorm::of(c.attrs).dropout);
     let block = block_rows(rows);
     vec![
         ("count", Value::U32(to_u32(rows))),
         ("width", Value::U32(to_u32(width))),
         ("node", Value::U32(c.node)),
         ("threshold", Value::U32(drop_threshold(p))),
-        ("keep_scale", Value::F32(1.0 / (1.0 - c.attrs.f32("dropout")))),
+        ("keep_scale", Value::F32(1.0 / (1.0 - to_f32(p)))),
         ("block_rows", Value::U32(to_u32(block))),
         ("blocks", Value::U32(to_u32(rows.div_ceil(block)))),
         ("group", Value::U32(to_u32(partials_in_scratch(2 * width)))),
@@ -78,7 +89,7 @@ fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let (rows, n, residual) = (c.inputs[0].rows(), c.inputs[0].len(), c.attrs.flag("residual"));
+    let (rows, n, residual) = (c.inputs[0].rows(), c.inputs[0].len(), LayerNorm::of(c.attrs).residual);
     let mut bindings = vec![
         Binding::input("x", Slot::In(0), "x_base"),
         Binding::parameters("weights", &[(Slot::In(1), "gamma_base"), (Slot::In(2), "beta_base")]),
@@ -103,7 +114,7 @@ fn forward(c: &OpCtx) -> Phase {
 }
 
 fn backward(c: &OpCtx) -> Phase {
-    let (rows, width, n, residual) = (c.inputs[0].rows(), c.inputs[0].last(), c.inputs[0].len(), c.attrs.flag("residual"));
+    let (rows, width, n, residual) = (c.inputs[0].rows(), c.inputs[0].last(), c.inputs[0].len(), LayerNorm::of(c.attrs).residual);
     let block = block_rows(rows);
     let group = partials_in_scratch(2 * width);
     let blocks = rows.div_ceil(block);
@@ -162,9 +173,9 @@ fn backward(c: &OpCtx) -> Phase {
 /// Summand, mean and 1/std of each row of window `w`.
 fn normalise(t: &TwinCall, w: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
     let d = t.inputs[0].operand.last();
-    let p = t.attrs.f64("dropout");
+    let LayerNorm { residual, dropout: p } = LayerNorm::of(t.attrs);
     let mut z = t.inputs[0].window(w).to_vec();
-    if t.attrs.flag("residual") {
+    if residual {
         for (e, (z, c)) in z.iter_mut().zip(t.inputs[3].window(w)).enumerate() {
             *z += dropout(p, e, w, t.node, &t.step) * c;
         }
@@ -197,7 +208,7 @@ fn twin_forward(t: &mut TwinCall) {
 
 fn twin_backward(t: &mut TwinCall) {
     let d = t.inputs[0].operand.last();
-    let (p, node, step) = (t.attrs.f64("dropout"), t.node, t.step);
+    let (LayerNorm { residual, dropout: p }, node, step) = (LayerNorm::of(t.attrs), t.node, t.step);
     let gamma = t.inputs[1].data.clone();
     for w in 0..t.windows {
         let (z, stats) = normalise(t, w);
@@ -213,9 +224,7 @@ fn twin_backward(t: &mut TwinCall) {
                 if let Some(x) = t.d_input(0, w) {
                     x[at + i] += d_z;
                 }
-                if t.attrs.flag("residual")
-                    && let Some(x) = t.d_input(3, w)
-                {
+                if residual && let Some(x) = t.d_input(3, w) {
                     x[at + i] += dropout(p, at + i, w, node, &step) * d_z;
                 }
                 if let Some(x) = t.d_input(1, w) {
@@ -239,7 +248,7 @@ fn cases() -> Vec<Case> {
         if residual {
             inputs.push(CaseInput::window(&[rows, width], Fill::Normal(1.0)));
         }
-        let attrs = Attrs::new(&[("residual", f64::from(u8::from(residual))), ("dropout", p)]);
+        let attrs = LayerNorm { residual, dropout: p }.attrs();
         Case { name, attrs, inputs, windows, reduction: width.max(rows * windows) }
     };
     vec![

@@ -7,19 +7,36 @@
 //! output `[1, H, Nt, K]`. Backward: `d_head = (d_mean scale, d_log_std where -7 <= head <= 5, d_logit)`,
 //! `d_highway[n, step] = sum_k d_mean scale`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, expect_count,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: head, stats, and highway if there is one. Output: the mixture.
+    pub struct MixtureDecode {
+        /// Steps of a token.
+        pub patch: usize,
+        /// Components of the mixture, or values of a step.
+        pub components: usize,
+        /// Whether there is a highway.
+        pub highway: bool,
+        /// Whether there are means alone, for heads without a density.
+        pub values: bool,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "mixture_decode",
     summary: "mean = (head + highway) scale + shift, log_std = clamp(head, -7, 5) + ln scale, logit",
+    attrs: MixtureDecode::ATTRS,
     infer,
     keeps_inputs: &[0, 1],
     keeps_outputs: &[],
     updates: &[],
+    data: &[1],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -30,41 +47,38 @@ pub(super) static OP: OpDef = OpDef {
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/mixture_decode.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 const LOG_STD: std::ops::RangeInclusive<f64> = -7.0..=5.0;
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("mixture_decode", m));
-    let wanted = if attrs.flag("highway") { 3 } else { 2 };
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
-    let (patch, components, parts) = (attrs.size("patch"), attrs.size("components"), parts(attrs));
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let MixtureDecode { patch, components, highway, .. } = MixtureDecode::of(attrs);
+    let parts = parts(attrs);
+    expect_count(inputs, 2 + usize::from(highway))?;
     let [tokens, targets, width] = inputs[0].shape[..] else {
-        return wrong(format!("the head must be [tokens, targets, {parts} p K], found {:?}", inputs[0].shape));
+        return Err(format!("the head must be [tokens, targets, {parts} p K], found {:?}", inputs[0].shape));
     };
     if width == 0 || width != parts * patch * components {
         let wanted = parts * patch * components;
-        return wrong(format!("the head must be {wanted} wide ({parts} x {patch} steps x {components}), found {width}"));
+        return Err(format!("the head must be {wanted} wide ({parts} x {patch} steps x {components}), found {width}"));
     }
     if inputs[1].shape != [targets, 2] {
-        return wrong(format!("shift and scale must be [{targets}, 2], found {:?}", inputs[1].shape));
+        return Err(format!("shift and scale must be [{targets}, 2], found {:?}", inputs[1].shape));
     }
     let steps = tokens * patch;
-    if attrs.flag("highway") && inputs[2].shape != [targets, steps] {
-        return wrong(format!("the highway must be [{targets}, {steps}], found {:?}", inputs[2].shape));
+    if highway && inputs[2].shape != [targets, steps] {
+        return Err(format!("the highway must be [{targets}, {steps}], found {:?}", inputs[2].shape));
     }
     if inputs.iter().any(|i| i.scope != inputs[0].scope) {
-        return wrong("the inputs must all be per window or all per step".into());
+        return Err("the inputs must all be per window or all per step".into());
     }
     Ok(Inferred { outputs: vec![vec![parts, steps, targets, components]], ..Inferred::default() })
 }
 
 /// Numbers of a component: mean, log std and logit, or the mean alone.
 fn parts(attrs: &Attrs) -> usize {
-    if attrs.flag("values") { 1 } else { 3 }
+    if MixtureDecode::of(attrs).values { 1 } else { 3 }
 }
 
 /// A kernel with one invocation for each of `count` items.
 fn kernel(c: &OpCtx, entry: &'static str, count: usize, bindings: Vec<Binding>, cost: Cost) -> KernelDef {
-    let patch = c.attrs.size("patch");
+    let MixtureDecode { patch, components, .. } = MixtureDecode::of(c.attrs);
     KernelDef {
         source: SOURCE.into(),
         entry,
@@ -74,7 +88,7 @@ fn kernel(c: &OpCtx, entry: &'static str, count: usize, bindings: Vec<Binding>, 
             ("count", Value::U32(to_u32(count))),
             ("steps", Value::U32(to_u32(c.inputs[0].shape[0] * patch))),
             ("targets", Value::U32(to_u32(c.inputs[0].shape[1]))),
-            ("components", Value::U32(c.attrs.u32("components"))),
+            ("components", Value::U32(to_u32(components))),
             ("patch_len", Value::U32(to_u32(patch))),
             ("parts", Value::U32(to_u32(parts(c.attrs)))),
             ("accumulate_head", c.accumulates(0)),
@@ -93,7 +107,7 @@ fn forward(c: &OpCtx) -> Phase {
         Binding::output("mixture", Slot::Out(0), "mixture_base"),
     ];
     let mut entry = "mixture_decode_forward";
-    if c.attrs.flag("highway") {
+    if MixtureDecode::of(c.attrs).highway {
         entry = "mixture_decode_forward_highway";
         bindings.push(Binding::input("highway", Slot::In(2), "highway_base"));
     }
@@ -115,7 +129,7 @@ fn backward(c: &OpCtx) -> Phase {
         ];
         kernels.push(kernel(c, "mixture_decode_backward_head", n / parts, bindings, Cost::new(n, 2 * n + n / parts + c.inputs[1].len())));
     }
-    if c.attrs.flag("highway") && c.wants(2) {
+    if MixtureDecode::of(c.attrs).highway && c.wants(2) {
         let count = c.inputs[2].len();
         let bindings = vec![stats(), d_mixture(), Binding::output("d_highway", Slot::DIn(2), "d_highway_base")];
         let cost = Cost::new(n / parts + count, n / parts + count + c.inputs[1].len());
@@ -134,7 +148,7 @@ struct Place {
 
 /// All places of a window, and how far apart mean, log std and logit lie in head and in mixture.
 fn places(t: &TwinCall) -> (Vec<Place>, usize, usize) {
-    let (patch, components, parts) = (t.attrs.size("patch"), t.attrs.size("components"), parts(t.attrs));
+    let (MixtureDecode { patch, components, .. }, parts) = (MixtureDecode::of(t.attrs), parts(t.attrs));
     let (tokens, targets) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1]);
     let mut all = vec![];
     for step in 0..tokens * patch {
@@ -154,14 +168,15 @@ fn places(t: &TwinCall) -> (Vec<Place>, usize, usize) {
 
 fn twin_forward(t: &mut TwinCall) {
     let (all, head_apart, apart) = places(t);
+    let MixtureDecode { highway, values, .. } = MixtureDecode::of(t.attrs);
     for w in 0..t.windows {
         let (head, stats) = (t.inputs[0].window(w), t.inputs[1].window(w));
         let out = t.outputs[0].window_mut(w);
         for q in &all {
             let (shift, scale) = (stats[2 * q.target], stats[2 * q.target + 1]);
-            let added = if t.attrs.flag("highway") { t.inputs[2].window(w)[q.highway] } else { 0.0 };
+            let added = if highway { t.inputs[2].window(w)[q.highway] } else { 0.0 };
             out[q.mixture] = (head[q.head] + added) * scale + shift;
-            if t.attrs.flag("values") {
+            if values {
                 continue;
             }
             out[q.mixture + apart] = head[q.head + head_apart].clamp(*LOG_STD.start(), *LOG_STD.end()) + scale.ln();
@@ -172,7 +187,7 @@ fn twin_forward(t: &mut TwinCall) {
 
 fn twin_backward(t: &mut TwinCall) {
     let (all, head_apart, apart) = places(t);
-    let values = t.attrs.flag("values");
+    let MixtureDecode { highway, values, .. } = MixtureDecode::of(t.attrs);
     for w in 0..t.windows {
         let (head, stats) = (t.inputs[0].window(w).to_vec(), t.inputs[1].window(w).to_vec());
         let d = t.d_outputs[0].window(w).to_vec();
@@ -188,9 +203,7 @@ fn twin_backward(t: &mut TwinCall) {
                 d_head[q.head + 2 * head_apart] += d[q.mixture + 2 * apart];
             }
         }
-        if t.attrs.flag("highway")
-            && let Some(d_highway) = t.d_input(2, w)
-        {
+        if highway && let Some(d_highway) = t.d_input(2, w) {
             for q in &all {
                 d_highway[q.highway] += d[q.mixture] * stats[2 * q.target + 1];
             }
@@ -208,16 +221,12 @@ fn cases() -> Vec<Case> {
         if highway {
             inputs.push(CaseInput::window(&[targets, tokens * patch], Fill::Normal(1.0)));
         }
-        let attrs = Attrs::new(&[
-            ("patch", f64::from(to_u32(patch))),
-            ("components", f64::from(to_u32(components))),
-            ("highway", f64::from(u8::from(highway))),
-        ]);
+        let attrs = MixtureDecode { patch, components, highway, values: false }.attrs();
         Case { name, attrs, inputs, windows, reduction: components }
     };
     let values = |mut case: Case| {
         *case.inputs[0].shape.last_mut().expect("a head has a width") /= 3;
-        case.attrs.0.push(("values", 1.0));
+        case.attrs = MixtureDecode { values: true, ..MixtureDecode::of(&case.attrs) }.attrs();
         case
     };
     let mut highway_alone = case("only the highway wants a gradient", (2, 3, 2, 2), true, 1.0, 3);

@@ -6,19 +6,27 @@
 //! nll `[1]`. With `r = softmax(term)` and `w = softmax(logit)`, times d_nll: `d_mean = -r z / std`, `d_log_std = r (1 - z^2)`,
 //! `d_logit = w - r`; all 0 where nothing was observed. Nothing is saved: backward computes the log-sums again.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: mixture, target, observed. Output: nll of each window.
+    pub struct MixtureNll;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "mixture_nll",
     summary: "nll = -sum over observed of ln sum_k softmax(logit)_k N(target; mean_k, std_k)",
+    attrs: MixtureNll::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2],
     keeps_outputs: &[],
     updates: &[],
+    data: &[1, 2],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -28,21 +36,18 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/mixture_nll.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("mixture_nll", m));
-    let [mixture, target, observed] = inputs else {
-        return wrong(format!("expected 3 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [mixture, target, observed] = exactly(inputs)?;
     let [3, steps, targets, components] = mixture.shape[..] else {
-        return wrong(format!("the mixture must be [3, steps, targets, components], found {:?}", mixture.shape));
+        return Err(format!("the mixture must be [3, steps, targets, components], found {:?}", mixture.shape));
     };
     if components == 0 {
-        return wrong("a mixture needs at least one component".into());
+        return Err("a mixture needs at least one component".into());
     }
     for (name, other) in [("targets", target), ("observed", observed)] {
         if other.shape != [steps, targets] || other.scope != mixture.scope {
             let expected = format!("[{steps}, {targets}] ({:?})", mixture.scope);
-            return wrong(format!("{name} of {components} components must be {expected}, found {:?} ({:?})", other.shape, other.scope));
+            return Err(format!("{name} of {components} components must be {expected}, found {:?} ({:?})", other.shape, other.scope));
         }
     }
     Ok(Inferred { outputs: vec![vec![1]], ..Inferred::default() })

@@ -3,57 +3,59 @@
 //! One op is one file here plus one WGSL file of the same stem (or text from [`generator`]), and one entry in [`OPS`].
 //! Everything else (autodiff, planner, executors, tests, `pgat bench`) walks this table and knows no op by name.
 
+pub mod attrs;
 pub mod def;
 pub mod generator;
 pub mod twin;
 
-mod adamw;
-mod adaptive_matrix;
-mod add;
-mod attention;
-mod autocorrelation;
-mod batch_mean;
-mod blend;
-pub(crate) mod branches;
-mod cluster_gate;
-mod cluster_mean;
-mod concat_linear;
-mod edge_attention;
-mod edge_matrix;
-mod edge_sum;
-mod edge_terms;
-mod edges;
-mod embed_sum;
-mod gate_change;
-mod gate_mix;
-mod gate_softmax;
-pub(crate) mod grad_health;
-mod grad_norm;
-mod graph_features;
-mod graph_penalty;
-mod instance_norm;
-mod interaction;
-mod layer_norm;
-mod linear;
-mod mixture_decode;
-mod mixture_nll;
-mod moving_mean;
-mod node_mean;
-mod patch_mean;
-mod propagate;
-mod row_mean;
-mod scaled_sum;
-mod select;
-mod sinusoids;
-mod split;
-mod stack_weights;
-mod step_mean;
-mod token_base;
-mod value_loss;
+pub mod adamw;
+pub mod adaptive_matrix;
+pub mod add;
+pub mod attention;
+pub mod autocorrelation;
+pub mod batch_mean;
+pub mod blend;
+pub mod branches;
+pub mod cluster_gate;
+pub mod cluster_mean;
+pub mod concat_linear;
+pub mod edge_attention;
+pub mod edge_matrix;
+pub mod edge_sum;
+pub mod edge_terms;
+pub mod edges;
+pub mod embed_sum;
+pub mod gate_change;
+pub mod gate_mix;
+pub mod gate_softmax;
+pub mod grad_health;
+pub mod grad_norm;
+pub mod graph_features;
+pub mod graph_penalty;
+pub mod instance_norm;
+pub mod interaction;
+pub mod layer_norm;
+pub mod linear;
+pub mod mixture_decode;
+pub mod mixture_nll;
+pub mod moving_mean;
+pub mod node_mean;
+pub mod patch_mean;
+pub mod propagate;
+pub mod row_mean;
+pub mod scaled_sum;
+pub mod select;
+pub mod sinusoids;
+pub mod split;
+pub mod stack_weights;
+pub mod step_mean;
+pub mod token_base;
+pub mod value_loss;
 
+pub use attrs::{AttrDef, AttrKind, Attrs, Call, Operation, Times};
 pub use def::{
-    Access, Attrs, Backward, Binding, Case, CaseInput, Cost, DType, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand,
-    Phase, Scope, Shape, Slot, Value,
+    Access, Backward, Binding, Case, CaseInput, Cost, DType, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase,
+    Scope, Shape, Slot, Value,
 };
 
 /// Every operation of the crate, in alphabetical order.
@@ -104,10 +106,7 @@ pub static OPS: &[&OpDef] = &[
 ];
 
 /// The op of that name.
-///
-/// # Panics
-/// Panics if the table has no such op: names are compile-time constants of this crate.
 #[must_use]
-pub fn op(name: &str) -> &'static OpDef {
-    OPS.iter().find(|o| o.name == name).unwrap_or_else(|| panic!("no op is named {name}"))
+pub fn find(name: &str) -> Option<&'static OpDef> {
+    OPS.iter().find(|o| o.name == name).copied()
 }

@@ -3,19 +3,27 @@
 //! Input x `[T, N, D]` per window, D a multiple of 4. Output `[N, D]`, once a step, an accumulator that is zeroed at the start of a step;
 //! windows are added in order. The reciprocal of their number is a value of the step.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, no_backward};
+
+operation! {
+    /// Input: x. Output: y.
+    pub struct NodeMean;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "node_mean",
     summary: "y[n] = mean over windows and steps of x[t, n]",
+    attrs: NodeMean::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("a moving mean follows values, not gradients"),
@@ -25,16 +33,13 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/node_mean.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("node_mean", m));
-    let [x] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [x] = exactly(inputs)?;
     let [t, n, d] = x.shape[..] else {
-        return wrong(format!("expected x [T, N, D], found {:?}", x.shape));
+        return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
     if t == 0 || !d.is_multiple_of(4) || x.scope != Scope::Window {
-        return wrong(format!("x must be per window, its width a multiple of 4, found {:?} ({:?})", x.shape, x.scope));
+        return Err(format!("x must be per window, its width a multiple of 4, found {:?} ({:?})", x.shape, x.scope));
     }
     Ok(Inferred { outputs: vec![vec![n, d]], reduces_windows: true, ..Inferred::default() })
 }

@@ -2,19 +2,30 @@
 //!
 //! Input: calendar `[S, C]`. Attribute: `patch` (p, divides S). Output `[S / p, C]`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall, no_backward};
 
+operation! {
+    /// Input: calendar. Output: y.
+    pub struct PatchMean {
+        /// Steps of a token; they divide the steps.
+        pub patch: usize,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "patch_mean",
     summary: "y[t, c] = mean_i x[t p + i, c]",
+    attrs: PatchMean::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("it reads data only"),
@@ -24,17 +35,14 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/patch_mean.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("patch_mean", m));
-    let [calendar] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [calendar] = exactly(inputs)?;
     let [steps, width] = calendar.shape[..] else {
-        return wrong(format!("the calendar must be [steps, features], found {:?}", calendar.shape));
+        return Err(format!("the calendar must be [steps, features], found {:?}", calendar.shape));
     };
-    let patch = attrs.size("patch");
+    let patch = PatchMean::of(attrs).patch;
     if patch == 0 || steps == 0 || !steps.is_multiple_of(patch) || width == 0 {
-        return wrong(format!("patches of {patch} steps do not divide a calendar {:?}", calendar.shape));
+        return Err(format!("patches of {patch} steps do not divide a calendar {:?}", calendar.shape));
     }
     Ok(Inferred { outputs: vec![vec![steps / patch, width]], ..Inferred::default() })
 }
@@ -50,7 +58,7 @@ fn forward(c: &OpCtx) -> Phase {
             params: vec![
                 ("count", Value::U32(to_u32(out))),
                 ("width", Value::U32(to_u32(c.inputs[0].last()))),
-                ("patch_len", Value::U32(c.attrs.u32("patch"))),
+                ("patch_len", Value::U32(to_u32(PatchMean::of(c.attrs).patch))),
             ],
             grid: Grid::Windows { per_window: out, per_group: 64, across: 1 },
             cost: Cost::new(c.inputs[0].len(), c.inputs[0].len() + out),
@@ -60,7 +68,7 @@ fn forward(c: &OpCtx) -> Phase {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let (width, patch) = (t.inputs[0].operand.last(), t.attrs.size("patch"));
+    let (width, patch) = (t.inputs[0].operand.last(), PatchMean::of(t.attrs).patch);
     for w in 0..t.windows {
         let x = t.inputs[0].window(w);
         for (e, y) in t.outputs[0].window_mut(w).iter_mut().enumerate() {
@@ -73,7 +81,7 @@ fn twin_forward(t: &mut TwinCall) {
 fn cases() -> Vec<Case> {
     let case = |name, tokens: usize, patch: usize, width: usize, windows| Case {
         name,
-        attrs: Attrs::new(&[("patch", f64::from(to_u32(patch)))]),
+        attrs: PatchMean { patch }.attrs(),
         inputs: vec![CaseInput::data(&[tokens * patch, width], Fill::Uniform(-1.0, 1.0))],
         windows,
         reduction: patch,

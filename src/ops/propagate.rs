@@ -8,20 +8,33 @@
 //! A window is one product: its receivers are the rows, and every (step, channel) is a column. Backward: `dx = M^T dy`; with
 //! `G[i, j] = sum over t, channels of dy[t, i] x[t, j]` of a window, `dgate_k = sum of A_k G` and `dA_k = sum over windows of gate_k G`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, partials_in_scratch, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    expect_count, never_random, partials_in_scratch, to_u32,
 };
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Inputs: x, gates, prior, then the learned graph and the adaptive one, if they are there. Output: y.
+    pub struct Propagate {
+        /// Whether there is a learned graph.
+        pub dynamic: bool,
+        /// Whether there is an adaptive graph.
+        pub adaptive: bool,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "propagate",
     summary: "y[t] = (sum_k gate_k A_k) x[t]",
+    attrs: Propagate::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3, 4],
     keeps_outputs: &[],
     updates: &[],
+    data: &[2],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -33,25 +46,23 @@ const SOURCE: &str = concat!(include_str!("../../shaders/ops/propagate.wgsl"), i
 
 /// Inputs that are matrices, each with its gate.
 fn matrices(attrs: &Attrs) -> Vec<(usize, usize)> {
-    let gates = [Some(0), attrs.flag("dynamic").then_some(1), attrs.flag("adaptive").then_some(2)];
+    let Propagate { dynamic, adaptive } = Propagate::of(attrs);
+    let gates = [Some(0), dynamic.then_some(1), adaptive.then_some(2)];
     gates.into_iter().flatten().enumerate().map(|(i, gate)| (2 + i, gate)).collect()
 }
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("propagate", m));
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let wanted = 2 + matrices(attrs).len();
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+    expect_count(inputs, wanted)?;
     let [_, n, d] = inputs[0].shape[..] else {
-        return wrong(format!("expected x [T, N, D], found {:?}", inputs[0].shape));
+        return Err(format!("expected x [T, N, D], found {:?}", inputs[0].shape));
     };
     if inputs[0].scope != Scope::Window || !d.is_multiple_of(4) || inputs[1].len() != 3 {
-        return wrong(format!("x must be per window, its width a multiple of 4, gates 3: {:?}, {:?}", inputs[0].shape, inputs[1].shape));
+        return Err(format!("x must be per window, its width a multiple of 4, gates 3: {:?}, {:?}", inputs[0].shape, inputs[1].shape));
     }
     let square = [n, n.next_multiple_of(4)];
     if inputs[2..].iter().any(|i| i.shape != square || i.scope != Scope::Step) {
-        return wrong(format!(
+        return Err(format!(
             "matrices must be {square:?}, once a step, found {:?}",
             inputs[2..].iter().map(|i| &i.shape).collect::<Vec<_>>()
         ));
@@ -277,7 +288,6 @@ fn twin_backward(t: &mut TwinCall) {
 fn cases() -> Vec<Case> {
     // What pads a row must be 0, which drawn data are not: sizes are multiples of 4 here, and others are in the model's own tests.
     let case = |name, [t, n, d]: [usize; 3], windows, [dynamic, adaptive]: [bool; 2], fixed: bool| {
-        let flag = |b: bool| f64::from(u8::from(b));
         let matrix = |grad| CaseInput { grad, ..CaseInput::step(&[n, n.next_multiple_of(4)], Fill::Uniform(0.0, 0.5)) };
         let gates = if fixed {
             CaseInput { grad: false, ..CaseInput::step(&[3], Fill::Uniform(0.1, 0.6)) }
@@ -286,13 +296,7 @@ fn cases() -> Vec<Case> {
         };
         let mut inputs = vec![CaseInput::window(&[t, n, d], Fill::Normal(1.0)), gates, matrix(false)];
         inputs.extend([dynamic, adaptive].iter().filter(|there| **there).map(|_| matrix(true)));
-        Case {
-            name,
-            attrs: Attrs::new(&[("dynamic", flag(dynamic)), ("adaptive", flag(adaptive))]),
-            inputs,
-            windows,
-            reduction: (t * d * windows).max(n),
-        }
+        Case { name, attrs: Propagate { dynamic, adaptive }.attrs(), inputs, windows, reduction: (t * d * windows).max(n) }
     };
     vec![
         case("four nodes, the prior alone", [1, 4, 4], 1, [false, false], false),

@@ -2,19 +2,30 @@
 //!
 //! Input x `[.., D]`, per window or once a step, D a multiple of 4, its rows a multiple of the attribute `lines`. Output `[lines, D]`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Input: x. Output: y.
+    pub struct RowMean {
+        /// Runs of rows, at least 1; they divide the rows.
+        pub lines: usize,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "row_mean",
     summary: "y[l] = mean of x over the rows of line l",
+    attrs: RowMean::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -24,20 +35,17 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/row_mean.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("row_mean", m));
-    let [x] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
-    let lines = attrs.size("lines");
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [x] = exactly(inputs)?;
+    let lines = RowMean::of(attrs).lines;
     if lines == 0 || x.is_empty() || !x.rows().is_multiple_of(lines) || !x.last().is_multiple_of(4) {
-        return wrong(format!("{:?} must be {lines} lines of rows, their width a multiple of 4", x.shape));
+        return Err(format!("{:?} must be {lines} lines of rows, their width a multiple of 4", x.shape));
     }
     Ok(Inferred { outputs: vec![vec![lines, x.last()]], ..Inferred::default() })
 }
 
 fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, items: usize) -> KernelDef {
-    let rows = c.inputs[0].rows() / c.attrs.size("lines");
+    let rows = c.inputs[0].rows() / RowMean::of(c.attrs).lines;
     let share = 1.0 / rows as f32;
     KernelDef {
         source: SOURCE.into(),
@@ -71,7 +79,7 @@ fn backward(c: &OpCtx) -> Phase {
 
 /// Width and elements of a line of x.
 fn extents(t: &TwinCall) -> (usize, usize) {
-    (t.inputs[0].operand.last(), t.inputs[0].operand.len() / t.attrs.size("lines"))
+    (t.inputs[0].operand.last(), t.inputs[0].operand.len() / RowMean::of(t.attrs).lines)
 }
 
 fn twin_forward(t: &mut TwinCall) {
@@ -92,10 +100,10 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, lines: u32, rows: usize, width: usize, windows, step: bool| {
-        let shape = [lines as usize * rows, width];
+    let case = |name, lines: usize, rows: usize, width: usize, windows, step: bool| {
+        let shape = [lines * rows, width];
         let input = if step { CaseInput::step(&shape, Fill::Normal(1.0)) } else { CaseInput::window(&shape, Fill::Normal(1.0)) };
-        Case { name, attrs: Attrs::new(&[("lines", f64::from(lines))]), inputs: vec![input], windows, reduction: rows }
+        Case { name, attrs: RowMean { lines }.attrs(), inputs: vec![input], windows, reduction: rows }
     };
     vec![
         case("one row", 1, 1, 4, 1, false),

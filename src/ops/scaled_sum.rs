@@ -4,20 +4,31 @@
 //! `dx = a dy`, `dchange = b keep relu' dy`, `da = sum dy x`, `db = sum dy dropout(relu(change))`: the last two first for each window, by one
 //! workgroup, then over windows in order.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    exactly, expect_dropout, to_f32, to_u32,
 };
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
+
+operation! {
+    /// Inputs: x, change, a, b. Output: y.
+    pub struct ScaledSum {
+        /// Share of the change that is dropped, in [0, 1).
+        pub dropout: f64,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "scaled_sum",
     summary: "y = a x + b dropout(relu(change))",
+    attrs: ScaledSum::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3],
     keeps_outputs: &[],
     updates: &[],
-    random: |a| a.f64("dropout") > 0.0,
+    data: &[],
+    random: |a| ScaledSum::of(a).dropout > 0.0,
     forward,
     backward: Backward::Kernels(backward),
     twin: Twin { forward: twin_forward, backward: twin_backward },
@@ -30,27 +41,26 @@ const SOURCE: &str = concat!(
     include_str!("../../shaders/lib/random.wgsl")
 );
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("scaled_sum", m));
-    let [x, change, a, b] = inputs else {
-        return wrong(format!("expected 4 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [x, change, a, b] = exactly(inputs)?;
+    expect_dropout(ScaledSum::of(attrs).dropout)?;
     if x.shape != change.shape || x.scope != Scope::Window || change.scope != Scope::Window {
-        return wrong(format!("x and change must be alike and per window, found {:?} and {:?}", x.shape, change.shape));
+        return Err(format!("x and change must be alike and per window, found {:?} and {:?}", x.shape, change.shape));
     }
     if !x.last().is_multiple_of(4) || a.len() != 1 || b.len() != 1 {
-        return wrong(format!("the width must be a multiple of 4 and a, b [1]; found {}, {:?}, {:?}", x.last(), a.shape, b.shape));
+        return Err(format!("the width must be a multiple of 4 and a, b [1]; found {}, {:?}, {:?}", x.last(), a.shape, b.shape));
     }
     Ok(Inferred { outputs: vec![x.shape.clone()], ..Inferred::default() })
 }
 
 fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
+    let p = ScaledSum::of(c.attrs).dropout;
     vec![
         ("count", Value::U32(to_u32(count))),
         ("quads_of_window", Value::U32(to_u32(c.inputs[0].len() / 4))),
         ("node", Value::U32(c.node)),
-        ("threshold", Value::U32(drop_threshold(c.attrs.f64("dropout")))),
-        ("keep_scale", Value::F32(1.0 / (1.0 - c.attrs.f32("dropout")))),
+        ("threshold", Value::U32(drop_threshold(p))),
+        ("keep_scale", Value::F32(1.0 / (1.0 - to_f32(p)))),
         ("accumulate_x", c.accumulates(0)),
         ("accumulate_change", c.accumulates(1)),
     ]
@@ -112,8 +122,9 @@ fn backward(c: &OpCtx) -> Phase {
 
 /// dropout(relu(change)) and its derivative, element by element of window `w`.
 fn moved(t: &TwinCall, w: usize) -> Vec<(f64, f64)> {
+    let p = ScaledSum::of(t.attrs).dropout;
     let one = |(e, v): (usize, &f64)| {
-        let keep = dropout(t.attrs.f64("dropout"), e, w, t.node, &t.step);
+        let keep = dropout(p, e, w, t.node, &t.step);
         (v.max(0.0) * keep, if *v > 0.0 { keep } else { 0.0 })
     };
     t.inputs[1].window(w).iter().enumerate().map(one).collect()
@@ -149,7 +160,7 @@ fn twin_backward(t: &mut TwinCall) {
 fn cases() -> Vec<Case> {
     let case = |name, rows: usize, d: usize, p: f64, windows| Case {
         name,
-        attrs: Attrs::new(&[("dropout", p)]),
+        attrs: ScaledSum { dropout: p }.attrs(),
         inputs: vec![
             CaseInput::window(&[rows, d], Fill::Normal(1.0)),
             CaseInput::window(&[rows, d], Fill::Normal(1.0)),

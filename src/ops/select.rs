@@ -3,19 +3,36 @@
 //! Input: x `[T, N, D]`, D a multiple of 4. Output `[steps, nodes, D]`. Attributes `step0`, `steps`, `node0`, `nodes`.
 //! Backward puts dy back into the box and zeros around it.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Input: x. Output: y.
+    pub struct Select {
+        /// First step.
+        pub step0: usize,
+        /// Steps, at least 1.
+        pub steps: usize,
+        /// First node.
+        pub node0: usize,
+        /// Nodes, at least 1.
+        pub nodes: usize,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "select",
     summary: "y = x[step0 .. step0 + steps, node0 .. node0 + nodes]",
+    attrs: Select::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -25,37 +42,34 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/select.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("select", m));
-    let [x] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [x] = exactly(inputs)?;
     let [t, n, d] = x.shape[..] else {
-        return wrong(format!("expected x [T, N, D], found {:?}", x.shape));
+        return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
     if !d.is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {d}"));
+        return Err(format!("the width must be a multiple of 4, found {d}"));
     }
-    for (axis, extent, first, count) in [("step", t, "step0", "steps"), ("node", n, "node0", "nodes")] {
-        let (first, count) = (attrs.size(first), attrs.size(count));
+    let Select { step0, steps, node0, nodes } = Select::of(attrs);
+    for (axis, extent, first, count) in [("step", t, step0, steps), ("node", n, node0, nodes)] {
         if count == 0 || first + count > extent {
-            return wrong(format!("{axis}s {first}..{} are not a part of 0..{extent}", first + count));
+            return Err(format!("{axis}s {first}..{} are not a part of 0..{extent}", first + count));
         }
     }
-    Ok(Inferred { outputs: vec![vec![attrs.size("steps"), attrs.size("nodes"), d]], ..Inferred::default() })
+    Ok(Inferred { outputs: vec![vec![steps, nodes, d]], ..Inferred::default() })
 }
 
 fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
-    let x = &c.inputs[0].shape;
+    let (x, Select { step0, steps, node0, nodes }) = (&c.inputs[0].shape, Select::of(c.attrs));
     vec![
         ("count", Value::U32(to_u32(count))),
         ("quads", Value::U32(to_u32(x[2] / 4))),
         ("x_steps", Value::U32(to_u32(x[0]))),
         ("x_nodes", Value::U32(to_u32(x[1]))),
-        ("step0", Value::U32(c.attrs.u32("step0"))),
-        ("steps", Value::U32(c.attrs.u32("steps"))),
-        ("node0", Value::U32(c.attrs.u32("node0"))),
-        ("nodes", Value::U32(c.attrs.u32("nodes"))),
+        ("step0", Value::U32(to_u32(step0))),
+        ("steps", Value::U32(to_u32(steps))),
+        ("node0", Value::U32(to_u32(node0))),
+        ("nodes", Value::U32(to_u32(nodes))),
         ("accumulate_x", c.accumulates(0)),
     ]
 }
@@ -95,8 +109,7 @@ fn backward(c: &OpCtx) -> Phase {
 /// Element of x behind each element of y, within a window.
 fn sources(t: &TwinCall) -> Vec<usize> {
     let x = &t.inputs[0].operand.shape;
-    let (step0, steps) = (t.attrs.size("step0"), t.attrs.size("steps"));
-    let (node0, nodes) = (t.attrs.size("node0"), t.attrs.size("nodes"));
+    let Select { step0, steps, node0, nodes } = Select::of(t.attrs);
     let mut from = Vec::with_capacity(steps * nodes * x[2]);
     for step in step0..step0 + steps {
         for node in node0..node0 + nodes {
@@ -129,14 +142,9 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n, d]: [usize; 3], [step0, steps]: [u32; 2], [node0, nodes]: [u32; 2], windows| Case {
+    let case = |name, [t, n, d]: [usize; 3], [step0, steps]: [usize; 2], [node0, nodes]: [usize; 2], windows| Case {
         name,
-        attrs: Attrs::new(&[
-            ("step0", f64::from(step0)),
-            ("steps", f64::from(steps)),
-            ("node0", f64::from(node0)),
-            ("nodes", f64::from(nodes)),
-        ]),
+        attrs: Select { step0, steps, node0, nodes }.attrs(),
         inputs: vec![CaseInput::window(&[t, n, d], Fill::Normal(1.0))],
         windows,
         reduction: 1,

@@ -4,19 +4,27 @@
 //! loose: the shader reduces to an eighth of a turn and uses polynomials of its own (shaders/lib/turn.wgsl).
 //! `dspeed_j = sum over t, i of a[t, i] (cos dy[2i] - sin dy[2i + 1])`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: speed, angles. Output: y.
+    pub struct Sinusoids;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "sinusoids",
     summary: "y[t, j, 2i], y[t, j, 2i + 1] = sin, cos of speed_j angle[t, i]",
+    attrs: Sinusoids::ATTRS,
     infer,
     keeps_inputs: &[1],
     keeps_outputs: &[0],
     updates: &[],
+    data: &[1],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -30,16 +38,13 @@ const SOURCE: &str = concat!(
     include_str!("../../shaders/lib/step.wgsl")
 );
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("sinusoids", m));
-    let [speed, angles] = inputs else {
-        return wrong(format!("expected 2 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [speed, angles] = exactly(inputs)?;
     let ([s], [t, half]) = (&speed.shape[..], &angles.shape[..]) else {
-        return wrong(format!("expected speed [S] and angles [T, D / 2], found {:?} and {:?}", speed.shape, angles.shape));
+        return Err(format!("expected speed [S] and angles [T, D / 2], found {:?} and {:?}", speed.shape, angles.shape));
     };
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("everything must exist once a step".into());
+        return Err("everything must exist once a step".into());
     }
     Ok(Inferred { outputs: vec![vec![*t, *s, 2 * half]], ..Inferred::default() })
 }

@@ -2,19 +2,30 @@
 //!
 //! Input x `[.., D]`, per window or once a step; attribute `first`. Both parts are multiples of 4 wide.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Input: x. Outputs: a, b.
+    pub struct Split {
+        /// Width of a.
+        pub first: usize,
+    }
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "split",
     summary: "a = x[.., ..first], b = x[.., first..]",
+    attrs: Split::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -24,14 +35,11 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/split.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("split", m));
-    let [x] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
-    let (first, d) = (attrs.size("first"), x.last());
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [x] = exactly(inputs)?;
+    let (first, d) = (Split::of(attrs).first, x.last());
     if first == 0 || first >= d || !first.is_multiple_of(4) || !d.is_multiple_of(4) {
-        return wrong(format!("{first} of {d} channels: both parts must be multiples of 4"));
+        return Err(format!("{first} of {d} channels: both parts must be multiples of 4"));
     }
     let part = |n: usize| {
         let mut shape = x.shape.clone();
@@ -51,7 +59,7 @@ fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>) -> KernelDef {
         params: vec![
             ("count", Value::U32(to_u32(n / 4))),
             ("quads", Value::U32(to_u32(c.inputs[0].last() / 4))),
-            ("first_quads", Value::U32(to_u32(c.attrs.size("first") / 4))),
+            ("first_quads", Value::U32(to_u32(Split::of(c.attrs).first / 4))),
             ("accumulate_x", c.accumulates(0)),
         ],
         grid: Grid::Windows { per_window: n / 4, per_group: 64, across: 1 },
@@ -87,7 +95,7 @@ fn place(e: usize, d: usize, first: usize) -> (usize, usize) {
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let (d, first) = (t.inputs[0].operand.last(), t.attrs.size("first"));
+    let (d, first) = (t.inputs[0].operand.last(), Split::of(t.attrs).first);
     for (e, x) in t.inputs[0].data.iter().enumerate() {
         let (which, at) = place(e, d, first);
         t.outputs[which].data[at] = *x;
@@ -95,7 +103,7 @@ fn twin_forward(t: &mut TwinCall) {
 }
 
 fn twin_backward(t: &mut TwinCall) {
-    let (d, first) = (t.inputs[0].operand.last(), t.attrs.size("first"));
+    let (d, first) = (t.inputs[0].operand.last(), Split::of(t.attrs).first);
     if let Some(d_x) = &mut t.d_inputs[0] {
         for (e, x) in d_x.data.iter_mut().enumerate() {
             let (which, at) = place(e, d, first);
@@ -105,10 +113,10 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, rows: usize, first: u32, rest: usize, windows, step: bool| {
-        let shape = [rows, first as usize + rest];
+    let case = |name, rows: usize, first: usize, rest: usize, windows, step: bool| {
+        let shape = [rows, first + rest];
         let input = if step { CaseInput::step(&shape, Fill::Normal(1.0)) } else { CaseInput::window(&shape, Fill::Normal(1.0)) };
-        Case { name, attrs: Attrs::new(&[("first", f64::from(first))]), inputs: vec![input], windows, reduction: 1 }
+        Case { name, attrs: Split { first }.attrs(), inputs: vec![input], windows, reduction: 1 }
     };
     vec![
         case("one row", 1, 4, 4, 1, false),

@@ -3,19 +3,27 @@
 //!
 //! Inputs, once a step: weight and bias of each branch in turn, `[D, D, taps]` or `[D, D]`, and `[D]`; all parameters. Output: flat.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: weight and bias of each branch in turn. Output: y.
+    pub struct StackWeights;
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "stack_weights",
     summary: "y = matrices of all branches and taps, then biases",
+    attrs: StackWeights::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -30,17 +38,16 @@ fn taps(weight: &Operand) -> usize {
     weight.shape.get(2).copied().unwrap_or(1)
 }
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("stack_weights", m));
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     if inputs.is_empty() || !inputs.len().is_multiple_of(2) {
-        return wrong(format!("expected pairs of weight and bias, found {} inputs", inputs.len()));
+        return Err(format!("expected pairs of weight and bias, found {} inputs", inputs.len()));
     }
     let d = inputs[1].len();
     let mut total = 0;
     for pair in inputs.chunks(2) {
         let fits = matches!(pair[0].shape.len(), 2 | 3) && pair[0].shape[..2] == [d, d] && pair[1].shape == [d];
         if !fits || pair.iter().any(|i| i.scope != Scope::Step) {
-            return wrong(format!("expected [{d}, {d}, taps] and [{d}], found {:?} and {:?}", pair[0].shape, pair[1].shape));
+            return Err(format!("expected [{d}, {d}, taps] and [{d}], found {:?} and {:?}", pair[0].shape, pair[1].shape));
         }
         total += d * d * taps(&pair[0]) + d;
     }

@@ -1,18 +1,26 @@
 //! `y[n] = mean over steps of x[t, n]`. Input x `[T, N, D]`, output `[1, N, D]`, D a multiple of 4. Backward: `dx[t, n] = dy[n] / T`.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
 
+operation! {
+    /// Input: x. Output: y.
+    pub struct StepMean;
+}
+
 pub(super) static OP: OpDef = OpDef {
     name: "step_mean",
     summary: "y[n] = mean over steps of x[t, n]",
+    attrs: StepMean::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -22,16 +30,13 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/step_mean.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("step_mean", m));
-    let [x] = inputs else {
-        return wrong(format!("expected 1 input, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [x] = exactly(inputs)?;
     let [_, n, d] = x.shape[..] else {
-        return wrong(format!("expected x [T, N, D], found {:?}", x.shape));
+        return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
     if !d.is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {d}"));
+        return Err(format!("the width must be a multiple of 4, found {d}"));
     }
     Ok(Inferred { outputs: vec![vec![1, n, d]], ..Inferred::default() })
 }

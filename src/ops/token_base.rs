@@ -7,19 +7,36 @@
 //! Backward: `dnode[n] = sum_t dy[t, n]` (dgraph too) goes to scratch as well, and `dkind[k]` is its sum over the nodes of kind k;
 //! dadaptive = dy; `dtemporal[t] = sum_n dy[t, n]`; dtemporal and dgraph if they are wanted. Parameters always want theirs.
 
+use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope,
-    Slot, Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    expect_count, never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: node, kind, temporal, then adaptive if there is one, then graph if there is one. Output: y.
+    pub struct TokenBase {
+        /// Nodes that are covariates, the first.
+        pub covariates: usize,
+        /// Nodes that are targets, the next.
+        pub targets: usize,
+        /// Whether there is an adaptive embedding.
+        pub adaptive: bool,
+        /// Whether there is an encoding of the graph.
+        pub graph: bool,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "token_base",
     summary: "y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n]",
+    attrs: TokenBase::ATTRS,
     infer,
     keeps_inputs: &[],
     keeps_outputs: &[],
     updates: &[],
+    data: &[],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -29,58 +46,55 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/token_base.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("token_base", m));
-    let wanted = 3 + usize::from(attrs.flag("adaptive")) + usize::from(attrs.flag("graph"));
-    if inputs.len() != wanted {
-        return wrong(format!("expected {wanted} inputs, found {}", inputs.len()));
-    }
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let TokenBase { covariates, targets, adaptive, graph } = TokenBase::of(attrs);
+    expect_count(inputs, 3 + usize::from(adaptive) + usize::from(graph))?;
     let [n, d] = inputs[0].shape[..] else {
-        return wrong(format!("expected node [N, D], found {:?}", inputs[0].shape));
+        return Err(format!("expected node [N, D], found {:?}", inputs[0].shape));
     };
     if !d.is_multiple_of(4) {
-        return wrong(format!("the width must be a multiple of 4, found {d}"));
+        return Err(format!("the width must be a multiple of 4, found {d}"));
     }
     if inputs[1].shape != [3, d] {
-        return wrong(format!("expected kind [3, {d}], found {:?}", inputs[1].shape));
+        return Err(format!("expected kind [3, {d}], found {:?}", inputs[1].shape));
     }
     let [t, temporal_width] = inputs[2].shape[..] else {
-        return wrong(format!("expected temporal [T, {d}], found {:?}", inputs[2].shape));
+        return Err(format!("expected temporal [T, {d}], found {:?}", inputs[2].shape));
     };
     if temporal_width != d {
-        return wrong(format!("expected temporal [T, {d}], found {:?}", inputs[2].shape));
+        return Err(format!("expected temporal [T, {d}], found {:?}", inputs[2].shape));
     }
-    if attrs.flag("adaptive") && inputs[3].shape != [t, n, d] {
-        return wrong(format!("expected adaptive [{t}, {n}, {d}], found {:?}", inputs[3].shape));
+    if adaptive && inputs[3].shape != [t, n, d] {
+        return Err(format!("expected adaptive [{t}, {n}, {d}], found {:?}", inputs[3].shape));
     }
-    if attrs.flag("graph") && inputs[wanted - 1].shape != [n, d] {
-        return wrong(format!("expected graph [{n}, {d}], found {:?}", inputs[wanted - 1].shape));
+    if graph && inputs[index_of_graph(attrs)].shape != [n, d] {
+        return Err(format!("expected graph [{n}, {d}], found {:?}", inputs[index_of_graph(attrs)].shape));
     }
-    let series = attrs.size("covariates") + attrs.size("targets");
+    let series = covariates + targets;
     if series > n {
-        return wrong(format!("{series} covariates and targets among {n} nodes"));
+        return Err(format!("{series} covariates and targets among {n} nodes"));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return wrong("every input must be per step".into());
+        return Err("every input must be per step".into());
     }
     Ok(Inferred { outputs: vec![vec![t, n, d]], ..Inferred::default() })
 }
 
 /// Index of the input `graph`, the last one.
 fn index_of_graph(attrs: &Attrs) -> usize {
-    3 + usize::from(attrs.flag("adaptive"))
+    3 + usize::from(TokenBase::of(attrs).adaptive)
 }
 
 fn fields(c: &OpCtx, count: usize) -> Vec<Field> {
-    let y = &c.outputs[0].shape;
+    let (y, TokenBase { covariates, targets, adaptive, .. }) = (&c.outputs[0].shape, TokenBase::of(c.attrs));
     vec![
         ("count", Value::U32(to_u32(count))),
         ("quads", Value::U32(to_u32(y[2] / 4))),
         ("n_steps", Value::U32(to_u32(y[0]))),
         ("n_nodes", Value::U32(to_u32(y[1]))),
-        ("n_covariates", Value::U32(c.attrs.u32("covariates"))),
-        ("n_series", Value::U32(c.attrs.u32("covariates") + c.attrs.u32("targets"))),
-        ("adaptive", Value::U32(u32::from(c.attrs.flag("adaptive")))),
+        ("n_covariates", Value::U32(to_u32(covariates))),
+        ("n_series", Value::U32(to_u32(covariates + targets))),
+        ("adaptive", Value::U32(u32::from(adaptive))),
         ("accumulate_temporal", c.accumulates(2)),
     ]
 }
@@ -98,7 +112,7 @@ fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, items: usize, 
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let (n, adaptive) = (c.outputs[0].len(), c.attrs.flag("adaptive"));
+    let (n, TokenBase { adaptive, graph, .. }) = (c.outputs[0].len(), TokenBase::of(c.attrs));
     let mut weights = vec![(Slot::In(0), "node_base"), (Slot::In(1), "kind_base")];
     if adaptive {
         weights.push((Slot::In(3), "adaptive_base"));
@@ -109,7 +123,7 @@ fn forward(c: &OpCtx) -> Phase {
         Binding::output("y", Slot::Out(0), "y_base"),
     ];
     let mut entry = "token_base_forward";
-    if c.attrs.flag("graph") {
+    if graph {
         entry = "token_base_forward_graph";
         bindings.push(Binding::input("graph", Slot::In(index_of_graph(c.attrs)), "graph_base"));
     }
@@ -119,7 +133,7 @@ fn forward(c: &OpCtx) -> Phase {
 
 fn backward(c: &OpCtx) -> Phase {
     let (n, node, kind, temporal) = (c.outputs[0].len(), c.inputs[0].len(), c.inputs[1].len(), c.inputs[2].len());
-    let adaptive = c.attrs.flag("adaptive");
+    let adaptive = TokenBase::of(c.attrs).adaptive;
     let d_y = || Binding::input("d_y", Slot::DOut(0), "d_y_base");
     let mut by_node = vec![(Slot::DIn(0), "d_node_base")];
     if adaptive {
@@ -152,7 +166,7 @@ fn backward(c: &OpCtx) -> Phase {
     }
     // Not one binding with the parameters' gradients: an accumulator may lie beyond d_y.
     let graph = index_of_graph(c.attrs);
-    if c.attrs.flag("graph") && c.wants(graph) {
+    if TokenBase::of(c.attrs).graph && c.wants(graph) {
         kernels.push(kernel(
             c,
             "token_base_backward_graph",
@@ -165,31 +179,32 @@ fn backward(c: &OpCtx) -> Phase {
 }
 
 /// Row of `kind` for node `n`.
-fn kind_of(attrs: &Attrs, n: usize) -> usize {
-    let covariates = attrs.size("covariates");
-    usize::from(n >= covariates) + usize::from(n >= covariates + attrs.size("targets"))
+fn kind_of(of: &TokenBase, n: usize) -> usize {
+    usize::from(n >= of.covariates) + usize::from(n >= of.covariates + of.targets)
 }
 
 fn twin_forward(t: &mut TwinCall) {
     let (nodes, d) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.last());
+    let (of, graph) = (TokenBase::of(t.attrs), index_of_graph(t.attrs));
     for (e, y) in t.outputs[0].data.iter_mut().enumerate() {
         let (step, n, i) = (e / (nodes * d), e / d % nodes, e % d);
-        *y = t.inputs[0].data[n * d + i] + t.inputs[1].data[kind_of(t.attrs, n) * d + i] + t.inputs[2].data[step * d + i];
-        if t.attrs.flag("adaptive") {
+        *y = t.inputs[0].data[n * d + i] + t.inputs[1].data[kind_of(&of, n) * d + i] + t.inputs[2].data[step * d + i];
+        if of.adaptive {
             *y += t.inputs[3].data[e];
         }
-        if t.attrs.flag("graph") {
-            *y += t.inputs[index_of_graph(t.attrs)].data[n * d + i];
+        if of.graph {
+            *y += t.inputs[graph].data[n * d + i];
         }
     }
 }
 
 fn twin_backward(t: &mut TwinCall) {
     let (nodes, d) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.last());
+    let (of, graph) = (TokenBase::of(t.attrs), index_of_graph(t.attrs));
     let d_y = t.d_outputs[0].data.clone();
     for (e, d_y) in d_y.iter().enumerate() {
         let (step, n, i) = (e / (nodes * d), e / d % nodes, e % d);
-        let kind = kind_of(t.attrs, n);
+        let kind = kind_of(&of, n);
         if let Some(x) = t.d_input(0, 0) {
             x[n * d + i] += d_y;
         }
@@ -199,13 +214,13 @@ fn twin_backward(t: &mut TwinCall) {
         if let Some(x) = t.d_input(2, 0) {
             x[step * d + i] += d_y;
         }
-        if t.attrs.flag("adaptive")
+        if of.adaptive
             && let Some(x) = t.d_input(3, 0)
         {
             x[e] += d_y;
         }
-        if t.attrs.flag("graph")
-            && let Some(x) = t.d_input(index_of_graph(t.attrs), 0)
+        if of.graph
+            && let Some(x) = t.d_input(graph, 0)
         {
             x[n * d + i] += d_y;
         }
@@ -213,7 +228,7 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [t, n, d]: [usize; 3], [covariates, targets]: [u32; 2], adaptive: bool, learned: bool| {
+    let case = |name, [t, n, d]: [usize; 3], [covariates, targets]: [usize; 2], adaptive: bool, learned: bool| {
         let mut inputs = vec![
             CaseInput::parameter(&[n, d], Fill::Normal(1.0)),
             CaseInput::parameter(&[3, d], Fill::Normal(1.0)),
@@ -222,17 +237,13 @@ fn cases() -> Vec<Case> {
         if adaptive {
             inputs.push(CaseInput::parameter(&[t, n, d], Fill::Normal(1.0)));
         }
-        let attrs = Attrs::new(&[
-            ("covariates", f64::from(covariates)),
-            ("targets", f64::from(targets)),
-            ("adaptive", f64::from(u8::from(adaptive))),
-        ]);
+        let attrs = TokenBase { covariates, targets, adaptive, graph: false }.attrs();
         Case { name, attrs, inputs, windows: 1, reduction: t * n }
     };
     let with_graph = |mut case: Case, learned: bool| {
         let shape = case.inputs[0].shape.clone();
         case.inputs.push(CaseInput { grad: learned, ..CaseInput::step(&shape, Fill::Normal(1.0)) });
-        case.attrs.0.push(("graph", 1.0));
+        case.attrs = TokenBase { graph: true, ..TokenBase::of(&case.attrs) }.attrs();
         case
     };
     vec![

@@ -1,6 +1,7 @@
 //! The f64 twins: the same mathematics in plain loops on the host, one phase at a time.
 
-use super::def::{Attrs, Operand, Scope};
+use super::attrs::Attrs;
+use super::def::{Operand, Scope, to_f32};
 
 /// What changes from step to step; uniform `Step` of every kernel holds the same.
 #[repr(C)]
@@ -136,10 +137,5 @@ pub fn dropout(p: f64, element: usize, window: usize, node: u32, step: &StepValu
         return 1.0;
     }
     let bits = random_bits(super::def::to_u32(element), step.first_window + super::def::to_u32(window), node, step);
-    if bits < drop_threshold(p) { 0.0 } else { f64::from(1.0_f32 / (1.0 - f32_of(p))) }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the kernels use the f32 value")]
-fn f32_of(p: f64) -> f32 {
-    p as f32
+    if bits < drop_threshold(p) { 0.0 } else { f64::from(1.0_f32 / (1.0 - to_f32(p))) }
 }

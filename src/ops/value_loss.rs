@@ -5,19 +5,57 @@
 //! `l = e^2`; `|e|`; `e^2 / 2` up to delta and `delta (|e| - delta / 2)` beyond; `max(p e, (p - 1) e)`. The slope at a kink is 0, that of
 //! the pinball loss at e = 0 its left one.
 
+use super::attrs::{AttrKind, AttrType, Attrs, Operation, chosen, operation};
 use super::def::{
-    Attrs, Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, OpError, Operand, Phase, Scope, Slot,
-    Value, never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_f32, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+
+/// Which loss; the shader knows them by these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// `e^2`.
+    Squared = 0,
+    /// `|e|`.
+    Absolute = 1,
+    /// `e^2 / 2` up to delta, `delta (|e| - delta / 2)` beyond.
+    Huber = 2,
+    /// `max(p e, (p - 1) e)`, p the level of a value.
+    Pinball = 3,
+}
+
+impl AttrType for Loss {
+    const KIND: AttrKind = AttrKind::Choice(&["squared", "absolute", "huber", "pinball"]);
+
+    fn numbers(&self) -> Vec<f64> {
+        vec![f64::from(*self as u8)]
+    }
+
+    fn read(numbers: &[f64]) -> Option<Self> {
+        chosen(&[Self::Squared, Self::Absolute, Self::Huber, Self::Pinball], numbers)
+    }
+}
+
+operation! {
+    /// Inputs: values, target, observed, levels. Output: loss of each window.
+    pub struct ValueLoss {
+        /// Which loss.
+        pub kind: Loss,
+        /// Where the Huber loss turns linear; no other reads it.
+        pub delta: f64,
+    }
+}
 
 pub(super) static OP: OpDef = OpDef {
     name: "value_loss",
     summary: "loss = sum over observed of mean_q l(target - value_q), l squared, absolute, Huber or pinball",
+    attrs: ValueLoss::ATTRS,
     infer,
     keeps_inputs: &[0, 1, 2, 3],
     keeps_outputs: &[],
     updates: &[],
+    data: &[1, 2, 3],
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
@@ -27,21 +65,18 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../shaders/ops/value_loss.wgsl"), include_str!("../../shaders/lib/step.wgsl"));
 
-fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
-    let wrong = |m: String| Err(OpError::new("value_loss", m));
-    let [values, target, observed, levels] = inputs else {
-        return wrong(format!("expected 4 inputs, found {}", inputs.len()));
-    };
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [values, target, observed, levels] = exactly(inputs)?;
     let [1, steps, targets, q] = values.shape[..] else {
-        return wrong(format!("the values must be [1, steps, targets, Q], found {:?}", values.shape));
+        return Err(format!("the values must be [1, steps, targets, Q], found {:?}", values.shape));
     };
     for (name, other) in [("targets", target), ("observed", observed)] {
         if other.shape != [steps, targets] || other.scope != values.scope {
-            return wrong(format!("{name} must be [{steps}, {targets}] ({:?}), found {:?} ({:?})", values.scope, other.shape, other.scope));
+            return Err(format!("{name} must be [{steps}, {targets}] ({:?}), found {:?} ({:?})", values.scope, other.shape, other.scope));
         }
     }
-    if q == 0 || levels.shape != [q] || levels.scope != Scope::Step || attrs.size("kind") > 3 {
-        return wrong(format!("expected levels [{q}] per step and a kind up to 3, found {:?} and {}", levels.shape, attrs.size("kind")));
+    if q == 0 || levels.shape != [q] || levels.scope != Scope::Step {
+        return Err(format!("expected levels [{q}] per step, found {:?}", levels.shape));
     }
     Ok(Inferred { outputs: vec![vec![1]], ..Inferred::default() })
 }
@@ -55,6 +90,7 @@ fn kernel(c: &OpCtx, entry: &'static str, outer: Vec<Binding>, grid: Grid) -> Ke
         Binding::input("levels", Slot::In(3), "levels_base"),
     ];
     bindings.extend(outer);
+    let ValueLoss { kind, delta } = ValueLoss::of(c.attrs);
     KernelDef {
         source: SOURCE.into(),
         entry,
@@ -63,8 +99,8 @@ fn kernel(c: &OpCtx, entry: &'static str, outer: Vec<Binding>, grid: Grid) -> Ke
         params: vec![
             ("count", Value::U32(to_u32(c.inputs[1].len()))),
             ("n_values", Value::U32(to_u32(c.inputs[0].last()))),
-            ("kind", Value::U32(c.attrs.u32("kind"))),
-            ("delta", Value::F32(c.attrs.f32("delta"))),
+            ("kind", Value::U32(kind as u32)),
+            ("delta", Value::F32(to_f32(delta))),
             ("accumulate_values", c.accumulates(0)),
         ],
         grid,
@@ -88,21 +124,21 @@ fn backward(c: &OpCtx) -> Phase {
 }
 
 /// Loss of the error e, and its derivative.
-fn loss(kind: usize, delta: f64, level: f64, e: f64) -> (f64, f64) {
+fn loss(kind: Loss, delta: f64, level: f64, e: f64) -> (f64, f64) {
     let sign = if e == 0.0 { 0.0 } else { e.signum() };
     match kind {
-        0 => (e * e, 2.0 * e),
-        1 => (e.abs(), sign),
-        2 if e.abs() <= delta => (0.5 * e * e, e),
-        2 => (delta * (e.abs() - 0.5 * delta), delta * sign),
-        _ => ((level * e).max((level - 1.0) * e), if e > 0.0 { level } else { level - 1.0 }),
+        Loss::Squared => (e * e, 2.0 * e),
+        Loss::Absolute => (e.abs(), sign),
+        Loss::Huber if e.abs() <= delta => (0.5 * e * e, e),
+        Loss::Huber => (delta * (e.abs() - 0.5 * delta), delta * sign),
+        Loss::Pinball => ((level * e).max((level - 1.0) * e), if e > 0.0 { level } else { level - 1.0 }),
     }
 }
 
 /// Calls `visit` with element of target, of value, loss and its derivative, for what was observed in window `w`.
 fn each(t: &TwinCall, w: usize, mut visit: impl FnMut(usize, f64, f64)) {
     let q = t.inputs[0].operand.last();
-    let (kind, delta) = (t.attrs.size("kind"), t.attrs.f64("delta"));
+    let ValueLoss { kind, delta } = ValueLoss::of(t.attrs);
     let [values, target, observed] = [0, 1, 2].map(|i| t.inputs[i].window(w));
     let share = 1.0 / q as f64;
     for (e, value) in values.iter().enumerate().filter(|(e, _)| observed[e / q] != 0.0) {
@@ -131,11 +167,11 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, [steps, targets, q]: [usize; 3], kind: u32, observed, windows| {
+    let case = |name, [steps, targets, q]: [usize; 3], kind: Loss, observed, windows| {
         let levels = (0..q).map(|i| (i + 1) as f32 / (q + 1) as f32).collect();
         Case {
             name,
-            attrs: Attrs::new(&[("kind", f64::from(kind)), ("delta", 0.75)]),
+            attrs: ValueLoss { kind, delta: 0.75 }.attrs(),
             inputs: vec![
                 CaseInput::window(&[1, steps, targets, q], Fill::Normal(1.0)),
                 CaseInput::data(&[steps, targets], Fill::Normal(1.0)),
@@ -147,12 +183,12 @@ fn cases() -> Vec<Case> {
         }
     };
     vec![
-        case("one value", [1, 1, 1], 0, 1.0, 1),
-        case("squared", [9, 7, 1], 0, 0.8, 3),
-        case("absolute", [8, 8, 1], 1, 0.8, 2),
-        case("huber", [13, 5, 1], 2, 0.8, 3),
-        case("pinball", [12, 5, 7], 3, 0.8, 3),
-        case("more than 256 targets", [43, 7, 3], 3, 0.7, 2),
-        case("nothing observed", [5, 3, 2], 2, 0.0, 2),
+        case("one value", [1, 1, 1], Loss::Squared, 1.0, 1),
+        case("squared", [9, 7, 1], Loss::Squared, 0.8, 3),
+        case("absolute", [8, 8, 1], Loss::Absolute, 0.8, 2),
+        case("huber", [13, 5, 1], Loss::Huber, 0.8, 3),
+        case("pinball", [12, 5, 7], Loss::Pinball, 0.8, 3),
+        case("more than 256 targets", [43, 7, 3], Loss::Pinball, 0.7, 2),
+        case("nothing observed", [5, 3, 2], Loss::Huber, 0.0, 2),
     ]
 }

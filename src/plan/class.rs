@@ -4,8 +4,9 @@
 //! measured (see REJECTED.md for what lost); those of GPUs are from public specifications of mid-range parts, to be refined by `tune`.
 
 use crate::graph::Direction;
-use crate::ops::Cost;
 use crate::ops::generator::{Broadcast, Tile, Variants};
+use crate::ops::{Backward, Cost, OpDef, find};
+use serde::de::{Deserialize, Deserializer, Error};
 use std::collections::BTreeMap;
 
 /// What the planner knows of an adapter.
@@ -21,8 +22,9 @@ pub struct AdapterClass {
     pub bytes_per_second: f64,
     /// Fixed cost of a dispatch, in seconds.
     pub dispatch_seconds: f64,
-    /// Time of an op in a direction ("propagate backward") over what the rates above predict, where it was measured.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Time of an op in a direction ("propagate backward") over what the rates above predict, where it was measured. No class is read that
+    /// names an op or a direction which does not exist.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "known_factors")]
     pub factors: BTreeMap<String, f64>,
 }
 
@@ -64,6 +66,23 @@ const LAVAPIPE_FACTORS: [(&str, f64); 34] = [
     ("step_mean forward", 0.3),
     ("step_mean backward", 1.6),
 ];
+
+/// Whether some op runs in a direction of that name, as [`AdapterClass::factor_name`] makes it.
+fn is_factor_name(name: &str) -> bool {
+    let runs = |op: &OpDef, direction: Direction| direction == Direction::Forward || matches!(op.backward, Backward::Kernels(_));
+    let is = |op: &OpDef, direction| runs(op, direction) && AdapterClass::factor_name(op.name, direction) == name;
+    let op = name.split(' ').next().and_then(find);
+    op.is_some_and(|op| [Direction::Forward, Direction::Backward].into_iter().any(|direction| is(op, direction)))
+}
+
+/// Reads [`AdapterClass::factors`]. A name that is misspelt would never be looked up.
+fn known_factors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    let factors = BTreeMap::<String, f64>::deserialize(from)?;
+    match factors.keys().find(|name| !is_factor_name(name)) {
+        None => Ok(factors),
+        Some(name) => Err(D::Error::custom(format!("there is a factor of {name:?}, but no op that runs so"))),
+    }
+}
 
 /// What identifies an adapter's class.
 #[derive(Clone, Debug, Default)]
@@ -178,6 +197,22 @@ impl AdapterClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The table's own factors are of ops that exist, and so must be those of a file.
+    #[test]
+    fn factors_are_of_ops() {
+        assert!(LAVAPIPE_FACTORS.iter().all(|(name, _)| is_factor_name(name)));
+        let class = AdapterClass::lavapipe_subgroups();
+        assert_eq!(class.factors.len(), LAVAPIPE_FACTORS.len(), "a factor stands twice");
+        let text = serde_json::to_string(&class).expect("plain data");
+        assert_eq!(serde_json::from_str::<AdapterClass>(&text).expect("as it was written"), class);
+        // An op of another name, a direction that is none, and one in which that op does not run.
+        for wrong in ["lineer backward", "linear", "linear sideways", "linear backward again", "patch_mean backward"] {
+            let text = text.replace("\"linear backward\"", &format!("{wrong:?}"));
+            let refused = serde_json::from_str::<AdapterClass>(&text).expect_err("no op runs so").to_string();
+            assert!(refused.contains(&format!("{wrong:?}")), "{refused}");
+        }
+    }
 
     #[test]
     fn another_driver_is_another_class() {

@@ -6,6 +6,8 @@ use super::{Golden, VerifyError};
 use crate::executor::{Backend, Executor};
 use crate::graph::{Graph, Program, TensorId};
 use crate::model::{Mode, build};
+use crate::ops::autocorrelation::Autocorrelation;
+use crate::ops::edges::Edges;
 use crate::plan::{BufferRole, Plan, Recording};
 use std::sync::Arc;
 
@@ -75,12 +77,11 @@ impl Choices {
     pub(super) fn of(graph: &Graph) -> Self {
         let mut found = Self { stages: vec![], lags: None };
         for node in &graph.nodes {
-            match (node.op.name, &node.inputs[..]) {
-                ("edges", &[logits, noise, temperature]) => {
-                    found.stages.push((node.label.clone(), [logits, noise, temperature], node.attrs.size("k")));
-                }
-                ("autocorrelation", &[qkv]) => found.lags = Some((qkv, node.attrs.size("lags"))),
-                _ => {}
+            if let (Some(Edges { k }), &[logits, noise, temperature]) = (node.operation(), &node.inputs[..]) {
+                found.stages.push((node.label.clone(), [logits, noise, temperature], k));
+            }
+            if let (Some(Autocorrelation { lags }), &[qkv]) = (node.operation(), &node.inputs[..]) {
+                found.lags = Some((qkv, lags));
             }
         }
         found

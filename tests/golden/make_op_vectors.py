@@ -6,8 +6,8 @@ nothing here is a translation of the Rust twins, so that a wrong formula in twin
 
 A file holds several cases. Tensor names: CASE/in.I, CASE/out.I (outputs), CASE/update.I (input I afterwards, for optimisers),
 CASE/cotangent.I (gradient given for output I), CASE/grad.I (gradient of input I). Per-window tensors lead with the axis of
-windows; those that exist once a step have none. Metadata: `torch` (version), `cases`, a JSON list of {name, windows, attrs,
-scopes ("window" or "step" of each input), inverse_count, learning_rate, continues}. `continues`: the inputs that the op
+windows; those that exist once a step have none. Metadata: `torch` (version), `cases`, a JSON list of {name, windows, attrs
+(numbers, or lists of them), scopes ("window" or "step" of each input), inverse_count, learning_rate, continues}. `continues`: the inputs that the op
 updates are those that the case before left, not the file's.
 """
 
@@ -66,7 +66,7 @@ class File:
             dict(
                 name=name,
                 windows=windows,
-                attrs={k: float(v) for k, v in (attrs or {}).items()},
+                attrs={k: [float(x) for x in v] if isinstance(v, list) else float(v) for k, v in (attrs or {}).items()},
                 scopes=scopes,
                 inverse_count=inverse_count,
                 learning_rate=learning_rate,
@@ -109,7 +109,7 @@ def linear():
             return (y + rest[-1] if residual else y,)
 
         attrs = dict(bias=bias, residual=residual, activation=activation, dropout=0)
-        f.case(name, function, inputs, attrs | (dict(sliced=1, column0=column0) if column0 + more else {}), windows)
+        f.case(name, function, inputs, attrs | (dict(column0=column0) if column0 + more else {}), windows)
 
     one("plain", (5,), 3, 4, 1, True, False, 0)
     one("relu, no bias", (4,), 6, 5, 2, False, False, 1)
@@ -695,8 +695,7 @@ def branches():
 
         inputs = [window(f.normal(windows, t, n, d)), step(f.normal(sum(kernels) * d * d + len(kernels) * d, scale=0.4))]
         inputs += [window(f.normal(windows, t, n, d)) for _ in kernels] if sources else []
-        attrs = dict(branches=len(kernels), sources=sources, scale=1 / len(kernels)) | {f"taps{k}": v for k, v in enumerate(kernels)}
-        f.case(name, function, inputs, attrs, windows)
+        f.case(name, function, inputs, dict(sources=sources, taps=list(kernels)), windows)
     return f
 
 

@@ -2,7 +2,19 @@
 //! are used once or in several places.
 
 use pgat::graph::{Graph, OptimiserSettings, Place, Program, TensorId};
-use pgat::ops::{Attrs, Fill, Operand, Scope};
+use pgat::ops::add::Add;
+use pgat::ops::attention::Attention;
+use pgat::ops::batch_mean::BatchMean;
+use pgat::ops::embed_sum::EmbedSum;
+use pgat::ops::gate_change::GateChange;
+use pgat::ops::gate_mix::GateMix;
+use pgat::ops::layer_norm::LayerNorm;
+use pgat::ops::linear::{Activation, Linear};
+use pgat::ops::mixture_decode::MixtureDecode;
+use pgat::ops::mixture_nll::MixtureNll;
+use pgat::ops::select::Select;
+use pgat::ops::token_base::TokenBase;
+use pgat::ops::{Call, Fill, Operand, Scope};
 use pgat::plan::recompute::{Links, computing_again};
 use pgat::plan::{Plan, PlanError, PlanOptions};
 use pgat::selftest::Draw;
@@ -83,9 +95,10 @@ impl Builder {
         std::iter::once(t).chain(self.pool.iter().rev().filter(same).copied()).take(n).collect()
     }
 
-    fn apply(&mut self, op: &str, attrs: &[(&'static str, f64)], inputs: &[TensorId]) -> TensorId {
-        let label = format!("n{}.{op}", self.graph.nodes.len());
-        let y = self.graph.apply1(op, &label, Attrs::new(attrs), inputs).unwrap_or_else(|e| panic!("the recipe is valid: {e}"));
+    fn apply(&mut self, call: impl Into<Call>, inputs: &[TensorId]) -> TensorId {
+        let call = call.into();
+        let label = format!("n{}.{}", self.graph.nodes.len(), call.op.name);
+        let y = self.graph.apply1(call, &label, inputs).unwrap_or_else(|e| panic!("the recipe is valid: {e}"));
         if inputs.iter().any(|i| self.trained.contains(i) || self.graph.tensors[*i].place == Place::Parameter) {
             self.trained.insert(y);
         }
@@ -105,14 +118,9 @@ impl Builder {
         }
         let residual = if choice & 4 != 0 && columns == inner { self.like(x, 2).get(1).copied() } else { None };
         inputs.extend(residual);
-        let flag = |b| f64::from(u8::from(b));
-        let attrs = [
-            ("bias", flag(bias)),
-            ("residual", flag(residual.is_some())),
-            ("activation", f64::from(choice >> 3 & 3).min(2.0)),
-            ("dropout", if choice & 32 != 0 { 0.25 } else { 0.0 }),
-        ];
-        self.apply("linear", &attrs, &inputs)
+        let activation = [Activation::Identity, Activation::Relu, Activation::Gelu][usize::from(choice >> 3 & 3).min(2)];
+        let dropout = if choice & 32 != 0 { 0.25 } else { 0.0 };
+        self.apply(Linear { bias, residual: residual.is_some(), activation, dropout, column0: None }, &inputs)
     }
 
     /// Of what depends on no parameter there is none: the op writes the gradient of its input always.
@@ -126,7 +134,7 @@ impl Builder {
         let residual = if choice & 1 == 1 { self.like(x, 9).into_iter().skip(1).find(|t| self.trained.contains(t)) } else { None };
         inputs.extend(residual);
         let dropout = if residual.is_some() && choice & 2 != 0 { 0.1 } else { 0.0 };
-        self.apply("layer_norm", &[("residual", f64::from(u8::from(residual.is_some()))), ("dropout", dropout)], &inputs)
+        self.apply(LayerNorm { residual: residual.is_some(), dropout }, &inputs)
     }
 
     fn attention(&mut self, q: TensorId, choice: u8) -> TensorId {
@@ -134,7 +142,7 @@ impl Builder {
         let kv = self.linear(q, 2 * d, choice & 0b11);
         let heads = if choice & 4 != 0 { 2 } else { 4 };
         let time_heads = usize::from(choice >> 3) % (heads + 1);
-        self.apply("attention", &[("heads", heads as f64), ("time_heads", time_heads as f64)], &[q, kv])
+        self.apply(Attention { heads, time_heads }, &[q, kv])
     }
 
     fn select(&mut self, x: TensorId, choice: u8) -> TensorId {
@@ -143,9 +151,8 @@ impl Builder {
             let first = c % n;
             (first, 1 + (c / 4) % (n - first))
         };
-        let ((s0, s), (n0, n)) = (part(shape[0], usize::from(choice)), part(shape[1], usize::from(choice >> 2)));
-        let attrs = [("step0", s0 as f64), ("steps", s as f64), ("node0", n0 as f64), ("nodes", n as f64)];
-        self.apply("select", &attrs, &[x])
+        let ((step0, steps), (node0, nodes)) = (part(shape[0], usize::from(choice)), part(shape[1], usize::from(choice >> 2)));
+        self.apply(Select { step0, steps, node0, nodes }, &[x])
     }
 
     fn token_base(&mut self, [t, n, d]: [usize; 3], choice: u8) -> TensorId {
@@ -156,8 +163,7 @@ impl Builder {
         if adaptive {
             inputs.push(self.parameter(&[t, n, d]));
         }
-        let attrs = [("covariates", 0.0), ("targets", f64::from(u8::from(n > 1))), ("adaptive", f64::from(u8::from(adaptive)))];
-        self.apply("token_base", &attrs, &inputs)
+        self.apply(TokenBase { covariates: 0, targets: usize::from(n > 1), adaptive, graph: false }, &inputs)
     }
 
     fn op(&mut self, [kind, first, second, third]: [u8; 4], extents: [usize; 3]) {
@@ -187,16 +193,16 @@ impl Builder {
                 // From once a step into every window.
                 let of = |scope, b: &Self| b.pool.iter().rev().copied().find(|&t| b.scope(t) == scope && b.shape(t) == extents);
                 match (of(Scope::Step, self), of(Scope::Window, self)) {
-                    (Some(base), Some(series)) => self.apply("embed_sum", &[("calendar", 0.0)], &[base, series]),
+                    (Some(base), Some(series)) => self.apply(EmbedSum { calendar: false }, &[base, series]),
                     _ => self.layer_norm(x, second),
                 };
             }
             _ => {
                 let same = self.like(x, 2 + usize::from(second % 3));
                 match same.len() {
-                    4 => self.apply("gate_mix", &[], &same),
-                    3 => self.apply("gate_change", &[], &same),
-                    2 => self.apply("add", &[], &same),
+                    4 => self.apply(GateMix, &same),
+                    3 => self.apply(GateChange, &same),
+                    2 => self.apply(Add, &same),
                     _ => self.layer_norm(x, second),
                 };
             }
@@ -215,11 +221,12 @@ impl Builder {
         let shape = self.shape(x);
         let head = self.linear(x, 6, 2);
         let stats = self.graph.input("stats", &[shape[1], 2]);
-        let mixture = self.apply("mixture_decode", &[("patch", 1.0), ("components", 2.0), ("highway", 0.0)], &[head, stats]);
+        let decode = MixtureDecode { patch: 1, components: 2, highway: false, values: false };
+        let mixture = self.apply(decode, &[head, stats]);
         let target = self.graph.input("target", &[shape[0], shape[1]]);
         let observed = self.graph.input("observed", &[shape[0], shape[1]]);
-        let nll = self.apply("mixture_nll", &[], &[mixture, target, observed]);
-        self.apply("batch_mean", &[], &[nll])
+        let nll = self.apply(MixtureNll, &[mixture, target, observed]);
+        self.apply(BatchMean, &[nll])
     }
 }
 

@@ -29,7 +29,7 @@ impl Driven {
     /// Shapes of outputs and saved tensors, as a graph makes them.
     pub(crate) fn shapes(&self) -> (Vec<Operand>, Vec<Operand>) {
         let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();
-        let inferred = (self.op.infer)(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}"));
+        let inferred = self.op.infer(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}"));
         let scope = if operands.iter().any(|o| o.scope == Scope::Window) { Scope::Window } else { Scope::Step };
         let out = if inferred.reduces_windows { Scope::Step } else { scope };
         let outputs = inferred.outputs.into_iter().map(|shape| Operand { shape, scope: out }).collect();
@@ -39,7 +39,7 @@ impl Driven {
     /// How many of the last outputs have no gradient.
     pub(crate) fn discrete(&self) -> usize {
         let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();
-        (self.op.infer)(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}")).discrete
+        self.op.infer(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}")).discrete
     }
 
     /// A call whose outputs hold `before`, as memory holds anything; but sums over windows start at 0.

@@ -1,0 +1,76 @@
+//! Attributes of ops: a graph takes no node whose attributes are not what its op declares, and what is filled in comes back as it was.
+
+use pgat::graph::GraphError;
+use pgat::ops::attrs::AttrType;
+use pgat::ops::branches::Branches;
+use pgat::ops::linear::{Activation, Linear};
+use pgat::ops::value_loss::Loss;
+use pgat::ops::{AttrKind, Attrs, Case, OPS, OpDef, Operation, Times};
+use pgat::selftest::prepare;
+
+/// An error of a graph with `op` applied to the case's inputs, the attributes being `pairs`.
+fn refusal(op: &'static OpDef, case: &Case, pairs: &[(&'static str, f64)]) -> String {
+    let case = Case { attrs: Attrs::new(pairs), ..case.clone() };
+    match prepare(op, &case, 1) {
+        Err(e @ GraphError::Op { .. }) => e.to_string(),
+        Err(e) => panic!("{}: {e}", op.name),
+        Ok(_) => panic!("{} takes {pairs:?}", op.name),
+    }
+}
+
+/// A name that the op does not have, one that is missing or stands twice, a number of another kind: all are found as the node is made.
+#[test]
+fn attributes_are_what_their_op_declares() {
+    let (mut checked, mut lists) = (0, 0);
+    for &op in OPS {
+        let case = &(op.cases)()[0];
+        let pairs = case.attrs.pairs();
+        let found = refusal(op, case, &[pairs, &[("dropuot", 0.0)]].concat());
+        assert!(found.contains(op.name) && found.contains("attribute dropuot is unknown"), "{found}");
+        for attr in op.attrs {
+            let others: Vec<_> = pairs.iter().copied().filter(|p| p.0 != attr.name).collect();
+            let with = |numbers: &[f64]| [others.clone(), numbers.iter().map(|n| (attr.name, *n)).collect()].concat();
+            let wrong: &[f64] = match attr.kind {
+                AttrKind::Flag => &[2.0, -1.0, 0.5, f64::NAN],
+                AttrKind::Count => &[-1.0, 0.5, 4_294_967_296.0, f64::NAN],
+                AttrKind::Number => &[f64::INFINITY, f64::NAN],
+                AttrKind::Choice(words) => &[words.len() as f64, -1.0, 0.5],
+            };
+            for number in wrong {
+                let found = refusal(op, case, &with(&[*number]));
+                assert!(found.contains(&format!("attribute {} must be", attr.name)), "{found}");
+                checked += 1;
+            }
+            match attr.times {
+                Times::Once => assert!(refusal(op, case, &others).contains(&format!("attribute {} is missing", attr.name))),
+                Times::AtMostOnce => assert!(op.infer(&[], &Attrs::new(&others)).is_err_and(|e| !e.message.contains("missing"))),
+                Times::List => lists += 1,
+            }
+            if attr.times != Times::List {
+                assert!(refusal(op, case, &with(&[0.0, 0.0])).contains(&format!("attribute {} stands 2 times", attr.name)));
+            }
+        }
+    }
+    assert!(checked > 100 && lists == 1, "{checked} numbers, {lists} lists");
+}
+
+/// What is written by name comes back as it was, every word of a choice too.
+#[test]
+fn attributes_come_back_as_they_were() {
+    fn choices<T: AttrType + PartialEq + std::fmt::Debug>(all: &[T]) {
+        let AttrKind::Choice(words) = T::KIND else { panic!("not a choice") };
+        assert_eq!(words.len(), all.len());
+        for (i, one) in all.iter().enumerate() {
+            assert_eq!(one.numbers(), [i as f64]);
+            assert_eq!(T::read(&one.numbers()).as_ref(), Some(one), "{}", words[i]);
+        }
+    }
+    choices(&[Activation::Identity, Activation::Relu, Activation::Gelu]);
+    choices(&[Loss::Squared, Loss::Absolute, Loss::Huber, Loss::Pinball]);
+    for column0 in [None, Some(8)] {
+        let linear = Linear { bias: true, residual: false, activation: Activation::Gelu, dropout: 0.25, column0 };
+        assert_eq!(Linear::of(&linear.attrs()), linear);
+    }
+    let branches = Branches { taps: vec![1, 5, 3], sources: false };
+    assert_eq!(Branches::of(&branches.attrs()), branches);
+}
