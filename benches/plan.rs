@@ -3,9 +3,9 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::model::{Mode, ModelShape, build};
-use pgat::session::Setup;
+use pgat::engine::executor::Backend;
+use pgat::engine::model::{Mode, ModelShape, build};
+use pgat::engine::session::Setup;
 
 fn wind() -> ModelShape {
     let window = WindowShape { history: 48, horizon: 24, num_covariates: 0, num_targets: 10, num_channels: 5, num_calendar: 4 };

@@ -1,4 +1,28 @@
-//! `pgat` trains and runs a probabilistic graph-attention forecaster for many time series at once, on any GPU.
+//! `pgat` trains and runs a probabilistic graph-attention forecaster for many time series at once, on any GPU: WGSL compute shaders over
+//! buffers that are planned beforehand, within a memory budget that the user names. A forecast is a mixture of distributions.
+//!
+//! Everything begins with an [`Experiment`]: a [`Config`] and its data. [`Experiment::plan`] tells what training takes, [`Planned::train`]
+//! trains, and [`Trained`] scores, forecasts and looks inside. A run that is kept is opened again as a [`Run`]. Functions that use a device are
+//! `async`, since a browser cannot block; natively `pollster::block_on` runs them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`experiment`] | a config, its data, and what is made of them: plan, train, resume, score, forecast, inspect |
+//! | [`config`] | the TOML file of an experiment, and every key in it |
+//! | [`data`], [`calendar`], [`series_graph`] | tables to windows; time stamps; the known graph of the series |
+//! | [`forecast`], [`evaluate`], [`inspect`] | distributions, metrics, tables, plots; scores beside baselines; what a model has learned |
+//! | [`starter`], [`advise`], [`synth`], `migrate` | a first config for a table; what to change where memory is short; synthetic data; configs of the original system |
+//! | [`engine`] | ops, graphs, plans, devices, training loop: **unstable**, any version may change it |
+//!
+//! | feature | default | what it adds | crates that it needs |
+//! |---|---|---|---|
+//! | `cli` | yes | the program `pgat`; switches on the three below | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
+//! | `native` | by `cli` | adapters of the system (Vulkan, Metal, DX12), files, threads | pollster, tempfile |
+//! | `plot` | by `cli` | pictures as SVG | see Cargo.toml |
+//! | `migrate` | by `cli` | configs of the original research system | saphyr |
+//! | `web` | no | the engine in a Web Worker, for `wasm32-unknown-unknown` | wasm-bindgen |
+//!
+//! A program that uses the library takes `default-features = false, features = ["native"]`.
 //!
 //! Shape letters, used everywhere: B windows, L history steps, H horizon steps, S = L + H, p steps a patch, T = S / p tokens, C calendar
 //! features, F channels of a series, Nc covariate series, Nt target series, Nr transition nodes, Nx = Nc + Nt, N = Nx + Nr, D width,
@@ -8,47 +32,39 @@
 #![cfg_attr(target_arch = "wasm32", expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
 
 pub mod advise;
-#[cfg(feature = "native")]
-pub mod bench;
 pub mod bytes;
 pub mod calendar;
-pub mod clock;
-pub mod compare;
 pub mod config;
 pub mod data;
+pub mod engine;
 pub mod evaluate;
-pub mod executor;
 pub mod experiment;
 pub mod forecast;
-pub mod gpu;
-pub mod graph;
-pub mod health;
-pub mod host;
 pub mod inspect;
-pub mod lru;
 #[cfg(feature = "migrate")]
 pub mod migrate;
-pub mod model;
-mod numbers;
-pub mod ops;
-pub mod plan;
-pub mod random;
-pub mod reference;
-pub mod selftest;
 pub mod series_graph;
-pub mod session;
-pub mod shaders;
 pub mod starter;
-pub mod step;
 pub mod synth;
-pub mod train;
-#[cfg(feature = "native")]
-pub mod tune;
-pub mod verify;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
-/// The README's example compiles.
+// Inside the crate the engine's modules are named without it.
+pub(crate) use engine::{
+    clock, compare, executor, gpu, graph, health, host, lru, model, numbers, ops, plan, random, reference, selftest, session, step, train,
+    verify,
+};
+
+pub use config::Config;
+pub use data::Part;
+pub use engine::executor::Backend;
+pub use engine::train::{Control, Event, Outcome};
+pub use evaluate::{Evaluation, Forecast, ForecastOptions, WindowForecast};
+pub use experiment::{
+    Experiment, ExperimentError as Error, Inspector, LoadOptions, Planned, Run, StoredRun, Summary, Trained, Training, Weights,
+};
+
+/// The README's example runs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

@@ -7,15 +7,15 @@ mod support {
 
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::graph::{Direction, Graph, Program, Section};
+use pgat::engine::executor::Backend;
+use pgat::engine::graph::{Direction, Graph, Program, Section};
+use pgat::engine::model::ModelShape;
+use pgat::engine::ops::Scope;
+use pgat::engine::ops::linear::{Activation, Linear};
+use pgat::engine::plan::map::{ArenaMap, BoxKind, MapBox};
+use pgat::engine::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanOptions, Region};
+use pgat::engine::session::Setup;
 use pgat::inspect::memory::picture;
-use pgat::model::ModelShape;
-use pgat::ops::Scope;
-use pgat::ops::linear::{Activation, Linear};
-use pgat::plan::map::{ArenaMap, BoxKind, MapBox};
-use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanOptions, Region};
-use pgat::session::Setup;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::collections::{HashMap, HashSet};
@@ -331,7 +331,7 @@ fn forward_phases_among_backward_ones_belong_to_the_backward_half() {
         ["prologue: ", "forward: ", "backward: ", "epilogue: "].map(|half| titles.iter().filter(|t| t.starts_with(half)).count())
     };
     assert_eq!(strips(&map), [1; 4]);
-    let backward = |p: &pgat::plan::map::MapPhase| p.section == Section::Body && p.direction == Direction::Backward;
+    let backward = |p: &pgat::engine::plan::map::MapPhase| p.section == Section::Body && p.direction == Direction::Backward;
     let at: Vec<usize> = (0..map.phases.len()).filter(|&i| backward(&map.phases[i])).collect();
     for i in &at[at.len() / 3..at.len() / 2] {
         map.phases[*i].direction = Direction::Forward;

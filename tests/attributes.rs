@@ -1,12 +1,12 @@
 //! Attributes of ops: a graph takes no node whose attributes are not what its op declares, and what is filled in comes back as it was.
 
-use pgat::graph::GraphError;
-use pgat::ops::attrs::AttrType;
-use pgat::ops::branches::Branches;
-use pgat::ops::linear::{Activation, Linear};
-use pgat::ops::value_loss::Loss;
-use pgat::ops::{AttrKind, Attrs, Case, OPS, OpDef, Operation, Times};
-use pgat::selftest::prepare;
+use pgat::engine::graph::GraphError;
+use pgat::engine::ops::attrs::AttrType;
+use pgat::engine::ops::branches::Branches;
+use pgat::engine::ops::linear::{Activation, Linear};
+use pgat::engine::ops::value_loss::Loss;
+use pgat::engine::ops::{AttrKind, Attrs, Case, OPS, OpDef, Operation, Times};
+use pgat::engine::selftest::prepare;
 
 /// An error of a graph with `op` applied to the case's inputs, the attributes being `pairs`.
 fn refusal(op: &'static OpDef, case: &Case, pairs: &[(&'static str, f64)]) -> String {

@@ -9,11 +9,11 @@ use common::{Waves, all_on, bits, gpu, settings, with_features};
 use pgat::bytes::Budget;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::model::ModelShape;
-use pgat::plan::{DeviceLimits, Offer, PlanError, PlanOptions, Planner};
-use pgat::session::{Session, SessionError, Setup, State};
-use pgat::train::{Control, Outcome, Trainer};
+use pgat::engine::executor::Backend;
+use pgat::engine::model::ModelShape;
+use pgat::engine::plan::{DeviceLimits, Offer, PlanError, PlanOptions, Planner};
+use pgat::engine::session::{Session, SessionError, Setup, State};
+use pgat::engine::train::{Control, Outcome, Trainer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::collections::HashSet;
@@ -124,7 +124,7 @@ proptest! {
             prop_assert!(plan.bytes() <= budget, "{} planned within {budget}", plan.bytes());
             // Predictions within the tie are equal.
             let seconds = plan.recordings[0].seconds();
-            prop_assert!(seconds <= before * (1.0 + 2.0 * pgat::plan::planner::TIE), "{seconds} s within {budget}, {before} s within less");
+            prop_assert!(seconds <= before * (1.0 + 2.0 * pgat::engine::plan::planner::TIE), "{seconds} s within {budget}, {before} s within less");
             before = before.min(seconds);
         }
     }

@@ -1,6 +1,6 @@
 //! The comparator behind every other test must be able to say no.
 
-use pgat::compare::{Mismatch, compare, largest_error, magnitude};
+use pgat::engine::compare::{Mismatch, compare, largest_error, magnitude};
 
 fn values(n: usize) -> Vec<f64> {
     (0..n).map(|i| 1.0 + f64::from(u32::try_from(i % 97).expect("small")) / 97.0).collect()

@@ -11,8 +11,8 @@ use common::probe::{Batch, Found, Named, change, full, largest, parameters, pass
 use common::{Waves, all_on, gpu};
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::model::ModelShape;
+use pgat::engine::executor::Backend;
+use pgat::engine::model::ModelShape;
 use pgat::series_graph::GraphConstants;
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ fn check_gradients(settings: ModelSettings, zeros: &[Zero]) -> (ModelShape, Foun
         let size = found.gradients.get(&zero.name).map_or(0.0, |v| largest(&v[zero.part.clone().unwrap_or(0..v.len())]));
         assert!(size < 1e-9, "{}: zero by theory, but {size:e}", zero.name);
     }
-    let places = pgat::model::parameter_places(&shape).expect("places");
+    let places = pgat::engine::model::parameter_places(&shape).expect("places");
     let mut least = (f64::INFINITY, String::new());
     for place in places.iter().filter(|p| p.trained) {
         let (name, mine) = (&place.name, zeros.iter().filter(|z| z.name == place.name).collect::<Vec<_>>());

@@ -6,14 +6,14 @@ mod support {
     pub(crate) mod random_graph;
 }
 
-use pgat::graph::{GraphError, Place, Program, TensorId};
-use pgat::ops::add::Add;
-use pgat::ops::linear::{Activation, Linear};
-use pgat::ops::patch_mean::PatchMean;
-use pgat::ops::value_loss::{Loss, ValueLoss};
-use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
-use pgat::reference::Reference;
-use pgat::selftest::Draw;
+use pgat::engine::graph::{GraphError, Place, Program, TensorId};
+use pgat::engine::ops::add::Add;
+use pgat::engine::ops::linear::{Activation, Linear};
+use pgat::engine::ops::patch_mean::PatchMean;
+use pgat::engine::ops::value_loss::{Loss, ValueLoss};
+use pgat::engine::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+use pgat::engine::reference::Reference;
+use pgat::engine::selftest::Draw;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::sync::Arc;
@@ -105,8 +105,8 @@ proptest! {
     }
 }
 
-fn not_differentiable() -> (pgat::graph::Graph, TensorId, TensorId) {
-    let mut graph = pgat::graph::Graph::default();
+fn not_differentiable() -> (pgat::engine::graph::Graph, TensorId, TensorId) {
+    let mut graph = pgat::engine::graph::Graph::default();
     let x = graph.input("x", &[4, 3]);
     let w = graph.parameter("w", &[3, 3]);
     let linear = Linear { bias: false, residual: false, activation: Activation::Identity, dropout: 0.0, column0: None };
@@ -128,7 +128,7 @@ fn a_missing_gradient_is_an_error() {
 /// An input that an op takes for data has no gradient either.
 #[test]
 fn a_gradient_of_data_is_an_error() {
-    let mut graph = pgat::graph::Graph::default();
+    let mut graph = pgat::engine::graph::Graph::default();
     let values = graph.input("values", &[1, 2, 3, 1]);
     let (target, observed) = (graph.input("target", &[2, 3]), graph.input("observed", &[2, 3]));
     let levels = graph.parameter("levels", &[1]);
@@ -141,7 +141,7 @@ fn a_gradient_of_data_is_an_error() {
 
 #[test]
 fn one_tensor_in_two_roles_is_an_error() {
-    let mut graph = pgat::graph::Graph::default();
+    let mut graph = pgat::engine::graph::Graph::default();
     let x = graph.input("x", &[2, 4]);
     let refused = graph.apply1(Add, "sum", &[x, x]).expect_err("x stands twice");
     assert!(matches!(refused, GraphError::RepeatedInput { .. }), "{refused}");

@@ -10,10 +10,10 @@ use common::{Waves, bare, gpu, settings};
 use not_run::not_run;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::model::ModelShape;
-use pgat::session::{Session, Setup};
-use pgat::train::{Control, Event, Outcome, Trainer};
+use pgat::engine::executor::Backend;
+use pgat::engine::model::ModelShape;
+use pgat::engine::session::{Session, Setup};
+use pgat::engine::train::{Control, Event, Outcome, Trainer};
 use std::sync::Arc;
 
 /// Steps, unless `PGAT_GROWTH_STEPS` says how many.

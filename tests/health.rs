@@ -6,10 +6,10 @@ mod common;
 use common::probe::largest;
 use common::{Waves, bits, gpu, session, settings};
 use pgat::config::TrainingSettings;
-use pgat::executor::Backend;
-use pgat::health::{Ailment, GradientHealth, group_of};
-use pgat::session::State;
-use pgat::train::{Control, Event, TrainError, Trainer};
+use pgat::engine::executor::Backend;
+use pgat::engine::health::{Ailment, GradientHealth, group_of};
+use pgat::engine::session::State;
+use pgat::engine::train::{Control, Event, TrainError, Trainer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

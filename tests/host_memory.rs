@@ -10,8 +10,8 @@ mod not_run;
 use not_run::not_run;
 use pgat::config::Config;
 use pgat::data::{Dataset, Scaler, WindowBuffers};
+use pgat::engine::host::{ALLOWANCE, SEGMENT_BYTES, table_bytes};
 use pgat::forecast::Baselines;
-use pgat::host::{ALLOWANCE, SEGMENT_BYTES, table_bytes};
 use std::io::{BufReader, Read, Write as _};
 
 /// What reading may take beside the table here, far below the promised [`ALLOWANCE`], behind which a second copy of a table of these

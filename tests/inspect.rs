@@ -13,13 +13,13 @@ use common::{Waves, gpu, model_shape, settings};
 use not_run::not_run;
 use pgat::config::{Config, ModelSettings};
 use pgat::data::{Dataset, Part, PartWindows, Scaler};
-use pgat::executor::Backend;
+use pgat::engine::executor::Backend;
+use pgat::engine::model::ModelShape;
+use pgat::engine::session::{Session, Setup};
 use pgat::inspect::attention::Axis;
 use pgat::inspect::features::{without, worth};
 use pgat::inspect::graph::LearnedGraph;
 use pgat::inspect::{LookedAt, attention, graph, lags, node_names};
-use pgat::model::ModelShape;
-use pgat::session::{Session, Setup};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ fn edges_read_off_the_weights_are_the_engines() {
         for (stage, first_receiver, first_sender) in [(1, 4, 0), (2, 1, 4)] {
             let (prob, index) = (tensors[2 * stage], tensors[2 * stage + 1]);
             for (e, (p, i)) in prob.iter().zip(index).enumerate() {
-                let sender = first_sender + pgat::ops::twin::index_of(*i);
+                let sender = first_sender + pgat::engine::ops::twin::index_of(*i);
                 engine.push((stage, names[sender].clone(), names[first_receiver + e / 2].clone(), *p));
             }
         }
@@ -327,9 +327,13 @@ fn a_part_that_is_switched_off_is_a_part_that_adds_nothing() {
     let score = |session: &mut Session| pollster::block_on(worth(session, &source, &config, &[0, 7, 20])).expect("scores");
     load(&mut whole, &parameters);
     let with = score(&mut whole);
-    let bytes = pgat::train::weights::write_weights(whole.parameters(), &parameters, &std::collections::BTreeMap::new()).expect("a file");
-    assert!(pgat::train::weights::read_weights(&bytes, lacking.parameters()).is_err(), "weights of another model are refused elsewhere");
-    let shared = pgat::train::weights::read_shared_weights(&bytes, lacking.parameters()).expect("what both have");
+    let bytes =
+        pgat::engine::train::weights::write_weights(whole.parameters(), &parameters, &std::collections::BTreeMap::new()).expect("a file");
+    assert!(
+        pgat::engine::train::weights::read_weights(&bytes, lacking.parameters()).is_err(),
+        "weights of another model are refused elsewhere"
+    );
+    let shared = pgat::engine::train::weights::read_shared_weights(&bytes, lacking.parameters()).expect("what both have");
     load(&mut lacking, &shared);
     for place in whole.parameters().iter().filter(|p| p.name.contains("highway")) {
         parameters[place.start..place.start + place.shape.iter().product::<usize>()].fill(0.0);

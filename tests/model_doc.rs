@@ -3,7 +3,7 @@
 
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
-use pgat::model::{ModelShape, parameter_places};
+use pgat::engine::model::{ModelShape, parameter_places};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn every_cited_section_exists() {
     let headings = headings();
     let mut count = 0;
     for (path, text) in ["src", "tests"].into_iter().flat_map(sources) {
-        let (model, runs) = (path.starts_with("src/model/"), comments(&text));
+        let (model, runs) = (path.starts_with("src/engine/model/"), comments(&text));
         let head = text.lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join("\n");
         assert!(!model || head.contains(NAME), "the module doc of {path} does not name {NAME}");
         for run in runs.iter().filter(|run| model || run.contains(NAME)) {
@@ -122,7 +122,7 @@ fn every_parameter_is_named() {
 #[test]
 fn every_op_is_named() {
     let mut ops = BTreeSet::new();
-    for (_, text) in sources("src/model") {
+    for (_, text) in sources("src/engine/model") {
         for call in text.split(".apply").skip(1) {
             let arguments = call.trim_start_matches('1').strip_prefix('(').map(str::trim_start);
             ops.extend(arguments.and_then(|a| a.strip_prefix('"')).and_then(|a| a.split('"').next()).map(str::to_owned));

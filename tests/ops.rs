@@ -1,9 +1,9 @@
 //! Every op of the table on the adapter against its f64 twin: values, NaN-prefilled outputs, guard bands, equal bits on a second run, in
 //! chunks and in micro-batches. One test an op, all its cases, one device.
 
-use pgat::gpu::Gpu;
-use pgat::ops::find;
-use pgat::selftest::check_case;
+use pgat::engine::gpu::Gpu;
+use pgat::engine::ops::find;
+use pgat::engine::selftest::check_case;
 use std::sync::Arc;
 
 fn check(name: &str) {
@@ -29,7 +29,7 @@ macro_rules! ops {
         #[test]
         fn every_op_is_here() {
             let here = [$(stringify!($name)),*];
-            for op in pgat::ops::OPS {
+            for op in pgat::engine::ops::OPS {
                 assert!(here.contains(&op.name), "{} has no test", op.name);
             }
         }

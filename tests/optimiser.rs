@@ -12,11 +12,11 @@ mod support {
 use common::probe::{Batch, Named, largest, pass};
 use pgat::config::Config;
 use pgat::data::{Dataset, PartWindows, Scaler, WindowSource as _};
-use pgat::executor::Backend;
-use pgat::model::ModelShape;
+use pgat::engine::executor::Backend;
+use pgat::engine::model::ModelShape;
+use pgat::engine::session::{Session, Setup};
+use pgat::engine::train::weights::read_weights;
 use pgat::series_graph::{KnownGraph, SeriesGraph};
-use pgat::session::{Session, Setup};
-use pgat::train::weights::read_weights;
 use std::f64::consts::PI;
 use std::fs;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl Training {
     }
 
     fn named(session: &Session, flat: &[f32]) -> Named {
-        let one = |p: &pgat::model::ParameterPlace| {
+        let one = |p: &pgat::engine::model::ParameterPlace| {
             let values = &flat[p.start..p.start + p.shape.iter().product::<usize>()];
             (p.name.clone(), values.iter().map(|v| f64::from(*v)).collect())
         };

@@ -22,10 +22,10 @@ use common::probe::{Batch, Named, change, full, largest, parameters, pass};
 use common::{Waves, all_on, gpu, session, settings};
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::model::{Mode, ModelShape, build, init};
+use pgat::engine::executor::Backend;
+use pgat::engine::model::{Mode, ModelShape, build, init};
+use pgat::engine::train::weights::{Notes, read_weights, write_weights};
 use pgat::series_graph::GraphConstants;
-use pgat::train::weights::{Notes, read_weights, write_weights};
 use std::sync::Arc;
 
 /// Change that counts as one.
@@ -313,15 +313,15 @@ fn bad_inputs_are_named() {
         assert!(error.contains(name) && error.contains("holds 1 numbers"), "{error}");
     }
     // Weights of another model: the tensor that does not fit.
-    let places = pgat::model::parameter_places(&shape).expect("places");
+    let places = pgat::engine::model::parameter_places(&shape).expect("places");
     let end = places.iter().map(|p| p.start + p.shape.iter().product::<usize>()).max().expect("parameters");
     let bytes = write_weights(&places, &vec![0.5; end.next_multiple_of(64)], &Notes::new()).expect("a file");
     let wider = ModelShape { settings: ModelSettings { adaptive_rank: 5, ..shape.settings.clone() }, ..shape.clone() };
-    let wider = pgat::model::parameter_places(&wider).expect("places");
+    let wider = pgat::engine::model::parameter_places(&wider).expect("places");
     let error = read_weights(&bytes, &wider).expect_err("a refusal").to_string();
     assert!(error.contains("graph.sender"), "{error}");
     let deeper = ModelShape { settings: ModelSettings { n_layers: 2, ..shape.settings.clone() }, ..shape.clone() };
-    let deeper = pgat::model::parameter_places(&deeper).expect("places");
+    let deeper = pgat::engine::model::parameter_places(&deeper).expect("places");
     let error = read_weights(&bytes, &deeper).expect_err("a refusal").to_string();
     assert!(error.contains("layers.1."), "{error}");
     // A state of another size.

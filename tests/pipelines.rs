@@ -4,10 +4,10 @@
 mod common;
 
 use common::{Waves, session, settings};
-use pgat::executor::Backend;
-use pgat::gpu::Gpu;
+use pgat::engine::executor::Backend;
+use pgat::engine::gpu::Gpu;
+use pgat::engine::session::Session;
 use pgat::series_graph::CacheStatistics;
-use pgat::session::Session;
 use std::sync::Arc;
 
 /// A device whose cache holds so many bytes, or as many as usual.

@@ -7,18 +7,18 @@ mod support {
 
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
-use pgat::executor::Backend;
-use pgat::gpu::{Gpu, GpuRun};
-use pgat::graph::{PhaseSpec, Section, TensorId};
-use pgat::model::ModelShape;
-use pgat::ops::{Grid, Scope};
-use pgat::plan::arena::ALIGNMENT;
-use pgat::plan::check::check;
-use pgat::plan::lifetime::lifetimes;
-use pgat::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanError, PlanOptions, Recording, Region};
-use pgat::reference::Reference;
-use pgat::selftest::Draw;
-use pgat::session::Setup;
+use pgat::engine::executor::Backend;
+use pgat::engine::gpu::{Gpu, GpuRun};
+use pgat::engine::graph::{PhaseSpec, Section, TensorId};
+use pgat::engine::model::ModelShape;
+use pgat::engine::ops::{Grid, Scope};
+use pgat::engine::plan::arena::ALIGNMENT;
+use pgat::engine::plan::check::check;
+use pgat::engine::plan::lifetime::lifetimes;
+use pgat::engine::plan::{AdapterClass, BufferRole, DeviceLimits, Plan, PlanError, PlanOptions, Recording, Region};
+use pgat::engine::reference::Reference;
+use pgat::engine::selftest::Draw;
+use pgat::engine::session::Setup;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -240,7 +240,7 @@ proptest! {
 
     #[test]
     fn small_limits_are_obeyed(recipe in recipes(10), batch in 1..6000_usize, class in 0..5_usize, short: bool) {
-        let class = pgat::shaders::classes().swap_remove(class);
+        let class = pgat::engine::shaders::classes().swap_remove(class);
         let submit_seconds = if short { 1e-5 } else { 0.5 };
         let made = recipe.plan(PlanOptions { limits: SMALL, submit_seconds, ..PlanOptions::new(batch, class) });
         match made {
@@ -341,7 +341,7 @@ fn the_arena_is_close_to_its_lower_bound() {
     for recipe in samples(150, 24) {
         let bytes = |reuse| {
             let (plan, _) = recipe.plan(PlanOptions { reuse, ..options(16) }).expect("default limits suffice");
-            let arena = |b: &&pgat::plan::BufferSpec| matches!(b.role, BufferRole::Arena(_));
+            let arena = |b: &&pgat::engine::plan::BufferSpec| matches!(b.role, BufferRole::Arena(_));
             (plan.buffers.iter().filter(arena).map(|b| b.bytes).sum::<u64>(), plan.recordings[0].arena_bound)
         };
         let ((shared, bound), (own, _)) = (bytes(true), bytes(false));
@@ -367,7 +367,7 @@ fn recorded() -> Plan {
 }
 
 /// Changes one dispatch that `fits` and returns what the checker says.
-fn tampered(fits: impl Fn(&pgat::plan::Dispatch) -> bool, change: impl Fn(&mut pgat::plan::Dispatch)) -> String {
+fn tampered(fits: impl Fn(&pgat::engine::plan::Dispatch) -> bool, change: impl Fn(&mut pgat::engine::plan::Dispatch)) -> String {
     let mut plan = recorded();
     let limits = DeviceLimits::default();
     check(&plan.recordings[0], limits).expect("an untouched recording passes");
@@ -380,8 +380,8 @@ fn tampered(fits: impl Fn(&pgat::plan::Dispatch) -> bool, change: impl Fn(&mut p
 
 #[test]
 fn the_checker_refuses_tampered_recordings() {
-    let two_writable = |d: &pgat::plan::Dispatch| d.ranges.len() > 1 && d.ranges[..2].iter().all(|r| r.writable);
-    let any = |_: &pgat::plan::Dispatch| true;
+    let two_writable = |d: &pgat::engine::plan::Dispatch| d.ranges.len() > 1 && d.ranges[..2].iter().all(|r| r.writable);
+    let any = |_: &pgat::engine::plan::Dispatch| true;
     let overlap = tampered(two_writable, |d| (d.ranges[1].role, d.ranges[1].offset) = (d.ranges[0].role, d.ranges[0].offset));
     assert!(overlap.contains("overlap"), "{overlap}");
     let both = tampered(two_writable, |d| {
@@ -404,7 +404,7 @@ fn the_checker_refuses_tampered_recordings() {
     assert!(renumbered.contains("not those of its kernel"), "{renumbered}");
     let read_only = tampered(|d| d.ranges.iter().any(|r| r.writes), |d| d.ranges.iter_mut().for_each(|r| r.writable = false));
     assert!(!read_only.is_empty());
-    let many = tampered(any, |d| d.ranges = (0..9).map(|i| pgat::plan::BoundRange { binding: i, ..d.ranges[0] }).collect());
+    let many = tampered(any, |d| d.ranges = (0..9).map(|i| pgat::engine::plan::BoundRange { binding: i, ..d.ranges[0] }).collect());
     assert!(many.contains("9 storage buffers"), "{many}");
 }
 

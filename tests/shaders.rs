@@ -5,11 +5,11 @@ use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overr
 use naga::compact::{KeepUnused, compact};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Expression, Handle, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner};
-use pgat::ops::def::HEADER;
-use pgat::ops::twin::StepValues;
-use pgat::ops::{Access, KernelDef, OPS, Value};
-use pgat::plan::text::KernelText;
-use pgat::shaders::{ShaderText, each_kernel, entry_points, texts};
+use pgat::engine::ops::def::HEADER;
+use pgat::engine::ops::twin::StepValues;
+use pgat::engine::ops::{Access, KernelDef, OPS, Value};
+use pgat::engine::plan::text::KernelText;
+use pgat::engine::shaders::{ShaderText, each_kernel, entry_points, texts};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 
@@ -320,7 +320,7 @@ fn no_field_of_params_is_forgotten() {
 #[test]
 fn texts_can_be_written_for_tint() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let written = pgat::shaders::write_all(dir.path()).expect("a writable folder");
+    let written = pgat::engine::shaders::write_all(dir.path()).expect("a writable folder");
     let texts = texts();
     assert_eq!(written, texts.len());
     for text in texts {

@@ -6,11 +6,11 @@ mod common;
 use common::{Waves, bits, gpu, model_shape, session, settings};
 use pgat::config::TrainingSettings;
 use pgat::data::WindowSource;
-use pgat::executor::{Backend, Executor};
-use pgat::gpu::{GpuError, GpuRun};
-use pgat::plan::{DeviceLimits, Plan, PlanOptions};
-use pgat::session::{Session, Setup, State};
-use pgat::train::{Control, Event, Outcome, Progress, Store, StoreError, TrainError, Trainer};
+use pgat::engine::executor::{Backend, Executor};
+use pgat::engine::gpu::{GpuError, GpuRun};
+use pgat::engine::plan::{DeviceLimits, Plan, PlanOptions};
+use pgat::engine::session::{Session, Setup, State};
+use pgat::engine::train::{Control, Event, Outcome, Progress, Store, StoreError, TrainError, Trainer};
 use std::sync::Arc;
 
 /// 70 windows: the last batch of an epoch of 16 is short.
@@ -292,8 +292,8 @@ fn one_bad_batch_is_skipped() {
 fn a_refused_buffer_is_named() {
     let Backend::Gpu(gpu) = gpu() else { unreachable!("the device was asked for") };
     let shape = model_shape(&Waves::new(1).shape);
-    let model = pgat::model::build(&shape, pgat::model::Mode::Score).expect("a model");
-    let program = pgat::graph::Program::forward("too large", model.graph, vec![model.mixture]);
+    let model = pgat::engine::model::build(&shape, pgat::engine::model::Mode::Score).expect("a model");
+    let program = pgat::engine::graph::Program::forward("too large", model.graph, vec![model.mixture]);
     // Limits beyond the device's own, as if it had promised more than it holds.
     let limits = DeviceLimits { buffer_bytes: 8 << 30, ..DeviceLimits::default() };
     let options = PlanOptions { limits, ..PlanOptions::new(400_000, gpu.class.clone()) };

@@ -1,9 +1,9 @@
 //! Training steps from the start and with the noise of golden files: losses, gradient norms, and the state afterwards, the moving memory
 //! of the graph among it, against PyTorch's `AdamW`.
 
-use pgat::executor::Backend;
-use pgat::gpu::Gpu;
-use pgat::verify::{Golden, tolerance, verify_trajectory};
+use pgat::engine::executor::Backend;
+use pgat::engine::gpu::Gpu;
+use pgat::engine::verify::{Golden, tolerance, verify_trajectory};
 use std::sync::Arc;
 
 fn check(backend: &Backend, micro_batch: Option<usize>) {

@@ -10,9 +10,9 @@ mod support {
     pub(crate) mod twin;
 }
 
-use pgat::ops::twin::{StepValues, TwinTensor};
-use pgat::ops::{Backward, Case, CaseInput, OPS, OpDef, Operand};
-use pgat::selftest::Draw;
+use pgat::engine::ops::twin::{StepValues, TwinTensor};
+use pgat::engine::ops::{Backward, Case, CaseInput, OPS, OpDef, Operand};
+use pgat::engine::selftest::Draw;
 use support::twin::{Driven, len};
 
 /// Directions for each input of each case, and elements that one touches.

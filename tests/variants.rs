@@ -4,11 +4,11 @@
 mod not_run;
 
 use not_run::not_run;
-use pgat::gpu::Gpu;
-use pgat::ops::OPS;
-use pgat::plan::AdapterClass;
-use pgat::selftest::check_case;
-use pgat::shaders::depends_on_class;
+use pgat::engine::gpu::Gpu;
+use pgat::engine::ops::OPS;
+use pgat::engine::plan::AdapterClass;
+use pgat::engine::selftest::check_case;
+use pgat::engine::shaders::depends_on_class;
 use std::sync::Arc;
 
 fn check(test: &str, class: AdapterClass) {

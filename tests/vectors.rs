@@ -5,9 +5,9 @@ mod support {
     pub(crate) mod twin;
 }
 
-use pgat::compare::compare;
-use pgat::ops::twin::{StepValues, TwinTensor};
-use pgat::ops::{Attrs, Backward, OPS, OpDef, Operand, Scope};
+use pgat::engine::compare::compare;
+use pgat::engine::ops::twin::{StepValues, TwinTensor};
+use pgat::engine::ops::{Attrs, Backward, OPS, OpDef, Operand, Scope};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

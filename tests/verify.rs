@@ -5,9 +5,9 @@ mod support {
     pub(crate) mod golden_file;
 }
 
-use pgat::executor::Backend;
-use pgat::gpu::Gpu;
-use pgat::verify::{Golden, Report, VerifyError, tolerance, verify};
+use pgat::engine::executor::Backend;
+use pgat::engine::gpu::Gpu;
+use pgat::engine::verify::{Golden, Report, VerifyError, tolerance, verify};
 use std::sync::Arc;
 use support::golden_file::GoldenFile;
 

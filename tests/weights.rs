@@ -1,9 +1,9 @@
 //! Weights move both ways: a file of the reference's tensors alone is read, and what is written holds the reference's names and shapes, no
 //! more and no fewer. The names are those of `param.*` in golden files, which are the reference's `state_dict`.
 
-use pgat::model::{ParameterPlace, parameter_places};
-use pgat::train::weights::{Notes, WeightsError, read_weights, write_weights};
-use pgat::verify::Golden;
+use pgat::engine::model::{ParameterPlace, parameter_places};
+use pgat::engine::train::weights::{Notes, WeightsError, read_weights, write_weights};
+use pgat::engine::verify::Golden;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::collections::BTreeMap;

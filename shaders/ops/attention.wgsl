@@ -1,4 +1,4 @@
-// Axial attention: what its kernels share. The kernels themselves are written by src/ops/generator/attention.rs.
+// Axial attention: what its kernels share. The kernels themselves are written by src/engine/ops/generator/attention.rs.
 //   s_ij = scale q_i . k_j;  lse_i = log sum_j exp s_ij;  p_ij = exp(s_ij - lse_i);  y_i = sum_j p_ij v_j
 //   delta_i = dy_i . y_i;  ds_ij = p_ij (dy_i . v_j - delta_i)
 //   dq_i = scale sum_j ds_ij k_j;  dk_j = scale sum_i ds_ij q_i;  dv_j = sum_i p_ij dy_i

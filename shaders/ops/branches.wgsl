@@ -4,7 +4,7 @@
 // A slice is a tap of a branch; a dispatch does `slices` of them from slice0 on, all of one source. Rows are tokens [step, node]: a step
 // further is n_nodes rows further. weights: [slice][out][in], then [branch][out]. signs: a word for four channels of a token, bit 4 k + i
 // for channel i of branch k. Width is a multiple of 4.
-// The tiled loops come from the generator (src/ops/generator/matmul.rs), as do branch_of, steps_of and branch_ends (src/ops/branches.rs).
+// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs), as do branch_of, steps_of and branch_ends (src/engine/ops/branches.rs).
 // y, signs, partial are overwritten (later parts of a sum add to y and signs), dsource unless `accumulate` is set; fold adds, left to right.
 struct Params {
     window0: u32,

@@ -1,7 +1,7 @@
 // y = [a, x] W^T + b, W [columns, 2 inner]: its left half meets a, its right half x.
 //   d_a = d_y W_left;  d_x = d_y W_right;  d_W = sum_rows d_y^T [a, x];  d_b = sum_rows d_y
-// The tiled loops come from the generator (src/ops/generator/matmul.rs): forward has one loop a half. Backward kernels do the half that
-// `half` says; x then is a or x. NAME_quad, put_NAME, set_NAME, Element and LANES come from src/ops/generator/access.rs.
+// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs): forward has one loop a half. Backward kernels do the half that
+// `half` says; x then is a or x. NAME_quad, put_NAME, set_NAME, Element and LANES come from src/engine/ops/generator/access.rs.
 // y and partial are overwritten, d_x unless `accumulate` is set; fold adds to the gradients, left to right.
 struct Params {
     window0: u32,

@@ -1,7 +1,7 @@
 // y = time u, u_i = sum_j W_ij space_j within each head. W is [head][out][in].
 //   dtime = dy u;  du = dy time;  dspace_j = sum_i W_ij du_i;  dW_ij = sum_rows du_i space_j
-// The tiled loops come from the generator (src/ops/generator/matmul.rs), one head a workgroup; u is computed again in backward.
-// NAME_quad, put_NAME, set_NAME, Element and LANES come from src/ops/generator/access.rs.
+// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs), one head a workgroup; u is computed again in backward.
+// NAME_quad, put_NAME, set_NAME, Element and LANES come from src/engine/ops/generator/access.rs.
 // y and partial are overwritten, dtime and dspace unless `accumulate` is set; fold adds to the gradient, left to right.
 struct Params {
     window0: u32,

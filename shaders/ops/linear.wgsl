@@ -2,7 +2,7 @@
 // activation's output is never stored. W is [columns, inner], row-major, as in PyTorch:
 // the columns from column0 on of a weight with rows of `stride` (column0 = 0 and stride = inner where nothing is sliced).
 //   d_x = a'(x) (d_y W);   d_W = sum_rows d_y^T a(x);   d_b = sum_rows d_y;   d_residual = d_y
-// The tiled loops come from the generator (src/ops/generator/matmul.rs). They call the functions below: `.._at` gives the first element
+// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs). They call the functions below: `.._at` gives the first element
 // of a row (clamped: what lies beyond is loaded, but never stored), the others load or store four elements.
 // linear_quads.wgsl (inner and columns are multiples of 4) or linear_scalars.wgsl (any extents) go in front: Element, LANES, and
 // `.._quad(at, present)` and `put_..(at, present, value)`, which reach the first `present` of four elements from `at` on.

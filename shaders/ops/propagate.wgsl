@@ -2,7 +2,7 @@
 //   dx[t, j] = sum_i M[i, j] dy[t, i];  G[i, j] = sum over t, channels of dy[t, i] x[t, j]
 //   dgate_k = sum_ij A_k[i, j] G[i, j];  dA_k = sum over windows of gate_k G
 // Rows of A are `padded` long, zeros behind the nodes; width is a multiple of 4. A column of the product is a step's channel. The tiled
-// loops come from the generator (src/ops/generator/matmul.rs), `mixed` and `weighed` from src/ops/propagate.rs.
+// loops come from the generator (src/engine/ops/generator/matmul.rs), `mixed` and `weighed` from src/engine/ops/propagate.rs.
 // y and partial are overwritten, dx and dgates unless their accumulate flags say otherwise; fold adds to dA, window after window.
 struct Params {
     window0: u32,

@@ -6,9 +6,9 @@ use super::context::Context;
 use anyhow::Context as _;
 use pgat::bytes::Budget;
 use pgat::config::{Config, TrainingSettings};
-use pgat::executor::Backend;
-use pgat::plan::{AdapterClass, PlanError};
-use pgat::session::{Session, Setup};
+use pgat::engine::executor::Backend;
+use pgat::engine::plan::{AdapterClass, PlanError};
+use pgat::engine::session::{Session, Setup};
 use serde::Serialize;
 use std::time::Instant;
 

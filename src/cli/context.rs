@@ -2,8 +2,8 @@
 
 use super::console;
 use anyhow::{Context as _, bail};
-use pgat::executor::Backend;
-use pgat::plan::AdapterClass;
+use pgat::engine::executor::Backend;
+use pgat::engine::plan::AdapterClass;
 use std::path::Path;
 
 /// Where to compute.
@@ -60,7 +60,7 @@ pub(crate) fn describe(backend: &Backend) -> String {
 
 /// A class by name, or from a file that `pgat tune` wrote.
 pub(crate) fn class(text: &str) -> anyhow::Result<AdapterClass> {
-    let known = pgat::shaders::classes();
+    let known = pgat::engine::shaders::classes();
     if let Some(class) = known.iter().find(|c| c.name == text) {
         return Ok(class.clone());
     }

@@ -3,9 +3,9 @@
 use super::{console, open};
 use pgat::bytes::size_text;
 use pgat::data::DataError;
+use pgat::engine::gpu::GpuError;
+use pgat::engine::plan::PlanError;
 use pgat::experiment::{ExperimentError, StoredError};
-use pgat::gpu::GpuError;
-use pgat::plan::PlanError;
 use std::error::Error;
 use std::fmt;
 

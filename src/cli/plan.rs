@@ -7,10 +7,10 @@ use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::advise::{Advice, advise};
 use pgat::bytes::size_text;
-use pgat::executor::Backend;
+use pgat::engine::executor::Backend;
+use pgat::engine::model::ModelShape;
+use pgat::engine::plan::{DeviceLimits, LargeTensor, Offer, Outlook, PlanError, PlanOptions};
 use pgat::experiment::{BufferSummary, Experiment, ExperimentError, Summary};
-use pgat::model::ModelShape;
-use pgat::plan::{DeviceLimits, LargeTensor, Offer, Outlook, PlanError, PlanOptions};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -2,8 +2,8 @@
 
 use super::console::{self, duration, milliseconds, thousands};
 use indicatif::{ProgressBar, ProgressStyle};
-use pgat::health::{Ailment, GradientHealth};
-use pgat::train::Event;
+use pgat::engine::health::{Ailment, GradientHealth};
+use pgat::engine::train::Event;
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Ending> {
-    let count = pgat::shaders::write_all(&options.dir).with_context(|| options.dir.display().to_string())?;
+    let count = pgat::engine::shaders::write_all(&options.dir).with_context(|| options.dir.display().to_string())?;
     console::result(&format!("{count} texts in {}\n", options.dir.display()))?;
     Ok(Ending::Done)
 }

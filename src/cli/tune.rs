@@ -4,8 +4,8 @@ use super::console::{milliseconds, shell, table};
 use super::context::{self, Context};
 use super::{Ending, console, open};
 use anyhow::bail;
-use pgat::executor::Backend;
-use pgat::tune::{Tuned, tune};
+use pgat::engine::executor::Backend;
+use pgat::engine::tune::{Tuned, tune};
 use std::path::PathBuf;
 
 /// Measure which kernel shapes are fastest on this adapter
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
 /// What was tried; the chosen ones are marked.
 fn text(tuned: &Tuned) -> String {
     let chosen = &tuned.class.variants;
-    let row = |t: &pgat::tune::Tried| {
+    let row = |t: &pgat::engine::tune::Tried| {
         let best = if t.kernel == "weights" { chosen.weights } else { chosen.rows };
         let tile = t.tile;
         vec![

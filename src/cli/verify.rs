@@ -3,8 +3,8 @@
 use super::context::{self, Context};
 use super::{Ending, console};
 use anyhow::Context as _;
-use pgat::executor::Backend;
-use pgat::verify::{self, Golden, GroupError, Tie};
+use pgat::engine::executor::Backend;
+use pgat::engine::verify::{self, Golden, GroupError, Tie};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

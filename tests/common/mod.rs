@@ -4,11 +4,11 @@ pub(crate) mod probe;
 
 use pgat::config::{ModelSettings, Schedule, TrainingSettings};
 use pgat::data::{WindowMut, WindowShape, WindowSource};
-use pgat::executor::Backend;
-use pgat::gpu::Gpu;
-use pgat::model::ModelShape;
+use pgat::engine::executor::Backend;
+use pgat::engine::gpu::Gpu;
+use pgat::engine::model::ModelShape;
+use pgat::engine::session::{Session, Setup};
 use pgat::series_graph::GraphConstants;
-use pgat::session::{Session, Setup};
 use std::sync::Arc;
 
 /// Sines of different phase with a covariate, some values missing.

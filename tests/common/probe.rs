@@ -3,12 +3,12 @@
 use super::{noise, with_features};
 use pgat::config::ModelSettings;
 use pgat::data::{WindowMut, WindowShape, WindowSource};
-use pgat::executor::{Backend, Executor};
-use pgat::graph::{Place, Program};
-use pgat::model::{Mode, ModelShape, build, init};
-use pgat::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+use pgat::engine::executor::{Backend, Executor};
+use pgat::engine::graph::{Place, Program};
+use pgat::engine::model::{Mode, ModelShape, build, init};
+use pgat::engine::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+use pgat::engine::step::StepInput;
 use pgat::series_graph::GraphConstants;
-use pgat::step::StepInput;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

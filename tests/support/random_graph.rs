@@ -1,24 +1,24 @@
 //! Random programs: chains with branches of the ops that models are made of, on tensors per window and per step, with parameters that
 //! are used once or in several places.
 
-use pgat::graph::{Graph, OptimiserSettings, Place, Program, TensorId};
-use pgat::ops::add::Add;
-use pgat::ops::attention::Attention;
-use pgat::ops::batch_mean::BatchMean;
-use pgat::ops::embed_sum::EmbedSum;
-use pgat::ops::gate_change::GateChange;
-use pgat::ops::gate_mix::GateMix;
-use pgat::ops::layer_norm::LayerNorm;
-use pgat::ops::linear::{Activation, Linear};
-use pgat::ops::mixture_decode::MixtureDecode;
-use pgat::ops::mixture_nll::MixtureNll;
-use pgat::ops::select::Select;
-use pgat::ops::token_base::TokenBase;
-use pgat::ops::{Call, Fill, Operand, Scope};
-use pgat::plan::recompute::{Links, computing_again};
-use pgat::plan::{Plan, PlanError, PlanOptions};
-use pgat::selftest::Draw;
-use pgat::step::StepInput;
+use pgat::engine::graph::{Graph, OptimiserSettings, Place, Program, TensorId};
+use pgat::engine::ops::add::Add;
+use pgat::engine::ops::attention::Attention;
+use pgat::engine::ops::batch_mean::BatchMean;
+use pgat::engine::ops::embed_sum::EmbedSum;
+use pgat::engine::ops::gate_change::GateChange;
+use pgat::engine::ops::gate_mix::GateMix;
+use pgat::engine::ops::layer_norm::LayerNorm;
+use pgat::engine::ops::linear::{Activation, Linear};
+use pgat::engine::ops::mixture_decode::MixtureDecode;
+use pgat::engine::ops::mixture_nll::MixtureNll;
+use pgat::engine::ops::select::Select;
+use pgat::engine::ops::token_base::TokenBase;
+use pgat::engine::ops::{Call, Fill, Operand, Scope};
+use pgat::engine::plan::recompute::{Links, computing_again};
+use pgat::engine::plan::{Plan, PlanError, PlanOptions};
+use pgat::engine::selftest::Draw;
+use pgat::engine::step::StepInput;
 use proptest::prelude::*;
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! Calls the twins of one op directly, on data in f64.
 
-use pgat::ops::twin::{StepValues, TwinCall, TwinTensor};
-use pgat::ops::{Attrs, OpDef, Operand, Scope};
+use pgat::engine::ops::twin::{StepValues, TwinCall, TwinTensor};
+use pgat::engine::ops::{Attrs, OpDef, Operand, Scope};
 
 /// One op with its numbers, its shapes and its data.
 #[derive(Clone)]

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn what_breaks_a_rule_is_found() {
-        let rules: Rules = toml::from_str("[licenses]\nallow = [\"MIT\", \"Unicode-3.0\"]\n[bans]\ndeny = [{ name = \"bad\" }]").expect("rules");
+        let rules: Rules =
+            toml::from_str("[licenses]\nallow = [\"MIT\", \"Unicode-3.0\"]\n[bans]\ndeny = [{ name = \"bad\" }]").expect("rules");
         let package = |name: &str, license: &str, source: &str| -> Package {
             let text = serde_json::json!({
                 "name": name, "version": "1.0.0", "id": name, "license": license, "source": source, "dependencies": [], "targets": [],

@@ -1,0 +1,175 @@
+//! AdamW as PyTorch has it, over flat buffers, updated in place. With g = gradient times clip factor:
+//! `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
+//! `p = p (1 - rate decay) - rate / c1 m / (sqrt(v) / sqrt(c2) + epsilon)`, `c = 1 - beta^t`.
+//!
+//! Inputs, all once a step: parameters, moment1, moment2, gradients, each `[P]` (a multiple of 4; zeros used as padding stay zeros),
+//! norm `[4]` as `grad_norm` makes it, state `[8]` = (steps, c1, c2, bad steps in a row, bad steps in all, 0, 0, 0). There are no outputs:
+//! parameters, moments and state are updated. Attributes: `beta1`, `beta2`, `epsilon`, `weight_decay`; the rate is a value of the step.
+//! c is carried from step to step, `c' = beta c + (1 - beta)`, so that no power is taken on the device. Where the norm is not ok, only
+//! the counters of bad steps change.
+
+use super::attrs::{Attrs, Operation, operation};
+use super::def::{
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    never_random, to_f32, to_u32,
+};
+use super::twin::{Twin, TwinCall, no_backward};
+
+operation! {
+    /// Inputs: parameters, moment1, moment2, gradients, norm, state. No outputs.
+    pub struct AdamW {
+        /// Decay of the first moment, in [0, 1).
+        pub beta1: f64,
+        /// Decay of the second moment, in [0, 1).
+        pub beta2: f64,
+        /// Added to the root of the second moment; above 0.
+        pub epsilon: f64,
+        /// Decoupled decay, a share of the rate.
+        pub weight_decay: f64,
+    }
+}
+
+pub(super) static OP: OpDef = OpDef {
+    name: "adamw",
+    summary: "p = p (1 - rate decay) - rate / c1 m / (sqrt(v / c2) + epsilon), unless the step was bad",
+    attrs: AdamW::ATTRS,
+    infer,
+    keeps_inputs: &[],
+    keeps_outputs: &[],
+    updates: &[0, 1, 2, 5],
+    data: &[],
+    random: never_random,
+    forward,
+    backward: Backward::NotDifferentiable("optimiser"),
+    twin: Twin { forward: twin_forward, backward: no_backward },
+    cases,
+};
+
+const SOURCE: &str = concat!(include_str!("../../../shaders/ops/adamw.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+
+fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
+    let [parameters, moment1, moment2, gradients, norm, state] = exactly(inputs)?;
+    let rest = [moment1, moment2, gradients];
+    let n = parameters.len();
+    if !n.is_multiple_of(4) || rest.iter().any(|r| r.len() != n) {
+        let found = rest.map(Operand::len);
+        return Err(format!("parameters, moments and gradients must have one length, a multiple of 4, found {n} and {found:?}"));
+    }
+    if norm.shape != [4] || state.shape != [8] {
+        return Err(format!("expected norm [4] and state [8], found {:?} and {:?}", norm.shape, state.shape));
+    }
+    if inputs.iter().any(|i| i.scope != Scope::Step) {
+        return Err("everything must exist once a step".into());
+    }
+    let (unit, AdamW { beta1, beta2, epsilon, .. }) = (0.0..1.0, AdamW::of(attrs));
+    if !unit.contains(&beta1) || !unit.contains(&beta2) || to_f32(epsilon) <= 0.0 {
+        return Err("betas must be in [0, 1) and epsilon above 0".into());
+    }
+    Ok(Inferred::default())
+}
+
+fn forward(c: &OpCtx) -> Phase {
+    let (n, a) = (c.inputs[0].len(), AdamW::of(c.attrs));
+    let kernel = |entry, count: usize, bindings, cost| KernelDef {
+        source: SOURCE.into(),
+        entry,
+        overrides: vec![],
+        bindings,
+        params: vec![
+            ("count", Value::U32(to_u32(count))),
+            ("beta1", Value::F32(to_f32(a.beta1))),
+            ("beta2", Value::F32(to_f32(a.beta2))),
+            ("one_minus_beta1", Value::F32(one_minus(a.beta1))),
+            ("one_minus_beta2", Value::F32(one_minus(a.beta2))),
+            ("epsilon", Value::F32(to_f32(a.epsilon))),
+            ("weight_decay", Value::F32(to_f32(a.weight_decay))),
+        ],
+        grid: Grid::Windows { per_window: count, per_group: 64, across: 1 },
+        cost,
+    };
+    let norm = || Binding::input("norm", Slot::In(4), "norm_base");
+    Phase {
+        kernels: vec![
+            kernel(
+                "adamw_update",
+                n / 4,
+                vec![
+                    Binding::output("parameters", Slot::In(0), "parameters_base"),
+                    Binding::output("moment1", Slot::In(1), "moment1_base"),
+                    Binding::output("moment2", Slot::In(2), "moment2_base"),
+                    Binding::input("gradients", Slot::In(3), "gradients_base"),
+                    norm(),
+                    Binding::input("state", Slot::In(5), "state_base"),
+                ],
+                Cost::new(16 * n, 7 * n + 12),
+            ),
+            kernel("adamw_state", 1, vec![norm(), Binding::output("state", Slot::In(5), "state_base")], Cost::new(6, 20)),
+        ],
+        scratch: vec![],
+    }
+}
+
+/// Subtracted in f64: in f32 1 - 0.999 keeps only four digits.
+#[expect(clippy::cast_possible_truncation, reason = "rounded once, at the end")]
+fn one_minus(beta: f64) -> f32 {
+    (1.0 - beta) as f32
+}
+
+fn twin_forward(t: &mut TwinCall) {
+    let [parameters, moment1, moment2, gradients, norm, state] = &mut t.inputs[..] else { panic!("adamw: six inputs") };
+    let (factor, ok) = (norm.data[1], norm.data[2] != 0.0);
+    let state = &mut state.data;
+    if !ok {
+        state[3] += 1.0;
+        state[4] += 1.0;
+        return;
+    }
+    let AdamW { beta1, beta2, epsilon, weight_decay } = AdamW::of(t.attrs);
+    let rate = f64::from(t.step.learning_rate);
+    state[0] += 1.0;
+    state[1] = beta1 * state[1] + 1.0 - beta1;
+    state[2] = beta2 * state[2] + 1.0 - beta2;
+    state[3] = 0.0;
+    for (e, p) in parameters.data.iter_mut().enumerate() {
+        let g = gradients.data[e] * factor;
+        let (m, v) = (&mut moment1.data[e], &mut moment2.data[e]);
+        *m = beta1 * *m + (1.0 - beta1) * g;
+        *v = beta2 * *v + (1.0 - beta2) * g * g;
+        *p *= 1.0 - rate * weight_decay;
+        *p -= rate / state[1] * *m / (v.sqrt() / state[2].sqrt() + epsilon);
+    }
+}
+
+fn cases() -> Vec<Case> {
+    // (moment1, moment2), norm, state
+    let case = |name, length: usize, (moment1, moment2), norm, state, weight_decay| {
+        let input = |length: usize, fill| CaseInput { grad: false, ..CaseInput::step(&[length], fill) };
+        Case {
+            name,
+            attrs: AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }.attrs(),
+            inputs: vec![
+                input(length, Fill::Normal(1.0)),
+                input(length, moment1),
+                input(length, moment2),
+                input(length, Fill::Normal(0.1)),
+                input(4, norm),
+                input(8, state),
+            ],
+            windows: 1,
+            reduction: 4,
+        }
+    };
+    let start = (Fill::Constant(0.0), Fill::Constant(0.0));
+    let later = (Fill::Normal(0.1), Fill::Uniform(0.001, 0.1));
+    let (zero, one) = (Fill::Constant(0.0), Fill::Constant(1.0));
+    vec![
+        case("first step", 4, start, one, zero, 0.01),
+        case("a workgroup less one", 252, start, Fill::Constant(0.5), zero, 0.0),
+        case("a workgroup, under way", 256, later, one, Fill::Uniform(0.2, 0.9), 0.01),
+        case("a workgroup and one", 260, later, Fill::Constant(0.25), Fill::Constant(0.5), 0.1),
+        case("long after, corrections are 1", 4092, later, one, one, 0.01),
+        case("several blocks", 3 * 4096 + 4, later, Fill::Uniform(0.1, 1.0), Fill::Uniform(0.2, 0.9), 0.01),
+        case("a bad first step", 260, start, zero, zero, 0.01),
+        case("a bad step under way", 4092, later, zero, Fill::Uniform(0.2, 0.9), 0.01),
+    ]
+}

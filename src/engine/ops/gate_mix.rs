@@ -1,0 +1,142 @@
+//! `y = sigmoid(g1) a + sigmoid(g2) b`, element by element: two gated paths of the fusion.
+//!
+//! Inputs g1, a, g2, b, all `[.., D]`, D a multiple of 4. With `s = sigmoid(g)` each pair has `d_g = d_y v s (1 - s)`, `d_v = d_y s`.
+//! Backward runs one kernel a pair: both would need nine bindings.
+
+use super::attrs::{Attrs, Operation, operation};
+use super::def::{
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
+    never_random, to_u32,
+};
+use super::twin::{Twin, TwinCall};
+
+operation! {
+    /// Inputs: g1, a, g2, b. Output: y.
+    pub struct GateMix;
+}
+
+pub(super) static OP: OpDef = OpDef {
+    name: "gate_mix",
+    summary: "y = sigmoid(g1) a + sigmoid(g2) b",
+    attrs: GateMix::ATTRS,
+    infer,
+    keeps_inputs: &[0, 1, 2, 3],
+    keeps_outputs: &[],
+    updates: &[],
+    data: &[],
+    random: never_random,
+    forward,
+    backward: Backward::Kernels(backward),
+    twin: Twin { forward: twin_forward, backward: twin_backward },
+    cases,
+};
+
+const SOURCE: &str = concat!(include_str!("../../../shaders/ops/gate_mix.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+
+fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
+    let [g1, a, g2, b] = exactly(inputs)?;
+    for (name, other) in [("a", a), ("g2", g2), ("b", b)] {
+        if other.shape != g1.shape || other.scope != g1.scope {
+            return Err(format!("g1 is {:?} ({:?}), {name} is {:?} ({:?})", g1.shape, g1.scope, other.shape, other.scope));
+        }
+    }
+    if !g1.last().is_multiple_of(4) {
+        return Err(format!("the width must be a multiple of 4, found {}", g1.last()));
+    }
+    Ok(Inferred { outputs: vec![g1.shape.clone()], ..Inferred::default() })
+}
+
+fn kernel(c: &OpCtx, entry: &'static str, bindings: Vec<Binding>, accumulate: [Value; 2]) -> KernelDef {
+    let n = c.inputs[0].len();
+    KernelDef {
+        source: SOURCE.into(),
+        entry,
+        overrides: vec![],
+        cost: Cost::new(10 * n, n * bindings.len()),
+        bindings,
+        params: vec![("count", Value::U32(to_u32(n / 4))), ("accumulate_gate", accumulate[0]), ("accumulate_value", accumulate[1])],
+        grid: Grid::Windows { per_window: n / 4, per_group: 64, across: 1 },
+    }
+}
+
+fn forward(c: &OpCtx) -> Phase {
+    let bindings = vec![
+        Binding::input("g1", Slot::In(0), "g1_base"),
+        Binding::input("a", Slot::In(1), "a_base"),
+        Binding::input("g2", Slot::In(2), "g2_base"),
+        Binding::input("b", Slot::In(3), "b_base"),
+        Binding::output("y", Slot::Out(0), "y_base"),
+    ];
+    Phase { kernels: vec![kernel(c, "gate_mix_forward", bindings, [Value::U32(0); 2])], scratch: vec![] }
+}
+
+fn backward(c: &OpCtx) -> Phase {
+    let mut kernels = vec![];
+    for (gate, value) in [(0, 1), (2, 3)] {
+        let entry = match (c.wants(gate), c.wants(value)) {
+            (true, true) => "gate_mix_backward",
+            (true, false) => "gate_mix_backward_gate",
+            (false, true) => "gate_mix_backward_value",
+            (false, false) => continue,
+        };
+        let mut bindings = vec![Binding::input("d_y", Slot::DOut(0), "d_y_base"), Binding::input("gate", Slot::In(gate), "gate_base")];
+        if c.wants(gate) {
+            bindings.push(Binding::input("value", Slot::In(value), "value_base"));
+            bindings.push(Binding::output("d_gate", Slot::DIn(gate), "d_gate_base"));
+        }
+        if c.wants(value) {
+            bindings.push(Binding::output("d_value", Slot::DIn(value), "d_value_base"));
+        }
+        kernels.push(kernel(c, entry, bindings, [c.accumulates(gate), c.accumulates(value)]));
+    }
+    Phase { kernels, scratch: vec![] }
+}
+
+fn sigmoid(v: f64) -> f64 {
+    1.0 / (1.0 + (-v).exp())
+}
+
+fn twin_forward(t: &mut TwinCall) {
+    let [g1, a, g2, b] = [0, 1, 2, 3].map(|i| &t.inputs[i].data);
+    for (e, y) in t.outputs[0].data.iter_mut().enumerate() {
+        *y = sigmoid(g1[e]) * a[e] + sigmoid(g2[e]) * b[e];
+    }
+}
+
+fn twin_backward(t: &mut TwinCall) {
+    for (e, d_y) in t.d_outputs[0].data.iter().enumerate() {
+        for (gate, value) in [(0, 1), (2, 3)] {
+            let s = sigmoid(t.inputs[gate].data[e]);
+            if let Some(d) = &mut t.d_inputs[gate] {
+                d.data[e] += d_y * t.inputs[value].data[e] * s * (1.0 - s);
+            }
+            if let Some(d) = &mut t.d_inputs[value] {
+                d.data[e] += d_y * s;
+            }
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, rows: usize, width: usize, windows, gates| {
+        let input = |fill| CaseInput::window(&[rows, width], fill);
+        Case {
+            name,
+            attrs: Attrs::default(),
+            inputs: vec![input(gates), input(Fill::Normal(1.0)), input(gates), input(Fill::Normal(1.0))],
+            windows,
+            reduction: 2,
+        }
+    };
+    let mut mixed_wants = case("a gate and a value want no gradient", 3, 8, 3, Fill::Normal(1.0));
+    mixed_wants.inputs[0].grad = false;
+    mixed_wants.inputs[3].grad = false;
+    vec![
+        case("one group of four", 1, 4, 1, Fill::Normal(1.0)),
+        case("a workgroup less one", 63, 4, 1, Fill::Normal(1.0)),
+        case("a workgroup", 16, 16, 1, Fill::Normal(2.0)),
+        case("a workgroup and one", 65, 4, 3, Fill::Normal(2.0)),
+        case("several windows, saturated gates", 197, 8, 5, Fill::Uniform(-100.0, 100.0)),
+        mixed_wants,
+    ]
+}
