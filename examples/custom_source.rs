@@ -3,6 +3,8 @@
 //!
 //!     cargo run --release --example custom_source [-- twins]
 
+#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
+
 use pgat::Backend;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::{WindowMut, WindowShape, WindowSource};

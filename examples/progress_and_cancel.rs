@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example progress_and_cancel [-- twins]
 
+#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
+
 use pgat::{Backend, Config, Control, Event, Experiment, Outcome, Part, StoredRun, Training};
 use std::fmt::Write as _;
 

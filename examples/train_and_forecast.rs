@@ -3,6 +3,8 @@
 //!     cargo run --release --example train_and_forecast              on the best adapter
 //!     cargo run --release --example train_and_forecast -- twins     without any, on the f64 twins
 
+#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
+
 use pgat::{Backend, Config, Control, Experiment, ForecastOptions, Part, StoredRun};
 use std::fmt::Write as _;
 

@@ -10,7 +10,7 @@ use pgat::bytes::size_text;
 use pgat::engine::executor::Backend;
 use pgat::engine::model::ModelShape;
 use pgat::engine::plan::{DeviceLimits, LargeTensor, Offer, Outlook, PlanError, PlanOptions};
-use pgat::experiment::{BufferSummary, Experiment, ExperimentError, Summary};
+use pgat::experiment::{BufferSummary, Experiment, Summary};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub(crate) struct Options {
 }
 
 /// Warns of what the numbers of windows will lead to. A test part without windows is no error: training needs none.
-pub(crate) fn warn_of_windows(experiment: &Experiment) -> Result<(), ExperimentError> {
+pub(crate) fn warn_of_windows(experiment: &Experiment) -> anyhow::Result<()> {
     let (windows, refused) = experiment.windows()?;
     let batch = experiment.config().training.batch_size;
     if batch > windows.training {

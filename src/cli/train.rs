@@ -101,7 +101,7 @@ fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> 
 }
 
 /// A run file goes on in a folder into which it is unpacked, a folder where it is.
-fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> Result<Experiment, ExperimentError> {
+fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> anyhow::Result<Experiment> {
     let path = experiment.stored().map_or_else(PathBuf::new, |stored| stored.path().to_owned());
     if path.is_dir() {
         return Ok(experiment);
@@ -109,7 +109,7 @@ fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> Res
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let folder = folder(options.out.as_deref(), stem.strip_suffix(".pgat").unwrap_or(&stem))?;
     context.say(&format!("unpacking {} into {}", path.display(), folder.path().display()));
-    experiment.copied_to(folder)
+    Ok(experiment.copied_to(folder)?)
 }
 
 /// Nothing is unpacked or written before the data are known to be the run's own.
