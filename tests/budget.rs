@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Waves, all_on, bits, gpu, settings, with_features};
-use pgat::bytes::Budget;
+use pgat::bytes::{Budget, grouped};
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;
@@ -184,6 +184,6 @@ fn a_byte_too_few_is_refused_before_anything_is_created() {
     let smallest = planner_of(&shape(), &settings, &backend).smallest().expect("a smallest plan").bytes;
     let open = |bytes| pollster::block_on(Session::new(Setup::training(shape(), within(&settings, bytes)), backend.clone()));
     let refused = open(smallest - 1).err().expect("a refusal").to_string();
-    assert!(refused.contains(&smallest.to_string()) && refused.contains(&(smallest - 1).to_string()), "{refused}");
+    assert!(refused.contains(&grouped(smallest)) && refused.contains(&grouped(smallest - 1)), "{refused}");
     assert!(open(smallest).is_ok());
 }

@@ -132,7 +132,7 @@ fn any_refused_buffer_is_named_and_the_others_are_freed() {
             let before: u64 = plan.buffers.iter().take(usize::try_from(n).expect("few")).map(|b| b.bytes).sum();
             assert_eq!((buffer, *bytes, *planned, *created), (&spec.role.to_string(), spec.bytes, plan.bytes(), before));
             let text = error.to_string();
-            for part in [&format!("{buffer} of {bytes} bytes"), &format!("plan of {planned} bytes"), "smaller --memory"] {
+            for part in [&format!("{buffer} of {bytes} bytes"), &format!("plan of {planned} bytes"), "smaller memory budget"] {
                 assert!(text.contains(part), "{part}: {text}");
             }
             let counts = gpu.buffer_counts();
@@ -199,7 +199,7 @@ fn a_smaller_plan_works_after_a_refusal() {
         let error = open(&gpu, &settings()).err().expect("a refusal");
         let SessionError::Gpu(GpuError::OutOfMemory { planned, bytes, created, .. }) = &error else { panic!("{error}") };
         assert!(*planned == large && created + bytes <= large, "{error}");
-        assert!(error.to_string().contains("Give a smaller --memory, below what the device can hold"), "{error}");
+        assert!(error.to_string().contains("Set a smaller memory budget, below what the device can hold"), "{error}");
         assert_eq!(gpu.buffer_counts().alive, 0, "what had been created is freed");
 
         gpu.refuse(Refusal::Above(least));
