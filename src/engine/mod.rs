@@ -1,7 +1,7 @@
 //! The engine: ops, graphs, plans, devices, the training loop. **Unstable**: any version of the crate may change what is in here.
 //!
 //! From below: [`ops`] (what is computed), [`graph`] (models as graphs of ops, gradients), [`plan`] (which bytes and dispatches), [`gpu`]
-//! and [`reference`] (where a plan runs), [`executor`] (one face for both), [`model`] (the forecaster as a graph), [`session`] (a model on
+//! and [`mod@reference`] (where a plan runs), [`executor`] (one face for both), [`model`] (the forecaster as a graph), [`session`] (a model on
 //! a backend), [`train`] (the loop). ARCHITECTURE.md of the repository is the map.
 
 #[cfg(feature = "native")]

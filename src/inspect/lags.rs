@@ -25,7 +25,7 @@ pub struct TargetLags {
     pub target: String,
     /// Lags that the engine took, the likeliest first.
     pub taken: Vec<Lag>,
-    /// R of every lag 0 .. T - 1, from which it took them: mean over channels of sum_t q[t + l] k[t], indices mod T.
+    /// R of every lag 0 .. T - 1, from which it took them: mean over channels of sum_t q[t + l] k`[t]`, indices mod T.
     pub scores: Vec<f64>,
 }
 

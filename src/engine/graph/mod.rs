@@ -31,7 +31,7 @@ pub enum Flat {
     Moment1,
     /// Second moments.
     Moment2,
-    /// Counters of the optimiser ([8]).
+    /// Counters of the optimiser (`[8]`).
     State,
 }
 

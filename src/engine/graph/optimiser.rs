@@ -29,7 +29,7 @@ impl Default for OptimiserSettings {
 }
 
 impl Program {
-    /// A training step: forward, backward from the sum of `losses` (per step, [1]), clipping, AdamW on every parameter. The first loss is
+    /// A training step: forward, backward from the sum of `losses` (per step, `[1]`), clipping, AdamW on every parameter. The first loss is
     /// reported.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Program {
         Self::training_from(graph, &seeds, losses[0], settings)
     }
 
-    /// A training step from given gradients; `loss` (per step, [1]) is tested for finiteness and reported.
+    /// A training step from given gradients; `loss` (per step, `[1]`) is tested for finiteness and reported.
     ///
     /// # Errors
     /// Fails if a gradient is needed through an op that has none.

@@ -35,11 +35,11 @@ pub struct ModelGraph {
     pub dynamic: Option<TensorId>,
     /// [N, N4]: the adaptive graph.
     pub adaptive: Option<TensorId>,
-    /// [1, 3] per window, or [3] where all windows have the same.
+    /// [1, 3] per window, or `[3]` where all windows have the same.
     pub gates: TensorId,
     /// Stages series -> transitions and transitions -> targets.
     pub edges: [Edges; 2],
-    /// [1]: what the learned graph adds to the loss.
+    /// `[1]`: what the learned graph adds to the loss.
     pub penalty: Option<TensorId>,
     /// Inputs of a step: noise on the logits of each stage.
     pub noise: Vec<TensorId>,

@@ -118,13 +118,13 @@ pub struct Model {
     pub activations: Vec<(String, TensorId)>,
     /// The graph that information moves on.
     pub model_graph: ModelGraph,
-    /// What the learned graph adds to the loss [1], where built with one.
+    /// What the learned graph adds to the loss `[1]`, where built with one.
     pub penalty: Option<TensorId>,
     /// Inputs of a step: noise, drawn anew for each training step, 0 otherwise.
     pub noise: Vec<TensorId>,
-    /// Mean negative log-likelihood [1], where built with one.
+    /// Mean negative log-likelihood `[1]`, where built with one.
     pub loss: Option<TensorId>,
-    /// The loss of each window [1], summed over its observed targets, where built with one.
+    /// The loss of each window `[1]`, summed over its observed targets, where built with one.
     pub window_losses: Option<TensorId>,
 }
 

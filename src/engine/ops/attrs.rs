@@ -1,6 +1,6 @@
 //! Attributes: the numbers that fix an op's variant, and the types that give them names.
 //!
-//! Each op's file declares one type with [`operation!`]. Its fields are the op's attributes: who applies the op fills them in, and the op's
+//! Each op's file declares one type with `operation!`. Its fields are the op's attributes: who applies the op fills them in, and the op's
 //! own functions read them back with [`Operation::of`], so that neither side can name an attribute that is not there. In between they are
 //! plain numbers ([`Attrs`]), which the graph compares with the declaration before any node is made.
 

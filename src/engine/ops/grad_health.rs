@@ -1,7 +1,7 @@
 //! Of each parameter tensor's gradient: sum of squares, count of zeros, count of what is not finite.
 //!
 //! Inputs, all once a step: gradients `[P]` (tensors one after the other, each from a multiple of 64 elements on), chunks `[C, 2]` and
-//! tensors `[N, 2]`, both as [`tables`] makes them. Output: health `[N, 4]` = (sum of the squares of what is finite, zeros, not finite, 0).
+//! tensors `[N, 2]`, both as `tables` makes them. Output: health `[N, 4]` = (sum of the squares of what is finite, zeros, not finite, 0).
 //! Padding is not counted. A sum beyond f32 is the largest f32, so that every output is a number. Counts are exact below 2^24.
 //! Sums run over chunks of at most 256 gradients and then over a tensor's chunks, each in one fixed order; there are no barriers, which
 //! some software adapters pay dearly for.
