@@ -5,7 +5,7 @@ use pgat::engine::ops::attrs::AttrType;
 use pgat::engine::ops::branches::Branches;
 use pgat::engine::ops::linear::{Activation, Linear};
 use pgat::engine::ops::value_loss::Loss;
-use pgat::engine::ops::{AttrKind, Attrs, Case, OPS, OpDef, Operation, Times};
+use pgat::engine::ops::{AttrKind, Attrs, Case, OPS, OpDef, Operand, Operation, Times};
 use pgat::engine::selftest::prepare;
 
 /// An error of a graph with `op` applied to the case's inputs, the attributes being `pairs`.
@@ -52,6 +52,38 @@ fn attributes_are_what_their_op_declares() {
         }
     }
     assert!(checked > 100 && lists == 1, "{checked} numbers, {lists} lists");
+}
+
+/// Of a share that is dropped, 1 is already too much: what is left would be divided by 0.
+#[test]
+fn nothing_is_dropped_altogether() {
+    let drops = |op: &&OpDef| op.attrs.iter().any(|a| a.name == "dropout");
+    let ops: Vec<_> = OPS.iter().copied().filter(drops).collect();
+    assert_eq!(ops.len(), 3);
+    for op in ops {
+        let case = &(op.cases)()[0];
+        for share in [1.0, -0.1] {
+            let pairs: Vec<_> = case.attrs.pairs().iter().map(|&(name, n)| (name, if name == "dropout" { share } else { n })).collect();
+            let found = refusal(op, case, &pairs);
+            assert!(found.contains("the dropout must be in [0, 1)"), "{found}");
+        }
+    }
+}
+
+/// An input less or more than the attributes say is refused before anything is asked of its shape.
+#[test]
+fn the_number_of_inputs_is_checked() {
+    for &op in OPS {
+        for case in (op.cases)() {
+            let inputs: Vec<_> = case.inputs.iter().map(|i| Operand { shape: i.shape.clone(), scope: i.scope }).collect();
+            assert!(op.infer(&inputs, &case.attrs).is_ok(), "{}, {}", op.name, case.name);
+            let more = [&inputs[..], &inputs[..1]].concat();
+            for wrong in [&inputs[..inputs.len() - 1], &more] {
+                let found = op.infer(wrong, &case.attrs).expect_err("one is missing or too many").to_string();
+                assert!(found.starts_with(&format!("{}: expected ", op.name)) && found.contains(", found "), "{found}");
+            }
+        }
+    }
 }
 
 /// What is written by name comes back as it was, every word of a choice too.
