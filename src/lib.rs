@@ -39,6 +39,7 @@ pub mod session;
 pub mod shaders;
 pub mod starter;
 pub mod step;
+mod svg;
 pub mod synth;
 pub mod train;
 #[cfg(feature = "native")]

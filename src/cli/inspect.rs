@@ -233,8 +233,8 @@ impl<'a> At<'a> {
         let found =
             GraphFound { recovery, temperature: learned.temperature, part: self.part().to_string(), gates, edges, scores, graph: learned };
         let (map, links) = (
-            plot::graph_map(&self.title("learned graph"), &found.graph, &found.scores)?,
-            plot::node_link(&self.title("learned graph"), &found.graph, &found.edges)?,
+            plot::graph_map(&self.title("learned graph"), &found.graph, &found.scores),
+            plot::node_link(&self.title("learned graph"), &found.graph, &found.edges),
         );
         let (scores_csv, gates_csv) = (found.scores.csv(), found.gates.csv());
         let adaptive = adaptive.map(|matrix| graph::matrix_csv(&self.names(), &matrix));
@@ -249,7 +249,7 @@ impl<'a> At<'a> {
         let (window, source) = self.one(window)?;
         let mut session = self.session(&attention::tensors(&self.shape), 1)?;
         let found = pollster::block_on(attention::look(&mut session, &source, window, self.names()))?;
-        let svg = plot::attention_map(&self.title(&of_window("attention", &found.window)), &found)?;
+        let svg = plot::attention_map(&self.title(&of_window("attention", &found.window)), &found);
         let csv = found.csv();
         self.tell(&attention_text(&found), &csv, &found, &[("attention.csv", &csv), ("attention.svg", &svg)])
     }
@@ -260,7 +260,7 @@ impl<'a> At<'a> {
         let mut session = self.session(&kept, 1)?;
         let step = self.dataset.frequency().map(|f| f.to_string());
         let found = pollster::block_on(lags::look(&mut session, &source, window, self.dataset.target_names(), step))?;
-        let svg = plot::lag_bars(&self.title(&of_window("lags", &found.window)), &found)?;
+        let svg = plot::lag_bars(&self.title(&of_window("lags", &found.window)), &found);
         let csv = found.csv();
         self.tell(&lags_text(&found), &csv, &found, &[("lags.csv", &csv), ("lags.svg", &svg)])
     }

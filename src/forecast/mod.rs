@@ -13,7 +13,7 @@
 //! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage |
 //! | [`report`] | finished scores side by side, as JSON and as text |
 //! | [`table`] | a forecast as CSV |
-//! | [`plot`] | a forecast as a fan chart (feature `native`) |
+//! | [`plot`] | a forecast as a fan chart |
 //!
 //! Shape letters: H horizon steps, L history steps, Nt target series, K mixture components, Q quantile levels, S samples.
 //! A tensor `[H, Nt]` is flat and row-major: the last letter is fastest.
@@ -23,14 +23,12 @@ pub mod empirical;
 pub mod metrics;
 pub mod mixture;
 pub mod normal;
-#[cfg(feature = "native")]
 pub mod plot;
 pub mod predictive;
 pub mod quadrature;
 pub mod quantiles;
 pub mod report;
 pub mod table;
-#[cfg_attr(not(feature = "native"), expect(dead_code, reason = "time axes are drawn natively alone"))]
 pub(crate) mod ticks;
 pub mod transform;
 

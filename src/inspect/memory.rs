@@ -1,11 +1,11 @@
-//! The arena over a step as a picture (SVG): time from left to right, offset upwards, a box a tensor; above it the bytes alive. It needs
-//! nothing that a browser lacks.
-//!
-//! Colours are attributes, so that the picture is right where style sheets are not allowed; a style sheet adds the dark theme.
+//! The arena over a step as a picture (SVG): time from left to right, offset upwards, a box a tensor; above it the bytes alive. A style
+//! sheet adds the dark theme.
 
 use crate::forecast::ticks::value_ticks;
 use crate::graph::{Direction, Section};
 use crate::plan::map::{ArenaMap, BoxKind, MapBox};
+use crate::svg::Anchor::{End, Middle, Start};
+use crate::svg::{Anchor, Colour, Element, Font, GRID, INK, Level, MUTED, PAPER, Point, width};
 
 const WIDTH: f64 = 1280.0;
 const LEFT: f64 = 60.0;
@@ -21,68 +21,36 @@ const PAGE_GAP: f64 = 5.0;
 const STRIP: f64 = 17.0;
 /// Room below the strips for ticks and the name of the axis.
 const FOOT: f64 = 46.0;
-/// Width of a character, as a share of the font's size: SVG text cannot be measured here.
-const CHARACTER: f64 = 0.6;
-
-/// A colour by its class, in the light and in the dark theme.
-#[derive(Clone, Copy)]
-struct Colour(&'static str, &'static str, &'static str);
-
-const PAPER: Colour = Colour("paper", "#ffffff", "#14171a");
-const FREE: Colour = Colour("free", "#f1f2f4", "#22272c");
-const INK: Colour = Colour("ink", "#262a30", "#e6e8e6");
-const MUTED: Colour = Colour("muted", "#70767e", "#a3abb2");
-const GRID: Colour = Colour("grid", "#dfe2e6", "#333a41");
-const MARK: Colour = Colour("mark", "#c23b0a", "#ff9d57");
+/// Lines and words for the high-water mark and the lower bound.
+const MARK: Colour = Colour(0xc2_3b_0a);
+/// What no tensor takes.
+const FREE: Colour = Colour(0xf1_f2_f4);
 /// Two tones for neighbours in a strip.
-const TONES: [Colour; 2] = [Colour("tone0", "#e2e6ea", "#2f363d"), Colour("tone1", "#ced5dc", "#414b54")];
+const TONES: [Colour; 2] = [Colour(0xe2_e6_ea), Colour(0xce_d5_dc)];
 /// Names within boxes, whose colours are those of both themes.
-const NAME: Colour = Colour("name", "#10161b", "#10161b");
-const THEMED: [Colour; 8] = [PAPER, FREE, INK, MUTED, GRID, MARK, TONES[0], TONES[1]];
-
-impl Colour {
-    fn fill(self) -> String {
-        format!("class=\"f-{}\" fill=\"{}\"", self.0, self.1)
-    }
-
-    fn stroke(self) -> String {
-        format!("class=\"s-{}\" stroke=\"{}\"", self.0, self.1)
-    }
-}
+const NAME: Colour = Colour(0x10_16_1b);
+/// What each colour becomes in the dark theme.
+const DARK: [(Colour, Colour); 8] = [
+    (PAPER, Colour(0x14_17_1a)),
+    (FREE, Colour(0x22_27_2c)),
+    (INK, Colour(0xe6_e8_e6)),
+    (MUTED, Colour(0xa3_ab_b2)),
+    (GRID, Colour(0x33_3a_41)),
+    (MARK, Colour(0xff_9d_57)),
+    (TONES[0], Colour(0x2f_36_3d)),
+    (TONES[1], Colour(0x41_4b_54)),
+];
 
 /// Colours after Okabe and Ito, lightened: they differ for every common kind of colour blindness, and dark text is read on all.
-fn colour(kind: BoxKind) -> &'static str {
+fn colour(kind: BoxKind) -> Colour {
     match kind {
-        BoxKind::Saved => "#4a9fd8",
-        BoxKind::Activation => "#a3d6f5",
-        BoxKind::Recomputed => "#46bf98",
-        BoxKind::Gradient => "#eab64f",
-        BoxKind::Scratch => "#d997bb",
-        BoxKind::Other => "#a7adb3",
+        BoxKind::Saved => Colour(0x4a_9f_d8),
+        BoxKind::Activation => Colour(0xa3_d6_f5),
+        BoxKind::Recomputed => Colour(0x46_bf_98),
+        BoxKind::Gradient => Colour(0xea_b6_4f),
+        BoxKind::Scratch => Colour(0xd9_97_bb),
+        BoxKind::Other => Colour(0xa7_ad_b3),
     }
-}
-
-/// A number of pixels, to hundredths.
-fn px(v: f64) -> f64 {
-    let rounded = (100.0 * v).round() / 100.0;
-    if rounded == 0.0 { 0.0 } else { rounded }
-}
-
-/// Text as XML holds it; characters that XML 1.0 forbids are left out.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\t' | '\n' | '\r' => escaped.push(c),
-            c if c < ' ' || c == '\u{fffe}' || c == '\u{ffff}' => {}
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 /// A unit of bytes.
@@ -129,11 +97,11 @@ struct Frame<'a> {
     /// Top and foot of the panel of the arena.
     top: f64,
     foot: f64,
-    svg: String,
+    root: Element,
 }
 
 impl<'a> Frame<'a> {
-    fn new(map: &'a ArenaMap) -> Self {
+    fn new(map: &'a ArenaMap, title: &str) -> Self {
         let pages = map.pages.len();
         let gaps = PAGE_GAP * pages.saturating_sub(1) as f64;
         let room = room(map);
@@ -146,30 +114,24 @@ impl<'a> Frame<'a> {
             shelves.push(Shelf { foot, height, bytes: page.bytes });
             foot -= height + PAGE_GAP;
         }
-        Self { map, edges: edges(map), shelves, top, foot: end, svg: String::new() }
+        let mut root = Element::picture((WIDTH, end + 2.0 * STRIP + FOOT), title).with("class", "arena-map");
+        let dark = |key| DARK.map(|(light, dark)| format!(".arena-map [{key}='{light}']{{{key}:{dark}}}")).concat();
+        let rules = format!("@media (prefers-color-scheme: dark){{{}{}}}", dark("fill"), dark("stroke"));
+        root.push(Element::new("style").holding(&rules));
+        Self { map, edges: edges(map), shelves, top, foot: end, root }
     }
 
-    fn put(&mut self, element: &str) {
-        self.svg += element;
-        self.svg.push('\n');
+    /// A text whose base is at a place.
+    fn text(&mut self, at: Point, (size, colour, anchor): (f64, Colour, Anchor), content: &str) {
+        self.root.push(Element::text(at, Font(size, colour, anchor, Level::Base), content));
     }
 
-    /// Text of a size in pixels; `anchor` is "start", "middle" or "end", `y` its baseline.
-    fn text(&mut self, (x, y): (f64, f64), size: f64, colour: Colour, anchor: &str, content: &str) {
-        let (x, y, fill, content) = (px(x), px(y), colour.fill(), escape(content));
-        self.put(&format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" text-anchor=\"{anchor}\" {fill}>{content}</text>"));
+    fn line(&mut self, from: Point, to: Point, colour: Colour) {
+        self.root.push(Element::line(&[from, to], colour));
     }
 
-    fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), colour: Colour, more: &str) {
-        let stroke = colour.stroke();
-        self.put(&format!("<path d=\"M{} {}L{} {}\" {stroke} {more}/>", px(x1), px(y1), px(x2), px(y2)));
-    }
-
-    /// A rectangle from corner to corner.
-    fn rectangle(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), paint: &str, title: &str) {
-        let corner = format!("x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"", px(x1), px(y1), px(x2 - x1), px(y2 - y1));
-        let title = if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) };
-        self.put(&format!("<rect {corner} {paint}>{title}</rect>"));
+    fn rectangle(&mut self, from: Point, to: Point, colour: Colour) {
+        self.root.push(Element::rectangle(from, to).with("fill", colour));
     }
 
     fn right(&self) -> f64 {
@@ -179,7 +141,7 @@ impl<'a> Frame<'a> {
     /// Title, a line of figures, legend.
     fn header(&mut self, title: &str) {
         let map = self.map;
-        self.text((LEFT, 30.0), 17.0, INK, "start", title);
+        self.text((LEFT, 30.0), (17.0, INK, Start), title);
         let pages = if map.pages.len() == 1 { "one page".to_owned() } else { format!("{} pages", map.pages.len()) };
         let over = map.arena_bytes() as f64 / map.lower_bound.max(1) as f64;
         let peak = map.phases.get(map.high_water.phase).map_or_else(String::new, |p| format!(", in {}", p.label));
@@ -190,15 +152,15 @@ impl<'a> Frame<'a> {
             map.micro_batch,
             size(map.high_water.bytes)
         );
-        self.text((LEFT, 52.0), 12.0, MUTED, "start", &note);
+        self.text((LEFT, 52.0), (12.0, MUTED, Start), &note);
         let mut x = LEFT;
         for kind in BoxKind::ALL.into_iter().filter(|k| map.boxes.iter().any(|b| b.kind == *k)) {
-            self.rectangle((x, 65.0), (x + 11.0, 76.0), &format!("fill=\"{}\"", colour(kind)), "");
-            self.text((x + 16.0, 75.0), 12.0, MUTED, "start", kind.name());
-            x += 16.0 + 12.0 * CHARACTER * kind.name().len() as f64 + 14.0;
+            self.rectangle((x, 65.0), (x + 11.0, 76.0), colour(kind));
+            self.text((x + 16.0, 75.0), (12.0, MUTED, Start), kind.name());
+            x += 16.0 + width(kind.name(), 12.0) + 14.0;
         }
-        self.rectangle((x, 65.0), (x + 11.0, 76.0), &FREE.fill(), "");
-        self.text((x + 16.0, 75.0), 12.0, MUTED, "start", "free");
+        self.rectangle((x, 65.0), (x + 11.0, 76.0), FREE);
+        self.text((x + 16.0, 75.0), (12.0, MUTED, Start), "free");
     }
 
     /// Ticks of bytes at `y` of them, at least some pixels apart.
@@ -209,10 +171,10 @@ impl<'a> Frame<'a> {
         for (value, label) in ticks.into_iter().step_by(every.max(1)) {
             let at = y(value * one);
             if grid {
-                self.line((LEFT, at), (self.right(), at), GRID, "stroke-width=\"1\"");
+                self.line((LEFT, at), (self.right(), at), GRID);
             }
-            self.line((LEFT - 4.0, at), (LEFT, at), MUTED, "");
-            self.text((LEFT - 7.0, at + 3.5), 10.0, MUTED, "end", &label);
+            self.line((LEFT - 4.0, at), (LEFT, at), MUTED);
+            self.text((LEFT - 7.0, at + 3.5), (10.0, MUTED, End), &label);
         }
     }
 
@@ -223,37 +185,35 @@ impl<'a> Frame<'a> {
         let most = arena.max(map.lower_bound).max(1) as f64;
         let y = |bytes: f64| foot - (ALIVE_HEIGHT - 6.0) * bytes / most;
         let unit = Unit::of(arena);
-        self.text((LEFT, ALIVE_TOP - 6.0), 12.0, INK, "start", &format!("Bytes alive ({})", unit.0));
+        self.text((LEFT, ALIVE_TOP - 6.0), (12.0, INK, Start), &format!("Bytes alive ({})", unit.0));
         self.byte_ticks(arena.max(map.lower_bound), unit, &y, true);
-        let mut below = vec![0_u64; map.phases.len()];
-        for kind in BoxKind::ALL {
-            let mut top = below.clone();
+        let (mut alive, mut stacked) = (vec![0_u64; map.phases.len()], vec![]);
+        for kind in BoxKind::ALL.into_iter().filter(|k| map.boxes.iter().any(|b| b.kind == *k)) {
             for b in map.boxes.iter().filter(|b| b.kind == kind) {
-                top[b.first..=b.last].iter_mut().for_each(|t| *t += b.aligned_bytes());
+                alive[b.first..=b.last].iter_mut().for_each(|a| *a += b.aligned_bytes());
             }
-            if top != below {
-                let there = self.steps(&top, &y);
-                let back = self.steps(&below, &y).into_iter().rev();
-                let corners: Vec<_> = there.into_iter().chain(back).collect();
-                self.put(&format!("<path d=\"{}Z\" fill=\"{}\"/>", path(&corners), colour(kind)));
-            }
-            below = top;
+            stacked.push((kind, self.steps(&alive, &y)));
         }
-        let outline = self.steps(&below, &y);
-        self.put(&format!("<path d=\"{}\" fill=\"none\" {} stroke-width=\"1\"/>", path(&outline), INK.stroke()));
+        // Each down to the foot: the lower ones cover what is theirs.
+        for (kind, mut corners) in stacked.into_iter().rev() {
+            corners.extend([(self.right(), foot), (LEFT, foot)]);
+            self.root.push(Element::area(&corners, colour(kind)));
+        }
+        let outline = self.steps(&alive, &y);
+        self.root.push(Element::line(&outline, INK));
         let (have, need) = (y(arena as f64), y(map.lower_bound as f64));
-        self.line((LEFT, have), (self.right(), have), MUTED, "stroke-width=\"1\"");
-        self.line((LEFT, need), (self.right(), need), MARK, "stroke-width=\"1\" stroke-dasharray=\"5 3\"");
+        self.line((LEFT, have), (self.right(), have), MUTED);
+        self.root.push(Element::line(&[(LEFT, need), (self.right(), need)], MARK).with("stroke-dasharray", "5 3"));
         // The two lines are often close: their labels are not.
         let push = ((22.0 - (need - have)) / 2.0).max(0.0);
         for (at, what, bytes, colour) in [(have - push, "arena", arena, MUTED), (need + push, "lower bound", map.lower_bound, MARK)] {
-            self.text((self.right() + 6.0, at), 10.0, colour, "start", what);
-            self.text((self.right() + 6.0, at + 11.0), 10.0, colour, "start", &size(bytes));
+            self.text((self.right() + 6.0, at), (10.0, colour, Start), what);
+            self.text((self.right() + 6.0, at + 11.0), (10.0, colour, Start), &size(bytes));
         }
     }
 
     /// Corners of a line of steps, a value a phase.
-    fn steps(&self, values: &[u64], y: &dyn Fn(f64) -> f64) -> Vec<(f64, f64)> {
+    fn steps(&self, values: &[u64], y: &dyn Fn(f64) -> f64) -> Vec<Point> {
         let mut corners = vec![];
         for (i, value) in values.iter().enumerate() {
             let at = y(*value as f64);
@@ -271,18 +231,18 @@ impl<'a> Frame<'a> {
     fn pages(&mut self) {
         let unit = Unit::of(self.map.pages.iter().map(|p| p.bytes).max().unwrap_or(0));
         let heading = if self.map.pages.len() > 1 { "Offset in the arena's pages" } else { "Offset in the arena" };
-        self.text((LEFT, self.top - 8.0), 12.0, INK, "start", &format!("{heading} ({})", unit.0));
+        self.text((LEFT, self.top - 8.0), (12.0, INK, Start), &format!("{heading} ({})", unit.0));
         for (i, shelf) in std::mem::take(&mut self.shelves).into_iter().enumerate() {
             let head = shelf.foot - shelf.height;
-            self.rectangle((LEFT, head), (self.right(), shelf.foot), &FREE.fill(), "");
+            self.rectangle((LEFT, head), (self.right(), shelf.foot), FREE);
             let y = |bytes: f64| shelf.foot - shelf.height * bytes / shelf.bytes.max(1) as f64;
             self.byte_ticks(shelf.bytes, unit, &y, false);
             let (x, middle) = (self.right() + 6.0, head + shelf.height / 2.0);
             if shelf.height > 24.0 {
-                self.text((x, middle - 1.0), 11.0, INK, "start", &format!("page {i}"));
-                self.text((x, middle + 12.0), 10.0, MUTED, "start", &size(shelf.bytes));
+                self.text((x, middle - 1.0), (11.0, INK, Start), &format!("page {i}"));
+                self.text((x, middle + 12.0), (10.0, MUTED, Start), &size(shelf.bytes));
             } else if shelf.height + PAGE_GAP > 9.0 {
-                self.text((x, middle + 3.0), 9.0, MUTED, "start", &format!("page {i}: {}", size(shelf.bytes)));
+                self.text((x, middle + 3.0), (9.0, MUTED, Start), &format!("page {i}: {}", size(shelf.bytes)));
             }
             self.shelves.push(shelf);
         }
@@ -303,35 +263,37 @@ impl<'a> Frame<'a> {
             if !map.boxes.iter().any(|b| b.kind == kind) {
                 continue;
             }
-            self.put(&format!("<g fill=\"{}\">", colour(kind)));
+            let mut group = Element::new("g").with("fill", colour(kind));
             for b in map.boxes.iter().filter(|b| b.kind == kind) {
                 let Some([x, y, width, height]) = self.place(b) else { continue };
                 let (gap_x, gap_y) = (if width > 3.0 { 0.25 } else { 0.0 }, if height > 3.0 { 0.25 } else { 0.0 });
                 // Thin boxes stay visible.
                 let (width, height) = ((width - 2.0 * gap_x).max(0.5), (height - 2.0 * gap_y).max(0.35));
                 let corner = (x + gap_x, y + gap_y);
-                self.rectangle(corner, (corner.0 + width, corner.1 + height), "", &about(map, b));
+                group.push(Element::rectangle(corner, (corner.0 + width, corner.1 + height)).titled(&about(map, b)));
             }
-            self.put("</g>");
+            self.root.push(group);
         }
     }
 
     /// Names of tensors where they fit: from the left, or upright.
     fn names(&mut self) {
         // Names do not hide the titles of their boxes.
-        self.put(&format!("<g {} pointer-events=\"none\">", NAME.fill()));
+        let mut group = Element::new("g").with("pointer-events", "none");
         for b in &self.map.boxes {
             let Some([x, y, width, height]) = self.place(b) else { continue };
             let upright = height > width;
             let (along, across) = if upright { (height, width) } else { (width, height) };
             let Some((name, size)) = fitting(&b.name, along - 6.0, (across - 1.5).min(11.0)) else { continue };
-            let (size, name) = (px(size), escape(&name));
-            let middle = 0.5 * across + 0.36 * size;
-            let (x, y) = if upright { (px(x + middle), px(y + height - 3.0)) } else { (px(x + 3.0), px(y + middle)) };
-            let turn = if upright { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
-            self.put(&format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{turn}>{name}</text>"));
+            let font = Font(size, NAME, Start, Level::Centre);
+            group.push(if upright {
+                let at = (x + across / 2.0, y + height - 3.0);
+                Element::text(at, font, &name).upright(at)
+            } else {
+                Element::text((x + 3.0, y + across / 2.0), font, &name)
+            });
         }
-        self.put("</g>");
+        self.root.push(group);
     }
 
     /// Borders of sections and the high-water mark, through both panels.
@@ -341,15 +303,15 @@ impl<'a> Frame<'a> {
         for (_, phases) in runs(&sections(map)).into_iter().skip(1) {
             let x = self.edges[phases.start];
             for (top, foot) in panels {
-                self.line((x, top), (x, foot), MUTED, "stroke-dasharray=\"2 3\"");
+                self.root.push(Element::line(&[(x, top), (x, foot)], MUTED).with("stroke-dasharray", "2 3"));
             }
         }
         if let Some(&x) = self.edges.get(map.high_water.phase).filter(|_| map.high_water.bytes > 0) {
             for (top, foot) in panels {
-                self.line((x, top), (x, foot), MARK, "");
+                self.line((x, top), (x, foot), MARK);
             }
-            let anchor = if x > WIDTH / 2.0 { "end" } else { "start" };
-            self.text((x, ALIVE_TOP + ALIVE_HEIGHT + 12.0), 10.0, MARK, anchor, "most bytes alive");
+            let anchor = if x > WIDTH / 2.0 { End } else { Start };
+            self.text((x, ALIVE_TOP + ALIVE_HEIGHT + 12.0), (10.0, MARK, anchor), "most bytes alive");
         }
     }
 
@@ -372,10 +334,10 @@ impl<'a> Frame<'a> {
     /// A cell of a strip over phases, with the first of `labels` that fits.
     fn strip(&mut self, (top, i): (f64, usize), phases: &std::ops::Range<usize>, labels: &[&str], title: &str) {
         let (left, right) = (self.edges[phases.start], self.edges[phases.end]);
-        self.rectangle((left, top), (right, top + STRIP), &TONES[i % 2].fill(), title);
-        let fits = |label: &&&str| label.chars().count() as f64 * 10.0 * CHARACTER + 4.0 <= right - left;
+        self.root.push(Element::rectangle((left, top), (right, top + STRIP)).with("fill", TONES[i % 2]).titled(title));
+        let fits = |label: &&&str| width(label, 10.0) + 4.0 <= right - left;
         if let Some(label) = labels.iter().find(fits) {
-            self.text(((left + right) / 2.0, top + STRIP - 5.0), 10.0, INK, "middle", label);
+            self.text(((left + right) / 2.0, top + STRIP - 5.0), (10.0, INK, Middle), label);
         }
     }
 
@@ -388,16 +350,16 @@ impl<'a> Frame<'a> {
         let mut free = f64::NEG_INFINITY;
         for (value, label) in value_ticks(0.0, total / one) {
             let x = self.at(&seconds, value * one);
-            self.line((x, top), (x, top + 4.0), MUTED, "");
-            let half = 5.0 * CHARACTER * label.chars().count() as f64;
+            self.line((x, top), (x, top + 4.0), MUTED);
+            let half = width(&label, 10.0) / 2.0;
             if x - half > free {
-                self.text((x, top + 14.0), 10.0, MUTED, "middle", &label);
+                self.text((x, top + 14.0), (10.0, MUTED, Middle), &label);
                 free = x + half + 4.0;
             }
         }
         let once = if self.map.micro_batches > 1 { ", the body once" } else { "" };
         let name = format!("predicted time of a step{once} ({unit}); short phases are widened");
-        self.text((LEFT, top + 30.0), 11.0, MUTED, "start", &name);
+        self.text((LEFT, top + 30.0), (11.0, MUTED, Start), &name);
     }
 
     /// Pixel of a time since the start.
@@ -417,9 +379,7 @@ impl<'a> Frame<'a> {
 /// phase to its last. Every box names its tensor, bytes and phases when the mouse rests on it.
 #[must_use]
 pub fn picture(map: &ArenaMap, title: &str) -> String {
-    let mut frame = Frame::new(map);
-    let height = frame.foot + 2.0 * STRIP + FOOT;
-    frame.rectangle((0.0, 0.0), (WIDTH, height), &PAPER.fill(), "");
+    let mut frame = Frame::new(map, title);
     frame.header(title);
     frame.alive();
     frame.pages();
@@ -428,16 +388,7 @@ pub fn picture(map: &ArenaMap, title: &str) -> String {
     frame.names();
     frame.strips();
     frame.time();
-    let rules = |(class, dark): (&str, &str)| format!(".arena-map .f-{class}{{fill:{dark}}}.arena-map .s-{class}{{stroke:{dark}}}");
-    let dark: String = THEMED.iter().map(|c| rules((c.0, c.2))).collect();
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"arena-map\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-         font-family=\"system-ui, sans-serif\" role=\"img\" aria-label=\"{}\">\n<style>@media (prefers-color-scheme: dark){{{dark}}}</style>\n{}\
-         </svg>\n",
-        escape(title),
-        frame.svg,
-        height = px(height),
-    )
+    format!("{}\n", frame.root)
 }
 
 /// Height of all pages together: such that names fit the tensors that make up half of all bytes, where a screen or two suffice.
@@ -468,24 +419,6 @@ fn edges(map: &ArenaMap) -> Vec<f64> {
     edges
 }
 
-/// A path through corners, each of which shares a coordinate with the one before.
-fn path(corners: &[(f64, f64)]) -> String {
-    let mut text = String::new();
-    let mut last = (f64::NAN, f64::NAN);
-    for &(x, y) in corners {
-        let (x, y) = (px(x), px(y));
-        text += &match (x == last.0, y == last.1) {
-            (true, true) => String::new(),
-            (true, false) => format!("V{y}"),
-            (false, true) => format!("H{x}"),
-            (false, false) if text.is_empty() => format!("M{x} {y}"),
-            (false, false) => format!("L{x} {y}"),
-        };
-        last = (x, y);
-    }
-    text
-}
-
 /// What one reads when the mouse rests on a box.
 fn about(map: &ArenaMap, b: &MapBox) -> String {
     let exact = if b.bytes < 1024 { String::new() } else { format!(" ({} bytes)", b.bytes) };
@@ -504,7 +437,7 @@ fn fitting(name: &str, pixels: f64, most: f64) -> Option<(String, f64)> {
     let ends = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]).filter(|end| end.len() > 2);
     let texts = std::iter::once(name.to_owned()).chain(ends.map(|end| format!("…{end}")));
     let sized = texts.map(|text| {
-        let size = pixels / (CHARACTER * text.chars().count().max(1) as f64);
+        let size = pixels / width(&text, 1.0);
         (text, size.min(most))
     });
     sized.into_iter().find(|(_, size)| *size >= LEAST)
