@@ -1,11 +1,15 @@
 //! The arena over a step as a picture (SVG): time from left to right, offset upwards, a box a tensor; above it the bytes alive. A style
 //! sheet adds the dark theme.
 
+mod labels;
+
+use crate::bytes::{Unit, rounded_text as size};
 use crate::forecast::ticks::value_ticks;
-use crate::graph::{Direction, Section};
+use crate::graph::Section;
 use crate::plan::map::{ArenaMap, BoxKind, MapBox};
 use crate::svg::Anchor::{End, Middle, Start};
 use crate::svg::{Anchor, Colour, Element, Font, GRID, INK, Level, MUTED, PAPER, Point, width};
+use labels::{about, duration, fitting, parts, runs, sections, time_unit};
 
 const WIDTH: f64 = 1280.0;
 const LEFT: f64 = 60.0;
@@ -51,25 +55,6 @@ fn colour(kind: BoxKind) -> Colour {
         BoxKind::Scratch => Colour(0xd9_97_bb),
         BoxKind::Other => Colour(0xa7_ad_b3),
     }
-}
-
-/// A unit of bytes.
-#[derive(Clone, Copy)]
-struct Unit(&'static str, f64);
-
-impl Unit {
-    /// The largest of which there is one or more.
-    fn of(bytes: u64) -> Self {
-        let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-        let (name, shift) = units.into_iter().find(|(_, shift)| bytes >> shift > 0).unwrap_or(("bytes", 0));
-        Self(name, f64::from(1_u32 << shift))
-    }
-}
-
-/// 12.3 MiB
-fn size(bytes: u64) -> String {
-    let Unit(name, one) = Unit::of(bytes);
-    if one > 1.0 { format!("{:.1} {name}", bytes as f64 / one) } else { format!("{bytes} bytes") }
 }
 
 /// A page in the picture.
@@ -417,88 +402,4 @@ fn edges(map: &ArenaMap) -> Vec<f64> {
         edges.push(x);
     }
     edges
-}
-
-/// What one reads when the mouse rests on a box.
-fn about(map: &ArenaMap, b: &MapBox) -> String {
-    let exact = if b.bytes < 1024 { String::new() } else { format!(" ({} bytes)", b.bytes) };
-    let windows = if b.window_bytes > 0 { format!(", {} a window", size(b.window_bytes)) } else { String::new() };
-    let phases = match (b.first, b.last) {
-        (first, last) if first == last => format!("phase {first}: {}", map.phases[first].label),
-        (first, last) => format!("phases {first} to {last}: {} to {}", map.phases[first].label, map.phases[last].label),
-    };
-    format!("{}\n{}, {}{exact}{windows}\npage {} from {}\n{phases}", b.name, b.kind.name(), size(b.bytes), b.page, size(b.offset))
-}
-
-/// As much of a dotted name as fits some pixels, its end, and the size of its letters, at most `most`; nothing where no whole word fits.
-fn fitting(name: &str, pixels: f64, most: f64) -> Option<(String, f64)> {
-    // Smaller letters are not read.
-    const LEAST: f64 = 6.5;
-    let ends = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]).filter(|end| end.len() > 2);
-    let texts = std::iter::once(name.to_owned()).chain(ends.map(|end| format!("…{end}")));
-    let sized = texts.map(|text| {
-        let size = pixels / width(&text, 1.0);
-        (text, size.min(most))
-    });
-    sized.into_iter().find(|(_, size)| *size >= LEAST)
-}
-
-/// What a phase belongs to in the upper strip. What is made again in the backward half belongs there.
-fn sections(map: &ArenaMap) -> Vec<String> {
-    let mut turned = false;
-    let mut name = |section: Section, direction: Direction| {
-        turned |= section == Section::Body && direction == Direction::Backward;
-        match section {
-            Section::Prologue => "prologue",
-            Section::Body if turned => "backward",
-            Section::Body => "forward",
-            Section::Epilogue => "epilogue",
-        }
-    };
-    map.phases.iter().map(|p| name(p.section, p.direction).to_owned()).collect()
-}
-
-/// The part of the model that a phase belongs to: the first word of its label, with the number that follows.
-fn parts(map: &ArenaMap) -> Vec<String> {
-    let part = |label: &str| {
-        let mut words = label.split([' ', '.']);
-        let first = words.next().unwrap_or_default().to_owned();
-        match words.next().filter(|w| w.chars().all(|c| c.is_ascii_digit())) {
-            Some(number) => format!("{first}.{number}"),
-            None => first,
-        }
-    };
-    map.phases.iter().map(|p| part(&p.label)).collect()
-}
-
-/// Runs of equal names, with their phases.
-fn runs(names: &[String]) -> Vec<(String, std::ops::Range<usize>)> {
-    let mut at = 0;
-    let run = |run: &[String]| {
-        at += run.len();
-        at - run.len()..at
-    };
-    let ranges: Vec<_> = names.chunk_by(|a, b| a == b).map(run).collect();
-    ranges.into_iter().map(|r| (names[r.start].clone(), r)).collect()
-}
-
-/// Unit of a time axis: its name and seconds.
-fn time_unit(seconds: f64) -> (&'static str, f64) {
-    match seconds {
-        s if s >= 2.0 => ("s", 1.0),
-        s if s >= 0.01 => ("ms", 1e-3),
-        _ => ("µs", 1e-6),
-    }
-}
-
-/// 1.23 s, 12.3 ms
-fn duration(seconds: f64) -> String {
-    let (unit, one) = match seconds {
-        s if s >= 1.0 => ("s", 1.0),
-        s if s >= 1e-3 => ("ms", 1e-3),
-        _ => ("µs", 1e-6),
-    };
-    let value = seconds / one;
-    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.decimals$} {unit}")
 }
