@@ -5,7 +5,7 @@ use crate::gpu::probe::{Ceilings, ceilings};
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::{Direction, Graph, GraphError, OptimiserSettings, Program, Section};
 use crate::ops::{Attrs, Case, Fill, OPS, OpDef};
-use crate::plan::record::RecordedPhase;
+use crate::plan::recording::RecordedPhase;
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::selftest::{Draw, prepare};
 use crate::step::StepInput;
