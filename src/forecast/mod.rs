@@ -10,7 +10,7 @@
 //! | [`transform`] | the one way from standardised values to original units: scale, link, bounds |
 //! | [`empirical`] | the empirical distribution of training values |
 //! | [`baselines`] | naive, seasonal naive and training climatology |
-//! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage |
+//! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage; their means |
 //! | [`report`] | finished scores side by side, as JSON and as text |
 //! | [`table`] | a forecast as CSV |
 //! | [`plot`] | a forecast as a fan chart |
@@ -35,10 +35,10 @@ pub mod transform;
 pub use crate::random::SampleKey;
 pub use baselines::{Baseline, BaselineForecast, Baselines, TargetHistory};
 pub use empirical::Empirical;
-pub use metrics::{INTERVALS, ScoreSpec, Scores};
+pub use metrics::{INTERVALS, Measures, ScoreSpec, Scored, Scores};
 pub use mixture::{Component, Mixture, MixtureError};
 pub use predictive::{Point, Predictive};
 pub use quantiles::{Predicted, Quantiles};
-pub use report::{Measures, Report, Scored, Skill};
+pub use report::{Report, Skill};
 pub use table::{ForecastTable, HistoryTable, TableError};
 pub use transform::{Link, TargetDistribution, TargetTransform, TransformError};
