@@ -56,6 +56,26 @@ pub fn size_text(bytes: u64) -> String {
     if bytes < 8 << 20 { format!("{}KiB", bytes.div_ceil(1 << 10)) } else { format!("{}MiB", bytes.div_ceil(1 << 20)) }
 }
 
+/// A unit of bytes: its name and how many it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit(pub(crate) &'static str, pub(crate) f64);
+
+impl Unit {
+    /// The largest of which there is one or more.
+    pub(crate) fn of(bytes: u64) -> Self {
+        let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        let (name, shift) = units.into_iter().find(|(_, shift)| bytes >> shift > 0).unwrap_or(("bytes", 0));
+        Self(name, f64::from(1_u32 << shift))
+    }
+}
+
+/// To be read: 12.3 MiB, 12 bytes.
+#[must_use]
+pub fn rounded_text(bytes: u64) -> String {
+    let Unit(name, one) = Unit::of(bytes);
+    if one > 1.0 { format!("{:.1} {name}", bytes as f64 / one) } else { format!("{bytes} bytes") }
+}
+
 /// Bytes in a size such as "256MiB", "1.5 GB" or "4096"; `None` if the text is no size. Parts of bytes are dropped.
 #[must_use]
 pub fn parse_bytes(text: &str) -> Option<u64> {
@@ -105,5 +125,6 @@ mod tests {
         for (text, bytes) in cases {
             assert_eq!(parse_bytes(text), bytes, "{text}");
         }
+        assert_eq!([12, 1536, 3 << 30].map(rounded_text), ["12 bytes", "1.5 KiB", "3.0 GiB"]);
     }
 }

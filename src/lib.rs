@@ -16,9 +16,8 @@
 //!
 //! | feature | default | what it adds | crates that it needs |
 //! |---|---|---|---|
-//! | `cli` | yes | the program `pgat`; switches on the three below | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
+//! | `cli` | yes | the program `pgat`; switches on the two below | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
 //! | `native` | by `cli` | adapters of the system (Vulkan, Metal, DX12), files, threads | pollster, tempfile |
-//! | `plot` | by `cli` | pictures as SVG | see Cargo.toml |
 //! | `migrate` | by `cli` | configs of the original research system | saphyr |
 //! | `web` | no | the engine in a Web Worker, for `wasm32-unknown-unknown` | wasm-bindgen |
 //!
@@ -45,6 +44,7 @@ pub mod inspect;
 pub mod migrate;
 pub mod series_graph;
 pub mod starter;
+mod svg;
 pub mod synth;
 #[cfg(target_arch = "wasm32")]
 mod web;

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use serde::{Deserialize, Serialize};
 
 use super::Frequency;
-use super::stamp::{DAY, Date, Stamp};
+use super::stamp::{DAY, Stamp, civil};
 use crate::numbers::to_f32;
 
 /// A calendar feature; each gives two inputs, the sine and the cosine of its phase.
@@ -49,15 +49,14 @@ impl CalendarFeature {
 
     /// Position within the period, 0 to below 1.
     fn phase(self, stamp: Stamp) -> f64 {
-        let date = Date::of(stamp);
+        let date = civil(stamp).date();
         let (part, whole) = match self {
             Self::MinuteOfHour => (stamp.rem_euclid(3_600), 3_600),
             Self::HourOfDay => (stamp.rem_euclid(DAY), DAY),
-            // 1970-01-01 was a Thursday.
-            Self::DayOfWeek => ((stamp.div_euclid(DAY) + 3).rem_euclid(7), 7),
-            Self::DayOfMonth => (date.day - 1, date.days_in_month()),
-            Self::DayOfYear => (date.day_of_year(), date.days_in_year()),
-            Self::MonthOfYear => (date.month - 1, 12),
+            Self::DayOfWeek => (date.weekday().to_monday_zero_offset().into(), 7),
+            Self::DayOfMonth => (i64::from(date.day()) - 1, date.days_in_month().into()),
+            Self::DayOfYear => (i64::from(date.day_of_year()) - 1, date.days_in_year().into()),
+            Self::MonthOfYear => (i64::from(date.month()) - 1, 12),
         };
         part as f64 / whole as f64
     }

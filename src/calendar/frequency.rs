@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::grid::Grid;
-use super::stamp::{DAY, Date};
+use super::stamp::{DAY, civil, months};
 use super::steps::Steps;
 
 /// The step from row to row.
@@ -26,10 +26,11 @@ impl Frequency {
             return Some(Self::Seconds(common));
         }
         let pairs = || stamps.iter().zip(stamps.iter().skip(1));
-        let months = commonest(pairs().map(|(from, to)| (Date::of(to).months() - Date::of(from).months(), 1)))?;
-        let grid = Grid::of(Self::Months(months), stamps);
-        let monthly = months > 0 && pairs().all(|(from, to)| grid.steps(from, to).is_some());
-        Some(if monthly { Self::Months(months) } else { Self::Seconds(common) })
+        let month = |stamp| months(civil(stamp).date());
+        let count = commonest(pairs().map(|(from, to)| (month(to) - month(from), 1)))?;
+        let grid = Grid::of(Self::Months(count), stamps);
+        let monthly = count > 0 && pairs().all(|(from, to)| grid.steps(from, to).is_some());
+        Some(if monthly { Self::Months(count) } else { Self::Seconds(common) })
     }
 
     /// Rows in the usual season: a day of hours or minutes, a week of days, a year of weeks or months; at least 1.

@@ -1,6 +1,6 @@
 //! Regular grids of stamps.
 
-use super::stamp::{DAY, Date, Stamp};
+use super::stamp::{Stamp, civil, day_in_month, months, stamp_of};
 use super::{Frequency, Steps};
 
 /// A regular grid of stamps.
@@ -8,7 +8,7 @@ use super::{Frequency, Steps};
 pub(crate) struct Grid {
     pub(crate) frequency: Frequency,
     /// Day of the month on which a monthly grid's stamps lie (in a shorter month, on its last day); 0 otherwise.
-    pub(crate) month_day: i64,
+    pub(crate) month_day: i8,
 }
 
 impl Grid {
@@ -16,20 +16,19 @@ impl Grid {
     pub(crate) fn of(frequency: Frequency, stamps: &Steps) -> Self {
         let month_day = match frequency {
             Frequency::Seconds(_) => 0,
-            Frequency::Months(_) => stamps.iter().map(|s| Date::of(s).day).max().unwrap_or(1),
+            Frequency::Months(_) => stamps.iter().map(|s| civil(s).day()).max().unwrap_or(1),
         };
         Self { frequency, month_day }
     }
 
-    /// The stamp `steps` after `stamp`.
+    /// The stamp `steps` after `stamp`; the last one that there is where it lies beyond.
     pub(crate) fn advance(&self, stamp: Stamp, steps: i64) -> Stamp {
         match self.frequency {
-            Frequency::Seconds(seconds) => stamp + steps * seconds,
-            Frequency::Months(months) => {
-                let month = Date::of(stamp).months() + steps * months;
-                let first = Date { year: month.div_euclid(12), month: month.rem_euclid(12) + 1, day: 1 };
-                let day = self.month_day.min(first.days_in_month());
-                Date { day, ..first }.days() * DAY + stamp.rem_euclid(DAY)
+            Frequency::Seconds(seconds) => stamp.saturating_add(steps.saturating_mul(seconds)),
+            Frequency::Months(count) => {
+                let moment = civil(stamp);
+                let month = months(moment.date()).saturating_add(steps.saturating_mul(count));
+                stamp_of(day_in_month(month, self.month_day).to_datetime(moment.time()))
             }
         }
     }
@@ -38,7 +37,7 @@ impl Grid {
     pub(crate) fn steps(&self, from: Stamp, to: Stamp) -> Option<i64> {
         let steps = match self.frequency {
             Frequency::Seconds(seconds) => (to - from).div_euclid(seconds),
-            Frequency::Months(months) => (Date::of(to).months() - Date::of(from).months()).div_euclid(months),
+            Frequency::Months(count) => (months(civil(to).date()) - months(civil(from).date())).div_euclid(count),
         };
         (self.advance(from, steps) == to).then_some(steps)
     }
@@ -82,5 +81,16 @@ mod tests {
         }
         assert_eq!(grid.steps(ends[0], stamp("2024-03-30")), None);
         assert_eq!(grid.steps(ends[0], stamp("2024-03-31 01:00")), None);
+    }
+
+    #[test]
+    fn a_grid_ends_with_the_calendar() {
+        let start = stamp("2024-01-31 12:00");
+        let last = |frequency| {
+            let grid = Grid::of(frequency, &std::iter::once(start).collect());
+            format_stamp(grid.advance(start, i64::MAX))
+        };
+        assert_eq!(last(Frequency::Seconds(3_600)), "9999-12-31 23:59:59");
+        assert_eq!(last(Frequency::Months(1_000_000)), "9999-12-31 12:00:00");
     }
 }

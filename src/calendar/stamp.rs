@@ -3,67 +3,40 @@
 //! A stamp is what a clock without zone shows, so there is no summer time in here: a day has 24 hours. Stamps with a zone
 //! offset are taken to UTC.
 
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime};
+
 /// Seconds since 1970-01-01 00:00 of a clock without zone (UTC where the file gives an offset).
 pub type Stamp = i64;
 
 /// Seconds in a day.
 pub(crate) const DAY: i64 = 86_400;
 
-/// A calendar date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Date {
-    pub(crate) year: i64,
-    /// 1 to 12.
-    pub(crate) month: i64,
-    /// 1 to 31.
-    pub(crate) day: i64,
+/// Stamp 0.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// Date and time of a stamp; beyond the years -9999 to 9999 the nearest moment within them.
+pub(crate) fn civil(stamp: Stamp) -> DateTime {
+    EPOCH.saturating_add(SignedDuration::from_secs(stamp))
 }
 
-impl Date {
-    /// The date of a stamp. (Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day comes last.)
-    pub(crate) fn of(stamp: Stamp) -> Self {
-        let z = stamp.div_euclid(DAY) + 719_468;
-        let era = z.div_euclid(146_097);
-        let day_of_era = z.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        Self { year, month, day: day_of_year - (153 * shifted + 2) / 5 + 1 }
-    }
+/// The stamp of a date and time.
+pub(crate) fn stamp_of(moment: DateTime) -> Stamp {
+    moment.duration_since(EPOCH).as_secs()
+}
 
-    /// Days since 1970-01-01.
-    pub(crate) fn days(self) -> i64 {
-        let year = self.year - i64::from(self.month <= 2);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let shifted = if self.month > 2 { self.month - 3 } else { self.month + 9 };
-        let day_of_year = (153 * shifted + 2) / 5 + self.day - 1;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-    }
+/// Months of a date since the year 0.
+pub(super) fn months(date: Date) -> i64 {
+    i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+}
 
-    /// Day of the year, from 0.
-    pub(crate) fn day_of_year(self) -> i64 {
-        self.days() - Self { month: 1, day: 1, ..self }.days()
-    }
-
-    /// Days in this year.
-    pub(crate) fn days_in_year(self) -> i64 {
-        Self { year: self.year + 1, month: 1, day: 1 }.days() - Self { month: 1, day: 1, ..self }.days()
-    }
-
-    /// Days in this month.
-    pub(crate) fn days_in_month(self) -> i64 {
-        let next =
-            if self.month == 12 { Self { year: self.year + 1, month: 1, day: 1 } } else { Self { month: self.month + 1, day: 1, ..self } };
-        next.days() - Self { day: 1, ..self }.days()
-    }
-
-    /// Months since the year 0.
-    pub(super) fn months(self) -> i64 {
-        self.year * 12 + self.month - 1
-    }
+/// A day of the month that lies so many months after the year 0, or the month's last day if it is shorter; the first or the last month
+/// that there is where this one lies beyond.
+pub(super) fn day_in_month(months_since_0: i64, day: i8) -> Date {
+    let month = months_since_0.clamp(months(Date::MIN), months(Date::MAX));
+    let first = i16::try_from(month.div_euclid(12)).ok().zip(i8::try_from(month.rem_euclid(12) + 1).ok());
+    let first = first.and_then(|(year, month)| Date::new(year, month, 1).ok()).expect("a month of the calendar");
+    Date::new(first.year(), first.month(), day.clamp(1, first.days_in_month())).expect("a day of that month")
 }
 
 /// Reads a stamp such as `2016-07-01 00:00:00`, `2016-07-01T00:00`, `2014-08-31` or `2014-08`; one with `Z` or an offset is
@@ -85,25 +58,24 @@ pub fn parse_stamp(text: &str) -> Result<Stamp, String> {
         let moment: jiff::Timestamp = text.parse().map_err(|_| advice())?;
         return Ok(moment.as_second());
     }
-    let t: jiff::civil::DateTime = text.parse().map_err(|_| advice())?;
+    let t: DateTime = text.parse().map_err(|_| advice())?;
     if t.subsec_nanosecond() != 0 {
         return Err("steps are whole seconds; round the stamps".into());
     }
-    let date = Date { year: t.year().into(), month: t.month().into(), day: t.day().into() };
-    Ok(date.days() * DAY + i64::from(t.hour()) * 3_600 + i64::from(t.minute()) * 60 + i64::from(t.second()))
+    Ok(stamp_of(t))
 }
 
 /// A stamp as `YYYY-MM-DD HH:MM:SS`.
 #[must_use]
 pub fn format_stamp(stamp: Stamp) -> String {
-    let second = stamp.rem_euclid(DAY);
-    format!("{} {:02}:{:02}:{:02}", format_date(stamp), second / 3_600, second / 60 % 60, second % 60)
+    let moment = civil(stamp);
+    // Without decimals: the last moment that there is ends in some.
+    format!("{} {:.0}", moment.date(), moment.time())
 }
 
 /// The date of a stamp as `YYYY-MM-DD`.
 pub(crate) fn format_date(stamp: Stamp) -> String {
-    let Date { year, month, day } = Date::of(stamp);
-    format!("{year:04}-{month:02}-{day:02}")
+    civil(stamp).date().to_string()
 }
 
 /// Seconds after midnight of `HH:MM` or `HH:MM:SS`.
@@ -122,6 +94,7 @@ pub fn parse_time_of_day(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::civil::Time;
 
     fn stamp(text: &str) -> Stamp {
         parse_stamp(text).unwrap()
@@ -130,13 +103,22 @@ mod tests {
     #[test]
     fn dates_go_there_and_back() {
         for day in (-200_000..200_000).step_by(17) {
-            let date = Date::of(day * DAY + 5);
-            assert_eq!(date.days(), day);
-            assert!((1..=date.days_in_month()).contains(&date.day));
-            assert!((0..date.days_in_year()).contains(&date.day_of_year()));
+            let date = civil(day * DAY + 5).date();
+            assert_eq!(stamp_of(date.to_datetime(Time::midnight())), day * DAY);
+            assert_eq!(day_in_month(months(date), date.day()), date);
         }
-        assert_eq!(Date::of(0), Date { year: 1970, month: 1, day: 1 });
+        assert_eq!(civil(0), EPOCH);
         assert_eq!(stamp("2000-02-29 12:00"), 951_825_600);
+        assert_eq!(format_stamp(-1), "1969-12-31 23:59:59");
+    }
+
+    #[test]
+    fn what_lies_beyond_the_calendar_is_its_end() {
+        for (stamp, text) in [(Stamp::MAX, "9999-12-31 23:59:59"), (Stamp::MIN, "-009999-01-01 00:00:00")] {
+            assert_eq!((format_stamp(stamp), format_date(stamp)), (text.to_owned(), text[..text.len() - 9].to_owned()));
+        }
+        assert_eq!((day_in_month(i64::MAX, 31), day_in_month(i64::MIN, 1)), (Date::MAX, Date::MIN));
+        assert_eq!(day_in_month(12 * 2023 + 1, 31), Date::constant(2023, 2, 28));
     }
 
     #[test]

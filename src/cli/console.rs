@@ -1,6 +1,7 @@
 //! Text on stdout and stderr.
 
 use super::error::ClosedPipe;
+pub(crate) use pgat::bytes::rounded_text as bytes;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -74,15 +75,6 @@ pub(crate) fn thousands(number: impl TryInto<u64>) -> String {
     pgat::bytes::grouped(number.try_into().unwrap_or(u64::MAX))
 }
 
-/// 12.3 MiB
-pub(crate) fn bytes(count: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match units.into_iter().find(|(_, shift)| count >> shift > 0) {
-        Some((unit, shift)) => format!("{:.1} {unit}", count as f64 / (1_u64 << shift) as f64),
-        None => format!("{count} bytes"),
-    }
-}
-
 /// 75 s, 3 min 20 s, 2 h 5 min
 pub(crate) fn duration(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "saturates")]
@@ -135,7 +127,6 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!(["0", "999", "1,000", "12,345,678"], [0_u64, 999, 1000, 12_345_678].map(thousands).each_ref().map(String::as_str));
-        assert_eq!((bytes(12), bytes(1536), bytes(3 << 30)), ("12 bytes".into(), "1.5 KiB".into(), "3.0 GiB".into()));
         assert_eq!((duration(7.4), duration(200.0), duration(7500.0)), ("7 s".into(), "3 min 20 s".into(), "2 h 5 min".into()));
         assert_eq!(
             (milliseconds(0.1234), milliseconds(12.34), milliseconds(456.7)),

@@ -184,8 +184,8 @@ impl<'a> At<'a> {
         let inspector = self.inspector()?;
         let found = pollster::block_on(inspector.graph(self.part(), count(options.windows), truth.as_ref()))?;
         let title = self.title("learned graph");
-        let map = plot::graph_map(&title, &found.graph, &found.scores)?;
-        let links = plot::node_link(&title, &found.graph, &found.edges)?;
+        let map = plot::graph_map(&title, &found.graph, &found.scores);
+        let links = plot::node_link(&title, &found.graph, &found.edges);
         let (csv, scores_csv, gates_csv) = (edges_csv(&found.edges), found.scores.csv(), found.gates.csv());
         let adaptive = found.adaptive.as_ref().map(|matrix| graph::matrix_csv(&inspector.node_names(), matrix));
         let mut files =
@@ -198,7 +198,7 @@ impl<'a> At<'a> {
     fn attention(&self, window: usize) -> anyhow::Result<()> {
         self.experiment.check_window(self.part(), window)?;
         let found = pollster::block_on(self.inspector()?.attention(self.part(), window))?;
-        let svg = plot::attention_map(&self.title(&of_window("attention", &found.window)), &found)?;
+        let svg = plot::attention_map(&self.title(&of_window("attention", &found.window)), &found);
         let csv = found.csv();
         self.tell(&attention_text(&found), &csv, &found, &[("attention.csv", &csv), ("attention.svg", &svg)])
     }
@@ -207,7 +207,7 @@ impl<'a> At<'a> {
         self.experiment.check_window(self.part(), window)?;
         self.experiment.check_lags()?;
         let found = pollster::block_on(self.inspector()?.lags(self.part(), window))?;
-        let svg = plot::lag_bars(&self.title(&of_window("lags", &found.window)), &found)?;
+        let svg = plot::lag_bars(&self.title(&of_window("lags", &found.window)), &found);
         let csv = found.csv();
         self.tell(&lags_text(&found), &csv, &found, &[("lags.csv", &csv), ("lags.svg", &svg)])
     }

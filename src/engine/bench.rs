@@ -10,7 +10,7 @@ use crate::ops::embed_sum::EmbedSum;
 use crate::ops::layer_norm::LayerNorm;
 use crate::ops::linear::{Activation, Linear};
 use crate::ops::{Case, Fill, OPS, OpDef};
-use crate::plan::record::RecordedPhase;
+use crate::plan::recording::RecordedPhase;
 use crate::plan::{AdapterClass, BufferRole, Plan, PlanError, PlanOptions};
 use crate::selftest::{Draw, prepare};
 use crate::step::StepInput;

@@ -1,7 +1,7 @@
 //! Streaming scores: one call per (window, step, target), nothing kept but sums.
 
 use crate::forecast::predictive::Predictive;
-use crate::forecast::report::{Measures, Scored};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Central intervals whose coverage is counted.
@@ -42,6 +42,45 @@ pub enum ScoreError {
     /// A quantile level outside (0, 1).
     #[error("quantile level {0} is not between 0 and 1")]
     Level(f64),
+}
+
+/// Mean scores over some set of values; a measure that does not apply, or that nothing was scored on, is `None` (JSON: null) or
+/// empty. Units as in [`Scores`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measures {
+    /// Number of observed values scored.
+    pub count: u64,
+    /// Negative log-likelihood, nats.
+    pub nll: Option<f64>,
+    /// Continuous ranked probability score.
+    pub crps: Option<f64>,
+    /// Absolute error of the median.
+    pub mae: Option<f64>,
+    /// Squared error of the mean.
+    pub mse: Option<f64>,
+    /// Mean of `pinball` over the levels.
+    pub mean_pinball: Option<f64>,
+    /// Pinball loss at each level, `[Q]`.
+    pub pinball: Vec<f64>,
+    /// Share of values inside the central intervals, in the order of `intervals`, in [0, 1].
+    pub coverage: Vec<f64>,
+    /// `mae` after dividing errors by the training deviation.
+    pub standardised_mae: Option<f64>,
+    /// `mse` after dividing errors by the training deviation.
+    pub standardised_mse: Option<f64>,
+}
+
+/// One forecaster's scores.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Name of the forecaster.
+    pub label: String,
+    /// Over everything.
+    pub overall: Measures,
+    /// Per target, `[Nt]`.
+    pub per_series: Vec<Measures>,
+    /// Per step of the horizon, `[H]`.
+    pub per_step: Vec<Measures>,
 }
 
 /// Sums over scored values.

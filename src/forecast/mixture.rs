@@ -136,14 +136,6 @@ impl Mixture {
         self.weighted(|c| normal::cdf(c.z(x))).min(1.0)
     }
 
-    /// Distribution function and density at once.
-    fn cdf_pdf(&self, x: f64) -> (f64, f64) {
-        self.components.iter().fold((0.0, 0.0), |(f, d), c| {
-            let (cdf, pdf) = normal::cdf_pdf(c.z(x));
-            (f + c.weight * cdf, d + c.weight * pdf / c.std)
-        })
-    }
-
     /// Density.
     pub fn pdf(&self, x: f64) -> f64 {
         self.weighted(|c| normal::pdf(c.z(x)) / c.std)
@@ -206,8 +198,7 @@ impl Mixture {
         let mut x = (self.mean() + z * self.std()).clamp(low, high);
         let mut width = high - low;
         for _ in 0..256 {
-            let (cdf, pdf) = self.cdf_pdf(x);
-            let excess = cdf - p;
+            let excess = self.cdf(x) - p;
             if excess.abs() <= residual {
                 return x;
             }
@@ -220,7 +211,7 @@ impl Mixture {
             if high - low <= 1e-12 * narrowest || middle <= low || middle >= high {
                 return middle;
             }
-            let newton = x - excess / pdf;
+            let newton = x - excess / self.pdf(x);
             // A Newton step may leave the bracket lopsided; two in a row that do not halve it are followed by a bisection.
             let useful = newton > low && newton < high && (newton - x).abs() < 0.5 * width;
             width = if useful { (newton - x).abs() } else { high - low };
@@ -267,8 +258,8 @@ impl Mixture {
 
 /// E|X| for X ~ N(mean, std^2).
 fn mean_absolute(mean: f64, std: f64) -> f64 {
-    let (cdf, pdf) = normal::cdf_pdf(mean / std);
-    2.0 * std * pdf + mean * (2.0 * cdf - 1.0)
+    let z = mean / std;
+    2.0 * std * normal::pdf(z) + mean * (2.0 * normal::cdf(z) - 1.0)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@
 //! | [`transform`] | the one way from standardised values to original units: scale, link, bounds |
 //! | [`empirical`] | the empirical distribution of training values |
 //! | [`baselines`] | naive, seasonal naive and training climatology |
-//! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage |
+//! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage; their means |
 //! | [`report`] | finished scores side by side, as JSON and as text |
 //! | [`table`] | a forecast as CSV |
-//! | [`plot`] | a forecast as a fan chart (feature `plot`) |
+//! | [`plot`] | a forecast as a fan chart |
 //!
 //! Shape letters: H horizon steps, L history steps, Nt target series, K mixture components, Q quantile levels, S samples.
 //! A tensor `[H, Nt]` is flat and row-major: the last letter is fastest.
@@ -23,24 +23,22 @@ pub mod empirical;
 pub mod metrics;
 pub mod mixture;
 pub mod normal;
-#[cfg(feature = "plot")]
 pub mod plot;
 pub mod predictive;
 pub mod quadrature;
 pub mod quantiles;
 pub mod report;
 pub mod table;
-#[cfg_attr(not(feature = "plot"), expect(dead_code, reason = "time axes are drawn natively alone"))]
 pub(crate) mod ticks;
 pub mod transform;
 
 pub use crate::random::SampleKey;
 pub use baselines::{Baseline, BaselineForecast, Baselines, TargetHistory};
 pub use empirical::Empirical;
-pub use metrics::{INTERVALS, ScoreSpec, Scores};
+pub use metrics::{INTERVALS, Measures, ScoreSpec, Scored, Scores};
 pub use mixture::{Component, Mixture, MixtureError};
 pub use predictive::{Point, Predictive};
 pub use quantiles::{Predicted, Quantiles};
-pub use report::{Measures, Report, Scored, Skill};
+pub use report::{Report, Skill};
 pub use table::{ForecastTable, HistoryTable, TableError};
 pub use transform::{Link, TargetDistribution, TargetTransform, TransformError};

@@ -328,13 +328,11 @@ fn censored_moments(c: &Component, lower: Option<f64>, upper: Option<f64>, about
     // (bound, its z, probability beyond it, density at it)
     let (l, a, below, density_a) = lower.map_or((0.0, 0.0, 0.0, 0.0), |l| {
         let z = (l - c.mean) / s;
-        let (cdf, pdf) = normal::cdf_pdf(z);
-        (l - about, z, cdf, pdf)
+        (l - about, z, normal::cdf(z), normal::pdf(z))
     });
     let (u, b, above, density_b) = upper.map_or((0.0, 0.0, 0.0, 0.0), |u| {
         let z = (u - c.mean) / s;
-        let (cdf, pdf) = normal::cdf_pdf(-z);
-        (u - about, z, cdf, pdf)
+        (u - about, z, normal::cdf(-z), normal::pdf(z))
     });
     let inside = 1.0 - below - above;
     let edge = density_a - density_b;

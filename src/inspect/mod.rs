@@ -1,5 +1,5 @@
 //! Looking inside a trained model: the edges that it learned, what attends to what in a window, the lags of autocorrelation, and what each
-//! part of the model is worth. Needs no files; pictures but that of the arena need the feature `native`.
+//! part of the model is worth. Needs no files.
 //!
 //! | file | subject |
 //! |---|---|
@@ -9,14 +9,13 @@
 //! | [`lags`] | lags that autocorrelation attention takes in one window |
 //! | [`features`] | loss with each part of the model switched off |
 //! | [`memory`] | the arena over a step as SVG |
-//! | [`plot`] | heat maps, node-link pictures and bars as SVG (feature `plot`) |
+//! | [`plot`] | heat maps, node-link pictures and bars as SVG |
 
 pub mod attention;
 pub mod features;
 pub mod graph;
 pub mod lags;
 pub mod memory;
-#[cfg(feature = "plot")]
 pub mod plot;
 pub mod truth;
 

@@ -13,8 +13,10 @@ pub mod outlook;
 pub mod planner;
 pub mod recompute;
 pub mod record;
+pub mod recording;
 pub mod search;
 pub mod text;
+pub mod transfer;
 
 use crate::bytes::grouped;
 use crate::graph::{Flat, Program};
@@ -22,7 +24,7 @@ pub use class::{AdapterClass, AdapterFacts};
 pub use layout::Region;
 pub use outlook::{LargeTensor, Outlook};
 pub use planner::{Offer, Planner};
-pub use record::{BoundRange, Dispatch, Recording};
+pub use recording::{BoundRange, Dispatch, Recording};
 
 /// What a buffer is for. One buffer each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
