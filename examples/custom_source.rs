@@ -58,10 +58,20 @@ impl WindowSource for Pendulums {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = if std::env::args().any(|a| a == "twins") { Backend::Reference } else { pollster::block_on(Backend::open(None))? };
     let (train, validation) = (Pendulums::new(200), Pendulums::new(40));
-    let model =
-        ModelSettings { patch_len: 4, d_model: 8, n_heads: 2, n_layers: 1, d_ff: 8, num_transitions: 1, ..ModelSettings::default() };
-    let training =
-        TrainingSettings { max_steps: Some(40), batch_size: 16, learning_rate: 5e-3, log_every: 20, ..TrainingSettings::default() };
+    let model = ModelSettings::default().with(|s| {
+        s.patch_len = 4;
+        s.d_model = 8;
+        s.n_heads = 2;
+        s.n_layers = 1;
+        s.d_ff = 8;
+        s.num_transitions = 1;
+    });
+    let training = TrainingSettings::default().with(|s| {
+        s.max_steps = Some(40);
+        s.batch_size = 16;
+        s.learning_rate = 5e-3;
+        s.log_every = 20;
+    });
     let setup = Setup::training(ModelShape::new(train.shape, model), training);
     let session = pollster::block_on(Session::new(setup, backend))?;
     let mut trainer = Trainer::new(session, Arc::new(train), Some(Arc::new(validation)))?;

@@ -49,6 +49,22 @@ pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSe
 pub use split::{SplitRule, SplitSettings};
 pub use training::{Schedule, TrainingSettings};
 
+/// Lets settings be changed in an expression: they may gain keys, so that other crates cannot write them out.
+macro_rules! changeable {
+    ($($settings:ty),+) => {
+        $(impl $settings {
+            /// The same with some values changed: `TrainingSettings::default().with(|s| s.batch_size = 16)`.
+            #[must_use]
+            pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+                change(&mut self);
+                self
+            }
+        })+
+    };
+}
+
+changeable!(DataSettings, EvaluationSettings, GraphSettings, ModelSettings, SplitSettings, TrainingSettings, WindowSettings);
+
 /// The newest configuration format that this version of the crate reads.
 pub const FORMAT_VERSION: u32 = 1;
 

@@ -28,7 +28,15 @@ fn options(batch: usize) -> PlanOptions {
 /// A whole model's plan: training and scoring.
 fn model(settings: &TrainingSettings) -> Plan {
     let window = WindowShape { history: 48, horizon: 24, num_covariates: 1, num_targets: 7, num_channels: 2, num_calendar: 2 };
-    let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, d_ff: 48, patch_len: 2, ..ModelSettings::default() });
+    let shape = ModelShape::new(
+        window,
+        ModelSettings::default().with(|s| {
+            s.n_layers = 2;
+            s.d_model = 32;
+            s.d_ff = 48;
+            s.patch_len = 2;
+        }),
+    );
     Setup::training(shape, settings.clone()).plan(&Backend::Reference).expect("it fits")
 }
 
@@ -158,7 +166,10 @@ proptest! {
 #[test]
 fn maps_agree_with_a_models_plans() {
     for (micro_batch, memory, repeats) in [(32, "unlimited", 1), (5, "unlimited", 7), (5, "14MiB", 7)] {
-        let plan = model(&TrainingSettings { micro_batch: Some(micro_batch), memory: Some(memory.into()), ..TrainingSettings::default() });
+        let plan = model(&TrainingSettings::default().with(|s| {
+            s.micro_batch = Some(micro_batch);
+            s.memory = Some(memory.into());
+        }));
         assert_eq!(plan.recordings.len(), 2);
         for index in 0..2 {
             agrees(&plan, index).unwrap_or_else(|e| panic!("recording {index}: {e}"));
@@ -299,7 +310,7 @@ fn drawn(map: &ArenaMap, svg: &str) -> Result<(), String> {
 
 #[test]
 fn a_models_picture_names_every_tensor() {
-    let plan = model(&TrainingSettings { micro_batch: Some(5), ..TrainingSettings::default() });
+    let plan = model(&TrainingSettings::default().with(|s| s.micro_batch = Some(5)));
     let map = ArenaMap::new(&plan, 0);
     let svg = picture(&map, "a <b> & \"c\"\u{1}");
     drawn(&map, &svg).expect("it is drawn as it is");
@@ -317,7 +328,7 @@ fn a_models_picture_names_every_tensor() {
     let named = map.boxes.iter().filter(|b| texts.contains(&b.name.as_str())).count();
     assert!(named >= 20, "only {named} boxes show their names");
     // No word says that of a step in one piece.
-    let one = TrainingSettings { micro_batch: Some(32), ..TrainingSettings::default() };
+    let one = TrainingSettings::default().with(|s| s.micro_batch = Some(32));
     let whole = picture(&ArenaMap::new(&model(&one), 0), "whole");
     assert!(!whole.contains(" times<") && !whole.contains("the body once"));
 }

@@ -21,12 +21,16 @@ use std::sync::Arc;
 
 /// Two layers, everything on: dropout, Gumbel noise, moving memory.
 fn shape() -> ModelShape {
-    with_features(Waves::new(1).shape, ModelSettings { n_layers: 2, ..all_on() })
+    with_features(Waves::new(1).shape, all_on().with(|s| s.n_layers = 2))
 }
 
 /// 22 windows in batches of 8: the third of an epoch has 6.
 fn short_batches() -> TrainingSettings {
-    TrainingSettings { batch_size: 8, max_steps: Some(5), validate_every: Some(3), ..settings() }
+    settings().with(|s| {
+        s.batch_size = 8;
+        s.max_steps = Some(5);
+        s.validate_every = Some(3);
+    })
 }
 
 fn planner_of(shape: &ModelShape, settings: &TrainingSettings, backend: &Backend) -> Planner {
@@ -35,7 +39,7 @@ fn planner_of(shape: &ModelShape, settings: &TrainingSettings, backend: &Backend
 }
 
 fn within(settings: &TrainingSettings, bytes: u64) -> TrainingSettings {
-    TrainingSettings { memory: Some(bytes.to_string()), ..settings.clone() }
+    settings.clone().with(|s| s.memory = Some(bytes.to_string()))
 }
 
 fn train(backend: &Backend, settings: &TrainingSettings, bytes: u64) -> State {
@@ -58,7 +62,7 @@ fn no_budget_changes_a_bit() {
     let (mut seen, mut kinds) = (0, HashSet::new());
     let mut first: Option<State> = None;
     for micro_batch in [None, Some(8), Some(1)] {
-        let settings = TrainingSettings { micro_batch, ..short_batches() };
+        let settings = short_batches().with(|s| s.micro_batch = micro_batch);
         let curve: Vec<Offer> = planner_of(&shape(), &settings, &backend).curve().expect("a curve");
         for offer in curve {
             let state = train(&backend, &settings, offer.bytes);
@@ -87,14 +91,13 @@ fn any_shape() -> impl Strategy<Value = (ModelShape, usize)> {
                 num_calendar: 2,
             };
             let on = |switch: u8| off != switch;
-            let settings = ModelSettings {
-                d_model: 16 * quads,
-                n_layers: layers,
-                use_convolution: on(1),
-                use_graph_attention: on(2),
-                use_hierarchy: on(3),
-                ..all_on()
-            };
+            let settings = all_on().with(|s| {
+                s.d_model = 16 * quads;
+                s.n_layers = layers;
+                s.use_convolution = on(1);
+                s.use_graph_attention = on(2);
+                s.use_hierarchy = on(3);
+            });
             (ModelShape::new(window, settings), batch)
         },
     )
@@ -107,7 +110,7 @@ proptest! {
     /// larger budget is slower.
     #[test]
     fn every_budget_from_the_smallest_on_is_feasible((shape, batch) in any_shape(), shares in prop::collection::vec(0.0..1.0_f64, 6)) {
-        let settings = TrainingSettings { batch_size: batch, ..settings() };
+        let settings = settings().with(|s| s.batch_size = batch);
         let mut planner = planner_of(&shape, &settings, &Backend::Reference);
         let smallest = planner.smallest().expect("a smallest plan").bytes;
         prop_assert_eq!(planner.plan(Budget::Bytes(smallest)).expect("the smallest fits itself").bytes(), smallest);
@@ -134,9 +137,15 @@ proptest! {
 /// the bytes that are alive in it.
 #[test]
 fn the_search_knows_what_it_chooses() {
-    let settings = TrainingSettings { batch_size: 12, ..settings() };
+    let settings = settings().with(|s| s.batch_size = 12);
     let window = WindowShape { history: 24, horizon: 8, num_covariates: 1, num_targets: 6, num_channels: 2, num_calendar: 2 };
-    let shape = ModelShape::new(window, ModelSettings { n_layers: 2, d_model: 32, ..all_on() });
+    let shape = ModelShape::new(
+        window,
+        all_on().with(|s| {
+            s.n_layers = 2;
+            s.d_model = 32;
+        }),
+    );
     let mut planner = planner_of(&shape, &settings, &Backend::Reference);
     let all = planner.predictions();
     assert!(all.len() > 10, "{} candidates", all.len());
@@ -154,10 +163,10 @@ fn the_search_knows_what_it_chooses() {
 /// window is larger than WebGPU's bindings, what the device grants beyond is used and said.
 #[test]
 fn a_thousand_series_are_planned() {
-    let settings = TrainingSettings { batch_size: 32, ..settings() };
+    let settings = settings().with(|s| s.batch_size = 32);
     let planned = |history: usize, granted: DeviceLimits| {
         let window = WindowShape { history, horizon: 24, num_covariates: 0, num_targets: 1000, num_channels: 1, num_calendar: 4 };
-        let shape = ModelShape::new(window, ModelSettings { patch_len: 1, ..ModelSettings::default() });
+        let shape = ModelShape::new(window, ModelSettings::default().with(|s| s.patch_len = 1));
         let setup = Setup::training(shape.clone(), settings.clone());
         let options = PlanOptions { granted, ..setup.options(&Backend::Reference) };
         let mut planner = setup.planner(&options)?;

@@ -30,7 +30,7 @@ fn batch() -> Batch {
 
 /// Every switch on, several hubs, so that every softmax chooses among some.
 fn settings() -> ModelSettings {
-    ModelSettings { num_transitions: 3, ..all_on() }
+    all_on().with(|s| s.num_transitions = 3)
 }
 
 fn shape(settings: ModelSettings) -> ModelShape {
@@ -124,7 +124,7 @@ fn without_dynamic_edge_weights() {
         zeros.extend(["weight", "bias"].map(|p| Zero::all(format!("{stage}.bias_receiver.{p}"))));
         zeros.push(Zero::part(format!("{stage}.key_value.bias"), 0..16));
     }
-    check_gradients(ModelSettings { use_dynamic_edge_weights: false, ..settings() }, &zeros);
+    check_gradients(settings().with(|s| s.use_dynamic_edge_weights = false), &zeros);
 }
 
 /// Section 11: with one sender only, everything that shapes its softmax has none.
@@ -136,7 +136,7 @@ fn with_one_hub() {
     zeros.extend(whole.iter().chain(&edges).chain(&["structural_weight"]).map(|p| Zero::all(format!("to_target.{p}"))));
     zeros.push(Zero::part("to_target.key_value.bias", 0..16));
     zeros.push(Zero::part("to_target.key_value.weight", 0..16 * 16));
-    check_gradients(ModelSettings { num_transitions: 1, ..settings() }, &zeros);
+    check_gradients(settings().with(|s| s.num_transitions = 1), &zeros);
 }
 
 /// Section 11: without hops nothing reads the gates and the adaptive graph.
@@ -146,7 +146,7 @@ fn without_hops() {
     let adaptive = ["sender", "receiver", "sender_memory.weight", "receiver_memory.weight"];
     let gates = ["gate1.weight", "gate1.bias", "gate2.weight", "gate2.bias"];
     zeros.extend(adaptive.iter().chain(&gates).map(|p| Zero::all(format!("graph.{p}"))));
-    check_gradients(ModelSettings { use_hops: false, ..settings() }, &zeros);
+    check_gradients(settings().with(|s| s.use_hops = false), &zeros);
 }
 
 /// The model with one switch turned, whichever there are.

@@ -8,7 +8,6 @@ mod not_run;
 
 use common::{Waves, bare, gpu, settings};
 use not_run::not_run;
-use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;
 use pgat::engine::model::ModelShape;
@@ -31,7 +30,10 @@ fn resident() -> u64 {
 /// A model with hardly any part: the host's side of a step is what is looked at.
 fn tiny() -> (Waves, ModelShape) {
     let window = WindowShape { history: 4, horizon: 4, num_covariates: 0, num_targets: 2, num_channels: 1, num_calendar: 2 };
-    let settings = ModelSettings { mdn_components: 1, use_highway: false, ..bare() };
+    let settings = bare().with(|s| {
+        s.mdn_components = 1;
+        s.use_highway = false;
+    });
     let source = Waves { shape: window, ..Waves::new(64) };
     (source, ModelShape::new(window, settings))
 }
@@ -46,15 +48,14 @@ fn a_long_run_does_not_grow() {
     let steps: u64 = std::env::var("PGAT_GROWTH_STEPS").map_or(STEPS, |s| s.parse().expect("a number of steps"));
     let (source, shape) = tiny();
     let backend = gpu();
-    let settings = TrainingSettings {
-        batch_size: 2,
-        max_steps: Some(steps),
-        validate_every: Some(TURN),
-        checkpoint_every: 10 * TURN,
-        health_every: TURN,
-        log_every: 10,
-        ..settings()
-    };
+    let settings = settings().with(|s| {
+        s.batch_size = 2;
+        s.max_steps = Some(steps);
+        s.validate_every = Some(TURN);
+        s.checkpoint_every = 10 * TURN;
+        s.health_every = TURN;
+        s.log_every = 10;
+    });
     let session = Session::new(Setup::training(shape, settings), backend.clone());
     let session = pollster::block_on(session).expect("a session");
     let dispatches = session.plan().recordings[0].dispatch_count();

@@ -30,7 +30,7 @@ fn run(backend: &Backend, settings: &TrainingSettings) -> (State, Vec<(u64, Grad
 }
 
 fn every(steps: u64) -> TrainingSettings {
-    TrainingSettings { health_every: steps, ..settings() }
+    settings().with(|s| s.health_every = steps)
 }
 
 /// The weights are the same bits whether gradients are looked at or not, and so are the records in any cut into micro-batches.
@@ -44,7 +44,7 @@ fn looking_changes_no_bit() {
     for (a, b) in [(&plain.parameters, &watched.parameters), (&plain.moment1, &watched.moment1), (&plain.moment2, &watched.moment2)] {
         assert_eq!(bits(a), bits(b));
     }
-    let (cut, some) = run(&backend, &TrainingSettings { micro_batch: Some(3), ..every(7) });
+    let (cut, some) = run(&backend, &every(7).with(|s| s.micro_batch = Some(3)));
     assert_eq!(bits(&plain.parameters), bits(&cut.parameters));
     let expected: Vec<_> = all.into_iter().filter(|(step, _)| step % 7 == 0).collect();
     assert_eq!(some, expected, "other records in micro-batches of 3, every 7 steps");
@@ -53,7 +53,7 @@ fn looking_changes_no_bit() {
 /// Kernels and twins find the same.
 #[test]
 fn kernels_find_what_the_twins_find() {
-    let settings = TrainingSettings { max_steps: Some(12), ..every(4) };
+    let settings = every(4).with(|s| s.max_steps = Some(12));
     let ((_, device), (_, twins)) = (run(&gpu(), &settings), run(&Backend::Reference, &settings));
     assert_eq!(twins.iter().map(|t| t.0).collect::<Vec<_>>(), [4, 8, 12]);
     let groups =
@@ -74,7 +74,7 @@ fn kernels_find_what_the_twins_find() {
 
 /// One step: what is found is what the gradients themselves say, before the clip.
 fn one_step(backend: &Backend) -> f64 {
-    let settings = TrainingSettings { clip_norm: 1e-3, ..every(1) };
+    let settings = every(1).with(|s| s.clip_norm = 1e-3);
     let mut session = session(backend, &settings);
     pollster::block_on(session.train_step(&Waves::new(70), &(0..16).collect::<Vec<_>>(), 0, 0, 1e-3)).expect("a step");
     let found = pollster::block_on(session.gradient_health()).expect("a device").expect("it was looked at");
@@ -115,7 +115,11 @@ fn numbers_are_those_of_the_gradients() {
 /// Infinite data: every record is made of numbers, says how many are none, and the run ends as it did without.
 #[test]
 fn what_is_not_finite_is_counted() {
-    let settings = TrainingSettings { batch_size: 1, log_every: 2, max_bad_steps: 2, ..every(1) };
+    let settings = every(1).with(|s| {
+        s.batch_size = 1;
+        s.log_every = 2;
+        s.max_bad_steps = 2;
+    });
     for backend in [Backend::Reference, gpu()] {
         let source = Arc::new(Waves { poisoned: Some(0), ..Waves::new(1) });
         let mut trainer = Trainer::new(session(&backend, &settings), source, None).expect("a trainer");

@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use common::{Waves, gpu, model_shape, settings};
 use not_run::not_run;
-use pgat::config::{Config, ModelSettings};
+use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler};
 use pgat::engine::executor::Backend;
 use pgat::engine::model::ModelShape;
@@ -55,7 +55,7 @@ fn sums_to_one(row: &[f64]) {
 #[test]
 fn attention_is_the_engines() {
     let source = Waves::new(4);
-    let shape = ModelShape { settings: ModelSettings { n_layers: 2, ..model_shape(&source.shape).settings }, ..model_shape(&source.shape) };
+    let shape = ModelShape { settings: model_shape(&source.shape).settings.with(|s| s.n_layers = 2), ..model_shape(&source.shape) };
     let mut session = keeping(gpu(), &shape, &attention::tensors(&shape));
     let parameters = lively(&session);
     load(&mut session, &parameters);
@@ -104,7 +104,7 @@ fn lags_are_the_engines_and_follow_from_the_scores() {
 fn edges_read_off_the_weights_are_the_engines() {
     let source = Waves::new(4);
     let base = model_shape(&source.shape);
-    let shape = ModelShape::new(base.window, ModelSettings { num_transitions: 3, ..base.settings });
+    let shape = ModelShape::new(base.window, base.settings.with(|s| s.num_transitions = 3));
     let kept = [0, 1].map(|stage| [format!("graph.edges.{stage}.0"), format!("graph.edges.{stage}.1")]).concat();
     let kept = [graph::tensors(&shape), kept].concat();
     let mut session = keeping(gpu(), &shape, &kept);

@@ -98,9 +98,9 @@ fn planned_bytes_are_created_bytes_for_every_config() {
         assert_as_planned(&gpu, &shape, &config.training, &path.display().to_string());
     }
     for micro in [None, Some(1), Some(3)] {
-        let settings = TrainingSettings { micro_batch: micro, ..settings() };
+        let settings = settings().with(|s| s.micro_batch = micro);
         assert_as_planned(&gpu, &small(), &settings, &format!("every part on, micro-batches {micro:?}"));
-        let health = TrainingSettings { health_every: 0, ..settings };
+        let health = settings.with(|s| s.health_every = 0);
         assert_as_planned(&gpu, &ModelShape::new(Waves::new(1).shape, bare()), &health, &format!("bare, micro-batches {micro:?}"));
     }
 }
@@ -191,7 +191,7 @@ fn train(session: &mut Session, steps: usize) -> State {
 /// device that never refused.
 #[test]
 fn a_smaller_plan_works_after_a_refusal() {
-    let smaller = TrainingSettings { micro_batch: Some(1), ..settings() };
+    let smaller = settings().with(|s| s.micro_batch = Some(1));
     for gpu in devices() {
         let [large, least] = [settings(), smaller.clone()].map(|s| planned(&gpu, &small(), &s, Purpose::Train).bytes());
         assert!(least < large, "{least} and {large} bytes");

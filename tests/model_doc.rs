@@ -124,7 +124,7 @@ fn every_op_is_named() {
     let window = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 2, num_channels: 2, num_calendar: 2 };
     let mut ops = BTreeSet::new();
     for head in [Head::Mixture, Head::Quantile] {
-        let model = build(&ModelShape::new(window, ModelSettings { head, ..ModelSettings::default() }), Mode::Train).expect("a model");
+        let model = build(&ModelShape::new(window, ModelSettings::default().with(|s| s.head = head)), Mode::Train).expect("a model");
         ops.extend(model.graph.nodes.iter().map(|node| node.op.name));
     }
     assert!(ops.len() >= 35, "{ops:?}");

@@ -37,7 +37,7 @@ fn waves() -> Waves {
 }
 
 fn shape() -> ModelShape {
-    full(waves().shape, ModelSettings { num_transitions: 3, ..all_on() })
+    full(waves().shape, all_on().with(|s| s.num_transitions = 3))
 }
 
 fn backends() -> [Backend; 2] {
@@ -169,11 +169,11 @@ fn encodings_keep_shapes() {
         assert_eq!(base[block].len(), expected, "{block}");
     }
     let without = [
-        ("temporal", ModelSettings { use_temporal_encoding: false, ..on() }),
-        ("adaptive temporal", ModelSettings { use_adaptive_temporal: false, ..on() }),
-        ("step and node", ModelSettings { use_adaptive_embedding: false, ..on() }),
-        ("structural", ModelSettings { use_structural_encoding: false, ..on() }),
-        ("graph", ModelSettings { use_graph_encoding: false, ..on() }),
+        ("temporal", on().with(|s| s.use_temporal_encoding = false)),
+        ("adaptive temporal", on().with(|s| s.use_adaptive_temporal = false)),
+        ("step and node", on().with(|s| s.use_adaptive_embedding = false)),
+        ("structural", on().with(|s| s.use_structural_encoding = false)),
+        ("graph", on().with(|s| s.use_graph_encoding = false)),
     ];
     for (name, settings) in without {
         let other = tokens(settings);
@@ -278,7 +278,7 @@ fn series_have_no_order() {
 fn several_history_lengths() {
     for history in [2, 4, 6, 16, 24, 48] {
         let source = Waves { shape: WindowShape { history, ..waves().shape }, ..waves() };
-        let shape = full(source.shape, ModelSettings { num_transitions: 3, ..all_on() });
+        let shape = full(source.shape, all_on().with(|s| s.num_transitions = 3));
         let batch = Batch::of(&source, &[0, 5]);
         let [twins, kernels] = backends().map(|b| pass(&shape, &b, &parameters(&shape, 1), &batch));
         assert_eq!(twins.mixture.len(), 2 * window_len(&shape));
@@ -316,11 +316,11 @@ fn bad_inputs_are_named() {
     let places = pgat::engine::model::parameter_places(&shape).expect("places");
     let end = places.iter().map(|p| p.start + p.shape.iter().product::<usize>()).max().expect("parameters");
     let bytes = write_weights(&places, &vec![0.5; end.next_multiple_of(64)], &Notes::new()).expect("a file");
-    let wider = ModelShape { settings: ModelSettings { adaptive_rank: 5, ..shape.settings.clone() }, ..shape.clone() };
+    let wider = ModelShape { settings: shape.settings.clone().with(|s| s.adaptive_rank = 5), ..shape.clone() };
     let wider = pgat::engine::model::parameter_places(&wider).expect("places");
     let error = read_weights(&bytes, &wider).expect_err("a refusal").to_string();
     assert!(error.contains("graph.sender"), "{error}");
-    let deeper = ModelShape { settings: ModelSettings { n_layers: 2, ..shape.settings.clone() }, ..shape.clone() };
+    let deeper = ModelShape { settings: shape.settings.clone().with(|s| s.n_layers = 2), ..shape.clone() };
     let deeper = pgat::engine::model::parameter_places(&deeper).expect("places");
     let error = read_weights(&bytes, &deeper).expect_err("a refusal").to_string();
     assert!(error.contains("layers.1."), "{error}");

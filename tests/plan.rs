@@ -462,12 +462,12 @@ fn recordings_pass_wgpus_validation() {
 #[test]
 fn a_large_model_is_cut_for_training_and_scoring() {
     let window = WindowShape { history: 168, horizon: 24, num_covariates: 0, num_targets: 60, num_channels: 1, num_calendar: 4 };
-    let shape = ModelShape::new(window, ModelSettings { n_layers: 1, ..ModelSettings::default() });
+    let shape = ModelShape::new(window, ModelSettings::default().with(|s| s.n_layers = 1));
     let made = Setup::training(shape.clone(), TrainingSettings::default()).plan(&Backend::Reference).expect("it fits");
     let [training, scoring] = &made.recordings[..] else { panic!("training and scoring") };
     assert!(training.batch == 32 && training.micro_batch < 32, "{} {}", training.batch, training.micro_batch);
     assert!(scoring.batch == scoring.micro_batch && scoring.batch < 32, "{} {}", scoring.batch, scoring.micro_batch);
-    let settings = TrainingSettings { micro_batch: Some(2), ..TrainingSettings::default() };
+    let settings = TrainingSettings::default().with(|s| s.micro_batch = Some(2));
     let asked = Setup::scoring(shape, settings).plan(&Backend::Reference).expect("it fits");
     assert_eq!((asked.recordings[0].batch, asked.recordings[0].micro_batch), (2, 2));
 }

@@ -49,12 +49,12 @@ fn the_budget_changes_no_bit() {
     assert!(whole.parameters.iter().all(|v| v.is_finite()));
     assert_same(&whole, &run(&backend, &settings()), "a second run");
     for micro in [1, 2, 5, 16] {
-        let settings = TrainingSettings { micro_batch: Some(micro), ..settings() };
+        let settings = settings().with(|s| s.micro_batch = Some(micro));
         assert_same(&whole, &run(&backend, &settings), &format!("micro-batches of {micro}"));
     }
-    let cut = TrainingSettings { submit_bound_ms: 0, ..settings() };
+    let cut = settings().with(|s| s.submit_bound_ms = 0);
     assert_same(&whole, &run(&backend, &cut), "a submit a dispatch");
-    let other = run(&backend, &TrainingSettings { seed: 1, ..settings() });
+    let other = run(&backend, &settings().with(|s| s.seed = 1));
     assert_ne!(bits(&whole.parameters), bits(&other.parameters));
 }
 
@@ -63,7 +63,10 @@ fn the_budget_changes_no_bit() {
 fn the_twins_train_alike() {
     let losses = |backend: &Backend| {
         let mut all = vec![];
-        let settings = TrainingSettings { log_every: 1, max_steps: Some(20), ..settings() };
+        let settings = settings().with(|s| {
+            s.log_every = 1;
+            s.max_steps = Some(20);
+        });
         let mut trainer = trainer(backend, &settings);
         let listen = &mut |e: &Event| {
             if let Event::Step { loss, .. } = e {
@@ -179,14 +182,13 @@ fn resuming_changes_no_bit() {
 
 /// A run whose validation loss never falls: nothing is learned at such a rate, and nothing else moves.
 fn standing_still(patience: Option<u64>) -> Trainer {
-    let settings = TrainingSettings {
-        patience,
-        learning_rate: 1e-30,
-        max_steps: Some(12),
-        validate_every: Some(2),
-        checkpoint_every: 100,
-        ..settings()
-    };
+    let settings = settings().with(|s| {
+        s.patience = patience;
+        s.learning_rate = 1e-30;
+        s.max_steps = Some(12);
+        s.validate_every = Some(2);
+        s.checkpoint_every = 100;
+    });
     let mut shape = model_shape(&Waves::new(1).shape);
     shape.settings.memory_rate = 0.0;
     let session = pollster::block_on(Session::new(Setup::training(shape, settings), gpu())).expect("a session");
@@ -242,7 +244,7 @@ fn patience_survives_a_resume() {
 
 #[test]
 fn patience_without_validation_is_an_error() {
-    let settings = TrainingSettings { patience: Some(5), ..settings() };
+    let settings = settings().with(|s| s.patience = Some(5));
     let nothing: Arc<Waves> = Arc::new(Waves::new(0));
     for validation in [None, Some(nothing as Arc<dyn WindowSource>)] {
         let error =
@@ -255,7 +257,11 @@ fn patience_without_validation_is_an_error() {
 #[test]
 fn bad_numbers_never_reach_the_parameters() {
     let backend = gpu();
-    let settings = TrainingSettings { log_every: 1, max_bad_steps: 3, batch_size: 1, ..settings() };
+    let settings = settings().with(|s| {
+        s.log_every = 1;
+        s.max_bad_steps = 3;
+        s.batch_size = 1;
+    });
     let source = Waves { poisoned: Some(0), ..Waves::new(1) };
     let mut trainer = Trainer::new(session(&backend, &settings), Arc::new(source), None).expect("a trainer");
     let start = trainer.session().initial_state();
@@ -271,7 +277,12 @@ fn bad_numbers_never_reach_the_parameters() {
 #[test]
 fn one_bad_batch_is_skipped() {
     let backend = gpu();
-    let settings = TrainingSettings { log_every: 1, max_bad_steps: 3, batch_size: 8, max_steps: Some(16), ..settings() };
+    let settings = settings().with(|s| {
+        s.log_every = 1;
+        s.max_bad_steps = 3;
+        s.batch_size = 8;
+        s.max_steps = Some(16);
+    });
     let source = Waves { poisoned: Some(3), ..Waves::new(64) };
     let mut trainer = Trainer::new(session(&backend, &settings), Arc::new(source), None).expect("a trainer");
     let mut bad = 0;
@@ -307,7 +318,7 @@ fn a_refused_buffer_is_named() {
 /// A bound on memory that the plan does not meet is refused before anything is created.
 #[test]
 fn a_bound_below_the_plan_is_refused() {
-    let settings = TrainingSettings { memory: Some("100KiB".into()), ..settings() };
+    let settings = settings().with(|s| s.memory = Some("100KiB".into()));
     let shape = model_shape(&Waves::new(1).shape);
     let refused = Setup::training(shape, settings).plan(&Backend::Reference);
     let error = refused.err().expect("a refusal").to_string();

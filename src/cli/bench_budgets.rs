@@ -5,7 +5,7 @@ use super::console::{milliseconds, table, thousands};
 use super::context::Context;
 use anyhow::Context as _;
 use pgat::bytes::Budget;
-use pgat::config::{Config, TrainingSettings};
+use pgat::config::Config;
 use pgat::engine::executor::Backend;
 use pgat::engine::plan::{AdapterClass, PlanError};
 use pgat::engine::session::{Session, Setup};
@@ -83,7 +83,7 @@ pub(super) fn measure(
 }
 
 fn one(backend: &Backend, setup: &Setup, setting: &Setting, memory: String, steps: u64) -> anyhow::Result<Step> {
-    let settings = TrainingSettings { memory: Some(memory), ..setup.settings.clone() };
+    let settings = setup.settings.clone().with(|s| s.memory = Some(memory));
     let session = Session::new(Setup { settings: settings.clone(), ..setup.clone() }, backend.clone());
     let mut session = pollster::block_on(session)?;
     let mut times = vec![];

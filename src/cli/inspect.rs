@@ -168,7 +168,10 @@ impl<'a> At<'a> {
     }
 
     fn truth(&self, path: &Path) -> anyhow::Result<SeriesGraph> {
-        let settings = GraphSettings { edges: Some(path.display().to_string()), skip_unknown: true, ..GraphSettings::default() };
+        let settings = GraphSettings::default().with(|s| {
+            s.edges = Some(path.display().to_string());
+            s.skip_unknown = true;
+        });
         let (truth, notes) = SeriesGraph::open(&settings, self.experiment.dataset()).with_context(|| path.display().to_string())?;
         for note in notes {
             self.context.say(&format!("note: {}: {note}", path.display()));

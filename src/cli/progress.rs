@@ -88,11 +88,11 @@ impl Progress {
                 self.say(&format!("step {step}: validation loss {loss:.4}{best}"));
             }
             Event::Gradients { step, gradients } => self.gradients(*step, gradients),
-            Event::Checkpoint { .. } => {}
             Event::Restarted { step, reason } => {
                 let text = format!("the device was lost ({reason}); it was opened anew, and training goes on from step {step}");
                 self.aside(|| console::warn(&text));
             }
+            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@ use super::suggest::nearest;
 
 /// What is wrong with a configuration, and what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// Not TOML, an unknown key, or a value of the wrong type.
     #[error("line {line}: {message}")]

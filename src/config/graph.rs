@@ -12,6 +12,7 @@ use super::ConfigError;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct GraphSettings {
     /// Edge list: CSV or gzip'd CSV with the columns `source`, `target` and, if edges differ in strength, `weight` (0 or more).
     /// Series are named as in the data. The source acts on the target.

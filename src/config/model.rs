@@ -35,6 +35,7 @@ pub enum PointLoss {
 /// `[model]`: sizes and switches of the model; names as in weight files. Every part is on unless switched off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct ModelSettings {
     /// Rows in a token (patch); divides history and horizon.
     pub patch_len: usize,

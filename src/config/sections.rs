@@ -8,6 +8,7 @@ use crate::calendar::{CalendarFeature, Frequency, parse_time_of_day};
 /// `[data]`: the file and what its columns mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DataSettings {
     /// CSV or gzip'd CSV file, relative to the configuration file.
     pub path: String,
@@ -146,6 +147,7 @@ fn one_source(key: &'static str, column: Option<&String>, expression: Option<&St
 /// `[window]`: lengths in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct WindowSettings {
     /// Rows of history that a forecast sees.
     pub history: usize,
@@ -165,6 +167,7 @@ impl WindowSettings {
 /// `[evaluation]`: which forecasts are made and how they are scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct EvaluationSettings {
     /// A forecast every so many rows; with `origin`, at every so-many-th origin.
     pub stride: usize,

@@ -11,6 +11,7 @@ use crate::calendar::{Stamp, parse_stamp};
 /// while its history may reach back into the part before. Scaling is fitted on training rows only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct SplitSettings {
     /// Fraction of the rows, from the start, that train.
     pub train: Option<f64>,

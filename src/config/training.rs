@@ -11,6 +11,7 @@ const DEFAULT_EPOCHS: u64 = 10;
 /// `[training]`: optimiser, schedule, checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct TrainingSettings {
     /// Seed of everything random; below 2^63.
     pub seed: u64,

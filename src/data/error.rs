@@ -4,6 +4,7 @@ use std::fmt;
 
 /// What is wrong with a data file, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The configuration is wrong.
     #[error(transparent)]

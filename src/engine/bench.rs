@@ -19,6 +19,7 @@ use std::time::Instant;
 
 /// A benchmark failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BenchError {
     /// Its graph.
     #[error(transparent)]

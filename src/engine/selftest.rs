@@ -22,6 +22,7 @@ pub const MODEL: &[u8] = include_bytes!("../../assets/self-test.safetensors");
 
 /// A case failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SelfTestError {
     /// Values differ.
     #[error("{op}, {case}: {tensor}: {mismatch}")]

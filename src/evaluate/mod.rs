@@ -19,6 +19,7 @@ pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast
 
 /// A model cannot be scored, or a forecast cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// The device or the plan.
     #[error("{0}")]

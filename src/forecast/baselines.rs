@@ -43,6 +43,7 @@ impl Baseline {
 
 /// A target without a training value: nothing to fall back on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum BaselineError {
     /// No finite training value.
     #[error("target {target} has no observed value in the training part, so no baseline can be made; drop it or move the split")]

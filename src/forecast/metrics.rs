@@ -22,6 +22,7 @@ pub struct ScoreSpec {
 
 /// A specification that cannot be scored.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum ScoreError {
     /// Series and deviations differ in number.
     #[error("{series} series need as many training deviations, found {deviation}")]

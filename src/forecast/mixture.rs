@@ -32,6 +32,7 @@ pub struct Mixture {
 
 /// Numbers that make no mixture.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum MixtureError {
     /// No component.
     #[error("a mixture needs at least one component")]

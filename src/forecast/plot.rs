@@ -26,6 +26,7 @@ impl Default for FanChartOptions {
 
 /// A chart that cannot be drawn.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum PlotError {
     /// The table does not fit together.
     #[error(transparent)]

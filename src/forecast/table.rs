@@ -38,6 +38,7 @@ pub struct ForecastTable {
 
 /// A table that does not fit together, or cannot be written.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TableError {
     /// A field has the wrong number of values.
     #[error("the forecast table's {field} holds {found} values, {expected} were expected for shape {shape}")]

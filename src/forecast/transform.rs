@@ -87,6 +87,7 @@ impl From<TargetTransform> for Fields {
 
 /// Numbers that make no transform.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum TransformError {
     /// Mean or deviation is not finite, or the deviation not positive.
     #[error("a target's scale needs a finite mean and a positive deviation, found {mean} and {std}")]

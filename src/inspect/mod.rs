@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 /// There is nothing to look at, or looking failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InspectError {
     /// The device or the plan.
     #[error("{0}")]

@@ -79,6 +79,7 @@ pub struct Migrated {
 
 /// Why a file cannot be migrated.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MigrateError {
     /// Not YAML, or a key twice.
     #[error("line {line}: {problem}; correct it, it is not valid YAML")]

@@ -4,6 +4,7 @@ use crate::data::DataError;
 
 /// What is wrong with a series graph, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SeriesGraphError {
     /// The file cannot be opened.
     #[cfg(feature = "native")]

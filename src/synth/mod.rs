@@ -57,6 +57,7 @@ impl Default for SynthSettings {
 
 /// Sizes that no data can have.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SynthError {
     /// A number that is too small.
     #[error("{name} is {found}; use at least {least}")]

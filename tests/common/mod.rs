@@ -74,67 +74,65 @@ pub(crate) fn model_shape(window: &WindowShape) -> ModelShape {
 
 /// A small model with every switch on.
 pub(crate) fn all_on() -> ModelSettings {
-    ModelSettings {
-        patch_len: 2,
-        num_transitions: 1,
-        d_model: 16,
-        n_heads: 4,
-        n_layers: 1,
-        d_ff: 24,
-        dropout: 0.2,
-        conv_kernels: vec![1, 3],
-        hops: 2,
-        top_k_edges: 2,
-        adaptive_rank: 4,
-        num_scales: 2,
-        num_spectral: 3,
-        num_random_walk: 2,
-        num_eigenvectors: 4,
-        max_hop_distance: 4,
-        hierarchy: vec![2, 4],
-        use_adaptive_temporal: true,
-        use_dynamic_graph: true,
-        use_adaptive_graph: true,
-        use_graph_gate: true,
-        use_convolution: true,
-        use_hops: true,
-        use_fusion: true,
-        use_structural_encoding: true,
-        use_graph_encoding: true,
-        use_graph_attention: true,
-        use_dynamic_edge_weights: true,
-        use_hierarchy: true,
-        use_autocorr: true,
-        ..ModelSettings::default()
-    }
+    ModelSettings::default().with(|s| {
+        s.patch_len = 2;
+        s.num_transitions = 1;
+        s.d_model = 16;
+        s.n_heads = 4;
+        s.n_layers = 1;
+        s.d_ff = 24;
+        s.dropout = 0.2;
+        s.conv_kernels = vec![1, 3];
+        s.hops = 2;
+        s.top_k_edges = 2;
+        s.adaptive_rank = 4;
+        s.num_scales = 2;
+        s.num_spectral = 3;
+        s.num_random_walk = 2;
+        s.num_eigenvectors = 4;
+        s.max_hop_distance = 4;
+        s.hierarchy = vec![2, 4];
+        s.use_adaptive_temporal = true;
+        s.use_dynamic_graph = true;
+        s.use_adaptive_graph = true;
+        s.use_graph_gate = true;
+        s.use_convolution = true;
+        s.use_hops = true;
+        s.use_fusion = true;
+        s.use_structural_encoding = true;
+        s.use_graph_encoding = true;
+        s.use_graph_attention = true;
+        s.use_dynamic_edge_weights = true;
+        s.use_hierarchy = true;
+        s.use_autocorr = true;
+    })
 }
 
 /// A model with hardly any part.
 pub(crate) fn bare() -> ModelSettings {
-    ModelSettings {
-        patch_len: 4,
-        num_transitions: 0,
-        d_model: 4,
-        n_heads: 2,
-        n_layers: 1,
-        d_ff: 4,
-        use_dynamic_graph: false,
-        use_adaptive_graph: false,
-        use_graph_gate: false,
-        use_convolution: false,
-        use_hops: false,
-        use_fusion: false,
-        use_structural_encoding: false,
-        use_graph_encoding: false,
-        use_graph_attention: false,
-        use_dynamic_edge_weights: false,
-        use_hierarchy: false,
-        use_autocorr: false,
-        use_temporal_encoding: false,
-        use_adaptive_temporal: false,
-        use_adaptive_embedding: false,
-        ..ModelSettings::default()
-    }
+    ModelSettings::default().with(|s| {
+        s.patch_len = 4;
+        s.num_transitions = 0;
+        s.d_model = 4;
+        s.n_heads = 2;
+        s.n_layers = 1;
+        s.d_ff = 4;
+        s.use_dynamic_graph = false;
+        s.use_adaptive_graph = false;
+        s.use_graph_gate = false;
+        s.use_convolution = false;
+        s.use_hops = false;
+        s.use_fusion = false;
+        s.use_structural_encoding = false;
+        s.use_graph_encoding = false;
+        s.use_graph_attention = false;
+        s.use_dynamic_edge_weights = false;
+        s.use_hierarchy = false;
+        s.use_autocorr = false;
+        s.use_temporal_encoding = false;
+        s.use_adaptive_temporal = false;
+        s.use_adaptive_embedding = false;
+    })
 }
 
 /// A model on a series graph whose features are random.
@@ -156,17 +154,16 @@ pub(crate) fn with_features(window: WindowShape, settings: ModelSettings) -> Mod
 }
 
 pub(crate) fn settings() -> TrainingSettings {
-    TrainingSettings {
-        batch_size: 16,
-        max_steps: Some(24),
-        learning_rate: 5e-3,
-        schedule: Schedule::OneCycle,
-        log_every: 4,
-        checkpoint_every: 6,
-        health_every: 5,
-        validate_every: Some(8),
-        ..TrainingSettings::default()
-    }
+    TrainingSettings::default().with(|s| {
+        s.batch_size = 16;
+        s.max_steps = Some(24);
+        s.learning_rate = 5e-3;
+        s.schedule = Schedule::OneCycle;
+        s.log_every = 4;
+        s.checkpoint_every = 6;
+        s.health_every = 5;
+        s.validate_every = Some(8);
+    })
 }
 
 pub(crate) fn gpu() -> Backend {

@@ -101,6 +101,7 @@ impl Node {
 
 /// Something is wrong with how a graph is put together.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// An op refused its attributes or its inputs.
     #[error("{label}: {source}")]

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 /// The model cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// Features of another graph.
     #[error("the graph's {what} holds {found} numbers, and this model wants {expected}")]

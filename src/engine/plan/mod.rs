@@ -183,6 +183,7 @@ impl PlanOptions {
 
 /// A plan cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// A tensor of one window, or a fixed scratch, is larger than the device's buffers or bindings.
     #[error(

@@ -24,6 +24,7 @@ pub use state::{State, StepReport, WindowMixture};
 
 /// A session cannot be made or went wrong.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SessionError {
     /// The model cannot be built.
     #[error("{0}")]

@@ -6,6 +6,7 @@ use serde::Serialize;
 /// Something happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Event {
     /// A step was submitted.
     Tick {

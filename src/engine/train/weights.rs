@@ -12,6 +12,7 @@ pub const WEIGHTS_VERSION: u32 = 1;
 
 /// A weight file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WeightsError {
     /// Not a safetensors file, or damaged.
     #[error("the weights cannot be read as safetensors: {0}")]

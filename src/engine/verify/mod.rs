@@ -26,6 +26,7 @@ pub use zeros::contains_zeros;
 
 /// A golden file cannot be compared.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// Not a safetensors file, or damaged.
     #[error("the file cannot be read as safetensors: {0}")]

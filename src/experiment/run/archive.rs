@@ -14,6 +14,7 @@ const MOST_BYTES: u64 = 16 << 30;
 
 /// An archive cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArchiveError {
     /// Not a zip file, or damaged.
     #[error("{path} is no run file, or is damaged ({source}); give a run folder, or a file that the browser page saved")]
