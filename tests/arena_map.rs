@@ -1,10 +1,6 @@
 //! The arena over a step, as data and as a picture: what is shown is what the plan says.
 
-mod support {
-    #[allow(dead_code, reason = "each test file uses a part of it")]
-    pub(crate) mod random_graph;
-}
-
+use crate::support::random_graph::recipes;
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;
@@ -19,7 +15,6 @@ use pgat::inspect::memory::picture;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::collections::{HashMap, HashSet};
-use support::random_graph::recipes;
 
 fn options(batch: usize) -> PlanOptions {
     PlanOptions::new(batch, AdapterClass::portable(true))

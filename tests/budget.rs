@@ -2,10 +2,7 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "ratios")]
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::{Waves, all_on, bits, gpu, settings, with_features};
+use crate::common::{Waves, all_on, bits, gpu, settings, with_features};
 use pgat::bytes::{Budget, grouped};
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;

@@ -1,21 +1,14 @@
 //! The command line: status, stdout and stderr of every command, on a tiny series. Most tests use the f64 twins and need no adapter.
 
-mod support {
-    pub(crate) mod golden_file;
-    pub(crate) mod not_run;
-    #[allow(dead_code, reason = "each test file uses a part of it")]
-    pub(crate) mod place;
-}
-
+use crate::support::golden_file::GoldenFile;
+use crate::support::not_run::not_run;
+use crate::support::place::{CONFIG, Place, Said, said};
 use assert_cmd::cargo::cargo_bin;
 use pgat::config::Config;
 use pgat::experiment::{Archive, Files as _};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use support::golden_file::GoldenFile;
-use support::not_run::not_run;
-use support::place::{CONFIG, Place, Said, said};
 
 #[test]
 fn trains_scores_and_forecasts() {

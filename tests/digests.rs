@@ -2,10 +2,7 @@
 //! command line, on the f64 twins and on the CPU adapter. Other tests compare bits within one build; a changed order of a sum or a changed
 //! random key is visible only here. Whoever changes bits on purpose raises `NUMERICS_REVISION` and writes the new digests here.
 
-#[path = "support/not_run.rs"]
-mod not_run;
-
-use not_run::not_run;
+use crate::support::not_run::not_run;
 use safetensors::SafeTensors;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -4,11 +4,8 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "test data")]
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::probe::{Batch, Found, Named, change, full, largest, parameters, pass};
-use common::{Waves, all_on, gpu};
+use crate::common::probe::{Batch, Found, Named, change, full, largest, parameters, pass};
+use crate::common::{Waves, all_on, gpu};
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;

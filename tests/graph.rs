@@ -2,10 +2,7 @@
 //! all leaves. Each op's own backward pass is proved elsewhere; what is proved here is how gradients of several consumers, of parameters
 //! used in several places and of what is made once a step are put together.
 
-mod support {
-    pub(crate) mod random_graph;
-}
-
+use crate::support::random_graph::{inputs, recipes, step};
 use pgat::engine::graph::{GraphError, Place, Program, TensorId};
 use pgat::engine::ops::add::Add;
 use pgat::engine::ops::linear::{Activation, Linear};
@@ -17,7 +14,6 @@ use pgat::engine::selftest::Draw;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::sync::Arc;
-use support::random_graph::{inputs, recipes, step};
 
 const WINDOWS: usize = 3;
 const TOLERANCE: f64 = 1e-6;
@@ -78,7 +74,7 @@ proptest! {
 
     #[test]
     fn gradients_are_differences(recipe in recipes(10)) {
-        let recipe = support::random_graph::Recipe { trains: false, ..recipe };
+        let recipe = crate::support::random_graph::Recipe { trains: false, ..recipe };
         let (plan, leaves) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable(true))).expect("default limits suffice");
         let plan = Arc::new(plan);
         let mut draw = Draw::new(3);
@@ -150,8 +146,13 @@ fn one_tensor_in_two_roles_is_an_error() {
 /// Gradients live where the optimiser finds them: at the offset of their parameter.
 #[test]
 fn gradients_lie_at_the_offsets_of_their_parameters() {
-    let recipe =
-        support::random_graph::Recipe { steps: 2, nodes: 3, quads: 1, ops: vec![[0, 3, 1, 0], [0, 4, 1, 0], [3, 4, 0, 0]], trains: true };
+    let recipe = crate::support::random_graph::Recipe {
+        steps: 2,
+        nodes: 3,
+        quads: 1,
+        ops: vec![[0, 3, 1, 0], [0, 4, 1, 0], [3, 4, 0, 0]],
+        trains: true,
+    };
     let (plan, _) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable(true))).expect("default limits suffice");
     let recording = &plan.recordings[0];
     let mut seen = 0;

@@ -3,17 +3,18 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
-#[path = "support/not_run.rs"]
-mod not_run;
+mod support {
+    pub(crate) mod not_run;
+}
 
 use common::{Waves, bare, gpu, settings};
-use not_run::not_run;
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;
 use pgat::engine::model::ModelShape;
 use pgat::engine::session::{Session, Setup};
 use pgat::engine::train::{Control, Event, Outcome, Trainer};
 use std::sync::Arc;
+use support::not_run::not_run;
 
 /// Steps, unless `PGAT_GROWTH_STEPS` says how many.
 const STEPS: u64 = 10_000;

@@ -1,10 +1,7 @@
 //! What a run records of its gradients: the right steps, the right numbers, and not one bit of the weights changed by it.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::probe::largest;
-use common::{Waves, bits, gpu, session, settings};
+use crate::common::probe::largest;
+use crate::common::{Waves, bits, gpu, session, settings};
 use pgat::config::TrainingSettings;
 use pgat::engine::executor::Backend;
 use pgat::engine::health::{Ailment, GradientHealth, group_of};

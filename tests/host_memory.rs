@@ -4,15 +4,16 @@
 //! before. The text is made while it is read, so that it takes no memory itself. Linux alone tells a process its peak.
 #![expect(clippy::print_stdout, reason = "what was measured, to be read")]
 
-#[path = "support/not_run.rs"]
-mod not_run;
+mod support {
+    pub(crate) mod not_run;
+}
 
-use not_run::not_run;
 use pgat::config::Config;
 use pgat::data::{Dataset, Scaler, WindowBuffers};
 use pgat::engine::host::{ALLOWANCE, SEGMENT_BYTES, table_bytes};
 use pgat::forecast::Baselines;
 use std::io::{BufReader, Read, Write as _};
+use support::not_run::not_run;
 
 /// What reading may take beside the table here, far below the promised [`ALLOWANCE`], behind which a second copy of a table of these
 /// sizes could hide. Buffers and two blocks take about 3 MB.

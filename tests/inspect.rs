@@ -1,16 +1,10 @@
 //! `pgat inspect` and its library: what is shown is what the engine computes.
 #![expect(clippy::cast_possible_truncation, reason = "test data")]
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-#[path = "support/not_run.rs"]
-mod not_run;
-
+use crate::common::{Waves, gpu, model_shape, settings};
+use crate::support::not_run::not_run;
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
-use common::{Waves, gpu, model_shape, settings};
-use not_run::not_run;
 use pgat::config::Config;
 use pgat::data::{Dataset, Part, PartWindows, Scaler};
 use pgat::engine::executor::Backend;

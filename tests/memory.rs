@@ -1,14 +1,8 @@
 //! Memory of the device: what is created is what was planned, nothing is created later, and a device that refuses is told of and stays
 //! usable. On a device that does nothing (`Gpu::noop`) and on the adapter.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-#[path = "support/not_run.rs"]
-mod not_run;
-
-use common::{Waves, bare, bits, gpu, model_shape, settings};
-use not_run::not_run;
+use crate::common::{Waves, bare, bits, gpu, model_shape, settings};
+use crate::support::not_run::not_run;
 use pgat::config::{Config, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::engine::executor::{Backend, Executor};

@@ -1,15 +1,8 @@
 //! The optimiser's settings in a config file reach the weights: what `pgat train` leaves is what an AdamW written here makes of the same
 //! gradients. With any of the settings left at its default the two differ.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-mod support {
-    #[allow(dead_code, reason = "each test file uses a part of it")]
-    pub(crate) mod place;
-}
-
-use common::probe::{Batch, Named, largest, pass};
+use crate::common::probe::{Batch, Named, largest, pass};
+use crate::support::place::{CONFIG, Place};
 use pgat::config::Config;
 use pgat::data::{Dataset, PartWindows, Scaler, WindowSource as _};
 use pgat::engine::executor::Backend;
@@ -20,7 +13,6 @@ use pgat::series_graph::{KnownGraph, SeriesGraph};
 use std::f64::consts::PI;
 use std::fs;
 use std::sync::Arc;
-use support::place::{CONFIG, Place};
 
 /// Steps of training.
 const STEPS: u32 = 6;

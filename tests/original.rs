@@ -15,11 +15,8 @@
 //! | bad inputs rejected by name | `bad_inputs_are_named`; configs: unit tests of `config`; data: unit tests of `data`, and `cli.rs`, `wrong_configs_and_data_are_named` |
 //! | no memory growth | `growth.rs`; `memory.rs`, `nothing_is_created_after_compilation` |
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::probe::{Batch, Named, change, full, largest, parameters, pass};
-use common::{Waves, all_on, gpu, session, settings};
+use crate::common::probe::{Batch, Named, change, full, largest, parameters, pass};
+use crate::common::{Waves, all_on, gpu, session, settings};
 use pgat::config::ModelSettings;
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;

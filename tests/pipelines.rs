@@ -1,9 +1,6 @@
 //! The cache of pipelines, on wgpu's device that does nothing: hits and misses, its bound, and that what is dropped stays with its user.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::{Waves, session, settings};
+use crate::common::{Waves, session, settings};
 use pgat::engine::executor::Backend;
 use pgat::engine::gpu::Gpu;
 use pgat::engine::session::Session;

@@ -1,10 +1,7 @@
 //! The planner, tested by its invariants on random programs, without a GPU: nobody's bytes are overwritten while they matter, every rule
 //! of WebGPU holds under small limits, and neither reuse of memory nor the cut into micro-batches changes a bit of the results.
 
-mod support {
-    pub(crate) mod random_graph;
-}
-
+use crate::support::random_graph::{Recipe, inputs, recipes, step};
 use pgat::config::{ModelSettings, TrainingSettings};
 use pgat::data::WindowShape;
 use pgat::engine::executor::Backend;
@@ -24,7 +21,6 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use support::random_graph::{Recipe, inputs, recipes, step};
 
 fn config(cases: u32) -> Config {
     Config { cases, rng_seed: RngSeed::Fixed(20_260_801), failure_persistence: None, ..Config::default() }

@@ -1,9 +1,6 @@
 //! A run killed with -9 at any moment leaves a folder that `pgat train --resume` takes to the same bits as an undisturbed run.
 
-#[path = "support/not_run.rs"]
-mod not_run;
-
-use not_run::not_run;
+use crate::support::not_run::not_run;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

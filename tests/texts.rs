@@ -1,19 +1,11 @@
 //! Texts of the command line as they are today: help, tables, JSON, files of a run, errors. A change of wording changes the files in
 //! `tests/snapshots`, and is read there; what the numbers mean is proved elsewhere. On the f64 twins, so that no adapter matters.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod support {
-    pub(crate) mod golden_file;
-    pub(crate) mod not_run;
-    pub(crate) mod place;
-    pub(crate) mod transcript;
-}
-
+use crate::support::golden_file::GoldenFile;
+use crate::support::not_run::not_run;
+use crate::support::place::{CONFIG, Place};
+use crate::support::transcript::Transcript;
 use std::fs;
-use support::golden_file::GoldenFile;
-use support::not_run::not_run;
-use support::place::{CONFIG, Place};
-use support::transcript::Transcript;
 
 /// Compares with `tests/snapshots/NAME.snap`.
 #[track_caller]

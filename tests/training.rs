@@ -1,9 +1,6 @@
 //! Training on the adapter: bits, bounds, and what happens when something breaks.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod common;
-
-use common::{Waves, bits, gpu, model_shape, session, settings};
+use crate::common::{Waves, bits, gpu, model_shape, session, settings};
 use pgat::config::TrainingSettings;
 use pgat::data::WindowSource;
 use pgat::engine::executor::{Backend, Executor};

@@ -6,14 +6,10 @@
 //! leaves the derivative as it is. Near a kink (relu, clamp) that happens once the kink is outside; where it never happens, the direction
 //! is counted as skipped, and few may be.
 
-mod support {
-    pub(crate) mod twin;
-}
-
+use crate::support::twin::{Driven, len};
 use pgat::engine::ops::twin::{StepValues, TwinTensor};
 use pgat::engine::ops::{Backward, Case, CaseInput, OPS, OpDef, Operand};
 use pgat::engine::selftest::Draw;
-use support::twin::{Driven, len};
 
 /// Directions for each input of each case, and elements that one touches.
 const DIRECTIONS: usize = 5;

@@ -1,9 +1,6 @@
 //! The generated kernels (products and attention) with the shapes of every class of the table, on the adapter against their f64 twins.
 
-#[path = "support/not_run.rs"]
-mod not_run;
-
-use not_run::not_run;
+use crate::support::not_run::not_run;
 use pgat::engine::gpu::Gpu;
 use pgat::engine::ops::OPS;
 use pgat::engine::plan::AdapterClass;

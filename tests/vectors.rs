@@ -1,17 +1,13 @@
 //! Every op's twins against vectors that PyTorch made in float64 (tests/golden/make_op_vectors.py): a formula that is wrong in twin and
 //! shader alike passes all other tests.
 
-mod support {
-    pub(crate) mod twin;
-}
-
+use crate::support::twin::{Driven, len};
 use pgat::engine::compare::compare;
 use pgat::engine::ops::twin::{StepValues, TwinTensor};
 use pgat::engine::ops::{Attrs, Backward, OPS, OpDef, Operand, Scope};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use support::twin::{Driven, len};
 
 const TOLERANCE: f64 = 1e-9;
 

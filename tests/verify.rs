@@ -1,15 +1,11 @@
 //! The model against golden files of the PyTorch reference: every output, loss and gradient; and files that cannot be compared, or only in
 //! part.
 
-mod support {
-    pub(crate) mod golden_file;
-}
-
+use crate::support::golden_file::GoldenFile;
 use pgat::engine::executor::Backend;
 use pgat::engine::gpu::Gpu;
 use pgat::engine::verify::{Golden, Report, VerifyError, tolerance, verify};
 use std::sync::Arc;
-use support::golden_file::GoldenFile;
 
 const GROUPS: [&str; 4] = ["act", "out", "loss", "grad"];
 
