@@ -14,7 +14,8 @@ say() { printf '%s\n' "$*" >&2; }
 
 finish() {
     local status=$?
-    rm -rf "$log" "${shaders:-}"
+    rm -rf "$log" "${shaders:-}" "${page_log:-}"
+    [ -z "${page:-}" ] || kill "$page" 2>/dev/null || true
     if [ "$status" -ne 0 ]; then
         say "FAILED in stage '$stage' after $((SECONDS - started)) s (status $status)"
     fi
@@ -88,9 +89,27 @@ cargo clippy --quiet --package xtask --all-targets -- -D warnings
 cargo clippy --quiet --target wasm32-unknown-unknown --no-default-features --features web --lib -- -D warnings
 end
 
+begin 'library without the command line'
+# Of the crates that only the command line needs, a user of the library compiles none.
+tree=$(cargo tree --quiet --edges normal --no-default-features --features native --prefix none --format '{lib}')
+for crate in clap indicatif ctrlc anyhow tracing_subscriber saphyr; do
+    if grep -qx "$crate" <<<"$tree"; then
+        say "the library needs $crate without the feature cli"
+        exit 1
+    fi
+done
+# With examples, whose dependencies are those of the tests: none of them is compiled once more.
+cargo clippy --quiet --no-default-features --features native,test-hooks --lib --examples -- -D warnings
+end
+
 begin 'build tests (minutes on a fresh clone)'
 quietly cargo test --no-run
 end
+
+# The page is linked by one core alone for a minute or two: the tests have the other one.
+page_log=$(mktemp)
+cargo xtask web build >"$page_log" 2>&1 &
+page=$!
 
 begin 'shaders under Tint'
 shaders=$(mktemp -d)
@@ -101,28 +120,40 @@ export PGAT_BIN
 node scripts/check-wgsl.mjs "$shaders"
 end
 
-begin 'doc tests'
-quietly cargo test --quiet --doc
+begin 'documentation'
+RUSTDOCFLAGS='-D warnings' quietly cargo doc --no-deps --quiet
 end
 
-begin 'browser (the build takes minutes on a fresh clone)'
-quietly cargo test --quiet --package xtask
-CARGO_TERM_QUIET=true cargo xtask web test
+begin 'crates: bans, licences, sources'
+cargo xtask deny
 end
 
-# Last, so that its summary is what one sees.
 begin 'tests'
 # Tests that have nothing to compare on this adapter or system leave a note each (tests/support/not_run.rs).
 notes=${CARGO_TARGET_DIR:-target}/tmp/not-run
 rm -rf "$notes"
-status=0
-"${runner[@]}" || status=$?
+"${runner[@]}"
+end
+
+begin 'documentation tests'
+quietly cargo test --quiet --doc
+end
+
+begin 'browser'
+wait "$page" || {
+    cat "$page_log" >&2
+    say 'failed: cargo xtask web build'
+    exit 1
+}
+cat "$page_log" >&2
+quietly cargo test --quiet --package xtask
+CARGO_TERM_QUIET=true cargo xtask web test --no-build
+end
+
 if [ -n "$(ls -A "$notes" 2>/dev/null)" ]; then
     say '   tests that did not compare anything here:'
     cat "$notes"/* | sed 's/^/     /' >&2
 else
     say '   tests that did not compare anything here: none'
 fi
-[ "$status" -eq 0 ] || exit "$status"
-end
 say "all stages passed in $((SECONDS - started)) s"
