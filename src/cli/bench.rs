@@ -4,18 +4,16 @@ use super::bench_budgets as budgets;
 use super::budget::MemoryBudget;
 use super::console::{milliseconds, table, thousands};
 use super::context::{self, Context};
+use super::setting::Setting;
 use super::{Ending, console, open};
 use anyhow::bail;
 use pgat::bench::{self, PartTime};
 use pgat::config::Config;
-use pgat::data::{PartWindows, Scaler};
 use pgat::executor::{Backend, Executor};
-use pgat::model::ModelShape;
 use pgat::plan::AdapterClass;
 use pgat::session::{Purpose, Session};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Measure the adapter and its kernels, or the training step of a config
@@ -163,24 +161,6 @@ fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> any
         parts,
     };
     Ok((report, measured))
-}
-
-/// A config's model and a batch of its windows.
-pub(super) struct Setting {
-    pub(super) shape: ModelShape,
-    pub(super) source: PartWindows,
-    pub(super) indices: Vec<usize>,
-}
-
-impl Setting {
-    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
-        let dataset = open::dataset(config, config.data.path.as_ref())?;
-        let scaler = Arc::new(Scaler::fit(&dataset)?.0);
-        let shape = ModelShape::of(config, &dataset, &open::graph(config, &dataset)?.0);
-        let source = PartWindows::new(dataset.clone(), scaler, dataset.training_windows()?);
-        let indices = (0..config.training.batch_size.min(source.index.len())).collect();
-        Ok(Self { shape, source, indices })
-    }
 }
 
 fn text(r: &StepReport) -> String {

@@ -3,8 +3,8 @@
 use super::budget::MemoryBudget;
 use super::console::{self, bytes, table, thousands};
 use super::context::Context;
-use super::inspect::write_files;
 use super::open::Run;
+use super::out::write_files;
 use pgat::executor::{Backend, Executor};
 use pgat::gpu::AdapterRecord;
 use pgat::inspect::memory::picture;
