@@ -1,8 +1,8 @@
 //! `pgat bench --budgets`: a config's step within several budgets, in one run.
 
-use super::bench::Setting;
 use super::console::{milliseconds, table, thousands};
 use super::context::Context;
+use super::setting::Setting;
 use anyhow::Context as _;
 use pgat::bytes::Budget;
 use pgat::config::Config;

@@ -1,6 +1,5 @@
 //! From stamps to segments: rows at regular steps, without a hole.
 
-use super::dataset::Segment;
 use super::error::DataError;
 use super::read::Cells;
 use super::table::Table;
@@ -9,6 +8,17 @@ use crate::config::DataSettings;
 
 /// Gaps that are named one by one in the notes; further ones are only counted.
 const GAPS_NAMED: usize = 3;
+
+/// A run of rows at regular steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Its first row, counted over all segments.
+    pub first_row: usize,
+    /// Its rows.
+    pub rows: usize,
+    /// Stamp of its first row; `None` without a time column.
+    pub start: Option<Stamp>,
+}
 
 /// What [`regularise`] found.
 #[derive(Debug)]

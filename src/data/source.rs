@@ -1,10 +1,4 @@
-//! Windows as the training loop sees them: sizes, buffers, and a source that fills them.
-
-use std::sync::Arc;
-
-use super::dataset::Dataset;
-use super::scaler::Scaler;
-use super::windows::{WindowId, WindowIndex, WindowRun};
+//! Windows as the training loop sees them: sizes, buffers, and what a source of them must do.
 
 /// Sizes of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,53 +130,4 @@ pub trait WindowSource {
     /// # Panics
     /// If `index` is not below [`WindowSource::len`] or a buffer has the wrong length.
     fn fill(&self, index: usize, out: WindowMut<'_>);
-}
-
-/// The windows of one part of a dataset.
-#[derive(Debug, Clone)]
-pub struct PartWindows {
-    /// The data.
-    pub dataset: Arc<Dataset>,
-    /// The scaler, fitted on training rows.
-    pub scaler: Arc<Scaler>,
-    /// The windows.
-    pub index: WindowIndex,
-}
-
-impl PartWindows {
-    /// The windows of `index`.
-    #[must_use]
-    pub fn new(dataset: Arc<Dataset>, scaler: Arc<Scaler>, index: WindowIndex) -> Self {
-        Self { dataset, scaler, index }
-    }
-
-    /// One window alone.
-    #[must_use]
-    pub fn one(dataset: Arc<Dataset>, scaler: Arc<Scaler>, id: WindowId) -> Self {
-        let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
-        Self::new(dataset, scaler, WindowIndex::new(vec![run]))
-    }
-
-    /// Where window `index` lies.
-    ///
-    /// # Panics
-    /// If `index` is not below the number of windows.
-    #[must_use]
-    pub fn id(&self, index: usize) -> WindowId {
-        self.index.get(index)
-    }
-}
-
-impl WindowSource for PartWindows {
-    fn shape(&self) -> &WindowShape {
-        self.dataset.shape()
-    }
-
-    fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    fn fill(&self, index: usize, out: WindowMut<'_>) {
-        self.dataset.fill(self.index.get(index), &self.scaler, out);
-    }
 }

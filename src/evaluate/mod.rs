@@ -1,73 +1,21 @@
 //! Scores and forecasts in original units: what the command line and the browser ask of a trained session. Needs no files.
 
+mod error;
 mod forecast;
+mod units;
 
-use crate::config::{Config, Head, ModelSettings};
-use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowIndex};
-use crate::forecast::baselines::BaselineError;
-use crate::forecast::metrics::ScoreError;
-use crate::forecast::{
-    Baselines, Mixture, MixtureError, Point, Predicted, Quantiles, Report, ScoreSpec, Scored, Scores, TableError, TargetTransform,
-    TransformError,
-};
-use crate::session::{Session, SessionError, WindowMixture};
+use crate::config::{Config, ModelSettings};
+use crate::data::{Dataset, Part, PartWindows, Scaler, WindowIndex};
+use crate::forecast::{Baselines, Report, ScoreSpec, Scored, Scores, TargetTransform};
+use crate::session::{Session, WindowMixture};
 use serde::Serialize;
 use std::sync::Arc;
 
+pub use error::EvaluateError;
 pub(crate) use forecast::window_of;
 pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast_window};
-
-/// A model cannot be scored, or a forecast cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvaluateError {
-    /// The device or the plan.
-    #[error("{0}")]
-    Session(#[from] SessionError),
-    /// The data.
-    #[error("{0}")]
-    Data(#[from] DataError),
-    /// Scale or bounds of a target.
-    #[error("target \"{series}\": {source}")]
-    Transform {
-        /// The target.
-        series: String,
-        /// What is wrong.
-        source: TransformError,
-    },
-    /// Levels or deviations.
-    #[error("{0}")]
-    Score(#[from] ScoreError),
-    /// There is nothing to compare with.
-    #[error("{0}")]
-    Baseline(#[from] BaselineError),
-    /// The model's numbers are no distribution: its weights are damaged or the training diverged.
-    #[error("the forecast of \"{series}\" for {time} is no distribution: {source}")]
-    Mixture {
-        /// The target.
-        series: String,
-        /// Stamp of the step.
-        time: String,
-        /// What is wrong.
-        source: MixtureError,
-    },
-    /// The table.
-    #[error("{0}")]
-    Table(#[from] TableError),
-    /// The split has no such part.
-    #[error("there is no {0} part to score: [split] gives it no rows")]
-    NoPart(Part),
-    /// A window that a part does not have.
-    #[error("the {part} part has {windows} windows, numbered from 0: there is no window {window}")]
-    NoWindow {
-        /// The part.
-        part: Part,
-        /// What was asked for.
-        window: usize,
-        /// How many there are.
-        windows: usize,
-    },
-}
+pub(crate) use units::distribution;
+pub use units::transforms;
 
 /// Scores of a model beside its baselines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -188,43 +136,6 @@ fn standardised_nll(model: &Scored, spec: &ScoreSpec) -> Option<f64> {
         count += measures.count as f64;
     }
     (count > 0.0).then(|| sum / count)
-}
-
-/// How the standardised values of each target become original units.
-///
-/// # Errors
-/// Fails if the scaler's numbers or the bounds cannot be.
-pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransform>, EvaluateError> {
-    let (lower, upper) = (config.evaluation.lower, config.evaluation.upper);
-    let one = |(t, series): (usize, &String)| {
-        let (mean, std) = scaler.target_scale(t);
-        TargetTransform::new(mean, std, lower, upper).map_err(|source| EvaluateError::Transform { series: series.clone(), source })
-    };
-    scaler.target_names().iter().enumerate().map(one).collect()
-}
-
-/// What a window's forecast says of one value.
-pub(crate) fn distribution(
-    output: &WindowMixture,
-    cell: usize,
-    settings: &ModelSettings,
-    transform: &TargetTransform,
-) -> Result<Predicted, MixtureError> {
-    let components = settings.outputs().1;
-    let range = cell * components..(cell + 1) * components;
-    let values = || output.mean[range.clone()].iter().map(|v| transform.to_original(f64::from(*v))).collect::<Vec<_>>();
-    match settings.head {
-        Head::Mixture | Head::Gaussian => {
-            let parts = [&output.mean, &output.log_std, &output.logit].map(|part| &part[range.clone()]);
-            Ok(Predicted::Mixture(transform.distribution(Mixture::from_decoder(parts[0], parts[1], parts[2])?)))
-        }
-        Head::Quantile => Ok(Predicted::Quantiles(Quantiles::new(&settings.quantile_levels, &values())?)),
-        Head::Point => match values()[..] {
-            [value] if value.is_finite() => Ok(Predicted::Point(Point(value))),
-            [value] => Err(MixtureError::Value { what: "value", component: 0, value }),
-            _ => Err(MixtureError::Empty),
-        },
-    }
 }
 
 /// Everything that scores need beside the model's output.

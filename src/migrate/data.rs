@@ -4,8 +4,19 @@ use toml::{Table, Value};
 
 use super::draft::Draft;
 use super::yaml::{Entry, Old};
-use super::{DataFile, Fate, MigrateError};
+use super::{Fate, MigrateError};
 use crate::config::suggest::{nearest, nearest_few};
+
+/// What is known of the data file beyond the old configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataFile {
+    /// Where it lies, as the new configuration should name it; left out: as the old one does.
+    pub path: Option<String>,
+    /// Its column names; left out: not known.
+    pub header: Option<Vec<String>>,
+    /// Its rows, without the header.
+    pub rows: Option<usize>,
+}
 
 /// Column names that mean time.
 const TIMES: [&str; 4] = ["date", "time", "timestamp", "datetime"];

@@ -5,9 +5,6 @@ use super::yaml::{Entry, Old};
 use super::{DataFile, Fate, MigrateError, data};
 use crate::synth::original_frequency;
 
-/// Headings under which keys may stand.
-pub(super) const GROUPS: [&str; 4] = ["model", "memory", "data", "training"];
-
 /// A key of the original.
 pub(super) struct Key {
     pub(super) name: &'static str,

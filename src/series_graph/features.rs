@@ -127,17 +127,17 @@ impl GraphFeatures {
     pub fn of(graph: &SeriesGraph, sizes: &FeatureSizes) -> Result<Self, SeriesGraphError> {
         let (m, neighbours) = (graph.len(), graph.neighbours());
         let nodes = m + sizes.num_transitions;
-        let degree: Vec<f64> = neighbours.iter().map(|n| to_f64(n.len())).collect();
+        let degree: Vec<f64> = neighbours.iter().map(|n| n.len() as f64).collect();
         let (distance_sums, betweenness) = distances_and_betweenness(&neighbours);
         let laplacian = Spectrum::of(laplacian(&neighbours, &degree))?;
         let first = laplacian.first_positive();
         let columns = (1 + sizes.num_spectral).max(sizes.num_eigenvectors).max(first.map_or(0, |k| k + 1));
         let vectors = laplacian.canonical(columns);
         let principal = Spectrum::of(adjacency(&neighbours))?.principal();
-        let others = to_f64(m.saturating_sub(1));
+        let others = m.saturating_sub(1) as f64;
         let mut centrality = vec![0.0; nodes * 4];
         for (i, row) in centrality.chunks_exact_mut(4).take(m).enumerate() {
-            let closeness = others / to_f64(distance_sums[i]).max(1.0);
+            let closeness = others / (distance_sums[i] as f64).max(1.0);
             row.copy_from_slice(&[degree[i] / others.max(1.0), principal[i], closeness, betweenness[i]]);
         }
         let top = u32::try_from(sizes.max_hop_distance.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -187,11 +187,6 @@ impl GraphFeatures {
     }
 }
 
-/// Counts are far below 2^53.
-pub(super) fn to_f64(count: usize) -> f64 {
-    count as f64
-}
-
 fn adjacency(neighbours: &[Vec<usize>]) -> DMatrix<f64> {
     let mut a = DMatrix::zeros(neighbours.len(), neighbours.len());
     for (i, row) in neighbours.iter().enumerate() {
@@ -220,7 +215,7 @@ fn prior(graph: &SeriesGraph, transitions: usize) -> Vec<f64> {
         let (series, hubs) = row.split_at_mut(m);
         if i < m {
             series.copy_from_slice(&graph.weights()[i * m..(i + 1) * m]);
-            hubs.fill(1.0 / to_f64(transitions.max(1)));
+            hubs.fill(1.0 / transitions.max(1) as f64);
         } else {
             series.fill(1.0);
         }

@@ -55,7 +55,7 @@ pub(super) fn distances_and_betweenness(neighbours: &[Vec<usize>]) -> (Vec<usize
     }
     if n > 2 {
         // Every pair was counted from both ends.
-        let pairs = super::features::to_f64((n - 1) * (n - 2));
+        let pairs = ((n - 1) * (n - 2)) as f64;
         through.iter_mut().for_each(|t| *t /= pairs);
     }
     (sums, through)

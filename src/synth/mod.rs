@@ -17,7 +17,7 @@ mod tests;
 
 use crate::calendar::{Frequency, Stamp, parse_stamp};
 use crate::random::Stream;
-use waves::wave;
+use waves::{between, wave};
 
 /// What to make; the defaults are the original's.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,10 +186,6 @@ fn response(b: f64) -> f64 {
 /// The slow wave that all targets share.
 fn trend(t: usize, rows: usize) -> f64 {
     0.1 * (6.0 * std::f64::consts::PI * t as f64 / (rows - 1) as f64).sin()
-}
-
-fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
-    low + (high - low) * stream.uniform()
 }
 
 /// A number below `count`.

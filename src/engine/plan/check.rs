@@ -3,19 +3,7 @@
 
 use super::arena::ALIGNMENT;
 use super::chunk::MOST_GROUPS;
-use super::{BoundRange, DeviceLimits, Recording};
-
-/// A rule is broken: which dispatch, and how.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("dispatch {dispatch} ({entry}): {rule}")]
-pub struct RuleBroken {
-    /// Index of the dispatch.
-    pub dispatch: usize,
-    /// Its entry point.
-    pub entry: &'static str,
-    /// The rule and the ranges.
-    pub rule: String,
-}
+use super::{BoundRange, DeviceLimits, Recording, RuleBroken};
 
 /// Checks every dispatch of a recording.
 ///

@@ -8,6 +8,7 @@ use crate::model::ModelShape;
 use crate::ops::Scope;
 use crate::plan::Recording;
 use crate::series_graph::GraphConstants;
+use crate::step::StepInput;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -143,6 +144,12 @@ impl Golden {
         }
         Ok(flat)
     }
+}
+
+/// The last of the inputs says which targets are observed, where there are targets.
+pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
+    let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
+    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, inverse_count: 1.0 / observed.max(1.0), inputs }
 }
 
 /// Sizes from the reference's configuration as JSON.

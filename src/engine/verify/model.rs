@@ -1,5 +1,6 @@
 //! One step of a golden file: every output, loss and gradient.
 
+use super::golden::step_input;
 use super::groups::Groups;
 use super::{Golden, Report, VerifyError, ties};
 use crate::executor::{Backend, Executor};
@@ -8,7 +9,6 @@ use crate::model::graph::ModelGraph;
 use crate::model::{Mode, Model, build};
 use crate::plan::recompute::{Links, computing_again};
 use crate::plan::{BufferRole, Plan, PlanOptions};
-use crate::step::StepInput;
 use std::sync::Arc;
 
 /// Runs the file's model on a backend and compares every tensor that the file holds of it.
@@ -86,22 +86,13 @@ async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) ->
         program = computing_again(program, &again);
     }
     let micro_batch = tight.then_some(1);
-    let plan = Arc::new(Plan::new(vec![(program, options(backend, windows, micro_batch))])?);
+    let options = PlanOptions { micro_batch, ..backend.plan_options(windows) };
+    let plan = Arc::new(Plan::new(vec![(program, options)])?);
     let mut executor = Executor::new(backend, plan.clone()).await?;
     executor.write(BufferRole::Parameters, &parameters).await?;
     let inputs = golden.inputs(&plan.recordings[0], windows, None)?;
     executor.step(0, &step_input(windows, 0.0, &inputs)).await?;
     Ok((executor, Run { plan, activations, mixture, stats, loss, model_graph }))
-}
-
-pub(super) fn options(backend: &Backend, windows: usize, micro_batch: Option<usize>) -> PlanOptions {
-    PlanOptions { micro_batch, ..backend.plan_options(windows) }
-}
-
-/// The last of the inputs says which targets are observed, where there are targets.
-pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
-    let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
-    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, inverse_count: 1.0 / observed.max(1.0), inputs }
 }
 
 /// Splits the mixture [B, 3, H, Nt, K] into the file's out.* [B, H, Nt, K], and act.decoder.*: the same before the instance norm is undone.

@@ -1,7 +1,7 @@
 //! Choices that f32 may take otherwise than f64 (section 11.8 of docs/model.md): the edges of a receiver and the lags of a series are the
 //! largest of their scores, and where the last kept and the first left out are within [`TIE`], rounding decides. Found with the twins.
 
-use super::model::{options, step_input};
+use super::golden::step_input;
 use super::{Golden, VerifyError};
 use crate::executor::{Backend, Executor};
 use crate::graph::{Graph, Program, TensorId};
@@ -151,7 +151,7 @@ pub(super) async fn of_step(golden: &Golden, windows: usize) -> Result<Vec<Tie>,
     let graph = build(&golden.shape, Mode::Forecast)?.graph;
     let (choices, parameters) = (Choices::of(&graph), golden.parameters(&graph, "param.")?);
     let program = Program::forward("ties", graph, choices.pinned());
-    let plan = Arc::new(Plan::new(vec![(program, options(&Backend::Reference, windows, None))])?);
+    let plan = Arc::new(Plan::new(vec![(program, Backend::Reference.plan_options(windows))])?);
     let recording = &plan.recordings[0];
     let inputs = golden.inputs(recording, windows, None)?;
     let mut ties = choices.edges(recording, &parameters, &inputs, None);

@@ -1,14 +1,14 @@
 //! Training steps from the start and with the inputs of a golden file: losses, gradient norms, and the state afterwards, the moving memory
 //! of the graph among it, against PyTorch's `AdamW`.
 
+use super::golden::step_input;
 use super::groups::Groups;
-use super::model::{options, step_input};
 use super::ties::Choices;
 use super::{Golden, GroupError, Report, Tie, VerifyError};
 use crate::executor::{Backend, Executor};
 use crate::graph::{OptimiserSettings, Program};
 use crate::model::{Mode, build};
-use crate::plan::{BufferRole, Plan};
+use crate::plan::{BufferRole, Plan, PlanOptions};
 use std::sync::Arc;
 
 const LEARNING_RATE: f32 = 1e-3;
@@ -68,7 +68,8 @@ async fn train(golden: &Golden, backend: &Backend, micro_batch: Option<usize>, w
     program.pinned.extend(penalty.into_iter().chain(choices.pinned()));
     let norm = program.graph.find("optimiser.norm").ok_or_else(|| VerifyError::Missing("optimiser.norm".into()))?;
     let start = golden.parameters(&program.graph, "init.")?;
-    let plan = Arc::new(Plan::new(vec![(program, options(backend, windows, micro_batch))])?);
+    let options = PlanOptions { micro_batch, ..backend.plan_options(windows) };
+    let plan = Arc::new(Plan::new(vec![(program, options)])?);
     let (recording, len) = (&plan.recordings[0], start.len());
     let graph = &recording.program.graph;
     let mut executor = Executor::new(backend, plan.clone()).await?;
