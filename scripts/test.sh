@@ -62,7 +62,7 @@ if command -v rustup >/dev/null; then
     rustup target list --installed --toolchain "$toolchain" | grep -qx wasm32-unknown-unknown ||
         quietly rustup target add --toolchain "$toolchain" wasm32-unknown-unknown
 elif [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
-    say 'the Rust target wasm32-unknown-unknown is missing: install rustup (https://rustup.rs), which adds it'
+    say 'the Rust target wasm32-unknown-unknown is missing: install rustup (https://rustup.rs) and run this again'
     exit 1
 fi
 runner=(cargo nextest run --no-fail-fast)
