@@ -1,5 +1,5 @@
-//! The model against golden files of the PyTorch reference: every output, loss and gradient; and files that cannot be compared, or only in
-//! part.
+//! The model compared with golden files of the PyTorch reference: every output, loss and gradient. Also files that cannot be compared, or
+//! only in part.
 
 use crate::support::golden_file::GoldenFile;
 use pgat::engine::executor::Backend;
@@ -61,7 +61,7 @@ fn on_twins(file: &GoldenFile) -> Result<Report, VerifyError> {
     compare(&Golden::read(&file.bytes())?, &Backend::Reference)
 }
 
-/// Compared and void tensors of a group.
+/// Numbers of compared and of void tensors of a group.
 fn counts(report: &Report, group: &str) -> (usize, usize) {
     let g = report.groups.iter().find(|g| g.group == group).unwrap_or_else(|| panic!("no group {group}"));
     assert_eq!(g.error.is_none(), g.tensors == 0);
@@ -83,7 +83,7 @@ fn a_tie_of_edges_voids_the_graph_and_what_follows() {
     assert_eq!(on_twins(&file).expect("a report").ties, [], "a gap of 2e-4 is no tie");
 }
 
-/// A trajectory is judged by its figures: a tie explains those that are above, and nothing else.
+/// A trajectory is judged by its values: a tie makes void only the values that exceed the tolerance.
 #[test]
 fn a_tie_in_a_trajectory_voids_only_what_disagrees() {
     let mut file = GoldenFile::read("trajectory/full");
@@ -93,13 +93,13 @@ fn a_tie_in_a_trajectory_voids_only_what_disagrees() {
     let report = on_twins(&file).expect("a report");
     assert_eq!((report.ties[0].tensor.as_str(), report.ties[0].step, report.ties[0].row), ("graph.edges.0", Some(0), 1));
     assert_eq!((counts(&report, "step"), counts(&report, "param").0, counts(&report, "param-zeros").0), ((0, 3), 0, 0));
-    // By a looser measure all of it agrees.
+    // With a looser tolerance all values agree.
     let loose = pollster::block_on(verify(&Golden::read(&file.bytes()).expect("a golden file"), &Backend::Reference, |_| 1e3));
     let loose = loose.expect("a report");
     assert!(!loose.ties.is_empty() && loose.groups.iter().all(|g| g.void == 0 && g.error.is_some()), "{loose:?}");
 }
 
-/// Without the keys' weights every lag has the same score.
+/// With the key weights at zero every lag has the same score.
 #[test]
 fn a_tie_of_lags_voids_what_follows_alone() {
     let mut file = GoldenFile::full();
