@@ -1,8 +1,8 @@
-//! Compares the model with a golden file: inputs, parameters, block outputs, losses and gradients of the PyTorch reference, or a
-//! trajectory: training steps and the parameters after them.
+//! Compares the model with a golden file. The file contains either inputs, parameters, block outputs, losses and gradients of the PyTorch
+//! reference, or a trajectory: training steps and the parameters after them.
 //!
-//! The file holds `in.*`, `param.*`, `act.*`, `out.*`, `loss.*`, `grad.*` and its sizes as JSON in the metadata `config`; a trajectory
-//! `in.*` with a leading axis of steps, `init.*` and `param.*` before and after them, `step.*`.
+//! Its tensors are `in.*`, `param.*`, `act.*`, `out.*`, `loss.*`, `grad.*`. Those of a trajectory are `in.*` with a leading axis of steps,
+//! `init.*` and `param.*` before and after the steps, `step.*`. The sizes are JSON in the metadata entry `config`.
 
 mod golden;
 mod groups;
@@ -28,17 +28,17 @@ pub use zeros::contains_zeros;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Not a safetensors file, or damaged.
+    /// The file is damaged or not in the safetensors format.
     #[error("the file cannot be read as safetensors: {0}")]
     Format(String),
-    /// The metadata do not say what the sizes are.
+    /// The metadata do not contain valid sizes.
     #[error("the file's metadata `config` {0}")]
     Config(String),
-    /// A tensor that must be there is not.
-    #[error("the file has no tensor {0}")]
+    /// A required tensor is missing.
+    #[error("there is no tensor {0}")]
     Missing(String),
-    /// A tensor has another shape than the model says.
-    #[error("{name}: the file has {found} elements, the model {expected}")]
+    /// The size of a tensor differs from that in the model.
+    #[error("{name}: the file has {found} elements, the model has {expected}")]
     Shape {
         /// Name in the file.
         name: String,
@@ -58,10 +58,10 @@ pub enum VerifyError {
     /// The model of the file cannot be built.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Its gradient cannot.
+    /// The gradient of the model cannot be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// It cannot be planned.
+    /// The model cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The device failed.
@@ -69,12 +69,12 @@ pub enum VerifyError {
     Gpu(#[from] GpuError),
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Report {
     /// Largest error of each group.
     pub groups: Vec<GroupError>,
-    /// Choices that f32 may take otherwise; what follows from them is void, but in a trajectory that agrees all the same.
+    /// Choices that f32 may make differently. Tensors that depend on them are void, except in a trajectory that agrees anyway.
     pub ties: Vec<Tie>,
 }
 
@@ -86,10 +86,10 @@ impl Report {
     }
 }
 
-/// Greatest error of a group that is taken for rounding, unless told otherwise.
+/// Largest error of a group that rounding can explain: the default tolerance.
 ///
-/// Golden files are float32: the twins, in f64, are as near as that. In a trajectory, Adam divides by the root of the second moment, and
-/// so makes noise as large as a gradient: parameters drift from one another, most of all where gradients are zero in theory
+/// Golden files are in float32, which also limits the accuracy of the f64 reference. In a trajectory, Adam divides by the square root of
+/// the second moment, which makes noise as large as a gradient. So parameters diverge, most of all those whose gradients are zero in theory
 /// ([`contains_zeros`]).
 #[must_use]
 pub fn tolerance(backend: &Backend, group: &str) -> f64 {
@@ -103,8 +103,8 @@ pub fn tolerance(backend: &Backend, group: &str) -> f64 {
     }
 }
 
-/// Runs the file's model on a backend, a step or a trajectory, and compares every tensor that the file holds of it. `limit`: the
-/// tolerance of a group, such as [`tolerance`], by which a trajectory with a tie is judged.
+/// Runs the model of the file on a backend, for a step or a trajectory, and compares every tensor of the file. `limit` is the tolerance of
+/// a group, such as [`tolerance`]; it decides whether a trajectory with a tie agrees.
 ///
 /// # Errors
 /// Fails if the file lacks a tensor, the model cannot be built, or the device fails.
