@@ -47,7 +47,7 @@ fn attributes_are_what_their_op_declares() {
                 Times::List => lists += 1,
             }
             if attr.times != Times::List {
-                assert!(refusal(op, case, &with(&[0.0, 0.0])).contains(&format!("attribute {} stands 2 times", attr.name)));
+                assert!(refusal(op, case, &with(&[0.0, 0.0])).contains(&format!("attribute {} is given 2 times", attr.name)));
             }
         }
     }

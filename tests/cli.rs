@@ -399,7 +399,7 @@ fn verify_ends_with_2_where_a_tie_makes_results_void() {
     let tie = place.run(&["verify", "tie.safetensors"]);
     assert_eq!(tie.status, Some(2), "{}{}", tie.out, tie.err);
     assert!(
-        !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"),
+        !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice depends on a gap of 1.0e-5"),
         "{}{}",
         tie.out,
         tie.err

@@ -307,7 +307,7 @@ fn bad_inputs_are_named() {
     ];
     for (name, change) in cases {
         let error = cut(change);
-        assert!(error.contains(name) && error.contains("holds 1 numbers"), "{error}");
+        assert!(error.contains(name) && error.contains("has 1 elements"), "{error}");
     }
     // Weights of another model: the error names the tensor that does not fit.
     let places = pgat::engine::model::parameter_places(&shape).expect("places");

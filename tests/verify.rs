@@ -76,7 +76,7 @@ fn a_tie_of_edges_voids_the_graph_and_what_follows() {
     let [tie] = &report.ties[..] else { panic!("one tie: {:?}", report.ties) };
     assert_eq!((tie.tensor.as_str(), tie.row, tie.window), ("graph.edges.0", 1, None));
     assert!((tie.gap - 1e-5).abs() < 1e-6, "{tie:?}");
-    assert!(tie.to_string().contains("graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"), "{tie}");
+    assert!(tie.to_string().contains("graph.edges.0, receiver 1: the choice depends on a gap of 1.0e-5"), "{tie}");
     assert_eq!(counts(&report, "act"), (1, 11), "the embedding comes before the edges");
     assert_eq!((counts(&report, "out"), counts(&report, "grad").0, counts(&report, "loss")), ((0, 3), 0, (0, 2)));
     file.tie_edges("param.", 2e-4);
@@ -147,7 +147,7 @@ fn files_that_cannot_be_compared_say_why() {
         (&|f| f.rename("param.decoder.head.bias", "param.decoder.head.biases"), "no tensor param.decoder.head.bias"),
         (&|f| f.config(|c| c["d_model"] = 16.into()), "elements, the model"),
         (&|f| f.config(|c| c["use_magic"] = true.into()), "unknown field `use_magic`"),
-        (&|f| f.config(|c| drop(c.as_object_mut().and_then(|c| c.remove("seq_len")))), "has no seq_len"),
+        (&|f| f.config(|c| drop(c.as_object_mut().and_then(|c| c.remove("seq_len")))), "has no valid seq_len"),
     ];
     for (change, expected) in cases {
         let text = said(change);

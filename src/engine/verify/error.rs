@@ -10,17 +10,17 @@ use crate::plan::PlanError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Not a safetensors file, or damaged.
+    /// The file is damaged or not in the safetensors format.
     #[error("the file cannot be read as safetensors: {0}")]
     Format(String),
-    /// The metadata do not say what the sizes are.
+    /// The metadata do not contain valid sizes.
     #[error("the file's metadata `config` {0}")]
     Config(String),
-    /// A tensor that must be there is not.
-    #[error("the file has no tensor {0}")]
+    /// A required tensor is missing.
+    #[error("there is no tensor {0}")]
     Missing(String),
-    /// A tensor has another shape than the model says.
-    #[error("{name}: the file has {found} elements, the model {expected}")]
+    /// The size of a tensor differs from that in the model.
+    #[error("{name}: the file has {found} elements, the model has {expected}")]
     Shape {
         /// Name in the file.
         name: String,
@@ -40,10 +40,10 @@ pub enum VerifyError {
     /// The model of the file cannot be built.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Its gradient cannot.
+    /// The gradient of the model cannot be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// It cannot be planned.
+    /// The model cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The device failed.

@@ -1,8 +1,8 @@
-//! Compares the model with a golden file: inputs, parameters, block outputs, losses and gradients of the PyTorch reference, or a
-//! trajectory: training steps and the parameters after them.
+//! Compares the model with a golden file. The file contains either inputs, parameters, block outputs, losses and gradients of the PyTorch
+//! reference, or a trajectory: training steps and the parameters after them.
 //!
-//! The file holds `in.*`, `param.*`, `act.*`, `out.*`, `loss.*`, `grad.*` and its sizes as JSON in the metadata `config`; a trajectory
-//! `in.*` with a leading axis of steps, `init.*` and `param.*` before and after them, `step.*`.
+//! Its tensors are `in.*`, `param.*`, `act.*`, `out.*`, `loss.*`, `grad.*`. Those of a trajectory are `in.*` with a leading axis of steps,
+//! `init.*` and `param.*` before and after the steps, `step.*`. The sizes are JSON in the metadata entry `config`.
 
 mod error;
 mod golden;
@@ -23,8 +23,8 @@ pub use ties::{TIE, Tie};
 pub use trajectory::verify_trajectory;
 pub use zeros::contains_zeros;
 
-/// Runs the file's model on a backend, a step or a trajectory, and compares every tensor that the file holds of it. `limit`: the
-/// tolerance of a group, such as [`tolerance`], by which a trajectory with a tie is judged.
+/// Runs the model of the file on a backend, for a step or a trajectory, and compares every tensor of the file. `limit` is the tolerance of
+/// a group, such as [`tolerance`]; it decides whether a trajectory with a tie agrees.
 ///
 /// # Errors
 /// Fails if the file lacks a tensor, the model cannot be built, or the device fails.

@@ -1,15 +1,15 @@
-//! What a comparison found, and what of it is rounding.
+//! The result of a comparison, and the tolerances that decide about it.
 
 use super::groups::{GroupError, ZEROS};
 use super::ties::Tie;
 use crate::executor::Backend;
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Report {
     /// Largest error of each group.
     pub groups: Vec<GroupError>,
-    /// Choices that f32 may take otherwise; what follows from them is void, but in a trajectory that agrees all the same.
+    /// Choices that f32 may make differently. Tensors that depend on them are void, except in a trajectory that agrees anyway.
     pub ties: Vec<Tie>,
 }
 
@@ -21,11 +21,11 @@ impl Report {
     }
 }
 
-/// Greatest error of a group that is taken for rounding, unless told otherwise.
+/// Largest error of a group that rounding can explain: the default tolerance.
 ///
-/// Golden files are float32: the twins, in f64, are as near as that. In a trajectory, Adam divides by the root of the second moment, and
-/// so makes noise as large as a gradient: parameters drift from one another, most of all where gradients are zero in theory
-/// ([`contains_zeros`](super::contains_zeros)).
+/// Golden files are in float32, which also limits the accuracy of the f64 reference. In a trajectory, Adam divides by the square root of
+/// the second moment, which makes noise as large as a gradient. So parameters diverge, most of all those whose gradients are zero in theory
+/// ([`contains_zeros`]).
 #[must_use]
 pub fn tolerance(backend: &Backend, group: &str) -> f64 {
     match (backend, group) {
