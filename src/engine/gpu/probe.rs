@@ -4,7 +4,7 @@ use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError};
 use std::time::Instant;
 
-/// Maximum rates of an adapter with plain WGSL kernels.
+/// Maximum rates ("ceilings") of an adapter, measured with plain WGSL kernels.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Ceilings {
     /// Fused multiply-adds in registers, in floating-point operations per second.
