@@ -312,20 +312,26 @@ fn a_models_picture_names_every_tensor() {
     assert!(svg.len() < 300 << 10, "{} bytes", svg.len());
     let all = elements(&svg).expect("XML");
     let texts: Vec<&str> = all.iter().filter(|e| e.name == "text").map(|e| e.text.as_str()).collect();
-    for words in
-        ["a &lt;b&gt; &amp; &quot;c&quot;\u{fffd}", "lower bound", "arena", "most bytes alive", "page 0", "saved for backward", "gradient"]
-    {
+    for words in [
+        "a &lt;b&gt; &amp; &quot;c&quot;\u{fffd}",
+        "lower bound",
+        "arena",
+        "peak of live bytes",
+        "page 0",
+        "saved for backward",
+        "gradient",
+    ] {
         assert!(texts.contains(&words), "{words:?} is not in {texts:?}");
     }
     let starts = |words: &str| texts.iter().any(|t| t.starts_with(words));
-    assert!(starts("forward: ") && starts("backward: ") && starts("Bytes alive (") && starts("predicted time of a step, the body once"));
+    assert!(starts("forward: ") && starts("backward: ") && starts("Live bytes (") && starts("predicted time of a step, body counted once"));
     assert!(texts.iter().any(|t| t.ends_with(", 7 times")), "{texts:?}");
     let named = map.boxes.iter().filter(|b| texts.contains(&b.name.as_str())).count();
     assert!(named >= 20, "only {named} boxes show their names");
     // The picture of a step with a single micro-batch does not mention repetition.
     let one = TrainingSettings::default().with(|s| s.micro_batch = Some(32));
     let whole = picture(&ArenaMap::new(&model(&one), 0), "whole");
-    assert!(!whole.contains(" times<") && !whole.contains("the body once"));
+    assert!(!whole.contains(" times<") && !whole.contains("body counted once"));
 }
 
 /// Recomputed forward phases among the backward phases do not split the strip of the backward pass.

@@ -280,9 +280,9 @@ fn an_adapter() {
     };
     transcript.run("doctor").change(first);
     transcript.run("train config.toml --device nothing").change(|text| {
-        let (start, rest) = text.split_once("there are: ").unwrap_or_else(|| panic!("{text}"));
+        let (start, rest) = text.split_once("available: ").unwrap_or_else(|| panic!("{text}"));
         let (_, end) = rest.split_once('\n').expect("a line");
-        format!("{start}there are: <..>\n{end}")
+        format!("{start}available: <..>\n{end}")
     });
     compare("adapter", &transcript);
 }

@@ -1,4 +1,4 @@
-//! Why there are no scores and no forecast.
+//! Errors of scoring and forecasting.
 
 use crate::data::{DataError, Part};
 use crate::forecast::baselines::BaselineError;
@@ -6,54 +6,54 @@ use crate::forecast::metrics::ScoreError;
 use crate::forecast::{MixtureError, TableError, TransformError};
 use crate::session::SessionError;
 
-/// A model cannot be scored, or a forecast cannot be made.
+/// Errors of scoring and forecasting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
-    /// The device or the plan.
+    /// An error of the device or the plan.
     #[error("{0}")]
     Session(#[from] SessionError),
-    /// The data.
+    /// An error of the data.
     #[error("{0}")]
     Data(#[from] DataError),
-    /// Scale or bounds of a target.
+    /// The scale or the bounds of a target are not valid.
     #[error("target \"{series}\": {source}")]
     Transform {
         /// The target.
         series: String,
-        /// What is wrong.
+        /// The error of the transform.
         source: TransformError,
     },
-    /// Levels or deviations.
+    /// The levels or the deviations are not valid.
     #[error("{0}")]
     Score(#[from] ScoreError),
-    /// There is nothing to compare with.
+    /// There is no baseline to compare with.
     #[error("{0}")]
     Baseline(#[from] BaselineError),
-    /// The model's numbers are no distribution: its weights are damaged or the training diverged.
-    #[error("the forecast of \"{series}\" for {time} is no distribution: {source}")]
+    /// The model's output is not a distribution: its weights are damaged or the training diverged.
+    #[error("the forecast of \"{series}\" for {time} is not a valid distribution: {source}")]
     Mixture {
         /// The target.
         series: String,
-        /// Stamp of the step.
+        /// Timestamp of the step.
         time: String,
-        /// What is wrong.
+        /// The error of the mixture.
         source: MixtureError,
     },
-    /// The table.
+    /// An error of the table.
     #[error("{0}")]
     Table(#[from] TableError),
     /// The split has no such part.
     #[error("there is no {0} part to score: [split] gives it no rows")]
     NoPart(Part),
-    /// A window that a part does not have.
+    /// The part has no window with this number.
     #[error("the {part} part has {windows} windows, numbered from 0: there is no window {window}")]
     NoWindow {
         /// The part.
         part: Part,
-        /// What was asked for.
+        /// The requested window.
         window: usize,
-        /// How many there are.
+        /// Number of windows in the part.
         windows: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! From a model's standardised output to distributions in original units.
+//! From standardised values to original units.
 
 use super::EvaluateError;
 use crate::config::{Config, Head, ModelSettings};
@@ -6,10 +6,10 @@ use crate::data::Scaler;
 use crate::forecast::{Mixture, MixtureError, Point, Predicted, Quantiles, TargetTransform};
 use crate::session::WindowMixture;
 
-/// How the standardised values of each target become original units.
+/// The conversion of each target from standardised values to original units.
 ///
 /// # Errors
-/// Fails if the scaler's numbers or the bounds cannot be.
+/// Fails if the scale or the bounds are not valid.
 pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransform>, EvaluateError> {
     let (lower, upper) = (config.evaluation.lower, config.evaluation.upper);
     let one = |(t, series): (usize, &String)| {
@@ -19,7 +19,7 @@ pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransfor
     scaler.target_names().iter().enumerate().map(one).collect()
 }
 
-/// What a window's forecast says of one value.
+/// The predicted distribution of one value of a window.
 pub(crate) fn distribution(
     output: &WindowMixture,
     cell: usize,

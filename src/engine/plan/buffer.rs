@@ -1,32 +1,32 @@
-//! What the buffers of a plan are for.
+//! The buffers of a plan and their purposes.
 
 use crate::graph::Flat;
 
-/// What a buffer is for. One buffer each.
+/// The purpose of a buffer. There is one buffer per role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BufferRole {
-    /// Parameters, one after the other.
+    /// Parameters, stored contiguously.
     Parameters,
-    /// Their gradients, then accumulators; zeroed at the start of a step.
+    /// Gradients, followed by accumulators; zeroed at the start of a step.
     Gradients,
-    /// First moments.
+    /// First moments of the optimiser.
     Moment1,
-    /// Second moments.
+    /// Second moments of the optimiser.
     Moment2,
     /// Counters of the optimiser.
     State,
-    /// Data uploaded once.
+    /// Data that is uploaded once.
     Constants,
     /// Data of one micro-batch.
     Inputs,
-    /// Page of the arena.
+    /// A page of the arena.
     Arena(usize),
     /// Uniform `Params` of every dispatch.
     DispatchUniforms,
-    /// Uniform `Step`, one entry a micro-batch and one for prologue and epilogue.
+    /// Uniform `Step`: one entry for prologue and epilogue, and one per micro-batch.
     StepUniforms,
-    /// Mapped for uploads; two, used in turn.
+    /// Mapped for uploads; two buffers, used alternately.
     Staging(usize),
     /// Mapped for read-backs.
     ReadBack,
@@ -52,7 +52,7 @@ impl std::fmt::Display for BufferRole {
 }
 
 impl BufferRole {
-    /// Whether kernels bind it as storage.
+    /// Whether kernels bind it as a storage buffer.
     #[must_use]
     pub fn is_storage(self) -> bool {
         !matches!(self, Self::DispatchUniforms | Self::StepUniforms | Self::Staging(_) | Self::ReadBack)
@@ -74,8 +74,8 @@ impl From<Flat> for BufferRole {
 /// A buffer of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct BufferSpec {
-    /// What for.
+    /// Purpose.
     pub role: BufferRole,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }

@@ -1,5 +1,5 @@
-//! From a [`Program`] to a [`Plan`]: which bytes every tensor takes, and which dispatches run in which order. Pure functions of sizes and
-//! limits: a plan is made, printed and checked on a machine with no GPU.
+//! Turns a [`Program`] into a [`Plan`]: the bytes of every tensor, and the dispatches in their order. All functions here depend only on
+//! sizes and limits, so a plan can be made, printed and checked on a machine without a GPU.
 
 pub mod arena;
 mod buffer;
@@ -31,23 +31,23 @@ pub use outlook::{LargeTensor, Outlook};
 pub use planner::{Offer, Planner};
 pub use recording::{BoundRange, Dispatch, Recording};
 
-/// Programs that share one set of buffers (training and evaluation, say), ready to run.
+/// Programs that share one set of buffers (for example training and evaluation), ready to run.
 pub struct Plan {
-    /// A recording for each program.
+    /// One recording per program.
     pub recordings: Vec<Recording>,
-    /// Every buffer that will be created, and nothing else.
+    /// All buffers that the backend creates.
     pub buffers: Vec<BufferSpec>,
-    /// What it was made for.
+    /// The adapter class that the plan is made for.
     pub class: AdapterClass,
-    /// Limits that it obeys.
+    /// The limits that the plan obeys.
     pub limits: DeviceLimits,
 }
 
 impl Plan {
-    /// Plans programs over the same parameters. The first one that trains brings the optimiser's buffers.
+    /// Plans programs that share their parameters. The optimiser's buffers come from the first program that trains.
     ///
     /// # Errors
-    /// Fails where the device's limits are too small.
+    /// Fails if the device limits are too small.
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
         let class = programs.first().map_or_else(|| AdapterClass::portable(true), |p| p.1.class.clone());
         let limits = programs.first().map_or_else(DeviceLimits::default, |p| p.1.limits);
@@ -60,7 +60,7 @@ impl Plan {
         Ok(Self { buffers: Self::buffers_of(&recordings), recordings, class, limits })
     }
 
-    /// Buffers that hold what each recording needs; constants and uniforms of a later one lie behind those of the ones before.
+    /// Buffers large enough for every recording. Constants and uniforms of a later recording follow those of the earlier ones.
     fn buffers_of(recordings: &[Recording]) -> Vec<BufferSpec> {
         let mut sizes = std::collections::BTreeMap::<BufferRole, u64>::new();
         for b in recordings.iter().flat_map(|r| &r.buffers) {
@@ -70,19 +70,19 @@ impl Plan {
         sizes.into_iter().filter(|b| b.1 > 0).map(|(role, bytes)| BufferSpec { role, bytes }).collect()
     }
 
-    /// Bytes of the arena's pages.
+    /// Total size of the arena pages in bytes.
     #[must_use]
     pub fn arena_bytes(&self) -> u64 {
         self.buffers.iter().filter(|b| matches!(b.role, BufferRole::Arena(_))).map(|b| b.bytes).sum()
     }
 
-    /// Bytes of all buffers: what the device will be asked for.
+    /// Total size of all buffers in bytes: the device memory that the backend allocates.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.buffers.iter().map(|b| b.bytes).sum()
     }
 
-    /// Bytes of one buffer.
+    /// Size of one buffer in bytes.
     #[must_use]
     pub fn buffer_bytes(&self, role: BufferRole) -> u64 {
         self.buffers.iter().find(|b| b.role == role).map_or(0, |b| b.bytes)

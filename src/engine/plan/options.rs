@@ -1,32 +1,32 @@
-//! What a plan is made for: a batch, limits of a device, kernels of an adapter.
+//! Options of a plan: batch, device limits, kernel shapes of an adapter class.
 
 use super::class::AdapterClass;
 
-/// Limits of a device that plans must obey; the default is what WebGPU grants everywhere.
+/// Device limits that a plan must obey. The default holds the limits that every WebGPU device provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeviceLimits {
-    /// Largest binding.
+    /// Maximum size of a binding, in bytes.
     #[serde(alias = "maxStorageBufferBindingSize")]
     pub binding_bytes: u64,
-    /// Largest buffer.
+    /// Maximum size of a buffer, in bytes.
     #[serde(alias = "maxBufferSize")]
     pub buffer_bytes: u64,
-    /// Storage buffers of one kernel.
+    /// Maximum number of storage buffers per kernel.
     #[serde(alias = "maxStorageBuffersPerShaderStage")]
     pub storage_buffers: usize,
 }
 
 impl DeviceLimits {
-    /// Whether any plan could be made within them.
+    /// Checks whether any plan is possible within these limits.
     ///
     /// # Errors
-    /// Says which limit is too small.
+    /// Names the limit that is too small.
     pub fn check(&self) -> Result<(), String> {
         if self.storage_buffers < 8 {
-            return Err(format!("{} storage buffers a kernel are too few: kernels bind up to 8", self.storage_buffers));
+            return Err(format!("{} storage buffers per kernel are too few: kernels bind up to 8", self.storage_buffers));
         }
         if self.binding_bytes < 1 << 16 || self.buffer_bytes < 1 << 16 {
-            return Err("bindings and buffers of less than 64 KiB are too small for any model".into());
+            return Err("bindings and buffers must allow at least 64 KiB".into());
         }
         Ok(())
     }
@@ -38,31 +38,31 @@ impl Default for DeviceLimits {
     }
 }
 
-/// What a plan is made for.
+/// Options of a plan.
 #[derive(Clone, Debug)]
 pub struct PlanOptions {
-    /// Most windows of a batch.
+    /// Maximum number of windows in a batch.
     pub batch: usize,
-    /// Windows of a micro-batch; `None`: as many as the limits allow.
+    /// Windows per micro-batch; `None`: as many as the limits allow.
     pub micro_batch: Option<usize>,
-    /// Whether a batch is one micro-batch, since outputs are read after each: then the batch is cut with it.
+    /// Whether a batch is always one micro-batch, because outputs are read after each batch. The batch then shrinks with the micro-batch.
     pub whole: bool,
-    /// Limits.
+    /// Device limits.
     pub limits: DeviceLimits,
-    /// Limits that the planner falls back to, and says so, where single windows exceed those.
+    /// Fallback limits, used if single windows exceed `limits`.
     pub granted: DeviceLimits,
     /// Kernel shapes and predicted costs.
     pub class: AdapterClass,
-    /// Longest predicted time of a submit, in seconds.
+    /// Maximum predicted time of a submit, in seconds.
     pub submit_seconds: f64,
-    /// Whether tensors may share bytes when their lifetimes do not meet. Off: planner bugs can be told from kernel bugs.
+    /// Whether tensors with disjoint lifetimes may share bytes. Switching this off helps to tell planner bugs from kernel bugs.
     pub reuse: bool,
-    /// Bytes left untouched on both sides of every tensor in the arena (tests look whether they stay so).
+    /// Guard bytes on both sides of every arena tensor. Tests check that no kernel writes to them.
     pub guard_bytes: u64,
 }
 
 impl PlanOptions {
-    /// For a batch, with default limits.
+    /// Options for a batch size and an adapter class, with default limits.
     #[must_use]
     pub fn new(batch: usize, class: AdapterClass) -> Self {
         Self {
