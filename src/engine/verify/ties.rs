@@ -169,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_gap_is_between_the_last_kept_and_the_first_left_out() {
-        assert_eq!(gap(vec![1.0, 4.0, 4.0, 2.0], 2), Some(2.0), "equal scores that are both kept are no tie");
+        assert_eq!(gap(vec![1.0, 4.0, 4.0, 2.0], 2), Some(2.0), "equal scores that are both selected are not a tie");
         assert_eq!(gap(vec![4.0, 1.0, 4.0, 4.0], 2), Some(0.0));
-        assert_eq!(gap(vec![1.0, 1.0], 2), None, "nothing is left out");
+        assert_eq!(gap(vec![1.0, 1.0], 2), None, "no candidate is rejected");
     }
 }
