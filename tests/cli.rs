@@ -586,10 +586,10 @@ fn bad_graphs_are_named() {
     assert!(said.err.contains("note: ") && said.err.contains("self-loop") && said.err.contains("without an edge"), "{}", said.err);
     let off = "[model]\nuse_hops = false\nuse_graph_encoding = false\nuse_structural_encoding = false\nuse_hierarchy = false\n";
     place.write("unread.toml", &CONFIG.replacen("[model]", &format!("[graph]\nnearest = 1\n{off}"), 1));
-    place.run(&["train", "unread.toml"]).error(&["graph", "nothing in the model reads it", "use_hops"]);
+    place.run(&["train", "unread.toml"]).error(&["graph", "no part of the model reads the graph", "use_hops"]);
     place.write("idle.toml", &CONFIG.replacen("[model]", "[model]\nuse_hops = false\n", 1));
     let said = place.run(&["train", "idle.toml", "--max-steps", "1"]).ok();
-    assert!(said.err.contains("model.use_adaptive_graph changes nothing, since use_hops is false"), "{}", said.err);
+    assert!(said.err.contains("model.use_adaptive_graph has no effect, since use_hops is false"), "{}", said.err);
 }
 
 #[test]
