@@ -1,7 +1,7 @@
 //! The configuration file: what to read, what to forecast, how to train.
 //!
-//! One TOML file describes a run. Every key has a meaning stated here, unknown keys are refused with a suggestion, and
-//! everything that can be checked without the data is checked by [`Config::validate`].
+//! One TOML file describes a run. This module documents every key. Unknown keys are an error with a suggestion.
+//! [`Config::validate`] checks everything that can be checked without the data.
 //!
 //! ```toml
 //! format_version = 1
@@ -49,11 +49,12 @@ pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSe
 pub use split::{SplitRule, SplitSettings};
 pub use training::{Schedule, TrainingSettings};
 
-/// Lets settings be changed in an expression: they may gain keys, so that other crates cannot write them out.
+/// Adds a method that changes settings in an expression. The settings are non-exhaustive, so that other crates cannot construct them with
+/// a struct expression.
 macro_rules! changeable {
     ($($settings:ty),+) => {
         $(impl $settings {
-            /// The same with some values changed: `TrainingSettings::default().with(|s| s.batch_size = 16)`.
+            /// Returns the settings with changed values: `TrainingSettings::default().with(|s| s.batch_size = 16)`.
             #[must_use]
             pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
                 change(&mut self);
@@ -65,30 +66,30 @@ macro_rules! changeable {
 
 changeable!(DataSettings, EvaluationSettings, GraphSettings, ModelSettings, SplitSettings, TrainingSettings, WindowSettings);
 
-/// The newest configuration format that this version of the crate reads.
+/// The newest configuration format that this crate reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A whole configuration file.
+/// A configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Version of this file's format, 1 today; a newer one is refused.
+    /// Version of the file format; currently 1. A newer version is an error.
     #[serde(default = "current_version")]
     pub format_version: u32,
-    /// Name of the job, used in messages and for the run folder.
+    /// Name of the experiment, used in messages and for the run folder.
     #[serde(default)]
     pub name: String,
-    /// The file and what its columns mean.
+    /// The data file and the meaning of its columns.
     pub data: DataSettings,
     /// Lengths of history and horizon.
     pub window: WindowSettings,
     /// The fixed graph of the series.
     #[serde(default, skip_serializing_if = "GraphSettings::is_default")]
     pub graph: GraphSettings,
-    /// Which rows train, validate and test.
+    /// The training, validation and test rows.
     #[serde(default)]
     pub split: SplitSettings,
-    /// Which forecasts are made and how they are scored.
+    /// The forecasts of an evaluation and their scores.
     #[serde(default)]
     pub evaluation: EvaluationSettings,
     /// Sizes and switches of the model.
@@ -107,8 +108,8 @@ impl Config {
     /// Reads and validates a configuration.
     ///
     /// # Errors
-    /// With the line number for what is no valid TOML, an unknown key (with the nearest known one) or a wrong type; with
-    /// the key for a value that cannot work; with advice to update for a newer `format_version`.
+    /// Invalid TOML, unknown keys and wrong types give the line number; an unknown key also gives the most similar known key. Invalid
+    /// values give the key. A newer `format_version` gives the advice to update.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let table: toml::Table = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
@@ -118,8 +119,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads and validates a configuration file. Its paths, which are relative to the file, become absolute; a config without a name has the
-    /// file's.
+    /// Reads and validates a configuration file. Its paths are relative to the file and become absolute. A configuration without a name
+    /// gets the name of the file.
     ///
     /// # Errors
     /// As [`Config::from_toml`], and when the file cannot be read.
@@ -140,15 +141,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration as TOML, every default written out; [`Config::from_toml`] reads it back to an equal value.
+    /// The configuration as TOML, including all defaults. [`Config::from_toml`] reads it back to an equal value.
     ///
     /// # Errors
-    /// When TOML cannot hold a value.
+    /// When TOML cannot represent a value.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         Ok(toml::to_string(self)?)
     }
 
-    /// Where the data file lies: `data.path`, taken relative to the folder of `config_file` unless absolute.
+    /// The path of the data file: `data.path`, relative to the folder of `config_file` unless it is absolute.
     #[must_use]
     pub fn data_path(&self, config_file: &Path) -> PathBuf {
         match config_file.parent() {
@@ -157,7 +158,7 @@ impl Config {
         }
     }
 
-    /// Where the file with the series graph lies, if there is one: relative to the folder of `config_file` unless absolute.
+    /// The path of the series graph file, if the configuration names one: relative to the folder of `config_file` unless it is absolute.
     #[must_use]
     pub fn graph_path(&self, config_file: &Path) -> Option<PathBuf> {
         let path = self.graph.path()?;
@@ -167,7 +168,7 @@ impl Config {
     /// Checks everything that can be checked without the data.
     ///
     /// # Errors
-    /// The first key whose value cannot work, and values that would.
+    /// The first key with an invalid value, and valid values.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.format_version > FORMAT_VERSION {
             return Err(ConfigError::Newer { found: self.format_version.into(), supported: FORMAT_VERSION });
@@ -178,15 +179,15 @@ impl Config {
         if !self.graph.is_default() && !self.model.reads_graph() {
             return Err(ConfigError::invalid(
                 "graph",
-                "nothing in the model reads it",
-                "drop the section, or switch on one of use_hops, use_graph_encoding, use_structural_encoding and use_hierarchy",
+                "no part of the model reads the graph",
+                "remove the section, or switch on one of use_hops, use_graph_encoding, use_structural_encoding and use_hierarchy",
             ));
         }
         let rule = self.split.rule()?;
         if matches!(rule, SplitRule::Dates { .. }) && self.data.time.is_none() {
             return Err(ConfigError::invalid(
                 "split",
-                "it gives dates, but data.time names no time column",
+                "the section gives dates, but data.time does not name a time column",
                 "set data.time, or split by rows (train_rows, validation_rows, test_rows)",
             ));
         }
@@ -194,7 +195,7 @@ impl Config {
         if self.evaluation.origin.is_some() && self.data.time.is_none() {
             return Err(ConfigError::invalid(
                 "evaluation.origin",
-                "it is a time of day, but data.time names no time column",
+                "the value is a time of day, but data.time does not name a time column",
                 "set data.time, or use evaluation.stride",
             ));
         }
@@ -203,7 +204,7 @@ impl Config {
     }
 }
 
-/// Refuses a newer format before its unknown keys are complained about.
+/// Rejects a newer format before its unknown keys cause errors.
 fn check_version(table: &toml::Table) -> Result<(), ConfigError> {
     let Some(found) = table.get("format_version").and_then(toml::Value::as_integer) else {
         return Ok(());
@@ -212,7 +213,7 @@ fn check_version(table: &toml::Table) -> Result<(), ConfigError> {
         return Err(ConfigError::Newer { found, supported: FORMAT_VERSION });
     }
     if found < 1 {
-        return Err(ConfigError::invalid("format_version", format!("{found} is no version"), "write 1"));
+        return Err(ConfigError::invalid("format_version", format!("{found} is not a valid version"), "use 1"));
     }
     Ok(())
 }

@@ -1,33 +1,35 @@
-//! `pgat` trains and runs a probabilistic graph-attention forecaster for many time series at once, on any GPU: WGSL compute shaders over
-//! buffers that are planned beforehand, within a memory budget that the user names. A forecast is a mixture of distributions.
+//! `pgat` trains and runs a probabilistic graph-attention forecaster for many time series at once, on any GPU. It consists of WGSL compute
+//! shaders over buffers that are planned before training, within a memory budget that the user sets. A forecast is a mixture of
+//! distributions.
 //!
-//! Everything begins with an [`Experiment`]: a [`Config`] and its data. [`Experiment::plan`] tells what training takes, [`Planned::train`]
-//! trains, and [`Trained`] scores, forecasts and looks inside. A run that is kept is opened again as a [`Run`]. Functions that use a device are
-//! `async`, since a browser cannot block; natively `pollster::block_on` runs them.
+//! The entry point is an [`Experiment`]: a [`Config`] and its data. [`Experiment::plan`] reports the memory and time that training needs,
+//! [`Planned::train`] trains, and [`Trained`] evaluates, forecasts and inspects the model. A stored run is opened as a [`Run`]. Functions
+//! that use a device are `async`, since a browser cannot block; natively, run them with `pollster::block_on`.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | [`experiment`] | a config, its data, and what is made of them: plan, train, resume, score, forecast, inspect |
-//! | [`config`] | the TOML file of an experiment, and every key in it |
-//! | [`data`], [`calendar`], [`series_graph`] | tables to windows; time stamps; the known graph of the series |
-//! | [`forecast`], [`evaluate`], [`inspect`] | distributions, metrics, tables, plots; scores beside baselines; what a model has learned |
-//! | [`starter`], [`advise`], [`synth`], `migrate` | a first config for a table; what to change where memory is short; synthetic data; configs of the original system |
-//! | [`engine`] | ops, graphs, plans, devices, training loop: **unstable**, any version may change it |
+//! | [`experiment`] | a config with its data: plan, train, resume, evaluate, forecast, inspect |
+//! | [`config`] | the TOML file of an experiment, with every key |
+//! | [`data`], [`calendar`], [`series_graph`] | CSV tables to windows; timestamps; the fixed graph of the series |
+//! | [`forecast`], [`evaluate`], [`inspect`] | distributions, metrics, tables, plots; scores of model and baselines; learned structure |
+//! | [`starter`], [`advise`] | a first config for a table; config changes that reduce memory |
+//! | [`synth`], `migrate` | synthetic data; conversion of configs of the original system |
+//! | [`engine`] | ops, graphs, plans, devices, training loop: **unstable**, may change in any version |
 //!
-//! | feature | default | what it adds | crates that it needs |
+//! | feature | default | adds | required crates |
 //! |---|---|---|---|
-//! | `cli` | yes | the program `pgat`; switches on the two below | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
-//! | `native` | by `cli` | adapters of the system (Vulkan, Metal, DX12), files, threads | pollster, tempfile |
+//! | `cli` | yes | the program `pgat`; enables `native` and `migrate` | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
+//! | `native` | by `cli` | native adapters (Vulkan, Metal, DX12), files, threads | pollster, tempfile |
 //! | `migrate` | by `cli` | configs of the original research system | saphyr |
 //! | `web` | no | the engine in a Web Worker, for `wasm32-unknown-unknown` | wasm-bindgen |
 //!
-//! A program that uses the library takes `default-features = false, features = ["native"]`.
+//! A program that uses the library sets `default-features = false, features = ["native"]`.
 //!
-//! Shape letters, used everywhere: B windows, L history steps, H horizon steps, S = L + H, p steps a patch, T = S / p tokens, C calendar
-//! features, F channels of a series, Nc covariate series, Nt target series, Nr transition nodes, Nx = Nc + Nt, N = Nx + Nr, D width,
+//! Shape letters, used everywhere: B windows, L history steps, H horizon steps, S = L + H, p steps per patch, T = S / p tokens, C calendar
+//! features, F channels per series, Nc covariate series, Nt target series, Nr transition nodes, Nx = Nc + Nt, N = Nx + Nr, D width,
 //! h heads, K mixture components.
 
-// A browser's objects belong to one thread; natively the same code shares them between threads.
+// In a browser, objects belong to one thread. In the native build, the same code shares them between threads.
 #![cfg_attr(target_arch = "wasm32", expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
 
 pub mod advise;
@@ -49,7 +51,7 @@ pub mod synth;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
-// Inside the crate the engine's modules are named without it.
+// Inside the crate, paths to engine modules omit `engine`.
 pub(crate) use engine::{
     clock, compare, executor, gpu, graph, health, host, lru, model, numbers, ops, plan, random, reference, selftest, session, step, train,
     verify,
@@ -64,7 +66,7 @@ pub use experiment::{
     Experiment, ExperimentError as Error, Inspector, LoadOptions, Planned, Run, StoredRun, Summary, Trained, Training, Weights,
 };
 
-/// The README's example runs.
+/// Runs the example in the README as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

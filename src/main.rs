@@ -1,4 +1,4 @@
-//! `pgat`, the command line.
+//! The command-line program `pgat`.
 
 mod cli;
 

@@ -16,7 +16,7 @@ fn trains_scores_and_forecasts() {
     let place = Place::new();
     let train = place.run(&["train", "config.toml"]).ok();
     assert_eq!(train.out, "runs/waves\n", "the folder is the result");
-    for words in ["3 targets", "parameters", "on the device", "dispatches", "validation loss", "pgat evaluate runs/waves", "bytes planned"]
+    for words in ["3 targets", "parameters", "device buffers", "dispatches", "validation loss", "pgat evaluate runs/waves", "bytes planned"]
     {
         assert!(train.err.contains(words), "{words:?} is not in\n{}", train.err);
     }
@@ -130,7 +130,7 @@ fn the_device_trains_scores_and_forecasts() {
     place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
     place.run(&["train", "--resume", "run", "--strict"]).error(&["of class reference", "--strict"]);
     let resumed = place.run(&["train", "--resume", "run"]).ok();
-    assert!(resumed.err.contains("bits may differ"), "{}", resumed.err);
+    assert!(resumed.err.contains("may not be bit-identical"), "{}", resumed.err);
     assert!(place.read("run/run.json").contains("\"breaks\": [\n"), "{}", place.read("run/run.json"));
 }
 
@@ -157,7 +157,7 @@ fn another_revision_of_the_arithmetic_is_a_break() {
     // A run.json without a revision counts as revision 1: resuming records no break.
     place.edit("run/run.json", "  \"numerics_revision\": 1,\n", "");
     place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
-    assert!(!place.run(&["train", "--resume", "run", "--strict"]).ok().err.contains("bits may differ"));
+    assert!(!place.run(&["train", "--resume", "run", "--strict"]).ok().err.contains("may not be bit-identical"));
     place.edit("run/config.toml", "max_steps = 5", "max_steps = 6");
     place.edit("run/run.json", "\"format_version\": 2", "\"numerics_revision\": 77,\n  \"format_version\": 2");
     place.run(&["train", "--resume", "run", "--strict"]).error(&["revision 77 of the arithmetic", "--strict"]);
@@ -198,7 +198,7 @@ fn a_run_that_was_cut_off_goes_on() {
     }
     place.run(&["evaluate", "run"]).error(&["no weights yet", "hint: ", "--resume run"]);
     let resumed = place.run(&["train", "--resume", "run"]).ok();
-    assert!(resumed.err.contains("going on from step 0"), "{}", resumed.err);
+    assert!(resumed.err.contains("resuming from step 0"), "{}", resumed.err);
     assert!(fs::read(place.path("run/weights.safetensors")).expect("weights") == whole, "other weights");
     let events = place.read("run/metrics.jsonl");
     assert_eq!(events.lines().filter(|l| l.contains("\"event\":\"step\"")).count(), 2, "{events}");
@@ -314,13 +314,13 @@ fn a_run_file_is_a_run() {
     assert!(fs::read(place.path("runs/cut/weights.safetensors")).expect("weights") == whole, "other weights");
     place.run(&["evaluate", "runs/cut"]).ok();
     place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).ok();
-    place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).error(&["already holds a run"]);
-    place.run(&["train", "--resume", "run", "--out", "there2"]).error(&["--out", "goes on where it is"]);
+    place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).error(&["already contains a run"]);
+    place.run(&["train", "--resume", "run", "--out", "there2"]).error(&["--out", "continued in place"]);
 
     let bytes = fs::read(place.path("waves.pgat.zip")).expect("a file");
     fs::write(place.path("half.zip"), &bytes[..bytes.len() / 2]).expect("a file");
     place.run(&["evaluate", "half.zip", "--data", "waves.csv"]).error(&["half.zip", "damaged"]);
-    place.run(&["train", "--resume", "waves.csv"]).error(&["waves.csv is no run file"]);
+    place.run(&["train", "--resume", "waves.csv"]).error(&["waves.csv is not a run file"]);
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_first_config_is_guessed_and_works() {
 #[test]
 fn wrong_folders_are_refused() {
     let place = Place::trained();
-    place.run(&["train", "config.toml", "--out", "run"]).error(&["run already holds a run", "--resume run"]);
+    place.run(&["train", "config.toml", "--out", "run"]).error(&["run already contains a run", "--resume run"]);
     fs::create_dir(place.path("empty")).expect("a folder");
     place.run(&["evaluate", "empty"]).error(&["empty is not a run:"]);
     place.run(&["evaluate", "nowhere"]).error(&["nowhere: there is nothing here", "pgat train"]);
@@ -588,10 +588,10 @@ fn bad_graphs_are_named() {
     assert!(said.err.contains("note: ") && said.err.contains("self-loop") && said.err.contains("without edges"), "{}", said.err);
     let off = "[model]\nuse_hops = false\nuse_graph_encoding = false\nuse_structural_encoding = false\nuse_hierarchy = false\n";
     place.write("unread.toml", &CONFIG.replacen("[model]", &format!("[graph]\nnearest = 1\n{off}"), 1));
-    place.run(&["train", "unread.toml"]).error(&["graph", "nothing in the model reads it", "use_hops"]);
+    place.run(&["train", "unread.toml"]).error(&["graph", "no part of the model reads the graph", "use_hops"]);
     place.write("idle.toml", &CONFIG.replacen("[model]", "[model]\nuse_hops = false\n", 1));
     let said = place.run(&["train", "idle.toml", "--max-steps", "1"]).ok();
-    assert!(said.err.contains("model.use_adaptive_graph changes nothing, since use_hops is false"), "{}", said.err);
+    assert!(said.err.contains("model.use_adaptive_graph has no effect, since use_hops is false"), "{}", said.err);
 }
 
 #[test]

@@ -245,7 +245,7 @@ fn memory_is_planned_as_for_training_and_created_as_planned() {
 
     let text = done(place.path(), &["inspect", "run", "memory", "--backend", "reference"]);
     let high = planned["arena"][0]["high_water"]["bytes"].as_u64().expect("bytes");
-    for words in ["not made on a device", "moments 2", "a training step of 4 windows", "High-water mark: ", "saved for backward"] {
+    for words in ["not allocated on a device", "moments 2", "a training step of 4 windows", "Peak memory: ", "saved for backward"] {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
     }
     assert!(text.replace(',', "").contains(&format!("({high} bytes)")) && !text.contains("created"), "{text}");
@@ -257,7 +257,10 @@ fn memory_is_planned_as_for_training_and_created_as_planned() {
     assert!(buffers.len() > 10 && buffers.iter().all(|b| b["created_bytes"] == b["planned_bytes"]), "{buffers:?}");
     assert!(made["reserved_bytes"].as_u64().is_none_or(|r| Some(r) >= created) && made["adapter"]["name"].is_string());
     let text = done(place.path(), &["inspect", "run", "memory"]);
-    assert!(text.contains("made on") && text.lines().any(|l| l.split_whitespace().eq(["buffer", "planned", "bytes", "created"])), "{text}");
+    assert!(
+        text.contains("allocated on") && text.lines().any(|l| l.split_whitespace().eq(["buffer", "planned", "bytes", "created"])),
+        "{text}"
+    );
 
     // Without an adapter the command shows the plan alone, with a warning. An adapter that was requested by name is an error.
     let blind = |more: &[&str]| {
@@ -271,10 +274,7 @@ fn memory_is_planned_as_for_training_and_created_as_planned() {
     };
     if cfg!(target_os = "linux") {
         let (status, out, err) = blind(&[]);
-        assert!(
-            status == Some(0) && out.contains("not made on a device") && err.contains("only planned, nothing is measured"),
-            "{out}\n{err}"
-        );
+        assert!(status == Some(0) && out.contains("not allocated on a device") && err.contains("showing only the plan"), "{out}\n{err}");
         assert_eq!(blind(&["--backend", "gpu"]).0, Some(2));
     } else {
         let test = "memory_is_planned_as_for_training_and_created_as_planned";

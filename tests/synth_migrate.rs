@@ -51,7 +51,7 @@ fn synth_writes_data_graph_and_config() {
     let before = read("data/synthetic_multi_wave.csv");
     let (status, out, err) = run(place.path(), &["synth", "--seed", "7"]);
     assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
-    assert!(err.contains("is there already") && err.contains("hint:") && err.contains("--force"), "{err}");
+    assert!(err.contains("already exists") && err.contains("hint:") && err.contains("--force"), "{err}");
     assert_eq!(read("data/synthetic_multi_wave.csv"), before);
     assert_eq!(run(place.path(), &["synth", "--rows", "500", "--force", "--quiet"]).2, "");
     assert_eq!(read("data/synthetic_multi_wave.csv"), before, "the same seed, the same data");
@@ -104,11 +104,11 @@ fn migrate_finds_the_data_beside_the_old_config() {
     assert_eq!(opened(&path("elsewhere/new.toml")).1.rows(), 600);
 
     let (status, _, err) = run(place.path(), &["migrate", "old.yaml", "--out", "new.toml"]);
-    assert!(status == Some(2) && err.contains("is there already"), "{err}");
+    assert!(status == Some(2) && err.contains("already exists"), "{err}");
     std::fs::write(path("bad.yaml"), "sqe_len: 48\n").expect("a file");
     let (status, out, err) = run(place.path(), &["migrate", "bad.yaml"]);
     assert_eq!((status, out.as_str()), (Some(2), ""));
-    assert!(err.contains("bad.yaml: line 1: unknown key `sqe_len`, did you mean `seq_len`?"), "{err}");
+    assert!(err.contains("bad.yaml: line 1: unknown key `sqe_len`; did you mean `seq_len`?"), "{err}");
     let (status, _, err) = run(place.path(), &["migrate", "none.yaml"]);
     assert!(status == Some(2) && err.contains("none.yaml cannot be read"), "{err}");
 }

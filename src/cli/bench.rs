@@ -16,61 +16,61 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Measure the adapter and its kernels, or the training step of a config
+/// Measure the speed of the adapter and its kernels, or of a training step of a config
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Measure the training step of this config instead of the adapter and the kernels
+    /// Config file; measures its training step instead of the adapter and the kernels
     config: Option<PathBuf>,
-    /// Kernel shapes and costs: a file that `pgat tune` or `pgat bench` wrote, or the name of a class of adapters
-    #[arg(long, value_name = "FILE")]
+    /// Kernel shapes and costs: an adapter class, or a file written by `pgat tune` or `pgat bench` [default: the class of the adapter]
+    #[arg(long, value_name = "NAME|FILE")]
     class: Option<String>,
     #[command(flatten)]
     memory: MemoryBudget,
-    /// Measure the config within each of these budgets (sizes with commas between; also `smallest`, `unlimited`) instead of one
+    /// Measure the config within each of these memory budgets: comma-separated sizes, `smallest` or `unlimited`
     #[arg(long, value_name = "SIZES", requires = "config", value_delimiter = ',', conflicts_with_all = ["memory", "out"])]
     budgets: Vec<String>,
-    /// Steps measured of each budget, after one that compiles
+    /// Number of measured steps per budget, after one step that compiles
     #[arg(long, value_name = "N", default_value_t = 3, requires = "budgets", value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
-    /// Store the class with the costs of each op as measured on this config: `--class FILE` plans with them
+    /// Write the adapter class with the costs of each op as measured on this config to FILE, for use with `--class FILE`
     #[arg(long, value_name = "FILE", requires = "config")]
     out: Option<PathBuf>,
-    /// As JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// The training step of a config.
+/// The measurements of a training step of a config.
 #[derive(Serialize)]
 struct StepReport {
     adapter: String,
     class: String,
-    /// Windows of a step.
+    /// Windows per step.
     batch: usize,
     micro_batch: usize,
-    /// Bytes of the plan.
+    /// Bytes of all buffers in the plan.
     bytes: u64,
     dispatches: usize,
-    /// Steps measured.
+    /// Number of measured steps.
     steps: usize,
-    /// Wall clock of a step.
+    /// Wall-clock time of a step.
     median_ms: f64,
     least_ms: f64,
     greatest_ms: f64,
     predicted_ms: f64,
     /// From the start of compilation to the end of the first step.
     first_step_ms: f64,
-    /// 10^9 floating-point operations of a step, and of them a second.
+    /// 10^9 floating-point operations per step.
     gflop: f64,
     gflops: f64,
-    /// Split by op, for one micro-batch.
+    /// Time by op, for one micro-batch.
     parts: Vec<PartTime>,
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let backend = context.open()?;
     let Backend::Gpu(gpu) = &backend else {
-        bail!("`bench` measures an adapter, and --backend reference uses none");
+        bail!("`pgat bench` measures an adapter, but --backend reference uses none; drop --backend reference");
     };
     context.say(&format!("adapter: {}", context::describe(&backend)));
     let class = options.class.as_deref().map(context::class).transpose()?;
@@ -89,7 +89,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         let (report, class) = step(&backend, &config, class.as_ref())?;
         if let Some(out) = &options.out {
             open::write(out, format!("{}\n", serde_json::to_string_pretty(&class)?).as_bytes())?;
-            context.say(&format!("class with measured costs: {} (use it with --class)", out.display()));
+            context.say(&format!("adapter class with measured costs: {} (for use with --class)", out.display()));
         }
         if options.json {
             console::json(&report)?
@@ -108,10 +108,11 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     Ok(Ending::Done)
 }
 
-/// Least and most steps measured, and milliseconds after which no more are begun.
+/// Minimum and maximum number of measured steps.
 const STEPS: (usize, usize) = (5, 50);
+/// Milliseconds after which no further step is measured, once the minimum number is reached.
 const ENOUGH_MS: f64 = 5000.0;
-/// Passes over the phases; each op's time is the least.
+/// Passes over the phases. The time of an op is the minimum over the passes.
 const PASSES: usize = 5;
 
 fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> anyhow::Result<(StepReport, AdapterClass)> {
@@ -139,7 +140,7 @@ fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> any
     times.sort_by(f64::total_cmp);
     let plan = session.plan().clone();
     let recording = &plan.recordings[0];
-    let Executor::Gpu(run) = session.executor() else { bail!("the twins have no phases to time") };
+    let Executor::Gpu(run) = session.executor() else { bail!("the reference backend has no phases to measure") };
     let (median_ms, gflop) = (times[times.len() / 2], bench::step_flops(run, 0) / 1e9);
     let parts = bench::step_split(run, 0, indices.len().min(recording.micro_batch), PASSES)?;
     let measured = bench::measured_class(&plan, &parts, indices.len().min(recording.micro_batch));
@@ -166,12 +167,12 @@ fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> any
 fn text(r: &StepReport) -> String {
     let mut text = format!(
         "step of {} windows (micro-batches of {}), {} bytes, {} dispatches, class {}\n\
-         median {} a step over {} steps ({} to {}), {} predicted, the first {} with compilation\n\
-         {:.2} GFLOP a step, {:.1} GFLOP/s\n\n",
-        r.batch,
-        r.micro_batch,
+         time per step: median {} over {} steps (min {}, max {}), predicted {}, first step {} with compilation\n\
+         {:.2} GFLOP per step, {:.1} GFLOP/s\n\n",
+        thousands(r.batch as u64),
+        thousands(r.micro_batch as u64),
         thousands(r.bytes),
-        r.dispatches,
+        thousands(r.dispatches as u64),
         r.class,
         milliseconds(r.median_ms),
         r.steps,
@@ -184,10 +185,16 @@ fn text(r: &StepReport) -> String {
     );
     let header = ["op", "", "dispatches", "time", "share"].map(str::to_owned).to_vec();
     let row = |p: &PartTime| {
-        vec![p.op.clone(), p.direction.word().into(), p.dispatches.to_string(), milliseconds(p.ms), format!("{:.1} %", 100.0 * p.share)]
+        vec![
+            p.op.clone(),
+            p.direction.word().into(),
+            thousands(p.dispatches as u64),
+            milliseconds(p.ms),
+            format!("{:.1} %", 100.0 * p.share),
+        ]
     };
     let rows: Vec<_> = std::iter::once(header).chain(r.parts.iter().map(row)).collect();
     text += &table(&rows, &[0, 1]);
     let sum: f64 = r.parts.iter().map(|p| p.ms).sum();
-    text + &format!("sum {} for one micro-batch; here each phase is submitted and awaited on its own\n", milliseconds(sum))
+    text + &format!("total {} for one micro-batch; in this table, each phase is submitted and awaited separately\n", milliseconds(sum))
 }

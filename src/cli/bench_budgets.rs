@@ -1,4 +1,4 @@
-//! `pgat bench --budgets`: a config's step within several budgets, in one run.
+//! `pgat bench --budgets`: measures the training step of a config within several memory budgets.
 
 use super::console::{milliseconds, table, thousands};
 use super::context::Context;
@@ -12,21 +12,21 @@ use pgat::engine::session::{Session, Setup};
 use serde::Serialize;
 use std::time::Instant;
 
-/// What came of a budget.
+/// The result for a budget.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Measured {
-    /// As it was given.
+    /// The text of the budget on the command line.
     budget: String,
-    /// Its bytes; nothing where they are unlimited.
+    /// Its bytes; none if the budget is unlimited.
     allowed: Option<u64>,
-    /// Nothing where no plan fits.
+    /// None if no plan fits.
     #[serde(flatten)]
     step: Option<Step>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct Step {
-    /// Bytes with the least that scoring takes: what makes two budgets one plan.
+    /// Bytes including the minimum for scoring. Budgets with the same value use the same plan.
     #[serde(skip)]
     offered_bytes: u64,
     planned_bytes: u64,
@@ -39,11 +39,11 @@ struct Step {
     predicted_ms: f64,
     least_ms: f64,
     median_ms: f64,
-    /// Sum over the bits of all parameters after the last step: equal where these are.
+    /// Checksum of the bits of all parameters after the last step.
     parameter_bits: u64,
 }
 
-/// Measures each budget; those that lead to the same plan once.
+/// Measures each budget. Budgets with the same plan are measured once.
 pub(super) fn measure(
     context: &Context,
     backend: &Backend,
@@ -95,7 +95,7 @@ fn one(backend: &Backend, setup: &Setup, setting: &Setting, memory: String, step
         })?;
         times.push(1000.0 * from.elapsed().as_secs_f64());
     }
-    // The first step compiles.
+    // The first step includes compilation.
     let mut times = times.split_off(1);
     times.sort_by(f64::total_cmp);
     let state = pollster::block_on(session.save(steps + 1))?;
@@ -121,10 +121,10 @@ fn one(backend: &Backend, setup: &Setup, setting: &Setting, memory: String, step
     })
 }
 
-/// As aligned text.
+/// The results as a table.
 pub(super) fn text(all: &[Measured]) -> String {
     let fastest = all.iter().filter_map(|m| m.step.as_ref()).map(|s| s.least_ms).fold(f64::INFINITY, f64::min);
-    let header = ["budget", "bytes", "a step", "", "predicted", "micro-batch", "computed again", "weights"].map(str::to_owned).to_vec();
+    let header = ["budget", "bytes", "a step", "slower", "predicted", "micro-batch", "recomputed", "weights"].map(str::to_owned).to_vec();
     let row = |m: &Measured| match &m.step {
         None => vec![m.budget.clone(), "does not fit".into()],
         Some(s) => vec![
@@ -133,8 +133,8 @@ pub(super) fn text(all: &[Measured]) -> String {
             milliseconds(s.least_ms),
             format!("{:+.1} %", 100.0 * (s.least_ms / fastest - 1.0)),
             milliseconds(s.predicted_ms),
-            s.micro_batch.to_string(),
-            s.computed_again.to_string(),
+            thousands(s.micro_batch as u64),
+            thousands(s.computed_again as u64),
             format!("{:016x}", s.parameter_bits),
         ],
     };

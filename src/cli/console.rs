@@ -1,4 +1,4 @@
-//! Text on stdout and stderr.
+//! Output to stdout and stderr.
 
 pub(crate) use pgat::bytes::rounded_text as bytes;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -34,12 +34,12 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     result(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// Writes a line to stderr; one that nobody reads is no error.
+/// Writes a line to stderr. A failed write is ignored.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Warns on stderr.
+/// Writes a warning to stderr.
 pub(crate) fn warn(text: &str) {
     line(&format!("{} {text}", bold("warning:")));
 }
@@ -61,7 +61,8 @@ pub(crate) fn bold_red(text: &str) -> String {
     styled(text, "1;31")
 }
 
-/// Logs of the library on stderr: warnings, or more with -v; those of other crates only when they are errors, or with -vv.
+/// Writes logs to stderr. By default, it logs warnings of this crate. Each `-v` adds one level for this crate; other crates start at
+/// errors with `-v`.
 pub(crate) fn log(verbose: u8, quiet: bool) {
     let (own, others) = match (quiet, verbose) {
         (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
@@ -79,12 +80,12 @@ pub(crate) fn log(verbose: u8, quiet: bool) {
     tracing_subscriber::registry().with(filter).with(format).init();
 }
 
-/// 12,345,678
+/// Formats a count as 12,345,678.
 pub(crate) fn thousands(number: impl TryInto<u64>) -> String {
     pgat::bytes::grouped(number.try_into().unwrap_or(u64::MAX))
 }
 
-/// 75 s, 3 min 20 s, 2 h 5 min
+/// Formats a duration as 75 s, 3 min 20 s or 2 h 5 min.
 pub(crate) fn duration(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "saturates")]
     let whole = seconds.max(0.0).round() as u64;
@@ -95,8 +96,11 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Milliseconds to three digits.
+/// Formats milliseconds with three digits; from 1000 ms on, as seconds.
 pub(crate) fn milliseconds(ms: f64) -> String {
+    if ms >= 1000.0 {
+        return format!("{:.2} s", ms / 1000.0);
+    }
     let decimals = if ms < 1.0 {
         3
     } else if ms < 10.0 {
@@ -107,14 +111,14 @@ pub(crate) fn milliseconds(ms: f64) -> String {
     format!("{ms:.decimals$} ms")
 }
 
-/// A path as one types it into a shell.
+/// A path quoted for a shell.
 pub(crate) fn shell(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%~".contains(c) || !c.is_ascii();
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Rows as aligned columns: those in `left` to the left, the others to the right.
+/// Formats rows as aligned columns. Columns in `left` are left-aligned, all others right-aligned.
 pub(crate) fn table(rows: &[Vec<String>], left: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);

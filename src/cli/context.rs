@@ -1,4 +1,4 @@
-//! What every command knows: where to compute, and how much to say.
+//! The global options: where to compute, and how much to print.
 
 use super::console;
 use anyhow::{Context as _, bail};
@@ -9,13 +9,13 @@ use std::path::Path;
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum BackendKind {
-    /// On a GPU, or a driver that plays one on the CPU
+    /// A GPU, or a driver that emulates one on the CPU
     Gpu,
-    /// On the f64 twins: slow and exact, needs no adapter
+    /// The f64 reference implementation on the CPU: slow, precise, needs no adapter
     Reference,
 }
 
-/// Options of every command.
+/// The global options.
 pub(crate) struct Context {
     pub(crate) device: Option<String>,
     pub(crate) backend: Option<BackendKind>,
@@ -25,12 +25,12 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         if self.backend == Some(BackendKind::Reference) && self.device.is_some() {
-            bail!("--device chooses an adapter, and --backend reference uses none: drop one of them");
+            bail!("--device selects an adapter, but --backend reference uses none; drop one of the two options");
         }
         Ok(())
     }
 
-    /// Opens the backend that was asked for: the device unless the twins were.
+    /// Opens the backend that `--backend` selects; the default is the device.
     pub(crate) fn open(&self) -> anyhow::Result<Backend> {
         self.open_as(self.backend.unwrap_or(BackendKind::Gpu))
     }
@@ -42,7 +42,7 @@ impl Context {
         }
     }
 
-    /// Says something on stderr, unless told not to.
+    /// Writes a line to stderr, unless `--quiet` is set.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
             console::line(text);
@@ -50,15 +50,15 @@ impl Context {
     }
 }
 
-/// The adapter in words.
+/// A description of the adapter.
 pub(crate) fn describe(backend: &Backend) -> String {
     match backend {
         Backend::Gpu(gpu) => gpu.adapter.to_string(),
-        Backend::Reference => "none: the f64 twins (--backend reference)".into(),
+        Backend::Reference => "none: f64 reference implementation on the CPU (--backend reference)".into(),
     }
 }
 
-/// A class by name, or from a file that `pgat tune` wrote.
+/// An adapter class by name, or from a file written by `pgat tune` or `pgat bench --out`.
 pub(crate) fn class(text: &str) -> anyhow::Result<AdapterClass> {
     let known = pgat::engine::shaders::classes();
     if let Some(class) = known.iter().find(|c| c.name == text) {
@@ -66,6 +66,6 @@ pub(crate) fn class(text: &str) -> anyhow::Result<AdapterClass> {
     }
     let names = known.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
     let bytes = std::fs::read(Path::new(text))
-        .with_context(|| format!("--class {text} is neither a class ({names}) nor a file that can be read"))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{text} is no class of adapters as `pgat tune --out` writes them"))
+        .with_context(|| format!("--class {text} is neither an adapter class ({names}) nor a readable file"))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{text} does not contain an adapter class as `pgat tune --out` writes it"))
 }

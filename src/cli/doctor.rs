@@ -13,24 +13,24 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// List the adapters and say which one would be used
+/// List the adapters and show which one is used
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run every case of every op on the adapter and compare it with the f64 twins, and the whole model with PyTorch; exit status 1 if one
-    /// fails
+    /// Test the adapter: compare every test case of every op with the f64 reference implementation on the CPU, and the whole model with
+    /// PyTorch. The exit status is 1 if a comparison fails
     #[arg(long)]
     self_test: bool,
-    /// As JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What there is.
+/// The adapters, and the results of the self-test.
 #[derive(Serialize)]
 struct Findings {
     pgat: &'static str,
     adapters: Vec<Adapter>,
-    /// Index of the one that would be used.
+    /// Index of the adapter that is used.
     used: Option<usize>,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,22 +44,22 @@ struct Adapter {
     buffer_bytes: u64,
     binding_bytes: u64,
     storage_buffers: u32,
-    /// Least and greatest lanes of a subgroup, where it has them.
+    /// Minimum and maximum number of lanes of a subgroup, if the adapter has subgroups.
     subgroup: Option<[u32; 2]>,
     shader_f16: bool,
     timestamp_query: bool,
 }
 
-/// The cases of an op; the whole model counts as an op of one case.
+/// The results of an op. The whole model counts as an op with one case.
 #[derive(Serialize)]
 struct Tested {
     op: &'static str,
     cases: usize,
-    /// Largest error, as a share of its tolerance.
+    /// Largest error, as a fraction of its tolerance.
     worst: f64,
     seconds: f64,
     failures: Vec<String>,
-    /// Of the whole model: its errors by group.
+    /// Errors by group, for the whole model only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<GroupError>,
 }
@@ -78,19 +78,19 @@ fn examine(found: &Found) -> Adapter {
     }
 }
 
-/// Which adapter would be used, and why.
+/// The index of the adapter that is used, and the reason.
 fn choose(found: &[Adapter], wanted: Option<&str>) -> (Option<usize>, String) {
-    let Some(first) = found.first() else { return (None, "there is none".into()) };
+    let Some(first) = found.first() else { return (None, "no adapter found".into()) };
     match wanted {
         Some(wanted) => {
             let matches = |a: &Adapter| a.record.to_string().to_lowercase().contains(&wanted.to_lowercase());
             match found.iter().position(matches) {
-                Some(i) => (Some(i), format!("the first that matches --device {wanted}")),
-                None => (None, format!("none matches --device {wanted}")),
+                Some(i) => (Some(i), format!("the first adapter that matches --device {wanted}")),
+                None => (None, format!("no adapter matches --device {wanted}")),
             }
         }
-        None if found.len() == 1 => (Some(0), "the only one".into()),
-        None => (Some(0), format!("{}: discrete comes before integrated, virtual, other and cpu", first.record.kind)),
+        None if found.len() == 1 => (Some(0), "the only adapter".into()),
+        None => (Some(0), format!("{}; the order of preference is discrete, integrated, virtual, other, cpu", first.record.kind)),
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         console::result(&text(&findings))?;
     }
     if context.backend == Some(BackendKind::Reference) {
-        context.say("--backend reference was asked for: it needs none of these");
+        context.say("note: --backend reference uses no adapter");
     }
     let Some(used) = used else {
         if options.json {
@@ -113,7 +113,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         let found = found.iter().map(|f| f.record().to_string()).collect::<Vec<_>>().join("; ");
         return Err(GpuError::NoSuchAdapter { wanted, found }.into());
     };
-    // An adapter that lists itself may still give no device.
+    // An adapter in the list may still fail to provide a device.
     let gpu = Arc::new(pollster::block_on(Gpu::of(&found[used]))?);
     let mut passed = true;
     if options.self_test {
@@ -133,11 +133,10 @@ fn text(findings: &Findings) -> String {
         let (r, yes) = (&a.record, |b: bool| if b { "yes" } else { "no" });
         let subgroup = match a.subgroup {
             None => "none".into(),
-            Some([least, most]) if least == most => format!("of {least} lanes"),
-            Some([least, most]) => format!("of {least} to {most} lanes"),
+            Some([least, most]) if least == most => format!("with {least} lanes"),
+            Some([least, most]) => format!("with {least} to {most} lanes"),
         };
-        let limits =
-            format!("buffer {}, binding {}, {} storage buffers a kernel", bytes(a.buffer_bytes), bytes(a.binding_bytes), a.storage_buffers);
+        let limits = format!("buffer {}, binding {}, storage buffers {}", bytes(a.buffer_bytes), bytes(a.binding_bytes), a.storage_buffers);
         let rows = [
             ("type", format!("{}, {}", r.kind, r.backend)),
             ("driver", format!("{} {}", r.driver, r.driver_info)),
@@ -155,13 +154,13 @@ fn text(findings: &Findings) -> String {
     text
 }
 
-/// Every case of every op, a line an op as it ends.
+/// Tests every case of every op, and prints a line after each op.
 fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Vec<Tested>> {
     let (mut all, started) = (vec![], Instant::now());
     let cases: usize = OPS.iter().map(|op| (op.cases)().len()).sum();
     let mut progress = Progress::new(1 + cases as u64, 0, context.quiet);
     let tell = |progress: &Progress, text: &str| if json { Ok(()) } else { progress.aside(|| console::result(text)) };
-    tell(&progress, "\nself-test: cases, largest error as a share of its tolerance, time\n")?;
+    tell(&progress, "\nself-test: cases, largest error as a fraction of its tolerance, time\n")?;
     let mut done = 0;
     for op in OPS {
         let tested = test_op(gpu, op, |i| progress.at(done + i, op.name.into()));
@@ -174,7 +173,11 @@ fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Ve
     tell(&progress, &line(&tested))?;
     all.push(tested);
     let failed = all.iter().filter(|t| !t.failures.is_empty()).count();
-    let verdict = if failed == 0 { "all ops agree with the f64 twins, the model with PyTorch".into() } else { format!("{failed} FAILED") };
+    let verdict = if failed == 0 {
+        "passed: all ops agree with the f64 reference implementation, and the model agrees with PyTorch".into()
+    } else {
+        format!("{failed} FAILED")
+    };
     progress.finish();
     tell(&progress, &format!("{verdict} ({})\n", duration(started.elapsed().as_secs_f64())))?;
     Ok(all)
@@ -210,7 +213,7 @@ fn line(t: &Tested) -> String {
     let mut text = format!("  {:<16}{:>4}  {:>6.3}  {:>6.1} s  {verdict}\n", t.op, t.cases, t.worst, t.seconds);
     let errors: Vec<_> = t.groups.iter().filter_map(|g| Some(format!("{} {:.1e}", g.group, g.error?))).collect();
     if !errors.is_empty() {
-        text += &format!("    largest errors: {}; the same bits within two budgets\n", errors.join(", "));
+        text += &format!("    largest errors: {}; bit-identical within two memory budgets\n", errors.join(", "));
     }
     for failure in &t.failures {
         text += &format!("    {failure}\n");

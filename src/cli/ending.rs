@@ -1,13 +1,13 @@
-//! How commands end, and the exit status that says so.
+//! How commands end, and their exit status.
 
 use std::process::ExitCode;
 
-/// How a command ended, if not in an error.
+/// How a command ended, other than with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Done,
     Negative,
-    /// The question has no answer.
+    /// The comparison has no valid result.
     Void,
     Interrupted,
 }

@@ -1,4 +1,4 @@
-//! Errors on stderr: the chain of causes on one line, then what to do.
+//! Errors on stderr: the chain of causes on one line, followed by hints.
 
 use super::{console, open};
 use pgat::bytes::size_text;
@@ -9,7 +9,7 @@ use pgat::experiment::{ExperimentError, StoredError};
 use std::error::Error;
 use std::fmt;
 
-/// An error with advice.
+/// An error with a hint.
 #[derive(Debug)]
 struct Hinted {
     error: anyhow::Error,
@@ -28,7 +28,7 @@ impl Error for Hinted {
     }
 }
 
-/// Adds advice to an error.
+/// Adds a hint to an error.
 pub(crate) trait Hint<T> {
     fn hint(self, text: impl FnOnce() -> String) -> anyhow::Result<T>;
 }
@@ -39,7 +39,7 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     }
 }
 
-/// The causes from the outermost in, on one line; a cause that the text before already tells is left out.
+/// The causes on one line, the outermost first. A cause that the preceding text already contains is omitted.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
@@ -52,14 +52,14 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// What to do about a run that cannot be used.
+/// The hint for a run that cannot be used.
 fn of_run(error: &StoredError) -> Option<String> {
     match error {
         StoredError::NotARun(_) | StoredError::Gone(_) => {
-            Some("give a folder that `pgat train` made, or a file that the browser page saved".into())
+            Some("give a run folder made by `pgat train`, or a run file saved by the browser page".into())
         }
-        StoredError::Exists(path) => Some(format!("give another --out, or go on with `pgat train --resume {}`", console::shell(path))),
-        StoredError::Remains { .. } => Some("give another --out, or clear the folder".into()),
+        StoredError::Exists(path) => Some(format!("give another --out, or resume the run: pgat train --resume {}", console::shell(path))),
+        StoredError::Remains { .. } => Some("give another --out, or empty the folder".into()),
         _ => None,
     }
 }
@@ -67,7 +67,7 @@ fn of_run(error: &StoredError) -> Option<String> {
 fn hints(error: &anyhow::Error) -> Vec<String> {
     let mut all = vec![];
     for cause in error.chain() {
-        // A `Hinted` behind another hides its error's type, so both are looked at.
+        // A `Hinted` inside another one hides the type of its error, so that both are examined.
         let mut inner = cause;
         while let Some(hinted) = inner.downcast_ref::<Hinted>() {
             all.push(hinted.hint.clone());
@@ -77,15 +77,17 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
         all.extend(inner.downcast_ref::<StoredError>().and_then(of_run));
         if let Some(PlanError::Budget { smallest, .. }) = inner.downcast_ref::<PlanError>() {
             let size = size_text(*smallest);
-            all.push(format!("give --memory {size} or more (what makes a model smaller before it is trained: `pgat plan`)"));
+            all.push(format!("give --memory {size} or more; `pgat plan` shows how to reduce the memory of a model before training"));
         }
         let general = match inner.downcast_ref::<GpuError>() {
-            Some(GpuError::NoAdapter) => "to run without any adapter, slowly and in f64, say --backend reference",
-            Some(GpuError::OutOfMemory { .. }) => "a smaller budget is given with --memory; it changes the time alone, never the result",
-            Some(GpuError::NoSuchAdapter { .. }) => "--device takes a part of a name, backend or driver; `pgat doctor` lists them",
-            Some(GpuError::Kernel { .. }) => "`pgat doctor --self-test` tries every kernel on this adapter",
-            Some(GpuError::Device { .. }) => "another adapter can be chosen with --device; `pgat doctor` lists them",
-            Some(GpuError::Lost(_)) => "the driver may say more in the system's log; lower training.submit_bound_ms if it was a watchdog",
+            Some(GpuError::NoAdapter) => "to run without an adapter, slowly and in f64 on the CPU, use --backend reference",
+            Some(GpuError::OutOfMemory { .. }) => "set a smaller budget with --memory; it affects only the run time, never the result",
+            Some(GpuError::NoSuchAdapter { .. }) => "give a part of the name, backend or driver; `pgat doctor` lists the adapters",
+            Some(GpuError::Kernel { .. }) => "run `pgat doctor --self-test` to test every kernel on this adapter",
+            Some(GpuError::Device { .. }) => "choose another adapter with --device; `pgat doctor` lists the adapters",
+            Some(GpuError::Lost(_)) => {
+                "the system log may contain a driver message; if a watchdog reset it, lower training.submit_bound_ms"
+            }
             _ => continue,
         };
         all.push(general.into());
@@ -97,7 +99,7 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
     all
 }
 
-/// Says what went wrong.
+/// Prints an error and its hints.
 pub(crate) fn print(error: &anyhow::Error) {
     console::line(&format!("{} {}", console::bold_red("error:"), one_line(error)));
     for hint in hints(error) {

@@ -9,16 +9,16 @@ use pgat::evaluate::Evaluation;
 use pgat::experiment::{LoadOptions, Run};
 use std::path::PathBuf;
 
-/// Score a run beside naive forecasts
+/// Evaluate a run and compare it with naive forecasts
 ///
-/// Scores, in the units of the data: negative log-likelihood, CRPS, pinball loss, absolute and squared errors, coverage of the central 50,
-/// 80 and 90 % intervals. On the same windows: the naive forecast (last value) and the seasonal naive one (same place in the last season),
-/// or the training climatology where the targets' history is hidden.
+/// Prints scores in the units of the data: negative log-likelihood, CRPS, pinball loss, absolute and squared errors, and the coverage of
+/// the central 50, 80 and 90 % intervals. The same windows are scored for the naive forecast (last value) and the seasonal naive forecast
+/// (same position in the last season). If the history of the targets is hidden, the training climatology is scored instead.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Folder that `pgat train` made, or a file that the browser page saved
+    /// Run folder made by `pgat train`, or run file saved by the browser page
     run: PathBuf,
-    /// Part of the data
+    /// Part of the data to evaluate
     #[arg(long, value_enum, default_value_t = open::PartName::Test)]
     part: open::PartName,
     #[command(flatten)]
@@ -27,13 +27,13 @@ pub(crate) struct Options {
     weights: open::WeightsChoice,
     #[command(flatten)]
     memory: MemoryBudget,
-    /// Add the CRPS of each series
+    /// Also print the CRPS of each series
     #[arg(long)]
     per_series: bool,
-    /// Add the CRPS of each step of the horizon
+    /// Also print the CRPS of each step of the horizon
     #[arg(long)]
     per_step: bool,
-    /// As JSON, everything in it
+    /// Print the result as JSON, including the scores of each series and step
     #[arg(long)]
     json: bool,
 }
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         console::warn(&changed.to_string());
     }
     let part = options.part.part();
-    // Refused before an adapter is opened: a part without windows.
+    // A part without windows is an error before an adapter is opened.
     let windows = experiment.dataset().evaluation_windows(part)?.len();
     let mut trained = open::trained(context, &experiment, &LoadOptions { weights: options.weights.weights(), ..LoadOptions::default() })?;
     let mut progress = Progress::new(windows as u64, 0, context.quiet);
@@ -64,7 +64,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
 }
 
 fn text(e: &Evaluation, options: &Options) -> String {
-    let mut text = format!("{} forecasts of the {} part, origins {} to {}\n\n", e.windows, e.part, e.first_origin, e.last_origin);
+    let windows = console::thousands(e.windows as u64);
+    let mut text = format!("{windows} forecasts of the {} part, origins {} to {}\n\n", e.part, e.first_origin, e.last_origin);
     text += &e.report.to_text();
     if let Some(nll) = e.standardised_nll {
         text += &format!("NLL of the model in standardised units: {nll:.4}\n");

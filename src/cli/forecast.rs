@@ -13,29 +13,30 @@ use std::path::PathBuf;
 
 /// Forecast the steps after the last observation in a file
 ///
-/// The forecast starts after the last row of FILE in which any target has a value. Later rows supply the columns that are known in the
-/// future. Written as CSV: a row for each step and series, with mean, standard deviation and quantiles.
+/// The forecast starts after the last row of the data file in which any target has a value. Later rows provide the values of known-future
+/// columns. The result is a CSV table with one row per step and series: mean, standard deviation and quantiles.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Folder that `pgat train` made, or a file that the browser page saved
+    /// Run folder made by `pgat train`, or run file saved by the browser page
     run: PathBuf,
-    /// CSV file, plain or gzip'd, with the columns of the training data
+    /// Data file with the columns of the training data: CSV, plain or gzip-compressed
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Write the table there instead of to stdout
-    #[arg(long, value_name = "CSV")]
+    /// Write the table to this CSV file instead of stdout
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Draw a fan chart
-    #[arg(long, value_name = "SVG")]
+    /// Write a fan chart to this SVG file
+    #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Quantile levels such as 0.1,0.5,0.9, or `ventiles` or `percentiles` [default: those of the config]
+    /// Quantile levels: comma-separated numbers such as 0.1,0.5,0.9, `ventiles` or `percentiles` [default: `evaluation.levels` of the
+    /// config]
     #[arg(long, value_parser = levels)]
     levels: Option<Levels>,
-    /// Draw N samples of each value
+    /// Number of samples per value, for --samples-out [default: 100]
     #[arg(long, value_name = "N", requires = "samples_out")]
     samples: Option<usize>,
-    /// Write the samples there
-    #[arg(long, value_name = "CSV")]
+    /// Draw samples and write them to this CSV file
+    #[arg(long, value_name = "FILE")]
     samples_out: Option<PathBuf>,
     #[command(flatten)]
     weights: open::WeightsChoice,
@@ -43,9 +44,9 @@ pub(crate) struct Options {
     memory: MemoryBudget,
 }
 
-/// Samples where only their file is named.
+/// Number of samples if only --samples-out is given.
 const SAMPLES: usize = 100;
-/// Levels that the chart's bands and median need.
+/// Levels for the bands and the median of the chart.
 const CHART: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
 
 fn levels(text: &str) -> Result<Levels, String> {
@@ -55,16 +56,16 @@ fn levels(text: &str) -> Result<Levels, String> {
         _ => {}
     }
     let list: Result<Vec<f64>, _> = text.split(',').map(|t| t.trim().parse()).collect();
-    let mut list = list.map_err(|_| "write numbers with commas between, as in 0.1,0.5,0.9, or ventiles or percentiles".to_owned())?;
+    let mut list = list.map_err(|_| "give comma-separated numbers such as 0.1,0.5,0.9, or ventiles, or percentiles".to_owned())?;
     if list.iter().any(|&p| !(p > 0.0 && p < 1.0)) {
-        return Err("every level must be above 0 and below 1".into());
+        return Err("each level must be greater than 0 and less than 1".into());
     }
     list.sort_by(f64::total_cmp);
     list.dedup();
     Ok(Levels::List(list))
 }
 
-/// Both lists in one, ascending.
+/// Merges two lists in ascending order.
 fn joined(a: &[f64], b: &[f64]) -> Vec<f64> {
     let mut all = a.to_vec();
     all.extend(b.iter().filter(|p| !a.iter().any(|q| (*p - q).abs() < 1e-9)));
@@ -72,7 +73,7 @@ fn joined(a: &[f64], b: &[f64]) -> Vec<f64> {
     all
 }
 
-/// The table with fewer levels.
+/// The table with only the given levels.
 fn restricted(table: &ForecastTable, levels: &[f64]) -> ForecastTable {
     let kept: Vec<usize> = table.levels.iter().enumerate().filter(|(_, p)| levels.contains(p)).map(|(q, _)| q).collect();
     let cells = table.quantiles.chunks(table.levels.len().max(1));
@@ -86,7 +87,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let seed = run.record.seed;
     let experiment = run.open_data(Some(&options.data))?;
     open::notes(context, &experiment);
-    // Refused before an adapter is opened: a file that no forecast can be made from.
+    // A file from which no forecast can be made is an error before an adapter is opened.
     experiment.dataset().forecast_window().with_context(|| options.data.display().to_string())?;
     let levels = options.levels.as_ref().unwrap_or(&experiment.config().evaluation.levels).values();
     let samples = if options.samples_out.is_some() { options.samples.unwrap_or(SAMPLES) } else { 0 };
@@ -96,7 +97,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let wanted = ForecastOptions { levels: all, samples, seed };
     let Forecast { origin, table } = pollster::block_on(trained.forecast(&wanted)).with_context(|| options.run.display().to_string())?;
     let span = format!("{} to {}", table.stamps.first().map_or("", |s| s), table.stamps.last().map_or("", |s| s));
-    context.say(&format!("forecast of {span}, from {origin}"));
+    context.say(&format!("forecast of {span}, last observation at {origin}"));
     if let Some(path) = &options.plot {
         let title = format!("{}: forecast of {span}", experiment.config().name);
         let svg = fan_chart(&table, &FanChartOptions { title, ..FanChartOptions::default() })?;

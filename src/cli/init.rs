@@ -1,6 +1,7 @@
 //! `pgat init`.
 
 use super::context::Context;
+use super::error::Hint as _;
 use super::{Ending, console};
 use anyhow::Context as _;
 use pgat::data::DataError;
@@ -10,21 +11,22 @@ use std::path::PathBuf;
 
 /// Write a first config for a CSV file
 ///
-/// Guessed from the header and the first rows: time column, series, lengths, a small model. What was guessed is said on stderr; read the
-/// config, edit it, then give it to `pgat plan` and `pgat train`.
+/// The time column, the series, the window lengths and a small model are derived from the header and the first rows, and printed to
+/// stderr. Check and edit the config, then use it with `pgat plan` and `pgat train`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// CSV file, plain or gzip'd: one row a time step, one column a series
+    /// Data file: CSV, plain or gzip-compressed, with one row per time step and one column per series
+    #[arg(value_name = "FILE")]
     csv: PathBuf,
-    /// Write the config there instead of to stdout; `data.path` is then relative to its folder
-    #[arg(long, value_name = "TOML")]
+    /// Write the config to this TOML file instead of stdout; `data.path` is then relative to its folder
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let path = &options.csv;
     let file = std::fs::File::open(path).map_err(|source| DataError::Open { path: path.clone(), source })?;
-    // A path that holds from wherever the config is put; beside its data it is the bare name.
+    // The path is absolute, so that the config can be stored in any folder. In the folder of the data, it is only the file name.
     let folder = |p: &PathBuf| std::path::absolute(p).ok().and_then(|p| p.parent().map(std::path::Path::to_owned));
     let beside = options.out.as_ref().map_or_else(|| std::env::current_dir().ok(), folder) == folder(path);
     let name = match path.file_name().filter(|_| beside) {
@@ -39,7 +41,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         None => console::result(&made.config)?,
         Some(out) => {
             let create = std::fs::File::create_new(out);
-            let mut created = create.with_context(|| format!("{} cannot be written, or exists already", out.display()))?;
+            let created = create.with_context(|| format!("{} already exists or cannot be created", out.display()));
+            let mut created = created.hint(|| "give another --out, or remove the file first".into())?;
             created.write_all(made.config.as_bytes()).with_context(|| out.display().to_string())?;
             context.say(&format!("config: {}", out.display()));
         }

@@ -14,10 +14,10 @@ use pgat::series_graph::SeriesGraph;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Look inside a trained model: learned edges, attention, lags, what each part is worth, memory
+/// Inspect a trained model: learned graph, attention, lags, importance of each part, memory
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Folder that `pgat train` made, or a file that the browser page saved
+    /// Run folder made by `pgat train`, or run file saved by the browser page
     run: PathBuf,
     #[command(subcommand)]
     what: What,
@@ -25,56 +25,57 @@ pub(crate) struct Options {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Edges of the learned graph with their probabilities, and how far the model follows it (gates)
+    /// Show the edges of the learned graph with their probabilities, and the gates that weight the graphs
     ///
-    /// Text on stdout: the edges that the model uses and the mean of the gates over windows. With --out: edges.csv, scores.csv (how
-    /// strongly each driver reaches each target: P2 P1 of the two stages, before the top k are taken), gates.csv (each window's),
-    /// adaptive.csv, a heat map and a node-link picture.
+    /// Prints the edges that the model uses, and the mean of the gates over windows. --out writes edges.csv, scores.csv (the strength of
+    /// each driver for each target: P2 P1 of the two stages, before the top-k selection), gates.csv (the gates of each window),
+    /// adaptive.csv, a heat map and a node-link diagram.
     Graph(GraphOptions),
-    /// What attends to what in one window: each head's weights
+    /// Show the attention weights of each head in one window
     ///
-    /// Heads along steps are averaged over nodes, heads across nodes over steps. Rows are who attends, and sum to 1.
+    /// Heads along steps are averaged over nodes; heads across nodes are averaged over steps. Each row belongs to an attending step or
+    /// node, and sums to 1.
     Attention(WindowOptions),
-    /// Lags that autocorrelation attention takes in one window, for each target
+    /// Show the lags that autocorrelation attention selects in one window, for each target
     ///
-    /// With lag l, a token becomes the value l tokens later, and past the window's end from its start on.
+    /// With lag l, each token receives the value l tokens later. Past the end of the window, it continues from the start.
     Lags(WindowOptions),
-    /// What each part is worth: the loss with one `use_*` switched off at a time, the weights as they are
+    /// Show the importance of each part: the loss with one `use_*` switched off at a time, without retraining
     ///
-    /// This says what the trained model leans on, not what a model trained without the part would do.
+    /// The result shows how much the trained model depends on a part. It does not show the loss of a model trained without the part.
     Features(FeatureOptions),
-    /// What the model takes on the device in training: planned and created bytes by buffer, what is alive when, the arena as a picture
+    /// Show the device memory of training: planned and created bytes by buffer, live tensors, and the arena as a picture
     ///
-    /// Makes everything on the adapter as training would, and trains nothing; with --backend reference it is only planned.
+    /// Allocates all buffers on the adapter as training does, but does not train. With --backend reference, the memory is only planned.
     Memory(memory::Options),
 }
 
 #[derive(clap::Args)]
 struct Common {
-    /// Part of the data
+    /// Part of the data to inspect
     #[arg(long, value_enum, default_value_t = open::PartName::Test)]
     part: open::PartName,
     #[command(flatten)]
     data: open::OtherData,
     #[command(flatten)]
     weights: open::WeightsChoice,
-    /// Everything as JSON on stdout
+    /// Print the result as JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// The table as CSV on stdout
+    /// Print the main table as CSV
     #[arg(long)]
     csv: bool,
-    /// Write tables (CSV) and pictures (SVG) into this folder
+    /// Write tables (CSV) and pictures (SVG) to this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
 struct GraphOptions {
-    /// Compare with the true graph in FILE, an edge list as `pgat synth` writes it: average precision of driver to target
+    /// True graph to compare with, an edge list as `pgat synth` writes it; prints the average precision of the driver-target edges
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
-    /// Windows over which gates are averaged, evenly spread over the part
+    /// Maximum number of windows over which the gates are averaged, evenly spread over the part
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     windows: u64,
     #[command(flatten)]
@@ -83,8 +84,8 @@ struct GraphOptions {
 
 #[derive(clap::Args)]
 struct WindowOptions {
-    /// Number of the window in its part, from 0, as `pgat evaluate` counts them
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    /// Index of the window in its part, counted from 0 as in `pgat evaluate`
+    #[arg(long, value_name = "N", default_value_t = 0)]
     window: usize,
     #[command(flatten)]
     common: Common,
@@ -92,7 +93,7 @@ struct WindowOptions {
 
 #[derive(clap::Args)]
 struct FeatureOptions {
-    /// Most windows scored, evenly spread over the part
+    /// Maximum number of windows to score, evenly spread over the part
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     windows: u64,
     #[command(flatten)]
@@ -115,7 +116,7 @@ fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-/// What every inspection needs.
+/// The common state of the inspections.
 struct At<'a> {
     context: &'a Context,
     experiment: Experiment,
@@ -131,12 +132,12 @@ impl<'a> At<'a> {
         self.common.part.part()
     }
 
-    /// A title of a picture.
+    /// The title of a picture.
     fn title(&self, of: &str) -> String {
         format!("{}: {of}", self.experiment.config().name)
     }
 
-    /// Opens the backend.
+    /// Opens the backend and prints weights and adapter.
     fn inspector(&self) -> anyhow::Result<Inspector> {
         let weights = self.common.weights.weights();
         let stored = self.experiment.weights()?;
@@ -146,7 +147,7 @@ impl<'a> At<'a> {
         Ok(Inspector::new(self.experiment.clone(), backend, weights))
     }
 
-    /// Prints, and writes the files of `--out`.
+    /// Prints the result and writes the files of `--out`.
     fn tell(&self, text: &str, csv: &str, all: &impl Serialize, files: &[(&str, &str)]) -> anyhow::Result<()> {
         write_files(self.context, self.common.out.as_deref(), files)?;
         match (self.common.json, self.common.csv) {
@@ -169,7 +170,7 @@ impl<'a> At<'a> {
     }
 
     fn graph(&self, options: &GraphOptions) -> anyhow::Result<()> {
-        // Refused before an adapter is opened: a model without learned edges, a part without windows, a file that is no graph.
+        // Errors before an adapter is opened: a model without learned edges, a part without windows, an invalid graph file.
         self.experiment.check_learned_graph()?;
         self.experiment.check_part(self.part())?;
         let truth = options.truth.as_deref().map(|path| self.truth(path)).transpose()?;
@@ -221,11 +222,11 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// Senders that are named for each receiver.
+/// Number of senders listed per receiver.
 const NAMED: usize = 5;
 
 fn graph_text(found: &GraphReport) -> String {
-    let mut rows = vec![vec!["stage".into(), "receiver".into(), "its likeliest senders".into()]];
+    let mut rows = vec![vec!["stage".into(), "receiver".into(), "most probable senders".into()]];
     for of_one in found.edges.chunk_by(|a, b| (a.stage, &a.target) == (b.stage, &b.target)) {
         let mut senders =
             of_one.iter().take(NAMED).map(|e| format!("{} {}", e.source, percent(e.probability))).collect::<Vec<_>>().join(", ");
@@ -240,14 +241,14 @@ fn graph_text(found: &GraphReport) -> String {
         s.probabilities.iter().map(move |p| (p / even - 1.0).abs())
     });
     if flat.fold(0.0, f64::max) < 0.02 {
-        text += "Every sender is within 2 % as likely as every other: the model has hardly learned a graph.\n";
+        text += "All senders of a receiver have the same probability within 2 %: the model has hardly learned a graph.\n";
     }
     let gates = GATES.iter().zip(found.gates.mean).map(|(name, g)| format!("{name} {}", percent(g))).collect::<Vec<_>>().join(", ");
     text += &format!("\nGates, mean over {} windows of the {} part: {gates}\n", found.gates.windows.len(), found.part);
     if let Some(r) = &found.recovery {
         text += &format!(
-            "\nAverage precision of driver to target: {:.3}; density of true edges: {:.3} ({} of {} pairs). A random order has {:.3} in the \
-             mean, and {} of random orders reach as much.\n",
+            "\nAverage precision of driver-target edges: {:.3}; density of true edges: {:.3} ({} of {} pairs). A random order has a mean \
+             of {:.3}; {} of random orders reach this average precision.\n",
             r.average_precision,
             r.density,
             r.edges,
@@ -259,7 +260,7 @@ fn graph_text(found: &GraphReport) -> String {
     text
 }
 
-/// Entries of a head that are printed.
+/// Number of entries printed per row of a head.
 const SHOWN: usize = 3;
 
 fn attention_text(found: &attention::Attention) -> String {
@@ -291,7 +292,7 @@ fn lags_text(found: &lags::Lags) -> String {
         }
     }
     format!(
-        "{}\n{}\nLags are circular: {} tokens of {} rows go once round the window.\n",
+        "{}\n{}\nLags are circular: the window has {} tokens of {} rows.\n",
         of_window("Lags", &found.window),
         console::table(&rows, &[0]),
         found.tokens,
@@ -314,7 +315,7 @@ fn features_text(found: &Features) -> String {
         rows.push(vec![s.key.clone(), cell(s.without.map(|w| w.loss)), change, cell(s.without.map(|w| w.crps)), note]);
     }
     format!(
-        "{} windows of the {} part, each part switched off at evaluation; loss as in training, in standardised units\n{}",
+        "{} windows of the {} part, one part of the model switched off at a time; loss as in training, in standardised units\n{}",
         found.windows,
         found.part,
         console::table(&rows, &[0, 4])

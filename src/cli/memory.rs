@@ -19,32 +19,32 @@ use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Read FILE instead of the data that the run was trained on
+    /// Data file to read [default: the file that the run was trained on]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     #[command(flatten)]
     memory: MemoryBudget,
-    /// Everything as JSON on stdout
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Write the picture of a training step (memory.svg) and everything as JSON (memory.json) into this folder
+    /// Write a picture of a training step (memory.svg) and the result as JSON (memory.json) to this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// What the model takes on a device.
+/// The memory of the model on a device.
 #[derive(Serialize)]
 struct Memory {
-    /// Class of adapters that it is planned for.
+    /// Adapter class of the plan.
     class: String,
-    /// Where it was made; nothing where it is only planned.
+    /// The adapter on which the buffers were created; none if they are only planned.
     adapter: Option<AdapterRecord>,
     planned_bytes: u64,
     created_bytes: Option<u64>,
-    /// What wgpu's allocator holds for all buffers, where it can tell: whole blocks of the driver's memory.
+    /// Bytes that wgpu's allocator reserves for all buffers, in whole blocks of driver memory, where wgpu reports them.
     reserved_bytes: Option<u64>,
     buffers: Vec<Buffer>,
-    /// The arena over a training step, then over a scoring pass.
+    /// The arena during a training step, and during a scoring pass.
     arena: Vec<ArenaMap>,
 }
 
@@ -55,7 +55,7 @@ struct Buffer {
     created_bytes: Option<u64>,
 }
 
-/// What was made on a device.
+/// The buffers created on a device.
 struct Made {
     adapter: AdapterRecord,
     by_role: BTreeMap<BufferRole, u64>,
@@ -80,11 +80,11 @@ impl Memory {
     }
 }
 
-/// The backend that was asked for. Where nothing was and there is no adapter, the plan alone can be shown.
+/// The selected backend. If none was selected and there is no adapter, only the plan is shown.
 fn backend(context: &Context) -> anyhow::Result<Backend> {
     match context.open() {
         Err(e) if context.backend.is_none() && context.device.is_none() => {
-            console::warn(&format!("only planned, nothing is measured: {e}"));
+            console::warn(&format!("showing only the plan; no buffers are allocated: {e}"));
             Ok(Backend::Reference)
         }
         other => other,
@@ -113,13 +113,13 @@ pub(crate) fn run(context: &Context, mut run: Run, options: &Options) -> anyhow:
     if options.json { console::result(&json) } else { console::result(&text(&memory)) }
 }
 
-/// Tensors that are named.
+/// Number of tensors that are listed.
 const NAMED: usize = 12;
 
 fn text(memory: &Memory) -> String {
     let mut text = match &memory.adapter {
-        Some(adapter) => format!("Planned for class {} and made on {adapter}\n", memory.class),
-        None => format!("Planned for class {}; not made on a device\n", memory.class),
+        Some(adapter) => format!("Planned for class {} and allocated on {adapter}\n", memory.class),
+        None => format!("Planned for class {}; not allocated on a device\n", memory.class),
     };
     let row = |name: &str, planned, created: Option<u64>| {
         [Some(name.to_owned()), Some(bytes(planned)), Some(thousands(planned)), created.map(thousands)].into_iter().flatten().collect()
@@ -130,7 +130,7 @@ fn text(memory: &Memory) -> String {
     rows.push(row("all", memory.planned_bytes, memory.created_bytes));
     text += &table(&rows, &[0]);
     if let Some(reserved) = memory.reserved_bytes {
-        text += &format!("wgpu's allocator holds {} ({} bytes) in blocks.\n", bytes(reserved), thousands(reserved));
+        text += &format!("wgpu's allocator reserves {} ({} bytes) in blocks.\n", bytes(reserved), thousands(reserved));
     }
     for map in &memory.arena {
         text += &arena_text(map);
@@ -138,12 +138,12 @@ fn text(memory: &Memory) -> String {
     text + &memory.arena.first().map_or_else(String::new, alive_text)
 }
 
-/// What a program does, in words.
+/// A description of a program.
 fn what(map: &ArenaMap) -> &'static str {
     if map.program == "train" { "a training step" } else { "a scoring pass" }
 }
 
-/// The arena in a step, in two lines.
+/// A summary of the arena in a step, on two lines.
 fn arena_text(map: &ArenaMap) -> String {
     let what = what(map);
     let pages = if map.pages.len() == 1 { "1 page".to_owned() } else { format!("{} pages", map.pages.len()) };
@@ -152,10 +152,10 @@ fn arena_text(map: &ArenaMap) -> String {
     let at =
         map.phases.get(high.phase).map_or_else(String::new, |p| format!(", in phase {} of {}: {}", high.phase, map.phases.len(), p.label));
     format!(
-        "\nThe arena in {what} of {} windows, {} at once: {} of {} in {pages}, {:.3} times the lower bound of {}\n\
-         High-water mark: {} ({} bytes){at}\n",
-        map.batch,
-        map.micro_batch,
+        "\nArena in {what} of {} windows, in micro-batches of {}: {} used of {} in {pages}, {:.3} times the lower bound of {}\n\
+         Peak memory: {} ({} bytes){at}\n",
+        thousands(map.batch as u64),
+        thousands(map.micro_batch as u64),
         bytes(used),
         bytes(map.arena_bytes()),
         used as f64 / map.lower_bound.max(1) as f64,
@@ -165,17 +165,17 @@ fn arena_text(map: &ArenaMap) -> String {
     )
 }
 
-/// The largest tensors that are alive when the most bytes are.
+/// The largest live tensors at the peak.
 fn alive_text(map: &ArenaMap) -> String {
     let alive = map.alive(map.high_water.phase);
     let sum = |boxes: &[&MapBox]| boxes.iter().map(|b| b.aligned_bytes()).sum::<u64>();
-    let mut rows = vec![["bytes", "share", "what", "tensor", "from", "to"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["bytes", "share", "kind", "tensor", "from", "to"].map(str::to_owned).to_vec()];
     for b in alive.iter().take(NAMED) {
         let share = 100.0 * b.aligned_bytes() as f64 / map.high_water.bytes.max(1) as f64;
         let ends = [b.first, b.last].map(|phase| map.phases[phase].label.clone());
         rows.push([vec![bytes(b.bytes), format!("{share:.1} %"), b.kind.name().into(), b.name.clone()], ends.to_vec()].concat());
     }
-    let mut text = format!("\nAlive at the high-water mark of {}, largest first\n{}", what(map), table(&rows, &[2, 3, 4, 5]));
+    let mut text = format!("\nLive tensors at the memory peak of {}, largest first\n{}", what(map), table(&rows, &[2, 3, 4, 5]));
     if alive.len() > NAMED {
         text += &format!("and {} more with {}\n", alive.len() - NAMED, bytes(sum(&alive[NAMED..])));
     }

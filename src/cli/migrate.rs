@@ -8,18 +8,19 @@ use pgat::migrate::{DataFile, migrate};
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Turn a config of the original system (YAML) into one of pgat (TOML)
+/// Convert a config of the original system (YAML) to a pgat config (TOML)
 ///
-/// The new config goes to stdout or --out; what became of each key is said on stderr. Columns that drive the targets are told from the data
-/// file, if it is found where the old config says (from its own folder or from here) or named with --data.
+/// Prints to stderr how each key was converted. The driver columns are read from the header of the data file: the file given with --data,
+/// or the file named in the old config, relative to the config or to the current folder.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Config file of the original system
+    #[arg(value_name = "CONFIG")]
     old: PathBuf,
-    /// The data file, if it is elsewhere
+    /// Data file [default: the file named in the old config]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Write the new config to FILE instead of stdout
+    /// Write the new config to this TOML file instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -28,10 +29,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let text = std::fs::read_to_string(&options.old).with_context(|| format!("{} cannot be read", options.old.display()))?;
     let name = options.old.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
     if let Some(out) = options.out.as_ref().filter(|out| out.exists()) {
-        return Err(anyhow!("{} is there already", out.display())).hint(|| "give another --out, or remove it first".into());
+        return Err(anyhow!("{} already exists", out.display())).hint(|| "give another --out, or remove the file first".into());
     }
     let place = || options.old.display().to_string();
-    // Once without the file, to learn where it should be.
+    // The first conversion, without the data file, determines the path of the file.
     let first = migrate(&text, &name, &DataFile::default()).with_context(place)?;
     let found = options.data.clone().or_else(|| found(&first.toml, &options.old));
     let migrated = match found {
@@ -55,14 +56,14 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     Ok(Ending::Done)
 }
 
-/// The data file of a migrated config, from the old config's folder or from here.
+/// The data file of a migrated config, relative to the old config or to the current folder.
 fn found(toml: &str, old: &Path) -> Option<PathBuf> {
     let config = pgat::config::Config::from_toml(toml).ok()?;
     let places = [config.data_path(old), PathBuf::from(&config.data.path)];
     places.into_iter().find(|path| path.is_file())
 }
 
-/// Header and rows of a data file, and its place as seen from the new config.
+/// Header and number of rows of a data file, and its path relative to the new config.
 fn look(path: &Path, out: Option<&Path>) -> anyhow::Result<DataFile> {
     let cannot = || format!("{} cannot be read", path.display());
     let mut reader = BufReader::new(std::fs::File::open(path).with_context(cannot)?);

@@ -1,7 +1,8 @@
-//! The command line: results on stdout, all else on stderr.
+//! The command line. Results go to stdout, everything else to stderr.
 //!
-//! Exit status: 0 done; 1 a negative answer (`verify` above its tolerance, a failed self-test); 2 an error; 130 training was stopped by
-//! Ctrl-C or a termination signal, so that a script does not go on with half a model. A closed pipe is not an error.
+//! Exit status: 0 success; 1 negative result (`verify` above its tolerance, a failed self-test, a plan that does not fit); 2 error; 130
+//! training stopped by Ctrl-C or a termination signal, so that a script does not continue with a partly trained model. A closed pipe is
+//! not an error.
 
 mod bench;
 mod bench_budgets;
@@ -33,10 +34,10 @@ use context::{BackendKind, Context};
 pub(crate) use ending::Ending;
 use std::process::ExitCode;
 
-/// Probabilistic forecasts of many time series, trained on any GPU.
+/// Probabilistic forecasting of many time series, on any GPU.
 #[derive(Parser)]
 #[command(name = "pgat", version, max_term_width = 110)]
-#[command(after_help = "Exit status: 0 done, 1 a negative answer, 2 an error, 130 training was stopped by Ctrl-C (and can be resumed).")]
+#[command(after_help = "Exit status: 0 success, 1 failed check or no plan fits, 2 error, 130 training stopped by Ctrl-C (resumable)")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -47,16 +48,16 @@ struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Global {
-    /// Use the adapter whose name, backend or driver contains NAME; left out: the best one, see `pgat doctor`
+    /// Use the adapter whose name, backend or driver contains NAME [default: the best adapter, see `pgat doctor`]
     #[arg(long, global = true, value_name = "NAME")]
     device: Option<String>,
-    /// Where to compute; left out: gpu, and for `train --resume` where the run was
+    /// Where to compute [default: gpu; for `train --resume`: the backend of the run]
     #[arg(long, global = true, value_enum)]
     backend: Option<BackendKind>,
-    /// Log more to stderr; twice: still more
+    /// Log more details to stderr; repeat for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
-    /// Nothing on stderr but warnings and errors
+    /// Print only warnings and errors to stderr
     #[arg(short, long, global = true)]
     quiet: bool,
 }

@@ -1,4 +1,4 @@
-//! Configs, data files and runs that the user names.
+//! Configs, data files and runs given on the command line.
 
 use super::console::shell;
 use super::context::{self, Context};
@@ -9,7 +9,7 @@ use pgat::data::Part;
 use pgat::experiment::{Experiment, ExperimentError, LoadOptions, Run, Trained, Weights};
 use std::path::{Path, PathBuf};
 
-/// Reads a config; its paths become absolute, its name present.
+/// Reads a config. Its paths become absolute; an empty name is filled in.
 pub(crate) fn config(path: &Path) -> anyhow::Result<Config> {
     Config::open(path).map_err(|e| match e {
         ConfigError::Read { .. } => e.into(),
@@ -17,14 +17,14 @@ pub(crate) fn config(path: &Path) -> anyhow::Result<Config> {
     })
 }
 
-/// What reading the data found, on stderr.
+/// Prints the notes from reading the data to stderr.
 pub(crate) fn notes(context: &Context, experiment: &Experiment) {
     for note in experiment.notes() {
         context.say(&format!("note: {note}"));
     }
 }
 
-/// A part of the data that a model is judged on.
+/// A part of the data on which a model is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum PartName {
     #[value(alias = "validation")]
@@ -41,7 +41,7 @@ impl PartName {
     }
 }
 
-/// Which weights of a run a command takes.
+/// The weights of a run that a command uses.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct WeightsChoice {
     /// Use the last weights instead of those with the lowest validation loss
@@ -55,32 +55,33 @@ impl WeightsChoice {
     }
 }
 
-/// Which data a command reads in place of a run's own.
+/// Data that a command reads instead of the run's own data.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OtherData {
-    /// Read FILE instead of the data that the run was trained on; [split] of the run's config applies to it
+    /// Data file to read; `[split]` of the run's config applies to it [default: the file that the run was trained on]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
 }
 
-/// A run on its own data, or on the file that has taken their place.
+/// Opens a run with its own data, or with the file given by `--data`.
 pub(crate) fn run_data(run: Run, data: Option<&Path>) -> anyhow::Result<Experiment> {
-    let there = data.unwrap_or(&run.record.data).exists();
-    let moved = moved(&run.record.data, data.is_some());
+    // The error names the file. A hint is needed only where the path comes from the run instead of the command line.
+    let found = data.is_some() || run.record.data.exists();
+    let moved = moved(&run.record.data);
     let opened = run.open_data(data);
-    if there { Ok(opened?) } else { opened.hint(|| moved) }
+    if found { Ok(opened?) } else { opened.hint(|| moved) }
 }
 
-/// What to do where the data are not where they were.
-fn moved(file: &Path, told: bool) -> String {
-    match (told, file.is_absolute()) {
-        (true, _) => "check the path that --data gives".into(),
-        (false, true) => "the run was trained on this file: put it back, or give its new place with --data".into(),
-        (false, false) => format!("the run was trained in a browser, on a file named {}: say where it is with --data", file.display()),
+/// The hint for a run whose data file is missing.
+fn moved(file: &Path) -> String {
+    if file.is_absolute() {
+        "the run was trained on this file: restore it, or give its new location with --data".into()
+    } else {
+        format!("the run was trained in a browser on a file named {}: give its location with --data", file.display())
     }
 }
 
-/// The model with the weights of a run, on the backend that was asked for.
+/// Loads the model with the weights of a run on the selected backend.
 pub(crate) fn trained(context: &Context, experiment: &Experiment, options: &LoadOptions) -> anyhow::Result<Trained> {
     let path = experiment.weights()?.path().to_owned();
     let trained = pollster::block_on(experiment.load(context.open()?, options))?;
@@ -89,17 +90,17 @@ pub(crate) fn trained(context: &Context, experiment: &Experiment, options: &Load
     Ok(trained)
 }
 
-/// What to do about an error of an experiment, where a flag of a command does it.
+/// The hint for an error of an experiment that an option or a command can solve.
 pub(super) fn hint(error: &ExperimentError) -> Option<String> {
     match error {
-        ExperimentError::Untrained(run) => Some(format!("train it: pgat train --resume {}", shell(run))),
-        ExperimentError::OtherRows(_) => Some("put the old file back, or start a new run".into()),
-        ExperimentError::Break(_) => Some("drop --strict to go on all the same".into()),
+        ExperimentError::Untrained(run) => Some(format!("train the run: pgat train --resume {}", shell(run))),
+        ExperimentError::OtherRows(_) => Some("restore the original file, or start a new run".into()),
+        ExperimentError::Break(_) => Some("drop --strict to continue anyway".into()),
         _ => None,
     }
 }
 
-/// Writes a file that the user named.
+/// Writes a file given on the command line.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -5,10 +5,10 @@ use super::open;
 use anyhow::Context as _;
 use std::path::Path;
 
-/// Writes files into the folder that was named, if one was.
+/// Writes the files of `--out` into the folder, if there is one.
 pub(crate) fn write_files(context: &Context, folder: Option<&Path>, files: &[(&str, &str)]) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
     for (name, content) in files {
         let path = folder.join(name);
         open::write(&path, content.as_bytes())?;

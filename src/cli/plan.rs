@@ -1,4 +1,4 @@
-//! `pgat plan`, and what `train` says before it starts.
+//! `pgat plan`, and the plan that `pgat train` prints before it starts.
 
 use super::budget::MemoryBudget;
 use super::console::{bytes, milliseconds, table, thousands};
@@ -14,51 +14,53 @@ use pgat::experiment::{BufferSummary, Experiment, Summary};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Show what training would take; needs no adapter
+/// Show the memory and time that training needs; needs no adapter
 ///
-/// Windows, parameters, memory by buffer, dispatches and predicted time of a step; then what other budgets would cost: the smallest one
-/// that works, and time over bytes. Where the model does not fit, what to change: each change was planned.
+/// Prints the numbers of windows and parameters, the memory by buffer, and the dispatches and predicted time of a step. It then shows the
+/// smallest memory budget that works, and the predicted time within other budgets. If the model does not fit the budget, it lists changes
+/// of the config that make it fit; each change was planned.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Config file
     config: PathBuf,
     #[command(flatten)]
     memory: MemoryBudget,
-    /// Limits of the device: `webgpu` (what every browser grants), or a JSON file with maxStorageBufferBindingSize, maxBufferSize and
-    /// maxStorageBuffersPerShaderStage, as a browser's `adapter.limits` has them
+    /// Device limits: `webgpu` (those that every browser guarantees), or a JSON file with maxStorageBufferBindingSize, maxBufferSize and
+    /// maxStorageBuffersPerShaderStage, as in `adapter.limits` of a browser
     #[arg(long, value_name = "webgpu|FILE", default_value = "webgpu")]
     limits: String,
-    /// Class of adapters to plan for, or a file that `pgat tune` or `pgat bench` wrote [default: portable-cpu]
+    /// Kernel shapes and costs: an adapter class, or a file written by `pgat tune` or `pgat bench` [default: portable-cpu]
     #[arg(long, value_name = "NAME|FILE")]
     class: Option<String>,
-    /// As JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Warns of what the numbers of windows will lead to. A test part without windows is no error: training needs none.
+/// Warns of unusual numbers of windows. A test part without windows is not an error, since training does not need one.
 pub(crate) fn warn_of_windows(experiment: &Experiment) -> anyhow::Result<()> {
     let (windows, refused) = experiment.windows()?;
     let batch = experiment.config().training.batch_size;
     if batch > windows.training {
-        let have = thousands(windows.training as u64);
+        let (batch, have) = (thousands(batch as u64), thousands(windows.training as u64));
         console::warn(&format!(
-            "training.batch_size = {batch} is more than the {have} training windows: a step has {have}, planned is more"
+            "training.batch_size = {batch} is more than the {have} training windows: a step uses {have}, but memory is planned for {batch}"
         ));
     }
     if let Some(e) = refused {
-        console::warn(&format!("there will be nothing to evaluate: {e}"));
+        console::warn(&format!("the model cannot be evaluated: {e}"));
     }
     Ok(())
 }
 
-/// A plan in some lines for people.
+/// A plan as text.
 pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backend>) -> String {
     let w = &shape.window;
     let count = |n: usize, one: &str, many: &str| format!("{} {}", thousands(n as u64), if n == 1 { one } else { many });
-    let micro = if summary.micro_batch < summary.batch { format!(" in micro-batches of {}", summary.micro_batch) } else { String::new() };
-    let again = if summary.computed_again > 0 { format!(", {} computed again", ops(summary.computed_again)) } else { String::new() };
-    let allowed = summary.budget.map_or_else(String::new, |b| format!(" of {} allowed", bytes(b)));
+    let cut = |micro_batch: usize| format!(" in micro-batches of {}", thousands(micro_batch as u64));
+    let micro = if summary.micro_batch < summary.batch { cut(summary.micro_batch) } else { String::new() };
+    let again = if summary.computed_again > 0 { format!(", {} recomputed", ops(summary.computed_again)) } else { String::new() };
+    let allowed = summary.budget.map_or_else(String::new, |b| format!(", budget {}", bytes(b)));
     let mut rows = vec![
         (
             "series",
@@ -67,8 +69,8 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
                 count(w.num_targets, "target", "targets"),
                 count(w.num_covariates, "covariate", "covariates"),
                 count(w.num_channels, "channel", "channels"),
-                w.history,
-                w.horizon
+                thousands(w.history as u64),
+                thousands(w.horizon as u64)
             ),
         ),
         (
@@ -83,13 +85,13 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
         ("model", format!("{} parameters", thousands(summary.parameters as u64))),
         (
             "memory",
-            format!("{} on the device ({} bytes){allowed}: {}", bytes(summary.bytes), thousands(summary.bytes), buffers_text(summary)),
+            format!("{} in device buffers ({} bytes{allowed}): {}", bytes(summary.bytes), thousands(summary.bytes), buffers_text(summary)),
         ),
         (
             "a step",
             format!(
-                "{} windows{micro}{again}, {}, about {} predicted",
-                summary.batch,
+                "{}{micro}{again}, {}, predicted time {}",
+                count(summary.batch, "window", "windows"),
                 count(summary.dispatches, "dispatch", "dispatches"),
                 milliseconds(summary.predicted_ms)
             ),
@@ -99,11 +101,16 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
     let (total, data) = (summary.host.total(), summary.host.data);
     rows.push((
         "host",
-        format!("at most {}: data {}, state, batch, caches and allowance {}", bytes(total), bytes(data), bytes(total - data)),
+        format!(
+            "at most {} of host memory: data {}; training state, batch, caches and a fixed allowance together {}",
+            bytes(total),
+            bytes(data),
+            bytes(total - data)
+        ),
     ));
     if let Some(limits) = summary.limits {
         let (binding, buffer) = (thousands(limits.binding_bytes), thousands(limits.buffer_bytes));
-        rows.push(("limits", format!("bindings of {binding} and buffers of {buffer} bytes instead of WebGPU's defaults")));
+        rows.push(("limits", format!("bindings of up to {binding} bytes, buffers of up to {buffer} bytes, instead of WebGPU's defaults")));
     }
     let adapter = backend.map(context::describe);
     if !adapter.as_ref().is_some_and(|a| a.contains(&summary.class)) {
@@ -114,7 +121,7 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
     table(&rows, &[0, 1])
 }
 
-/// Buffers from the largest down; those below a percent together.
+/// Buffers, the largest first. Those below 1 % of all bytes are summed.
 fn buffers_text(summary: &Summary) -> String {
     let mut sums: Vec<BufferSummary> = vec![];
     for b in &summary.buffers {
@@ -134,16 +141,16 @@ fn buffers_text(summary: &Summary) -> String {
     parts.join(", ")
 }
 
-/// Everything that `pgat plan` says, as JSON.
+/// The result of `pgat plan` as JSON.
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
     summary: Option<Summary>,
     memory: Outlook,
-    /// Class of adapters that it is planned for: another's kernels may take other scratch.
+    /// Adapter class of the plan. The kernels of another class may need a different amount of scratch memory.
     #[serde(skip)]
     class: String,
-    /// Where nothing fits: what to change.
+    /// Changes of the config that make the model fit, if it does not fit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     change: Vec<Advice>,
 }
@@ -152,9 +159,9 @@ fn limits(text: &str) -> anyhow::Result<DeviceLimits> {
     if text == "webgpu" {
         return Ok(DeviceLimits::default());
     }
-    let bytes = std::fs::read(text).with_context(|| format!("--limits {text} is neither webgpu nor a file that can be read"))?;
+    let bytes = std::fs::read(text).with_context(|| format!("--limits {text} is neither webgpu nor a readable file"))?;
     let limits: DeviceLimits = serde_json::from_slice(&bytes).with_context(|| {
-        format!("{text} holds no limits: write maxStorageBufferBindingSize, maxBufferSize, maxStorageBuffersPerShaderStage")
+        format!("{text} does not contain limits; give maxStorageBufferBindingSize, maxBufferSize and maxStorageBuffersPerShaderStage")
     })?;
     limits.check().map_err(|e| anyhow::anyhow!("{text}: {e}"))?;
     Ok(limits)
@@ -173,7 +180,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     let (summary, change, ending) = match made {
         Ok(summary) => (Some(summary), vec![], Ending::Done),
         Err(PlanError::Budget { allowed, .. }) => {
-            context.say("it does not fit; looking for what to change");
+            context.say("the model does not fit the budget; searching for changes that make it fit");
             (None, advise(&setup.shape, &setup.settings, &target, allowed), Ending::Negative)
         }
         Err(e) => return Err(e.into()),
@@ -189,7 +196,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     Ok(ending)
 }
 
-/// Budgets, and what they cost.
+/// Memory budgets and the predicted time within them.
 fn outlook_text(report: &Report) -> String {
     use std::fmt::Write;
     let memory = &report.memory;
@@ -200,52 +207,52 @@ fn outlook_text(report: &Report) -> String {
     let allowed = memory.budget.map_or_else(|| "unlimited".to_owned(), |b| format!("{} bytes", thousands(b)));
     let smallest = format!("{} bytes", thousands(memory.smallest.bytes));
     if memory.fits {
-        let _ = writeln!(text, "budget   {allowed}; the smallest that works is {smallest} (--memory {})", size_text(memory.smallest.bytes));
+        let _ = writeln!(text, "budget   {allowed}; the smallest possible is {smallest} (--memory {})", size_text(memory.smallest.bytes));
     } else {
         let _ = writeln!(
             text,
-            "does not fit: the budget is {allowed}, and the smallest plan takes {smallest} (--memory {})",
+            "does not fit: the budget is {allowed}, but the smallest plan takes {smallest} (--memory {})",
             size_text(memory.smallest.bytes)
         );
-        let _ = writeln!(text, "\nwhat to change (each was planned):");
+        let _ = writeln!(text, "\nchanges that make it fit (each one alone; each was planned):");
         for a in &report.change {
-            let planned = a.bytes.map_or_else(String::new, |b| format!(", {} bytes", thousands(b)));
+            let planned = a.bytes.map_or_else(String::new, |b| format!(": {} bytes", thousands(b)));
             let _ = match a.to {
-                Some(_) if a.key == "training.micro_batch" => writeln!(text, "  {}: leave it out{planned}", a.key),
+                Some(_) if a.key == "training.micro_batch" => writeln!(text, "  remove {}{planned}", a.key),
                 Some(to) if a.key == "targets" => {
-                    writeln!(text, "  {to} targets instead of {}, about{}", a.from, planned.trim_start_matches(','))
+                    writeln!(text, "  {to} targets instead of {}: about{}", a.from, planned.trim_start_matches(':'))
                 }
                 Some(to) => writeln!(text, "  {} = {to} instead of {}{planned}", a.key, a.from),
-                None => writeln!(text, "  {}: no value is enough", a.key),
+                None => writeln!(text, "  {}: no value makes it fit", a.key),
             };
         }
     }
     let l = &memory.levers;
     let [none, reuse, cut] = [l.none, l.reuse, l.micro_batches].map(thousands);
-    let windows = if l.micro_batch == 1 { "one window".to_owned() } else { format!("{} windows", l.micro_batch) };
-    let _ = writeln!(text, "levers   {none} bytes with none; {reuse} where tensors share bytes; {cut} in micro-batches of {windows};");
-    let _ = writeln!(text, "         {} where ops are computed again too", thousands(memory.smallest.bytes));
+    let windows = if l.micro_batch == 1 { "one window".to_owned() } else { format!("{} windows", thousands(l.micro_batch as u64)) };
+    let _ = writeln!(text, "savings  {none} bytes without any; {reuse} with memory reuse; {cut} also with micro-batches of {windows};");
+    let _ = writeln!(text, "         {} in the smallest plan, also with recomputation", thousands(memory.smallest.bytes));
     let fastest = memory.curve.iter().map(|o| o.seconds).fold(f64::INFINITY, f64::min);
     let taken = |o: &Offer| report.summary.as_ref().is_some_and(|s| (s.micro_batch, s.computed_again) == (o.micro_batch, o.computed_again));
-    let header = ["bytes", "a step", "", "micro-batch", "computed again", ""].map(str::to_owned).to_vec();
+    let header = ["bytes", "a step", "slower", "micro-batch", "recomputed", ""].map(str::to_owned).to_vec();
     let row = |o: &Offer| {
         let slower = format!("{:+.1} %", 100.0 * (o.seconds / fastest - 1.0));
-        let mark = if taken(o) { "<- taken" } else { "" };
+        let mark = if taken(o) { "<- used" } else { "" };
         vec![
             thousands(o.bytes),
             milliseconds(1000.0 * o.seconds),
             slower,
-            o.micro_batch.to_string(),
+            thousands(o.micro_batch as u64),
             ops(o.computed_again),
             mark.to_owned(),
         ]
     };
     let rows: Vec<_> = std::iter::once(header).chain(memory.curve.iter().map(row)).collect();
     let _ = write!(text, "\n{}", table(&rows, &[5]));
-    let _ = writeln!(text, "Within a budget the fastest is taken, and of those predicted within 1 % of it the smallest.");
-    let _ = writeln!(text, "\nlargest tensors, bytes for a micro-batch:");
+    let _ = writeln!(text, "Within a budget, the fastest plan is used; among plans predicted within 1 % of it, the smallest.");
+    let _ = writeln!(text, "\nlargest tensors, bytes per micro-batch:");
     let row = |t: &LargeTensor| {
-        let alike = if t.alike > 1 { format!("and {} more of that size", t.alike - 1) } else { String::new() };
+        let alike = if t.alike > 1 { format!("and {} more of this size", t.alike - 1) } else { String::new() };
         vec![t.name.clone(), thousands(t.bytes), alike]
     };
     text + &table(&memory.largest.iter().map(row).collect::<Vec<_>>(), &[0, 2])
@@ -253,7 +260,7 @@ fn outlook_text(report: &Report) -> String {
 
 fn ops(n: usize) -> String {
     match n {
-        0 => "nothing".into(),
+        0 => "none".into(),
         1 => "1 op".into(),
         n => format!("{n} ops"),
     }

@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar on a terminal, else a line every so often.
+//! Progress on stderr: a bar on a terminal, otherwise a line at intervals.
 
 use super::console::{self, duration, milliseconds, thousands};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,33 +8,34 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Between two lines where stderr is no terminal.
+/// Time between two lines where stderr is not a terminal.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Shows how far something is.
+/// Shows the progress of an operation.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     total: u64,
     last_line: Instant,
-    /// Whether there was a report; the first one is shown at once, as it tells that all is well.
+    /// Whether there was a report. The first one is shown at once, to confirm that training works.
     warm: bool,
     milliseconds: Option<f64>,
     bad: u32,
-    /// Groups of parameters whose gradient was warned of.
+    /// Parameter groups for which a gradient warning was already printed.
     ailing: BTreeSet<(String, Ailment)>,
 }
 
 impl Progress {
     pub(crate) fn new(total: u64, done: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len}  {msg}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style).with_position(done)
         });
         Self { bar, quiet, total, last_line: Instant::now(), warm: false, milliseconds: None, bad: 0, ailing: BTreeSet::new() }
     }
 
-    /// Does something with the bar out of the way.
+    /// Runs a closure while the bar is hidden.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -42,14 +43,14 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line above the bar.
     fn say(&self, text: &str) {
         if !self.quiet {
             self.aside(|| console::line(text));
         }
     }
 
-    /// So much is done.
+    /// Updates the progress.
     pub(crate) fn at(&mut self, done: u64, message: String) {
         match &self.bar {
             Some(bar) => {
@@ -57,14 +58,14 @@ impl Progress {
                 bar.set_message(message);
             }
             None if !self.quiet && self.last_line.elapsed() >= PAUSE => {
-                console::line(&format!("{done}/{}  {message}", self.total));
+                console::line(&format!("{}/{}  {message}", thousands(done), thousands(self.total)));
                 self.last_line = Instant::now();
             }
             None => {}
         }
     }
 
-    /// Shows what training tells.
+    /// Shows a training event.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Tick { step, .. } => {
@@ -76,7 +77,8 @@ impl Progress {
                 self.step(*step, *ms, *loss);
                 if *bad > self.bad {
                     let text = format!(
-                        "step {step}: loss or gradient was not finite in {} steps so far; such steps change nothing",
+                        "step {}: the loss or the gradient was not finite in {} steps so far; these steps do not change the weights",
+                        thousands(*step),
                         thousands(*bad)
                     );
                     self.aside(|| console::warn(&text));
@@ -85,33 +87,33 @@ impl Progress {
             }
             Event::Validation { step, loss, best } => {
                 let best = if *best { " (best so far)" } else { "" };
-                self.say(&format!("step {step}: validation loss {loss:.4}{best}"));
+                self.say(&format!("step {}: validation loss {loss:.4}{best}", thousands(*step)));
             }
             Event::Gradients { step, gradients } => self.gradients(*step, gradients),
             Event::Restarted { step, reason } => {
-                let text = format!("the device was lost ({reason}); it was opened anew, and training goes on from step {step}");
+                let text = format!("the device was lost ({reason}) and reopened; training continues from step {}", thousands(*step));
                 self.aside(|| console::warn(&text));
             }
             _ => {}
         }
     }
 
-    /// Warns of a gradient that is all zero or not finite, once a group.
+    /// Warns of a gradient that is all zero or not finite, once per parameter group.
     fn gradients(&mut self, step: u64, gradients: &GradientHealth) {
         for (group, health) in gradients {
             let Some(ailment) = health.ailment() else { continue };
             let what = match ailment {
                 Ailment::AllZero => "is all zero: these parameters do not learn".to_owned(),
-                Ailment::NotFinite => format!("holds {} numbers that are not finite", thousands(health.non_finite)),
+                Ailment::NotFinite => format!("contains {} values that are not finite", thousands(health.non_finite)),
             };
             if self.ailing.insert((group.clone(), ailment)) {
-                self.aside(|| console::warn(&format!("step {step}: the gradient of {group} {what}")));
+                self.aside(|| console::warn(&format!("step {}: the gradient of {group} {what}", thousands(step))));
             }
         }
     }
 
     fn step(&mut self, step: u64, ms: f64, loss: f32) {
-        // The first report holds the compilation of the kernels; later ones are averaged, so that the time left does not jump.
+        // The first report includes the compilation of the kernels. Later ones are averaged, so that the remaining time does not jump.
         let first = !std::mem::replace(&mut self.warm, true);
         let message = if first {
             format!("loss {loss:.4}")
@@ -119,17 +121,17 @@ impl Progress {
             let smooth = self.milliseconds.map_or(ms, |old| 0.7 * old + 0.3 * ms);
             self.milliseconds = Some(smooth);
             let left = duration(smooth * self.total.saturating_sub(step) as f64 / 1000.0);
-            format!("loss {loss:.4}  {} a step  {left} left", milliseconds(smooth))
+            format!("loss {loss:.4}  {} per step  {left} left", milliseconds(smooth))
         };
         if first && self.bar.is_none() && !self.quiet {
-            console::line(&format!("{step}/{}  {message}", self.total));
+            console::line(&format!("{}/{}  {message}", thousands(step), thousands(self.total)));
             self.last_line = Instant::now();
         } else {
             self.at(step, message);
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -5,7 +5,7 @@ use pgat::data::PartWindows;
 use pgat::engine::model::ModelShape;
 use pgat::experiment::Experiment;
 
-/// A config's model and a batch of its windows.
+/// The model of a config and a batch of its windows.
 pub(crate) struct Setting {
     pub(crate) shape: ModelShape,
     pub(crate) source: PartWindows,

@@ -10,40 +10,40 @@ use pgat::synth::{SynthSettings, Synthetic, original_frequency};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Make synthetic data: waves that drive targets, the true graph, and a config to start from
+/// Generate synthetic data: waves that drive targets, the true graph and a first config
 ///
-/// The data are of the kind that the original system made for itself (sums of waves, bent, with noise), by the same formula. Beside the table
-/// FILE.csv are FILE_edges.csv, the graph of which wave drives which target, and FILE.toml, whose path is printed on stdout.
+/// Uses the formula of the original system: nonlinear functions of sums of waves, with noise. In addition to the table NAME.csv, it writes
+/// the true graph of waves and targets to NAME_edges.csv and a config to NAME.toml. The path of the config is printed to stdout.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The table; gzip'd where the name ends in .gz
+    /// Write the table to this CSV file; a name that ends in .gz selects gzip compression
     #[arg(long, value_name = "FILE", default_value = "data/synthetic_multi_wave.csv")]
     out: PathBuf,
-    /// Rows
+    /// Number of rows
     #[arg(long, value_name = "N", default_value_t = 4096)]
     rows: usize,
-    /// Waves that drive the targets
+    /// Number of waves that drive the targets
     #[arg(long, value_name = "N", default_value_t = 7)]
     waves: usize,
-    /// Targets
+    /// Number of targets
     #[arg(long, value_name = "N", default_value_t = 3)]
     targets: usize,
-    /// Step from row to row: H, D, 15min, ..
+    /// Time step between rows, such as H, D or 15min
     #[arg(long, value_name = "STEP", default_value = "H", value_parser = original_frequency)]
     freq: Frequency,
-    /// Date, or date and time, of the first row
+    /// Timestamp of the first row: a date, or date and time
     #[arg(long, value_name = "DATE", default_value = "2020-01-01", value_parser = parse_stamp)]
     start: Stamp,
-    /// Seed of everything random
+    /// Seed of all random numbers
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
-    /// Let each wave act on each target after 1 to N rows; 0: at once, as in the original
+    /// Maximum lag in rows: each wave acts on each target with a random lag from 1 to N; 0 means no lag, as in the original
     #[arg(long, value_name = "N", default_value_t = 0)]
     lags: usize,
-    /// Share of waves without effect on a target, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    /// Fraction of the wave-target pairs without effect, 0 to 1
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0)]
     sparsity: f64,
-    /// Overwrite files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
 }
@@ -60,17 +60,17 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         sparsity: options.sparsity,
     })?;
     let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let table = name(&options.out).with_context(|| format!("--out {}: it names no file", options.out.display()))?;
+    let table = name(&options.out).with_context(|| format!("--out {} is not a file name", options.out.display()))?;
     let stem = table.strip_suffix(".gz").unwrap_or(&table);
     let stem = stem.strip_suffix(".csv").unwrap_or(stem).to_owned();
     let edges = format!("{stem}_edges.csv");
     let (edges_path, config_path) = (options.out.with_file_name(&edges), options.out.with_file_name(format!("{stem}.toml")));
     let there = [&options.out, &edges_path, &config_path].into_iter().find(|path| path.exists());
     if let Some(path) = there.filter(|_| !options.force) {
-        return Err(anyhow!("{} is there already", path.display())).hint(|| "give another --out, or overwrite it with --force".into());
+        return Err(anyhow!("{} already exists", path.display())).hint(|| "give another --out, or overwrite the file with --force".into());
     }
     if let Some(folder) = options.out.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
     }
     let mut bytes = made.csv().into_bytes();
     if table.ends_with(".gz") {

@@ -15,38 +15,39 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Train a model as a config file says, or go on with a run
+/// Train a model from a config file, or resume a run
 ///
-/// Ctrl-C stores a checkpoint at the next step and ends with status 130; a second one quits at once. A run that was stopped, killed or
-/// cut off goes on with --resume to the same weights as one that was not. The run's folder is printed on stdout.
+/// Ctrl-C stores a checkpoint after the current step and exits with status 130; a second Ctrl-C exits at once. A run that was interrupted
+/// or killed can be resumed with --resume and ends with the same weights as an uninterrupted run. The path of the run folder is printed
+/// to stdout.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Config file
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// Train for N optimiser steps
+    /// Maximum number of optimiser steps [default: `training.max_steps` of the config]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     max_steps: Option<u64>,
-    /// Seed of everything random
+    /// Seed of all random numbers [default: `training.seed` of the config]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     seed: Option<u64>,
-    /// Folder for the run [default: runs/NAME, or runs/NAME-2 and so on where that is taken]
+    /// Run folder to create [default: runs/NAME; runs/NAME-2 and so on if it exists]
     ///
-    /// With --resume only for a run file: a folder goes on where it is.
+    /// With --resume, it applies only to a run file. A run folder is always continued in place.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Kernel shapes: a file that `pgat tune` wrote, or the name of a class of adapters
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    /// Kernel shapes and costs: an adapter class, or a file written by `pgat tune` or `pgat bench` [default: the class of the adapter]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     class: Option<String>,
-    /// Go on with the run in this folder, or in a file that the browser page saved (which is unpacked into a folder first)
+    /// Run to resume: a run folder, or a run file saved by the browser page (it is unpacked into a new folder)
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     #[command(flatten)]
     memory: MemoryBudget,
-    /// With --resume: where the training data are now
+    /// With --resume: training data file, if it has moved [default: the file that the run was trained on]
     #[arg(long, value_name = "FILE", requires = "resume")]
     data: Option<PathBuf>,
-    /// With --resume: refuse an adapter of another class, or a pgat of another revision of the arithmetic, where bits may differ
+    /// With --resume: fail if the results may not be bit-identical (another adapter class or another numerics revision of pgat)
     #[arg(long, requires = "resume")]
     strict: bool,
 }
@@ -75,11 +76,11 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
     let planned = experiment.plan(context.open()?)?;
     let stored = folder(options.out.as_deref(), &experiment.config().name)?;
     say_plan(context, &planned);
-    context.say("compiling the kernels; the first steps take longer than the rest");
+    context.say("starting; on a GPU, the first steps take longer because the kernels are compiled");
     train(context, pollster::block_on(planned.begin(stored))?)
 }
 
-/// The folder of a new run: the one that is asked for, or the first free one of runs/NAME, runs/NAME-2, ..
+/// The folder of a new run: the given one, or the first free one of runs/NAME, runs/NAME-2, ..
 fn folder(asked: Option<&Path>, name: &str) -> Result<StoredRun, StoredError> {
     match asked {
         Some(path) => StoredRun::create_folder(path),
@@ -91,16 +92,16 @@ fn say_plan(context: &Context, planned: &Planned) {
     context.say(plan::text(planned.summary(), &planned.setup().shape, Some(planned.backend())).trim_end());
 }
 
-/// The backend of a run that goes on: where it was, unless told otherwise.
+/// The backend of a resumed run: the run's own, unless an option selects another.
 fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> {
     if context.backend.is_none() && record.adapter.is_none() && context.device.is_none() {
-        context.say("note: the run was started with --backend reference, and goes on there");
+        context.say("note: the run was started with --backend reference and continues on it");
         return Ok(Backend::Reference);
     }
     context.open_as(context.backend.unwrap_or(BackendKind::Gpu))
 }
 
-/// A run file goes on in a folder into which it is unpacked, a folder where it is.
+/// Unpacks a run file into a new folder. A run folder is used in place.
 fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> anyhow::Result<Experiment> {
     let path = experiment.stored().map_or_else(PathBuf::new, |stored| stored.path().to_owned());
     if path.is_dir() {
@@ -112,11 +113,11 @@ fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> any
     Ok(experiment.copied_to(folder)?)
 }
 
-/// Nothing is unpacked or written before the data are known to be the run's own.
+/// Checks that the data are the run's own before anything is unpacked or written.
 fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(path)?;
     if path.is_dir() && options.out.is_some() {
-        bail!("--out goes with a new run or a run file: the run in {} goes on where it is", path.display());
+        bail!("--out applies only to a new run or a run file; the run folder {} is continued in place: drop --out", path.display());
     }
     run.stored.lock()?;
     options.memory.apply(&mut run.config.training);
@@ -139,10 +140,10 @@ fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<E
         return done(context, experiment.weights()?);
     }
     if let Some(broken) = broken {
-        console::warn(&format!("{broken}: from step {step} on, bits may differ"));
+        console::warn(&format!("{broken}: the results may not be bit-identical from step {} on", thousands(step)));
     }
     say_plan(context, &planned);
-    context.say(&format!("going on from step {}", thousands(step)));
+    context.say(&format!("resuming from step {}", thousands(step)));
     train(context, pollster::block_on(planned.resume())?)
 }
 
@@ -154,9 +155,9 @@ fn catch_signals() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        console::line("\nstopping at the next step, with a checkpoint; once more to quit at once");
+        console::line("\nstopping after the current step with a checkpoint; press Ctrl-C again to exit at once");
     })
-    .context("signals cannot be caught")
+    .context("the signal handler cannot be installed")
 }
 
 fn train(context: &Context, mut training: Training) -> anyhow::Result<Ending> {
@@ -171,24 +172,24 @@ fn train(context: &Context, mut training: Training) -> anyhow::Result<Ending> {
     let go_on = || format!("pgat train --resume {}", shell(training.stored().path()));
     let outcome = match outcome {
         Err(e @ ExperimentError::Train(TrainError::Session(_) | TrainError::KeepsFailing { .. })) if training.stored().has_weights() => {
-            return Err(e).hint(|| format!("the run goes on from its last checkpoint with {}", go_on()));
+            return Err(e).hint(|| format!("resume the run from its last checkpoint: {}", go_on()));
         }
         other => other?,
     };
     if outcome == Outcome::Stopped {
         let step = thousands(training.progress().step);
-        context.say(&format!("stopped at step {step}; the checkpoint is stored. Go on with: {}", go_on()));
+        context.say(&format!("stopped at step {step}; a checkpoint was stored. Resume with: {}", go_on()));
         return Ok(Ending::Interrupted);
     }
     say_end(context, &training, outcome, training.progress().step - first, started.elapsed().as_secs_f64());
     done(context, training.stored())
 }
 
-/// What training came to, after so many steps in so many seconds.
+/// Prints the outcome of training: steps and seconds of this call, best loss, memory.
 fn say_end(context: &Context, training: &Training, outcome: Outcome, steps: u64, seconds: f64) {
     let each = milliseconds(1000.0 * seconds / steps.max(1) as f64);
-    let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer fell" } else { "" };
-    context.say(&format!("{} steps in {} ({each} a step, validation included){early}", thousands(steps), duration(seconds)));
+    let early = if outcome == Outcome::EarlyStop { "; stopped early: the validation loss no longer improved" } else { "" };
+    context.say(&format!("{} steps in {} ({each} per step, including validation){early}", thousands(steps), duration(seconds)));
     let progress = training.progress();
     if let Some(loss) = progress.best_loss {
         context.say(&format!("best validation loss {loss:.4}, after step {}", thousands(progress.best_step)));
@@ -198,12 +199,12 @@ fn say_end(context: &Context, training: &Training, outcome: Outcome, steps: u64,
         Backend::Gpu(gpu) => gpu.reserved_bytes(),
         Backend::Reference => None,
     };
-    let reserved = reserved.map_or(String::new(), |r| format!(" (the driver's allocator holds {} in blocks)", thousands(r)));
+    let reserved = reserved.map_or(String::new(), |r| format!(" (wgpu's allocator reserves {} bytes in blocks)", thousands(r)));
     let (created, planned) = (thousands(session.executor().created_bytes()), thousands(session.plan().bytes()));
-    context.say(&format!("device memory: {created} bytes created = {planned} bytes planned{reserved}"));
+    context.say(&format!("buffers: {created} bytes created, {planned} bytes planned{reserved}"));
 }
 
-/// What one does with a run; its path is the result.
+/// Prints the next commands, and the path of the run as the result.
 fn done(context: &Context, stored: &StoredRun) -> anyhow::Result<Ending> {
     let run = shell(stored.path());
     context.say(&format!("next: pgat evaluate {run}\n      pgat forecast {run} --data FILE --plot forecast.svg"));

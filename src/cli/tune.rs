@@ -8,13 +8,13 @@ use pgat::engine::executor::Backend;
 use pgat::engine::tune::{Tuned, tune};
 use std::path::PathBuf;
 
-/// Measure which kernel shapes are fastest on this adapter
+/// Measure which kernel shapes are fastest on the adapter
 ///
-/// The choice is written as JSON, for `pgat train --class FILE`: the run keeps it. Other shapes add numbers in another order, so nothing
-/// is ever tuned unasked.
+/// Prints the result as JSON, for use with `pgat train --class FILE`; the run stores it. Other kernel shapes add numbers in another order
+/// and can change the last bits of a result, so pgat never tunes automatically.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Write the choice there instead of to stdout
+    /// Write the result to this JSON file instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let backend = context.open()?;
     let Backend::Gpu(gpu) = &backend else {
-        bail!("`tune` measures an adapter, and --backend reference uses none");
+        bail!("`pgat tune` measures an adapter, but --backend reference uses none; drop --backend reference");
     };
     context.say(&format!("adapter: {}", context::describe(&backend)));
     let tuned = pollster::block_on(tune(gpu, &gpu.class, &mut |what| context.say(&format!("measuring: {what}"))))?;
@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     Ok(Ending::Done)
 }
 
-/// What was tried; the chosen ones are marked.
+/// A table of the measured shapes, with marks at the chosen ones.
 fn text(tuned: &Tuned) -> String {
     let chosen = &tuned.class.variants;
     let row = |t: &pgat::engine::tune::Tried| {

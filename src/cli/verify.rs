@@ -10,21 +10,25 @@ use std::path::{Path, PathBuf};
 
 /// Compare the model with golden files of the PyTorch reference
 ///
-/// Runs each file's model on the file's inputs and compares block outputs, results, loss and every gradient with those in the file; of a
-/// trajectory (it holds `step.*`) the losses of its training steps and the parameters after them. An error is relative to the larger of
-/// the tensor's largest magnitude and 1e-4 of its group's. Exit status 1 if one is above its tolerance. Where edges or lags that are
-/// chosen and left out score within 1e-4, f32 may choose otherwise: such ties are listed, what follows from them is void (of a
-/// trajectory, if it is above its tolerance), and the exit status is 2 unless something else is above its tolerance.
+/// Runs the model of each file on the inputs of the file, and compares block outputs, results, loss and all gradients with the values in
+/// the file. For a trajectory (a file with `step.*`), it compares the losses of the training steps and the final parameters. An error is
+/// relative to the larger of two values: the largest magnitude in the tensor, and 1e-4 of the largest magnitude in its group. The exit
+/// status is 1 if an error is above its tolerance.
+///
+/// If the scores of a selected and an unselected edge or lag differ by less than 1e-4, f32 may select the other one. Such ties are listed.
+/// All values that depend on a tie are void (in a trajectory, only if they are above the tolerance). The exit status is then 2, unless
+/// another value is above its tolerance.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Golden files (safetensors)
+    /// Golden files in safetensors format
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Greatest error of any group [default: 1e-6 on the reference; on a device 2e-3 for gradients, 2e-4 for what else a step makes; for
-    /// a trajectory 1e-4 for losses, 1e-3 for parameters, 5e-3 for those whose gradient is partly zero in theory]
+    /// Tolerance of the relative error, for all groups [default: 1e-6 with --backend reference; on a GPU, 2e-3 for gradients, 2e-4 for
+    /// other values of a step, and in a trajectory 1e-4 for losses, 1e-3 for parameters, 5e-3 for parameters whose gradient is partly zero
+    /// in theory]
     #[arg(long, value_name = "X", value_parser = tolerance, allow_negative_numbers = true)]
     tolerance: Option<f64>,
-    /// As JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -36,10 +40,10 @@ fn tolerance(text: &str) -> Result<f64, String> {
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
-    /// Nothing that was compared is above its tolerance.
+    /// True if no error is above its tolerance and nothing is void.
     passed: bool,
     groups: Vec<CheckedGroup>,
-    /// Why some tensors are void, or could have been.
+    /// Ties because of which tensors are void or could be void.
     ties: Vec<Tie>,
 }
 
@@ -90,7 +94,7 @@ fn check(file: &Path, backend: &Backend, options: &Options) -> anyhow::Result<Ch
     };
     let groups: Vec<CheckedGroup> = report.groups.into_iter().map(one).collect();
     let mut checked = Checked { file: file.to_owned(), passed: false, groups, ties: report.ties };
-    // What is void was not compared: that is no pass.
+    // Void tensors were not compared, so that the file has not passed.
     checked.passed = checked.groups.iter().all(|g| g.passed) && !checked.has_void();
     Ok(checked)
 }
@@ -119,8 +123,8 @@ fn text(checked: &Checked, several: bool) -> String {
         text += &format!("tie: {tie}\n");
     }
     match (checked.ties.is_empty(), checked.has_void()) {
-        (false, true) => text += "f32 may choose otherwise there: what follows is void\n",
-        (false, false) if checked.passed => text += "f32 may choose otherwise there, but did not: the training agrees\n",
+        (false, true) => text += "f32 may select another edge or lag at a tie: values that depend on it are void\n",
+        (false, false) if checked.passed => text += "f32 may select another edge or lag at a tie, but here the training agrees\n",
         _ => {}
     }
     if several { format!("{}\n{text}\n", checked.file.display()) } else { text }

@@ -1,35 +1,35 @@
-//! What can be wrong with a configuration.
+//! Errors of configurations.
 
 use super::suggest::nearest;
 
-/// What is wrong with a configuration, and what to do about it.
+/// What is wrong with a configuration, and how to correct it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not TOML, an unknown key, or a value of the wrong type.
+    /// Invalid TOML, an unknown key, or a value of the wrong type.
     #[error("line {line}: {message}")]
     Toml {
         /// Line in the file, from 1.
         line: usize,
-        /// What is wrong there, with a suggestion where there is one.
+        /// What is wrong on this line, with a suggestion if possible.
         message: String,
     },
     /// The file was written for a newer version of this program.
-    #[error("this file has format_version {found}; this pgat reads up to {supported}: update pgat")]
+    #[error("the file has format_version {found}, but this pgat reads versions up to {supported}; update pgat")]
     Newer {
         /// The version in the file.
         found: i64,
-        /// The newest version that can be read.
+        /// The newest supported version.
         supported: u32,
     },
-    /// A value that cannot work.
+    /// An invalid value.
     #[error("{key}: {problem}; {advice}")]
     Invalid {
         /// The key, as `section.name`.
         key: &'static str,
         /// What is wrong with its value.
         problem: String,
-        /// What to do.
+        /// How to correct it.
         advice: String,
     },
     /// The configuration cannot be written.
@@ -37,7 +37,7 @@ pub enum ConfigError {
     Write(#[from] toml::ser::Error),
     /// The configuration file cannot be read.
     #[cfg(feature = "native")]
-    #[error("{}: the configuration cannot be read ({source}); check the path", path.display())]
+    #[error("{}: the configuration file cannot be read ({source}); check the path", path.display())]
     Read {
         /// The file.
         path: std::path::PathBuf,
@@ -51,16 +51,30 @@ impl ConfigError {
         Self::Invalid { key, problem: problem.into(), advice: advice.into() }
     }
 
-    /// Restates an error of the TOML reader on one line, with line number and suggestion.
+    /// Converts an error of the TOML parser to one line of plain text with line number and suggestion.
     pub(super) fn from_toml(text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = 1 + text.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count();
-        let message = unknown_key(error.message()).unwrap_or_else(|| error.message().replace('\n', ", "));
+        let message = unknown_key(error.message()).unwrap_or_else(|| plain(error.message()));
         Self::Toml { line, message }
     }
 }
 
-/// Turns serde's "unknown field `x`, expected one of `a`, `b`" into a message with the nearest known key.
+/// Replaces the parser's words for wrong types and missing keys with those of a config file.
+fn plain(message: &str) -> String {
+    let pairs = [
+        ("\n", ", "),
+        ("missing field ", "missing key "),
+        ("invalid type: ", "wrong type of value: found "),
+        ("expected usize", "expected a whole number of 0 or more"),
+        ("expected u64", "expected a whole number of 0 or more"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+    ];
+    pairs.iter().fold(message.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// Converts serde's "unknown field `x`, expected one of `a`, `b`" to a message with the most similar known key.
 fn unknown_key(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field ").or_else(|| message.strip_prefix("unknown variant "))?;
     let what = if message.starts_with("unknown field") { "key" } else { "value" };
@@ -69,6 +83,6 @@ fn unknown_key(message: &str) -> Option<String> {
     let known: Vec<&str> = quoted.collect();
     Some(match nearest(name, known.iter().copied()) {
         Some(best) => format!("unknown {what} `{name}`; did you mean `{best}`?"),
-        None => format!("unknown {what} `{name}`; known here: {}", known.join(", ")),
+        None => format!("unknown {what} `{name}`; known {what}s: {}", known.join(", ")),
     })
 }

@@ -1,10 +1,10 @@
-//! `[graph]`: where the series graph comes from.
+//! `[graph]`: the source of the series graph.
 
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// `[graph]`: the fixed graph of the series. One of `edges`, `matrix` and `nearest`; without any, a graph without edges.
+/// `[graph]`: the fixed graph of the series. Give one of `edges`, `matrix` and `nearest`. Without them, the graph has no edges.
 ///
 /// ```toml
 /// [graph]
@@ -14,34 +14,35 @@ use super::ConfigError;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct GraphSettings {
-    /// Edge list: CSV or gzip'd CSV with the columns `source`, `target` and, if edges differ in strength, `weight` (0 or more).
-    /// Series are named as in the data. The source acts on the target.
+    /// Edge list: plain or gzip-compressed CSV with the columns `source`, `target` and optionally `weight` (0 or more; 1 if the column is
+    /// missing). Series have the same names as in the data. The source acts on the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edges: Option<String>,
-    /// Matrix of weights: CSV or gzip'd CSV with names in header and first column, or with neither and series in node order.
+    /// Weight matrix: plain or gzip-compressed CSV. It has series names in the header and in the first column, or no names and all series
+    /// in node order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix: Option<String>,
-    /// Built from the training rows: an edge to each series from the so many others that correlate most with it, whatever the sign;
-    /// its weight is the absolute correlation.
+    /// Number of edges to each series, computed from the training rows: from the series with the largest absolute correlation. The weight
+    /// is the absolute correlation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<usize>,
-    /// False: an edge acts both ways, with the greater weight where both directions are given.
+    /// Whether edges are directed. If false, an edge acts in both directions; if both directions are given, the larger weight is used.
     pub directed: bool,
-    /// What a row of `matrix` holds.
+    /// The meaning of a row of `matrix`.
     pub rows: MatrixRows,
-    /// Leave out edges of series that are not in the data, instead of refusing them.
+    /// Ignore edges of series that are not in the data; otherwise they are an error.
     pub skip_unknown: bool,
-    /// Field separator of the file, one character.
+    /// Field separator of the graph file, one character.
     pub delimiter: char,
 }
 
-/// What a row of a matrix file holds.
+/// The meaning of a row of a matrix file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MatrixRows {
-    /// Weights by which the row's series acts on others (row to column, as adjacency matrices mostly are).
+    /// Weights with which the series of the row acts on the others (row to column, the usual form of adjacency matrices).
     Sources,
-    /// Weights by which others act on the row's series.
+    /// Weights with which the others act on the series of the row.
     Targets,
 }
 
@@ -52,18 +53,18 @@ impl Default for GraphSettings {
 }
 
 impl GraphSettings {
-    /// The file with the graph, where there is one.
+    /// The graph file, if there is one.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.edges.as_deref().or(self.matrix.as_deref())
     }
 
-    /// The file with the graph, to be changed.
+    /// The mutable path of the graph file, if there is one.
     pub fn path_mut(&mut self) -> Option<&mut String> {
         self.edges.as_mut().or(self.matrix.as_mut())
     }
 
-    /// Whether everything is as it is without the section.
+    /// Whether all values are the defaults, as without the section.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -73,10 +74,10 @@ impl GraphSettings {
         let given = [("edges", self.edges.is_some()), ("matrix", self.matrix.is_some()), ("nearest", self.nearest.is_some())];
         let given: Vec<&str> = given.iter().filter(|g| g.1).map(|g| g.0).collect();
         if given.len() > 1 {
-            return Err(ConfigError::invalid("graph", format!("it gives {}", given.join(" and ")), "keep one of them"));
+            return Err(ConfigError::invalid("graph", format!("the section gives {}", given.join(" and ")), "keep one of them"));
         }
         if self.nearest == Some(0) {
-            return Err(ConfigError::invalid("graph.nearest", "it is 0", "use at least 1, or drop [graph] for no edges"));
+            return Err(ConfigError::invalid("graph.nearest", "it is 0", "use at least 1, or remove [graph] for no edges"));
         }
         if !self.delimiter.is_ascii() || self.delimiter == '"' {
             return Err(ConfigError::invalid(
@@ -94,7 +95,7 @@ impl GraphSettings {
         ];
         match useless.iter().find(|u| u.1) {
             Some((key, _, needs)) => {
-                Err(ConfigError::invalid(key, format!("it means nothing without {needs}"), "add that, or drop the key"))
+                Err(ConfigError::invalid(key, format!("the key has no effect without {needs}"), "add it, or remove the key"))
             }
             None => Ok(()),
         }

@@ -1,21 +1,21 @@
-//! `[model]`: sizes and switches.
+//! `[model]`: sizes and switches of the model.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, WindowSettings};
 
-/// What the decoder makes of a step of a target, and what it is trained on.
+/// The output of the decoder for each step of a target, and the training loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Head {
-    /// A mixture of `mdn_components` normal distributions; negative log-likelihood.
+    /// A mixture of `mdn_components` normal distributions; the loss is the negative log-likelihood.
     #[default]
     Mixture,
-    /// One normal distribution; negative log-likelihood.
+    /// One normal distribution; the loss is the negative log-likelihood.
     Gaussian,
-    /// Quantiles at `quantile_levels`; mean pinball loss. Quantiles that cross are put in order at the output.
+    /// Quantiles at `quantile_levels`; the loss is the mean pinball loss. Crossing quantiles are sorted at the output.
     Quantile,
-    /// One number; `point_loss`.
+    /// One number; the loss is `point_loss`.
     Point,
 }
 
@@ -23,103 +23,103 @@ pub enum Head {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PointLoss {
-    /// Mean squared error: the head learns the mean.
+    /// Mean squared error: the model learns the mean.
     #[default]
     Mse,
-    /// Mean absolute error: the median.
+    /// Mean absolute error: the model learns the median.
     Mae,
-    /// Squared up to `huber_delta` training deviations, absolute beyond.
+    /// Huber loss: squared up to `huber_delta` training standard deviations, absolute beyond.
     Huber,
 }
 
-/// `[model]`: sizes and switches of the model; names as in weight files. Every part is on unless switched off.
+/// `[model]`: sizes and switches of the model. The names are those of the weight files. All parts are on by default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ModelSettings {
-    /// Rows in a token (patch); divides history and horizon.
+    /// Rows per token (patch); must divide history and horizon.
     pub patch_len: usize,
-    /// Learned hub nodes without data.
+    /// Number of learned hub nodes without data.
     pub num_transitions: usize,
-    /// Width of every token; a multiple of `2 * n_heads` and of 4.
+    /// Width of each token; a multiple of `2 * n_heads` and of 4.
     pub d_model: usize,
-    /// Attention heads; even.
+    /// Number of attention heads; even.
     pub n_heads: usize,
-    /// Spatio-temporal layers.
+    /// Number of spatio-temporal layers.
     pub n_layers: usize,
-    /// Width inside the feed-forward blocks.
+    /// Hidden width of the feed-forward blocks.
     pub d_ff: usize,
-    /// Kernel lengths of the convolutions along steps; odd.
+    /// Kernel lengths of the convolutions along the steps; odd.
     pub conv_kernels: Vec<usize>,
-    /// Graph propagations per layer.
+    /// Number of graph propagations per layer.
     pub hops: usize,
-    /// Senders kept per receiver in the dynamic graph.
+    /// Number of senders kept per receiver in the dynamic graph.
     pub top_k_edges: usize,
     /// Rank of the adaptive graph.
     pub adaptive_rank: usize,
-    /// Rate of the adaptive graph's moving memory, 0 to 1.
+    /// Update rate of the moving memory of the adaptive graph, 0 to 1.
     pub memory_rate: f64,
-    /// Eigenmaps of the series graph.
+    /// Number of eigenmaps of the series graph.
     pub num_eigenvectors: usize,
-    /// Spectral features of a node.
+    /// Number of spectral features per node.
     pub num_spectral: usize,
-    /// Random-walk features of a node.
+    /// Number of random-walk features per node.
     pub num_random_walk: usize,
-    /// Rows of the table of hop distances.
+    /// Number of rows in the table of hop distances.
     pub max_hop_distance: usize,
-    /// Learned speeds of the adaptive temporal encoding.
+    /// Number of learned frequencies of the adaptive temporal encoding.
     pub num_scales: usize,
     /// Scales of the hierarchy.
     pub hierarchy: Vec<usize>,
-    /// Lags kept by autocorrelation attention, as a multiple of ln(tokens).
+    /// Number of lags that autocorrelation attention selects, as a multiple of ln(tokens).
     pub autocorr_factor: f64,
-    /// What comes out: "mixture", "gaussian", "quantile" or "point".
+    /// Type of the output: "mixture", "gaussian", "quantile" or "point".
     pub head: Head,
-    /// Normal components of the forecast's mixture.
+    /// Number of normal components in the mixture.
     pub mdn_components: usize,
-    /// Levels of the quantile head, ascending.
+    /// Levels of the quantile head in ascending order.
     pub quantile_levels: Vec<f64>,
     /// Loss of the point head: "mse", "mae" or "huber".
     pub point_loss: PointLoss,
-    /// Where Huber's loss turns from squared to absolute, in training deviations.
+    /// Threshold between the squared and the absolute part of the Huber loss, in training standard deviations.
     pub huber_delta: f64,
     /// Dropout probability, 0 to below 1.
     pub dropout: f64,
-    /// Variance added in the instance norm.
+    /// Variance added in the instance normalisation.
     pub norm_epsilon: f64,
-    /// Standardise each window's targets by their own history.
+    /// Standardise the targets of each window by their own history.
     pub use_instance_norm: bool,
     /// Sinusoidal encoding of the step.
     pub use_temporal_encoding: bool,
-    /// Learned blend of sinusoids at learned speeds.
+    /// Learned blend of sinusoids with learned frequencies.
     pub use_adaptive_temporal: bool,
-    /// A learned vector for each (step, node).
+    /// A learned vector per (step, node).
     pub use_adaptive_embedding: bool,
     /// Eigenmaps of the series graph.
     pub use_structural_encoding: bool,
-    /// Distance, centrality, spectrum and random walk of a node in the series graph.
+    /// Distance, centrality, spectral and random-walk features of the nodes in the series graph.
     pub use_graph_encoding: bool,
-    /// Learned edges from series to hubs to targets.
+    /// Learned edges from series to hubs and from hubs to targets.
     pub use_dynamic_graph: bool,
-    /// Learned graph from node vectors.
+    /// Graph computed from learned node vectors.
     pub use_adaptive_graph: bool,
-    /// Learned weights of the graph proposals.
+    /// Learned gates that weight the graph proposals.
     pub use_graph_gate: bool,
-    /// Convolutions along steps.
+    /// Convolutions along the steps.
     pub use_convolution: bool,
-    /// Propagation over the graph.
+    /// Propagation along the edges of the graph.
     pub use_hops: bool,
     /// Gated fusion of interaction and attention.
     pub use_fusion: bool,
-    /// Cross-attention from series to hubs to targets.
+    /// Cross-attention from series to hubs and from hubs to targets.
     pub use_graph_attention: bool,
     /// Edge weights that depend on the window.
     pub use_dynamic_edge_weights: bool,
     /// Attention among pooled tokens.
     pub use_hierarchy: bool,
-    /// Autocorrelation attention on target tokens.
+    /// Autocorrelation attention on the tokens of the targets.
     pub use_autocorr: bool,
-    /// A linear map from history to horizon beside the model.
+    /// A linear map from history to horizon, parallel to the model.
     pub use_highway: bool,
 }
 
@@ -173,7 +173,8 @@ impl Default for ModelSettings {
 }
 
 impl ModelSettings {
-    /// Numbers that the head gives for a step of a target, and how many of each: mean, log deviation and logit of each component, or values.
+    /// The kinds of numbers that the head outputs per step of a target, and the count of each kind: mean, log standard deviation and logit
+    /// of each component (3, components), or values (1, values).
     #[must_use]
     pub fn outputs(&self) -> (usize, usize) {
         match self.head {
@@ -188,7 +189,7 @@ impl ModelSettings {
         let levels = &self.quantile_levels;
         let ascending = levels.windows(2).all(|pair| pair[0] < pair[1]);
         if levels.is_empty() || !ascending || levels.iter().any(|p| !(*p > 0.0 && *p < 1.0)) {
-            let found = format!("{levels:?} do not ascend within 0 and 1");
+            let found = format!("{levels:?} are not ascending numbers between 0 and 1");
             return Err(ConfigError::invalid("model.quantile_levels", found, "use levels such as [0.1, 0.5, 0.9]"));
         }
         if !(self.huber_delta > 0.0 && self.huber_delta.is_finite()) {
@@ -204,7 +205,7 @@ impl ModelSettings {
         self.use_hops || self.use_graph_encoding || self.use_structural_encoding || self.use_hierarchy
     }
 
-    /// Switches that are on but change nothing, since what reads their part is off; one sentence each.
+    /// Switches that are on but have no effect, because the part that reads their output is off; one sentence each.
     #[must_use]
     pub fn idle(&self) -> Vec<String> {
         let pairs = [
@@ -216,10 +217,10 @@ impl ModelSettings {
         let mut idle: Vec<String> = pairs
             .iter()
             .filter(|(_, on, _, reader)| *on && !reader)
-            .map(|(key, _, reader, _)| format!("model.{key} changes nothing, since {reader} is false"))
+            .map(|(key, _, reader, _)| format!("model.{key} has no effect, since {reader} is false"))
             .collect();
         if self.use_dynamic_graph && !self.use_hops && !self.use_graph_attention {
-            idle.push("model.use_dynamic_graph changes nothing but its penalty, since use_hops and use_graph_attention are false".into());
+            idle.push("model.use_dynamic_graph affects only its penalty, since use_hops and use_graph_attention are false".into());
         }
         idle
     }
@@ -255,7 +256,7 @@ impl ModelSettings {
         Err(ConfigError::invalid(
             "model.patch_len",
             format!("{} does not divide window.history = {} and window.horizon = {}", self.patch_len, window.history, window.horizon),
-            format!("values that would work: {}", fits.join(", ")),
+            format!("valid values: {}", fits.join(", ")),
         ))
     }
 
@@ -263,18 +264,18 @@ impl ModelSettings {
         if self.n_heads == 0 || !self.n_heads.is_multiple_of(2) {
             return Err(ConfigError::invalid(
                 "model.n_heads",
-                format!("{} is not even and at least 2", self.n_heads),
-                format!("{} or {} would work", self.n_heads.saturating_sub(1).max(2), self.n_heads.max(3) + 1),
+                format!("{} is not an even number of at least 2", self.n_heads),
+                format!("use {} or {}", self.n_heads.saturating_sub(1).max(2), self.n_heads.max(3) + 1),
             ));
         }
-        // n_heads is even, so that 2 n_heads is a multiple of 4 already.
+        // n_heads is even, so 2 n_heads is a multiple of 4.
         let unit = 2 * self.n_heads;
         if self.d_model == 0 || !self.d_model.is_multiple_of(unit) {
             let below = (self.d_model / unit).max(1) * unit;
             return Err(ConfigError::invalid(
                 "model.d_model",
                 format!("{} is not a multiple of 2 * n_heads = {unit}", self.d_model),
-                format!("{below} or {} would work", below + unit),
+                format!("use {below} or {}", below + unit),
             ));
         }
         Ok(())
@@ -304,19 +305,19 @@ impl ModelSettings {
         if self.conv_kernels.is_empty() || self.conv_kernels.iter().any(|k| k % 2 == 0) {
             return Err(ConfigError::invalid(
                 "model.conv_kernels",
-                "a kernel is even or none is given",
+                "a length is even, or the list is empty",
                 "use odd lengths such as [1, 3, 5, 7]",
             ));
         }
         if self.hierarchy.is_empty() || self.hierarchy.contains(&0) {
-            return Err(ConfigError::invalid("model.hierarchy", "a scale is 0 or none is given", "use scales such as [2, 4]"));
+            return Err(ConfigError::invalid("model.hierarchy", "a scale is 0, or the list is empty", "use scales such as [2, 4]"));
         }
         Ok(())
     }
 }
 
 impl ModelSettings {
-    /// Refuses sizes that no device could hold, before any arithmetic with them.
+    /// Rejects sizes that no device can hold, before any arithmetic with them.
     fn validate_bounds(&self) -> Result<(), ConfigError> {
         let longest = self.conv_kernels.iter().copied().max().unwrap_or(0);
         let bounds = [
@@ -324,7 +325,7 @@ impl ModelSettings {
             ("model.d_model", self.d_model, 8192),
             ("model.n_layers", self.n_layers, 256),
             ("model.d_ff", self.d_ff, 65_536),
-            // `branches` binds one packed weight for at most eight.
+            // The op `branches` binds one packed weight for at most eight branches.
             ("model.hops", self.hops, 8),
             ("model.adaptive_rank", self.adaptive_rank, 4096),
             ("model.num_eigenvectors", self.num_eigenvectors, 65_536),
@@ -340,7 +341,7 @@ impl ModelSettings {
         if self.conv_kernels.len() > 8 || longest > 4095 {
             return Err(ConfigError::invalid(
                 "model.conv_kernels",
-                format!("there are {}, the longest of {longest} steps", self.conv_kernels.len()),
+                format!("there are {} kernels, the longest with {longest} steps", self.conv_kernels.len()),
                 "use at most 8 kernels of at most 4095 steps",
             ));
         }

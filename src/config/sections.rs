@@ -5,67 +5,67 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use crate::calendar::{CalendarFeature, Frequency, parse_time_of_day};
 
-/// `[data]`: the file and what its columns mean.
+/// `[data]`: the data file and the meaning of its columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DataSettings {
-    /// CSV or gzip'd CSV file, relative to the configuration file.
+    /// Plain or gzip-compressed CSV file, relative to the configuration file.
     pub path: String,
-    /// Column of time stamps; left out: rows are steps, and there is no calendar.
+    /// Timestamp column. If omitted, rows are steps, and there are no calendar features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// Step from row to row, such as "15min", "1h", "1d", "1w", "1mo"; left out: the commonest difference in the file.
+    /// Time step between rows, such as "15min", "1h", "1d", "1w", "1mo". Default: the most frequent difference in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency: Option<Frequency>,
     /// Field separator, one character.
     #[serde(default = "default_delimiter")]
     pub delimiter: char,
-    /// Cells that mean "missing".
+    /// Cell texts that mean a missing value.
     #[serde(default = "default_missing")]
     pub missing: Vec<String>,
-    /// Gaps of up to this many missing stamps are filled with unobserved rows; at a longer gap a new segment starts, and no
-    /// window straddles it.
+    /// Gaps of up to this many missing timestamps are filled with unobserved rows. After a longer gap, a new segment starts; no window
+    /// spans such a gap.
     #[serde(default)]
     pub max_gap: usize,
     /// Series to forecast: column names, patterns such as `z{i}_TARGETVAR` (one target per match of `{i}`), or `*` for all
-    /// columns not used otherwise.
+    /// columns without another use.
     pub targets: Vec<String>,
-    /// The history of the targets is never an input.
+    /// If true, the history of the targets is not an input of the model.
     #[serde(default)]
     pub hide_history: bool,
-    /// Calendar features, each a sine and a cosine; left out: chosen by the frequency. See [`CalendarFeature`].
+    /// Calendar features, each a sine and a cosine. Default: selected by the frequency. See [`CalendarFeature`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calendar: Option<Vec<CalendarFeature>>,
-    /// Drivers that all series share.
+    /// Drivers that are common to all series.
     #[serde(default)]
     pub covariates: Vec<Covariate>,
-    /// Drivers of one series each.
+    /// Drivers that belong to one series each.
     #[serde(default)]
     pub channels: Vec<Channel>,
 }
 
-/// A driver that all series share: a column, or an expression over columns.
+/// A driver that is common to all series: a column, or an expression over columns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Covariate {
     /// Column name, or a pattern with `{i}` for one covariate per match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Name of the series; needed with an expression, otherwise the column's name.
+    /// Name of the series. Required with an expression. Default: the name of the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Expression over column names, such as `hypot(u, v)`: + - * / ^, brackets, abs, sign, sqrt, cbrt, exp, ln, log2, log10, sin and
-    /// its kin, floor, ceil, round, trunc, hypot, atan2, pow, min, max, PI, E; a name with other characters than letters, digits and `_`
-    /// stands in braces.
+    /// Expression over column names, such as `hypot(u, v)`, with + - * / ^, parentheses, abs, sign, sqrt, cbrt, exp, ln, log2, log10, the
+    /// trigonometric and hyperbolic functions, floor, ceil, round, trunc, hypot, atan2, pow, min, max, PI and E. Put a name in braces if it
+    /// contains other characters than letters, digits and `_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    /// Its values in the horizon are known when the forecast is made.
+    /// If true, its values in the horizon are known when the forecast is made.
     #[serde(default)]
     pub known_future: bool,
 }
 
-/// A driver of one series: a column or expression in which `{i}` stands for what `{i}` matched in the target's name.
+/// A driver of one series: a column or expression in which `{i}` is replaced by the text that `{i}` matched in the name of the target.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
@@ -77,7 +77,7 @@ pub struct Channel {
     /// Expression over column patterns, such as `hypot(z{i}_U100, z{i}_V100)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    /// Its values in the horizon are known when the forecast is made.
+    /// If true, its values in the horizon are known when the forecast is made.
     #[serde(default)]
     pub known_future: bool,
 }
@@ -93,7 +93,7 @@ fn default_missing() -> Vec<String> {
 impl DataSettings {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         if self.targets.is_empty() {
-            return Err(ConfigError::invalid("data.targets", "it is empty", "name the columns to forecast, or write [\"*\"] for all"));
+            return Err(ConfigError::invalid("data.targets", "the list is empty", "give the columns to forecast, or [\"*\"] for all"));
         }
         if !self.delimiter.is_ascii() || self.delimiter == '"' {
             return Err(ConfigError::invalid(
@@ -105,8 +105,8 @@ impl DataSettings {
         if self.calendar.as_ref().is_some_and(|c| !c.is_empty()) && self.time.is_none() {
             return Err(ConfigError::invalid(
                 "data.calendar",
-                "there is no calendar without time stamps",
-                "name the time column in data.time, or drop the key",
+                "calendar features need timestamps",
+                "set data.time to the time column, or remove the key",
             ));
         }
         for covariate in &self.covariates {
@@ -114,8 +114,8 @@ impl DataSettings {
             if covariate.expression.is_some() && covariate.name.is_none() {
                 return Err(ConfigError::invalid(
                     "data.covariates",
-                    "an expression has no name",
-                    "add name = \"...\" beside the expression",
+                    "an entry with an expression has no name",
+                    "add name = \"...\" to the entry",
                 ));
             }
         }
@@ -137,67 +137,67 @@ fn one_source(key: &'static str, column: Option<&String>, expression: Option<&St
     if column.is_some() == expression.is_some() {
         return Err(ConfigError::invalid(
             key,
-            "an entry has both or neither of column and expression",
-            "give each entry exactly one of them",
+            "an entry has both column and expression, or neither",
+            "give exactly one of them in each entry",
         ));
     }
     Ok(())
 }
 
-/// `[window]`: lengths in rows.
+/// `[window]`: lengths of history and horizon in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WindowSettings {
-    /// Rows of history that a forecast sees.
+    /// Rows of history before a forecast.
     pub history: usize,
-    /// Rows that it forecasts.
+    /// Rows to forecast.
     pub horizon: usize,
 }
 
 impl WindowSettings {
     pub(super) fn validate(self) -> Result<(), ConfigError> {
         if self.history == 0 || self.horizon == 0 {
-            return Err(ConfigError::invalid("window", "history or horizon is 0", "both must be at least 1 row"));
+            return Err(ConfigError::invalid("window", "history or horizon is 0", "use at least 1 row for both"));
         }
         Ok(())
     }
 }
 
-/// `[evaluation]`: which forecasts are made and how they are scored.
+/// `[evaluation]`: the forecasts of an evaluation and their scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct EvaluationSettings {
-    /// A forecast every so many rows; with `origin`, at every so-many-th origin.
+    /// Rows between the origins of two forecasts. With `origin`, the forecasts use every `stride`-th origin.
     pub stride: usize,
-    /// Time of day, such as "00:00", at which the history ends: the first forecast row is one step later.
+    /// Time of day, such as "00:00", at which the history ends. The first forecast row is one step later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// Quantile levels: a list, `"ventiles"` (0.05 .. 0.95, the default) or `"percentiles"` (0.01 .. 0.99).
     pub levels: Levels,
-    /// Least possible value of a target: quantiles and samples are clipped to it.
+    /// Minimum possible value of a target. Quantiles and samples are clipped to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lower: Option<f64>,
-    /// Greatest possible value of a target.
+    /// Maximum possible value of a target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upper: Option<f64>,
-    /// Rows in a season, for the seasonal naive forecast; left out: by the frequency (24 for 1h, 7 for 1d, 12 for 1mo).
+    /// Rows per season, for the seasonal naive forecast. Default: by the frequency (24 for 1h, 7 for 1d, 12 for 1mo).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub season: Option<usize>,
 }
 
-/// Quantile levels, listed or by name.
+/// Quantile levels, as a list or by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "levels must be a list such as [0.1, 0.5, 0.9], or \"percentiles\", or \"ventiles\"")]
 pub enum Levels {
-    /// A usual set.
+    /// A common set.
     Named(LevelSet),
-    /// A list, each between 0 and 1, ascending.
+    /// A list of levels between 0 and 1 in ascending order.
     List(Vec<f64>),
 }
 
-/// Usual sets of quantile levels.
+/// Common sets of quantile levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LevelSet {
@@ -208,7 +208,7 @@ pub enum LevelSet {
 }
 
 impl Levels {
-    /// The levels, ascending.
+    /// The levels in ascending order.
     #[must_use]
     pub fn values(&self) -> Vec<f64> {
         match self {
@@ -229,13 +229,13 @@ impl EvaluationSettings {
     /// The origin in seconds after midnight, if one is set.
     ///
     /// # Errors
-    /// When the text is no time of day.
+    /// When the text is not a time of day.
     pub fn origin_seconds(&self) -> Result<Option<i64>, ConfigError> {
         self.origin
             .as_deref()
             .map(|text| {
                 parse_time_of_day(text).ok_or_else(|| {
-                    ConfigError::invalid("evaluation.origin", format!("\"{text}\" is no time of day"), "write it as \"00:00\"")
+                    ConfigError::invalid("evaluation.origin", format!("\"{text}\" is not a time of day"), "use the form \"00:00\"")
                 })
             })
             .transpose()
@@ -251,14 +251,14 @@ impl EvaluationSettings {
         if levels.is_empty() || !ascending || levels.iter().any(|&q| !(q > 0.0 && q < 1.0)) {
             return Err(ConfigError::invalid(
                 "evaluation.levels",
-                "they are not ascending numbers between 0 and 1",
-                "write for instance [0.1, 0.5, 0.9], or \"percentiles\"",
+                "the levels are not ascending numbers between 0 and 1",
+                "use levels such as [0.1, 0.5, 0.9], or \"percentiles\"",
             ));
         }
         let nan = self.lower.is_some_and(f64::is_nan) || self.upper.is_some_and(f64::is_nan);
         let crossed = matches!((self.lower, self.upper), (Some(lower), Some(upper)) if lower >= upper);
         if nan || crossed {
-            return Err(ConfigError::invalid("evaluation", "lower is not below upper", "set lower < upper, or drop one"));
+            return Err(ConfigError::invalid("evaluation", "lower is not less than upper", "set lower < upper, or remove one of them"));
         }
         Ok(())
     }

@@ -1,42 +1,42 @@
-//! `[split]`: which rows train, validate and test.
+//! `[split]`: the training, validation and test rows.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
 use crate::calendar::{Stamp, parse_stamp};
 
-/// `[split]`: fractions, dates or rows; exactly one of the three ways. Without it, fractions 0.7, 0.1, 0.2.
+/// `[split]`: a split by fractions, dates or rows; give exactly one of the three. Default: the fractions 0.7, 0.1, 0.2.
 ///
-/// A training window lies wholly in training rows. Of a validation or test window, all horizon rows lie in that part,
-/// while its history may reach back into the part before. Scaling is fitted on training rows only.
+/// All rows of a training window are training rows. The horizon rows of a validation or test window belong to its part; the history may
+/// extend into the previous part. The scaler is fitted on training rows only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct SplitSettings {
-    /// Fraction of the rows, from the start, that train.
+    /// Fraction of training rows, from the start of the data.
     pub train: Option<f64>,
-    /// Fraction of the rows, after the training rows, that validate (0 when left out).
+    /// Fraction of validation rows, after the training rows. Default: 0.
     pub validation: Option<f64>,
-    /// Fraction of the rows, after the validation rows, that test (0 when left out).
+    /// Fraction of test rows, after the validation rows. Default: 0.
     pub test: Option<f64>,
-    /// Time stamp of the first validation row; left out: no validation part.
+    /// Timestamp of the first validation row. If omitted, there is no validation part.
     #[serde(deserialize_with = "stamp_text")]
     pub validation_start: Option<String>,
-    /// Time stamp of the first test row.
+    /// Timestamp of the first test row.
     #[serde(deserialize_with = "stamp_text")]
     pub test_start: Option<String>,
-    /// Time stamp of the first row after the test part; left out: the test part reaches to the end.
+    /// Timestamp of the first row after the test part. If omitted, the test part ends with the data.
     #[serde(deserialize_with = "stamp_text")]
     pub test_end: Option<String>,
-    /// Number of training rows, from the start.
+    /// Number of training rows, from the start of the data.
     pub train_rows: Option<usize>,
-    /// Number of validation rows, after the training rows (0 when left out).
+    /// Number of validation rows, after the training rows. Default: 0.
     pub validation_rows: Option<usize>,
-    /// Number of test rows, after the validation rows (0 when left out).
+    /// Number of test rows, after the validation rows. Default: 0.
     pub test_rows: Option<usize>,
 }
 
-/// A split, decided.
+/// A validated split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SplitRule {
     /// Fractions of all rows.
@@ -48,13 +48,13 @@ pub enum SplitRule {
         /// Test fraction.
         test: f64,
     },
-    /// The first stamp of each part.
+    /// First timestamp of each part.
     Dates {
-        /// First stamp of the validation part, if there is one.
+        /// First timestamp of the validation part, if there is one.
         validation_start: Option<Stamp>,
-        /// First stamp of the test part.
+        /// First timestamp of the test part.
         test_start: Stamp,
-        /// First stamp after the test part.
+        /// First timestamp after the test part.
         test_end: Option<Stamp>,
     },
     /// Numbers of rows.
@@ -69,10 +69,10 @@ pub enum SplitRule {
 }
 
 impl SplitSettings {
-    /// The one way of splitting that is given.
+    /// The split that the settings define.
     ///
     /// # Errors
-    /// When two ways are mixed, one is incomplete, or a value cannot work.
+    /// When the settings mix kinds of splits, are incomplete, or contain an invalid value.
     pub fn rule(&self) -> Result<SplitRule, ConfigError> {
         let fractions = self.train.is_some() || self.validation.is_some() || self.test.is_some();
         let dates = self.validation_start.is_some() || self.test_start.is_some() || self.test_end.is_some();
@@ -84,7 +84,7 @@ impl SplitSettings {
             (false, false, true) => self.rows(),
             _ => Err(ConfigError::invalid(
                 "split",
-                "it mixes ways of splitting",
+                "the section mixes fractions, dates and rows",
                 "use only fractions (train, validation, test), only dates (validation_start, test_start, test_end), or only \
                  rows (train_rows, validation_rows, test_rows)",
             )),
@@ -93,15 +93,15 @@ impl SplitSettings {
 
     fn fractions(&self) -> Result<SplitRule, ConfigError> {
         let Some(train) = self.train else {
-            return Err(ConfigError::invalid("split.train", "it is missing", "give the fraction that trains, such as 0.7"));
+            return Err(ConfigError::invalid("split.train", "the key is missing", "give the fraction of training rows, such as 0.7"));
         };
         let (validation, test) = (self.validation.unwrap_or(0.0), self.test.unwrap_or(0.0));
         let valid = |x: f64| (0.0..=1.0).contains(&x);
         if !valid(train) || !valid(validation) || !valid(test) || train == 0.0 || train + validation + test > 1.0 + 1e-9 {
             return Err(ConfigError::invalid(
                 "split",
-                format!("fractions {train}, {validation}, {test} are no parts of a whole"),
-                "each must be 0 to 1, train above 0, their sum at most 1, as in train = 0.7, validation = 0.1, test = 0.2",
+                format!("the fractions {train}, {validation}, {test} are not valid"),
+                "use fractions from 0 to 1 with train above 0 and a sum of at most 1, such as train = 0.7, validation = 0.1, test = 0.2",
             ));
         }
         Ok(SplitRule::Fractions { train, validation, test })
@@ -109,15 +109,15 @@ impl SplitSettings {
 
     fn dates(&self) -> Result<SplitRule, ConfigError> {
         let test_start = stamp("split.test_start", self.test_start.as_deref())?
-            .ok_or_else(|| ConfigError::invalid("split.test_start", "it is missing", "give the stamp of the first test row"))?;
+            .ok_or_else(|| ConfigError::invalid("split.test_start", "the key is missing", "give the timestamp of the first test row"))?;
         let validation_start = stamp("split.validation_start", self.validation_start.as_deref())?;
         let test_end = stamp("split.test_end", self.test_end.as_deref())?;
         let in_order = validation_start.is_none_or(|v| v <= test_start) && test_end.is_none_or(|e| test_start < e);
         if !in_order {
             return Err(ConfigError::invalid(
                 "split",
-                "its dates are out of order",
-                "validation_start must come before test_start, test_start before test_end",
+                "the dates are out of order",
+                "set validation_start before test_start, and test_start before test_end",
             ));
         }
         Ok(SplitRule::Dates { validation_start, test_start, test_end })
@@ -128,19 +128,19 @@ impl SplitSettings {
             Some(train) if train > 0 => {
                 Ok(SplitRule::Rows { train, validation: self.validation_rows.unwrap_or(0), test: self.test_rows.unwrap_or(0) })
             }
-            _ => Err(ConfigError::invalid("split.train_rows", "it is missing or 0", "give the number of training rows")),
+            _ => Err(ConfigError::invalid("split.train_rows", "the key is missing or 0", "give the number of training rows")),
         }
     }
 }
 
 fn stamp(key: &'static str, text: Option<&str>) -> Result<Option<Stamp>, ConfigError> {
-    text.map(|text| parse_stamp(text).map_err(|hint| ConfigError::invalid(key, format!("\"{text}\" is no time stamp"), hint))).transpose()
+    text.map(|text| parse_stamp(text).map_err(|hint| ConfigError::invalid(key, format!("\"{text}\" is not a timestamp"), hint))).transpose()
 }
 
-/// Accepts a quoted stamp as well as TOML's own unquoted dates.
+/// Accepts a timestamp in quotes, and TOML's own dates without quotes.
 fn stamp_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a time stamp such as \"2013-08-01 01:00\"")]
+    #[serde(untagged, expecting = "expected a timestamp such as \"2013-08-01 01:00\"")]
     enum Either {
         Text(String),
         Native(toml::value::Datetime),

@@ -1,8 +1,8 @@
-//! "Did you mean": the nearest known name.
+//! "Did you mean": the most similar known name.
 
 use strsim::levenshtein;
 
-/// The candidate nearest to `name`, ignoring case, if it is near enough to be meant.
+/// The candidate with the smallest edit distance to `name`, ignoring case, if the distance is small enough for a suggestion.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let limit = (wanted.chars().count() / 3).clamp(2, 4);
@@ -13,7 +13,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         .map(|(_, candidate)| candidate)
 }
 
-/// Up to `count` candidates in order of distance, whatever the distance.
+/// Up to `count` candidates in order of distance, without a limit on the distance.
 pub(crate) fn nearest_few<'a>(name: &str, candidates: impl Iterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
     let wanted = name.to_lowercase();
     let mut scored: Vec<_> = candidates.map(|c| (levenshtein(&wanted, &c.to_lowercase()), c)).collect();

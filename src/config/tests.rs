@@ -1,4 +1,4 @@
-//! What is accepted, what is refused, and in which words.
+//! Valid and invalid configurations, and the error messages.
 
 use super::*;
 
@@ -57,13 +57,13 @@ learning_rate = 2e-3
 memory = "256 MiB"
 "#;
 
-/// The message for `SMALL` with a piece replaced.
+/// The error message for `SMALL` with one part replaced.
 fn refusal(from: &str, to: &str) -> String {
     assert!(SMALL.contains(from), "{from}");
     Config::from_toml(&SMALL.replacen(from, to, 1)).unwrap_err().to_string()
 }
 
-/// The message for `SMALL` with lines appended.
+/// The error message for `SMALL` with lines appended.
 fn refusal_with(lines: &str) -> String {
     Config::from_toml(&format!("{SMALL}\n{lines}")).unwrap_err().to_string()
 }
@@ -106,8 +106,9 @@ fn the_data_file_lies_beside_the_configuration() {
 #[test]
 fn a_newer_format_is_refused_before_anything_else() {
     let text = SMALL.replace("format_version = 1", "format_version = 2\nunheard_of = 1");
-    assert_eq!(Config::from_toml(&text).unwrap_err().to_string(), "this file has format_version 2; this pgat reads up to 1: update pgat");
-    assert!(refusal("format_version = 1", "format_version = 0").contains("write 1"));
+    let message = Config::from_toml(&text).unwrap_err().to_string();
+    assert_eq!(message, "the file has format_version 2, but this pgat reads versions up to 1; update pgat");
+    assert!(refusal("format_version = 1", "format_version = 0").contains("use 1"));
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn unknown_keys_are_refused_with_line_and_suggestion() {
     let message = refusal_with("[training]\nschedule = \"onecycle\"");
     assert!(message.contains("did you mean `one-cycle`?"), "{message}");
     let message = refusal("horizon = 12", "horizon = 12\nqwertyuiop = 1");
-    assert!(message.contains("known here: history, horizon"), "{message}");
+    assert!(message.contains("known keys: history, horizon"), "{message}");
     let message = refusal("targets = [\"a\"]", "targets = [\"a\"]\nchannels = [{ name = \"u\", colum = \"b\" }]");
     assert!(message.starts_with("line 9: unknown key `colum`; did you mean `column`?"), "{message}");
 }
@@ -128,15 +129,15 @@ fn unknown_keys_are_refused_with_line_and_suggestion() {
 fn broken_toml_and_wrong_types_name_the_line() {
     assert!(refusal("history = 24", "history 24").starts_with("line 11: "));
     let message = refusal("history = 24", "history = \"24\"");
-    assert!(message.starts_with("line 11: ") && message.contains("invalid type"), "{message}");
+    assert!(message.starts_with("line 11: ") && message.contains("wrong type of value"), "{message}");
     let message = refusal("history = 24", "");
-    assert!(message.contains("missing field `history`"), "{message}");
+    assert!(message.contains("missing key `history`"), "{message}");
     let message = refusal("time = \"date\"", "frequency = \"1 fortnight\"");
     assert!(message.starts_with("line 7: ") && message.contains("15min"), "{message}");
     let message = refusal_with("[evaluation]\nlevels = \"some\"");
     assert!(message.contains("percentiles"), "{message}");
     let message = refusal_with("[split]\ntest_start = 5");
-    assert!(message.contains("time stamp"), "{message}");
+    assert!(message.contains("timestamp"), "{message}");
     let message = refusal("targets = [\"a\"]", "targets = [\"a\"]\ncalendar = [\"hour_of_days\"]");
     assert!(message.contains("did you mean `hour_of_day`?"), "{message}");
 }
@@ -145,12 +146,12 @@ fn broken_toml_and_wrong_types_name_the_line() {
 fn sizes_that_do_not_divide_are_refused_with_some_that_do() {
     assert_eq!(
         refusal_with("[model]\npatch_len = 5"),
-        "model.patch_len: 5 does not divide window.history = 24 and window.horizon = 12; values that would work: 1, 2, 3, 4, 6, 12"
+        "model.patch_len: 5 does not divide window.history = 24 and window.horizon = 12; valid values: 1, 2, 3, 4, 6, 12"
     );
-    assert!(refusal_with("[model]\nn_heads = 3").contains("2 or 4 would work"));
-    assert!(refusal_with("[model]\nn_heads = 1").contains("2 or 4 would work"));
-    assert!(refusal_with("[model]\nd_model = 30").contains("24 or 32 would work"));
-    assert!(refusal_with("[model]\nd_model = 4").contains("8 or 16 would work"));
+    assert!(refusal_with("[model]\nn_heads = 3").contains("use 2 or 4"));
+    assert!(refusal_with("[model]\nn_heads = 1").contains("use 2 or 4"));
+    assert!(refusal_with("[model]\nd_model = 30").contains("use 24 or 32"));
+    assert!(refusal_with("[model]\nd_model = 4").contains("use 8 or 16"));
     assert!(refusal_with("[model]\ndropout = 1.0").contains("less than 1"));
     assert!(refusal_with("[model]\nmdn_components = 0").contains("model.mdn_components: it is 0"));
     assert!(refusal_with("[model]\nconv_kernels = [2]").contains("odd"));
@@ -160,7 +161,7 @@ fn sizes_that_do_not_divide_are_refused_with_some_that_do() {
 fn splits_are_one_of_three_ways() {
     let cases = [
         ("train = 0.7\ntrain_rows = 8", "mixes"),
-        ("train = 0.9\ntest = 0.2", "sum at most 1"),
+        ("train = 0.9\ntest = 0.2", "sum of at most 1"),
         ("validation = 0.9", "split.train"),
         ("test_start = \"2014-01-01\"\nvalidation_start = \"2015-01-01\"", "out of order"),
         ("validation_start = \"2015-01-01\"", "split.test_start"),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use crate::bytes::Budget;
 
-/// Epochs where neither `epochs` nor `max_steps` is given.
+/// Number of epochs if neither `epochs` nor `max_steps` is given.
 const DEFAULT_EPOCHS: u64 = 10;
 
 /// `[training]`: optimiser, schedule, checkpoints.
@@ -13,71 +13,71 @@ const DEFAULT_EPOCHS: u64 = 10;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct TrainingSettings {
-    /// Seed of everything random; below 2^63.
+    /// Seed of all random numbers; less than 2^63.
     pub seed: u64,
-    /// Windows in an optimiser step.
+    /// Windows per optimiser step.
     pub batch_size: usize,
-    /// Windows that are on the device at once; left out: chosen by the memory. The result does not depend on it.
+    /// Windows per micro-batch, that is, on the device at once. Default: selected by the memory budget. The result does not depend on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
-    /// Passes over the training windows; with `max_steps` too, whichever ends first. Neither: 10 passes.
+    /// Passes over the training windows. With `max_steps`, training ends at the smaller of the two. Without both, training runs 10 epochs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
-    /// Optimiser steps.
+    /// Maximum number of optimiser steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Greatest learning rate.
+    /// Maximum learning rate.
     pub learning_rate: f64,
-    /// How the learning rate changes.
+    /// Learning rate schedule.
     pub schedule: Schedule,
-    /// Steps of linear warm-up.
+    /// Number of linear warm-up steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_steps: Option<u64>,
-    /// Warm-up as a fraction of all steps; instead of `warmup_steps`.
+    /// Warm-up as a fraction of all steps, as an alternative to `warmup_steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_fraction: Option<f64>,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Decay rates of the two moments.
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
+    /// Value added to the root of the second moment.
     pub epsilon: f64,
-    /// Greatest global norm of the gradient.
+    /// Maximum global norm of the gradient; larger gradients are clipped.
     pub clip_norm: f64,
-    /// Steps between validations; left out: after every epoch.
+    /// Steps between validations. Default: the steps of an epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<u64>,
-    /// Validations in a row without improvement at which training stops: 1 stops at the first of them; left out: never. Needs a validation
-    /// part.
+    /// Early stopping: number of consecutive validations without improvement after which training stops. Default: no early stopping. Needs
+    /// a validation part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// Steps between reading the loss back.
+    /// Steps between reports of the loss.
     pub log_every: u64,
-    /// Steps between records of each parameter group's gradient: norm, zeros, what is not finite; 0: never.
+    /// Steps between records of the gradient of each parameter group: norm, zeros, non-finite values. 0 disables the records.
     pub health_every: u64,
-    /// Non-finite steps in a row after which the run ends.
+    /// Number of consecutive non-finite steps after which training fails.
     pub max_bad_steps: u64,
-    /// Bound in milliseconds on the predicted time of one submission to the device.
+    /// Upper bound in milliseconds on the predicted time of one submission to the device.
     pub submit_bound_ms: u64,
-    /// Bytes that all buffers on the device together may take, such as "256MiB", or "unlimited"; left out: 1 GiB. The fastest plan within
-    /// them is taken; no bit of the result depends on it.
+    /// Memory budget for all buffers on the device, such as "256MiB", or "unlimited". Default: 1 GiB. The fastest plan within the budget
+    /// is used. The result is bit-identical for every budget.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size_of_any")]
     pub memory: Option<String>,
-    /// Rows between the starts of training windows.
+    /// Rows between the starts of consecutive training windows.
     pub train_stride: usize,
 }
 
-/// How the learning rate changes over the steps.
+/// The learning rate over the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Stays as it is after the warm-up.
+    /// Constant after the warm-up.
     Constant,
-    /// Falls along half a cosine after the warm-up.
+    /// Decreases along half a cosine after the warm-up.
     Cosine,
-    /// Rises and falls once.
+    /// Increases and decreases once.
     OneCycle,
 }
 
@@ -111,7 +111,7 @@ impl Default for TrainingSettings {
 }
 
 impl TrainingSettings {
-    /// Optimiser steps in a pass over `windows` training windows (a last, smaller batch is a step too).
+    /// Optimiser steps per pass over `windows` training windows. A smaller last batch is a step too.
     #[must_use]
     pub fn steps_per_epoch(&self, windows: usize) -> u64 {
         windows.div_ceil(self.batch_size.max(1)) as u64
@@ -129,7 +129,7 @@ impl TrainingSettings {
         }
     }
 
-    /// Steps of warm-up in a run of `total` steps; 0 where none is asked for.
+    /// Number of warm-up steps in a run of `total` steps; 0 without warm-up.
     #[must_use]
     pub fn warmup(&self, total: u64) -> u64 {
         match (self.warmup_steps, self.warmup_fraction) {
@@ -143,17 +143,17 @@ impl TrainingSettings {
         }
     }
 
-    /// Bytes that all buffers on the device together may take.
+    /// The memory budget for all buffers on the device.
     ///
     /// # Errors
-    /// When the text is no size.
+    /// When the text is not a valid size.
     pub fn budget(&self) -> Result<Budget, ConfigError> {
         let Some(text) = self.memory.as_deref() else { return Ok(Budget::Default) };
         text.parse().map_err(|_| {
             ConfigError::invalid(
                 "training.memory",
-                format!("\"{text}\" is no size"),
-                "write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as \"256MiB\", or \"unlimited\"",
+                format!("\"{text}\" is not a valid size"),
+                "use a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as \"256MiB\", or \"unlimited\"",
             )
         })
     }
@@ -203,11 +203,11 @@ impl TrainingSettings {
         ];
         for (key, value) in counts {
             if value == 0 {
-                return Err(ConfigError::invalid(key, "it is 0", "use at least 1, or drop the key for its default"));
+                return Err(ConfigError::invalid(key, "it is 0", "use at least 1, or remove the key to use its default"));
             }
         }
         if i64::try_from(self.seed).is_err() {
-            return Err(ConfigError::invalid("training.seed", "it is too large for TOML", "use a seed below 2^63"));
+            return Err(ConfigError::invalid("training.seed", "it is too large for TOML", "use a seed less than 2^63"));
         }
         if self.micro_batch.is_some_and(|m| m > self.batch_size) {
             return Err(ConfigError::invalid(
@@ -220,7 +220,7 @@ impl TrainingSettings {
     }
 }
 
-/// A size as text, or as a plain number of bytes.
+/// Reads a size as text or as a number of bytes.
 fn size_of_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -228,8 +228,9 @@ fn size_of_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Opti
         Text(String),
         Bytes(u64),
     }
-    let size = Option::<Size>::deserialize(deserializer)
-        .map_err(|_| serde::de::Error::custom("training.memory is no size: write for instance \"256MiB\", \"2GiB\" or \"unlimited\""))?;
+    let size = Option::<Size>::deserialize(deserializer).map_err(|_| {
+        serde::de::Error::custom("training.memory is not a valid size; use for instance \"256MiB\", \"2GiB\" or \"unlimited\"")
+    })?;
     Ok(size.map(|size| match size {
         Size::Text(text) => text,
         Size::Bytes(bytes) => bytes.to_string(),

@@ -113,7 +113,7 @@ impl<'a> Transcript<'a> {
         let text = text.replace(env!("CARGO_MANIFEST_DIR"), "<project>");
         let version = env!("CARGO_PKG_VERSION");
         let text = text.replace(&format!("pgat {version}"), "pgat <version>").replace(&format!("\"{version}\""), "\"<version>\"");
-        let text = between(&text, " steps in ", " a step", "<time> (<time>");
+        let text = between(&text, " steps in ", " per step", "<time> (<time>");
         numbers(&between(&text, "\"ms\":", "}", "<time>"))
     }
 }

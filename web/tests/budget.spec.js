@@ -81,7 +81,7 @@ test("the field: plans, refusals, and the config's text", async ({ page }) => {
   await expect(field).toHaveValue(`${Math.ceil(offered / 1024)}KiB`);
 
   await choose(page, "12 parsecs");
-  await expect(error).toContainText('"12 parsecs" is no size');
+  await expect(error).toContainText('"12 parsecs" is not a valid size');
   await expect(page.locator("#slot-memory").getByTestId("error"), "it stands beside the field").toBeVisible();
   await expect(field).toHaveAttribute("aria-invalid", "true");
   await expect(train).toBeDisabled();
