@@ -4,8 +4,8 @@
     python3 examples/make_wind.py FOLDER
 
 FOLDER contains Task15_W_Zone1.csv .. Zone10.csv (columns ZONEID, TIMESTAMP, TARGETVAR, U10, V10, U100, V100) and
-TaskExpVars15_W_Zone1.csv .. Zone10.csv (the same without TARGETVAR), also in subfolders. The output has one row per hour and five columns per farm.
-Only the Python standard library is needed.
+TaskExpVars15_W_Zone1.csv .. Zone10.csv (the same without TARGETVAR), also in subfolders.
+The output has one row per hour and five columns per farm. Only the Python standard library is needed.
 """
 
 import csv
