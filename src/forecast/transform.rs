@@ -317,8 +317,8 @@ impl Predictive for TargetDistribution {
     }
 }
 
-/// First and second moment about `about` of a normal variable clipped to the bounds (a doubly censored normal). With a = (l - m)/s, b = (u
-/// - m)/s and l, u, m relative to `about`:
+/// First and second moment about `about` of a normal variable clipped to the bounds (a doubly censored normal). With `a = (l - m)/s`,
+/// `b = (u - m)/s` and l, u, m relative to `about`:
 ///
 /// E X = l Phi(a) + u (1 - Phi(b)) + m (Phi(b) - Phi(a)) + s (phi(a) - phi(b)),
 /// E X^2 = l^2 Phi(a) + u^2 (1 - Phi(b)) + (m^2 + s^2)(Phi(b) - Phi(a)) + 2 m s (phi(a) - phi(b)) + s^2 (a phi(a) - b phi(b))

@@ -20,8 +20,8 @@ pub struct RuleBroken {
 pub enum PlanError {
     /// A tensor of one window, or a scratch of fixed size, is larger than the buffers or bindings of the device.
     #[error(
-        "{tensor} needs {bytes} bytes even with the smallest micro-batch, but this device allows {limit}: use fewer nodes, a shorter history \
-         or a smaller width"
+        "{tensor} needs {bytes} bytes even with the smallest micro-batch, but this device allows {limit}: use fewer nodes, a shorter \
+         history or a smaller width"
     )]
     TooLarge {
         /// Name of the tensor.

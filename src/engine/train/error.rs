@@ -37,7 +37,7 @@ pub enum TrainError {
     )]
     NothingToValidate,
     /// The device was lost several times without a completed step in between.
-    #[error("the device was lost {times} times without progress, last: {reason}")]
+    #[error("the device was lost {times} times without progress; last reason: {reason}")]
     KeepsFailing {
         /// Number of losses.
         times: u32,
