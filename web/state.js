@@ -16,7 +16,7 @@ import { showAdapter } from "./device-view.js";
 export const engine = new Engine();
 export const training = new TrainingView();
 
-/** @type {{ step: number, loss: number }[]} Of every step event of this page. */
+/** @type {{ step: number, loss: number | null }[]} Of every step event of this page. */
 export const losses = [];
 
 export const app = {
