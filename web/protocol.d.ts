@@ -217,12 +217,12 @@ export interface Failure {
 export type EngineEvent =
   /** A step was submitted. */
   | { event: "tick"; step: number; total: number }
-  /** A step was read back; loss in standardised units, `ms` a step since the last report. */
-  | { event: "step"; step: number; loss: number; grad_norm: number; learning_rate: number; bad: number; ms: number }
+  /** A step was read back; loss in standardised units (this and the norm are null where not finite), `ms` a step since the last report. */
+  | { event: "step"; step: number; loss: number | null; grad_norm: number | null; learning_rate: number; bad: number; ms: number }
   /** The gradient of a step, by groups of parameters, before the clip. */
   | { event: "gradients"; step: number; gradients: Record<string, { norm: number; zeros: number; non_finite: number }> }
-  /** The validation part was scored. */
-  | { event: "validation"; step: number; loss: number; best: boolean }
+  /** The validation part was scored; null is a loss that is not finite. */
+  | { event: "validation"; step: number; loss: number | null; best: boolean }
   /** The whole run up to here as a file: what survives a worker that dies. */
   | { event: "checkpoint"; step: number; run: ArrayBuffer }
   /** The device was lost; training goes on from `step` on a new one, to the same numbers. */

@@ -14,9 +14,9 @@ import { showAdapter } from "./device-view.js";
 /** @typedef {"starting" | "no-gpu" | "empty" | "planned" | "compiling" | "training" | "paused" | "scoring" | "done" | "failed"} Phase */
 
 export const engine = new Engine();
-export const training = new TrainingView();
+export const training = new TrainingView(() => isFinished());
 
-/** @type {{ step: number, loss: number }[]} Of every step event of this page. */
+/** @type {{ step: number, loss: number | null }[]} Of every step event of this page. */
 export const losses = [];
 
 export const app = {
