@@ -266,7 +266,7 @@ fn wrong_configs_and_data_are_named() {
     with("roads.toml", "[model]", "[graph]\nedges = \"roads.csv\"\n[model]").error(&["roads.csv", "graph.edges"]);
     with("new.toml", "name =", "format_version = 2\nname =").error(&["new.toml", "format_version 2", "update pgat"]);
     with("lost.toml", "waves.csv", "lost.csv").error(&["lost.csv", "cannot be opened"]);
-    with("few.toml", "history = 8", "history = 4000").error(&["the training part holds no window"]);
+    with("few.toml", "history = 8", "history = 4000").error(&["the training part contains no window"]);
     place.run(&["train", "nowhere.toml"]).error(&["nowhere.toml", "cannot be read"]);
     place.edit("waves.csv", "2024-01-01 02:00,", "2024-01-01 02:00,x");
     place.run(&["train", "config.toml"]).error(&["waves.csv: line 4, column \"a\""]);

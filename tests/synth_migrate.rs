@@ -71,7 +71,8 @@ fn synth_takes_the_originals_flags_and_two_more() {
     let edges = std::fs::read_to_string(place.path().join("w_edges.csv")).expect("the graph");
     let lags: Vec<usize> = edges.lines().skip(1).map(|l| l.rsplit(',').next().and_then(|lag| lag.parse().ok()).expect("a lag")).collect();
     assert!(lags.iter().all(|lag| (1..=4).contains(lag)), "{edges}");
-    for (flag, words) in [("--sparsity=2", "0 to 1"), ("--rows=1", "at least 2"), ("--freq=x", "no frequency"), ("--start=x", "YYYY-MM-DD")]
+    for (flag, words) in
+        [("--sparsity=2", "0 to 1"), ("--rows=1", "at least 2"), ("--freq=x", "not a frequency"), ("--start=x", "YYYY-MM-DD")]
     {
         let (status, out, err) = run(place.path(), &["synth", "--out", "x.csv", flag]);
         assert_eq!((status, out.as_str()), (Some(2), ""));

@@ -1,4 +1,4 @@
-//! The step from row to row: its text, and how it is found in a column of stamps.
+//! The time step between rows: its text form, and how it is inferred from timestamps.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use super::grid::Grid;
 use super::stamp::{DAY, civil, months};
 use super::steps::Steps;
 
-/// The step from row to row.
+/// The time step between rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Frequency {
-    /// So many seconds.
+    /// A number of seconds.
     Seconds(i64),
-    /// So many calendar months.
+    /// A number of calendar months.
     Months(i64),
 }
 
 impl Frequency {
-    /// The commonest step between ascending stamps; calendar months if every stamp lies on one day of its month.
+    /// The most frequent step between ascending timestamps. It is in calendar months if all timestamps are on a monthly grid.
     pub(crate) fn infer(stamps: &Steps) -> Option<Self> {
         let common = commonest(stamps.runs().map(|run| (run.step, run.times)))?;
         if common < 28 * DAY {
@@ -33,7 +33,7 @@ impl Frequency {
         Some(if monthly { Self::Months(count) } else { Self::Seconds(common) })
     }
 
-    /// Rows in the usual season: a day of hours or minutes, a week of days, a year of weeks or months; at least 1.
+    /// Rows per season: a day for steps of less than a day, a week for steps of days, a year for steps of weeks or months; at least 1.
     #[must_use]
     pub fn season(self) -> usize {
         let rows = match self {
@@ -46,7 +46,7 @@ impl Frequency {
     }
 }
 
-/// The value that occurs most often, the least of them where several do, among values that occur so many times each.
+/// The most frequent value; the smallest one if several are equally frequent. Each item is (value, number of occurrences).
 fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
     let mut counts = std::collections::BTreeMap::new();
     for (value, times) in values {
@@ -76,7 +76,7 @@ impl std::str::FromStr for Frequency {
         let text = text.trim();
         let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let advice =
-            || format!("\"{text}\" is no frequency; write a number and s, min, h, d, w, mo or y, such as \"15min\", \"1h\", \"1mo\"");
+            || format!("\"{text}\" is not a frequency; use a number and s, min, h, d, w, mo or y, such as \"15min\", \"1h\", \"1mo\"");
         let count: i64 = if split == 0 { 1 } else { text[..split].parse().map_err(|_| advice())? };
         if !(1..=1_000_000).contains(&count) {
             return Err(advice());

@@ -1,18 +1,18 @@
-//! Regular grids of stamps.
+//! Regular grids of timestamps.
 
 use super::stamp::{Stamp, civil, day_in_month, months, stamp_of};
 use super::{Frequency, Steps};
 
-/// A regular grid of stamps.
+/// A regular grid of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
     pub(crate) frequency: Frequency,
-    /// Day of the month on which a monthly grid's stamps lie (in a shorter month, on its last day); 0 otherwise.
+    /// Day of the month of a monthly grid (in a shorter month, its last day); 0 for other grids.
     pub(crate) month_day: i8,
 }
 
 impl Grid {
-    /// The grid of this step on which `stamps` lie, if they lie on one.
+    /// The grid with this time step that contains `stamps`, if they are regular.
     pub(crate) fn of(frequency: Frequency, stamps: &Steps) -> Self {
         let month_day = match frequency {
             Frequency::Seconds(_) => 0,
@@ -21,7 +21,7 @@ impl Grid {
         Self { frequency, month_day }
     }
 
-    /// The stamp `steps` after `stamp`; the last one that there is where it lies beyond.
+    /// The timestamp `steps` steps after `stamp`, limited to the range of the calendar.
     pub(crate) fn advance(&self, stamp: Stamp, steps: i64) -> Stamp {
         match self.frequency {
             Frequency::Seconds(seconds) => stamp.saturating_add(steps.saturating_mul(seconds)),
@@ -33,7 +33,7 @@ impl Grid {
         }
     }
 
-    /// Steps from one stamp to another; `None` if they are not on one grid.
+    /// Number of steps from one timestamp to another; `None` if they are not on the same grid.
     pub(crate) fn steps(&self, from: Stamp, to: Stamp) -> Option<i64> {
         let steps = match self.frequency {
             Frequency::Seconds(seconds) => (to - from).div_euclid(seconds),
@@ -43,7 +43,7 @@ impl Grid {
     }
 }
 
-/// `rows` stamps at this step from `start` on.
+/// `rows` timestamps at this time step, from `start` on.
 pub(crate) fn grid_stamps(frequency: Frequency, start: Stamp, rows: usize) -> impl Iterator<Item = Stamp> {
     let grid = Grid::of(frequency, &std::iter::once(start).collect());
     (0..rows).map(move |row| grid.advance(start, i64::try_from(row).unwrap_or(i64::MAX)))

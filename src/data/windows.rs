@@ -1,4 +1,4 @@
-//! Parts of the data and the windows in them, computed, never listed.
+//! Parts of the data and their windows. Windows are computed, not stored in a list.
 
 use std::ops::Range;
 
@@ -10,15 +10,15 @@ use crate::config::SplitRule;
 /// A part of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Fits the scaler and the weights.
+    /// Used to fit the scaler and the weights.
     Train,
-    /// Chooses the weights.
+    /// Used to select the weights.
     Validation,
-    /// Judges them.
+    /// Used to evaluate the weights.
     Test,
 }
 
-/// A window: never a bare row, so that it cannot straddle a gap.
+/// A window, given by segment and row, so that it cannot span a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WindowId {
     /// Index of the segment.
@@ -27,33 +27,33 @@ pub struct WindowId {
     pub row: u32,
 }
 
-/// Which of the possible windows are used.
+/// The selection of windows from all possible windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Every so-many-th window; with an origin, every so-many-th origin.
+    /// Rows between windows; with an origin, the number of origins between windows.
     pub stride: usize,
     /// Seconds after midnight at which the history must end.
     pub origin: Option<i64>,
 }
 
-/// Windows at regular distances in one segment.
+/// Windows at a constant stride in one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowRun {
     /// Index of the segment.
     pub segment: u32,
     /// First row of the first window within the segment.
     pub first: u32,
-    /// Rows from window to window.
+    /// Rows between windows.
     pub stride: u32,
-    /// How many.
+    /// Number of windows.
     pub count: u32,
 }
 
-/// Numbered windows, as runs.
+/// Numbered windows, stored as runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WindowIndex {
     runs: Vec<WindowRun>,
-    /// Number of the first window of each run.
+    /// Index of the first window of each run.
     starts: Vec<usize>,
     len: usize,
 }
@@ -71,22 +71,22 @@ impl WindowIndex {
         index
     }
 
-    /// How many there are.
+    /// Number of windows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no windows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Window number `index`.
+    /// The window with index `index`.
     ///
     /// # Panics
-    /// If `index` is not below the length.
+    /// If `index` is not less than the length.
     #[must_use]
     pub fn get(&self, index: usize) -> WindowId {
         assert!(index < self.len, "window {index} of {}", self.len);
@@ -96,7 +96,7 @@ impl WindowIndex {
         WindowId { segment: run.segment, row: run.first + steps * run.stride }
     }
 
-    /// All of them, in order.
+    /// All windows in order.
     pub fn iter(&self) -> impl Iterator<Item = WindowId> + '_ {
         (0..self.len).map(|index| self.get(index))
     }
@@ -108,14 +108,14 @@ impl WindowIndex {
     }
 }
 
-/// Windows of the parts.
+/// Number of windows in each part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct WindowCounts {
-    /// That train.
+    /// Training windows.
     pub training: usize,
-    /// That choose the best weights.
+    /// Validation windows.
     pub validation: usize,
-    /// That are scored at the end.
+    /// Test windows.
     pub test: usize,
 }
 
@@ -123,7 +123,7 @@ impl Dataset {
     /// The rows of a part, counted over all segments.
     ///
     /// # Errors
-    /// If the split asks for more rows than there are.
+    /// If the split needs more rows than the file has.
     pub fn part_rows(&self, part: Part) -> Result<Range<usize>, DataError> {
         let [train, validation, test] = match self.split {
             SplitRule::Fractions { train, validation, test } => fractions(self.rows(), train, validation, test),
@@ -136,8 +136,8 @@ impl Dataset {
                 let asked = train.saturating_add(validation).saturating_add(test);
                 if asked > self.rows() {
                     return Err(DataError::Split {
-                        problem: format!("it asks for {train} + {validation} + {test} = {asked} rows, the file has {}", self.rows()),
-                        advice: "ask for fewer, or split by fractions".into(),
+                        problem: format!("it needs {train} + {validation} + {test} = {asked} rows, but the file has {}", self.rows()),
+                        advice: "use fewer rows, or split by fractions".into(),
                     });
                 }
                 [train, train + validation, asked]
@@ -150,7 +150,7 @@ impl Dataset {
         })
     }
 
-    /// How many rows have a stamp before this one.
+    /// Number of rows with an earlier timestamp.
     fn rows_before(&self, stamp: Stamp) -> usize {
         let before = |k: u32, segment: &Segment| {
             let (mut low, mut high) = (0, segment.rows);
@@ -163,7 +163,7 @@ impl Dataset {
         (0..).zip(&self.segments).map(|(k, segment)| before(k, segment)).sum()
     }
 
-    /// The windows that train: wholly in training rows, every `training.train_stride` rows.
+    /// The training windows, which contain only training rows, with a stride of `training.train_stride` rows.
     ///
     /// # Errors
     /// As [`Dataset::windows`].
@@ -171,7 +171,7 @@ impl Dataset {
         self.windows(Part::Train, self.training_pace)
     }
 
-    /// The windows that `[evaluation]` asks for in a part.
+    /// The windows of a part that `[evaluation]` selects.
     ///
     /// # Errors
     /// As [`Dataset::windows`].
@@ -179,10 +179,10 @@ impl Dataset {
         self.windows(part, self.evaluation_pace)
     }
 
-    /// Windows of each part, and why there are none to test where there are none: training needs none.
+    /// The number of windows in each part. If there are no test windows, also the reason; training does not need test windows.
     ///
     /// # Errors
-    /// If the split does not fit the file, or nothing is left to train on.
+    /// If the split does not fit the file, or there are no training windows.
     pub fn count_windows(&self) -> Result<(WindowCounts, Option<DataError>), DataError> {
         let (test, refused) = match self.evaluation_windows(Part::Test) {
             Ok(index) => (index.len(), None),
@@ -192,11 +192,11 @@ impl Dataset {
         Ok((WindowCounts { training, validation, test }, refused))
     }
 
-    /// The windows of a part: training windows lie wholly in it, the others with their horizon, and none straddles a gap.
-    /// Empty for a validation or test part that the split does without.
+    /// The windows of a part. All rows of a training window, and the horizon rows of another window, belong to the part. No window spans a
+    /// gap. The result is empty for a validation or test part that the split does not define.
     ///
     /// # Errors
-    /// If the part holds no window, or no row lies at the origin.
+    /// If the part contains no window, or no row is at the origin.
     pub fn windows(&self, part: Part, pace: Pace) -> Result<WindowIndex, DataError> {
         let rows = self.part_rows(part)?;
         if rows.is_empty() && self.does_without(part) {
@@ -230,7 +230,7 @@ impl Dataset {
         Ok(WindowIndex::new(runs))
     }
 
-    /// Whether the split declares that there is no such part.
+    /// Whether the split does not define this part.
     fn does_without(&self, part: Part) -> bool {
         match (part, self.split) {
             (Part::Train, _) | (Part::Test, SplitRule::Dates { .. }) => false,
@@ -242,7 +242,7 @@ impl Dataset {
         }
     }
 
-    /// First rows, within the segment, of all windows of the part in it.
+    /// First rows of all windows of the part in a segment, counted within the segment.
     fn starts_in(&self, part: Part, rows: &Range<usize>, segment: &Segment) -> Option<Range<usize>> {
         let reach_back = if part == Part::Train { 0 } else { self.shape.history };
         let first = rows.start.saturating_sub(reach_back).max(segment.first_row);
@@ -254,18 +254,18 @@ impl Dataset {
         self.stamp(segment, row + self.shape.history - 1).is_some_and(|stamp| stamp.rem_euclid(DAY) == origin)
     }
 
-    /// Rows from one origin to the next.
+    /// Rows between two consecutive origins.
     fn origin_period(&self, origin: i64) -> Result<usize, DataError> {
         match self.frequency() {
             Some(Frequency::Seconds(s)) if s <= DAY && DAY % s == 0 => Ok(usize::try_from(DAY / s).unwrap_or(1)),
             Some(Frequency::Seconds(s)) if s % DAY == 0 => Ok(1),
             Some(Frequency::Months(_)) => Ok(1),
             Some(other) => Err(DataError::Origin {
-                problem: format!("a step of {other} does not divide the day, so no forecast is made daily at {}", clock(origin)),
+                problem: format!("a time step of {other} does not divide a day, so that no forecast can start daily at {}", clock(origin)),
                 advice: "use evaluation.stride instead".into(),
             }),
             None => Err(DataError::Origin {
-                problem: "the data has no time column".into(),
+                problem: "the data have no time column".into(),
                 advice: "set data.time, or use evaluation.stride instead".into(),
             }),
         }
@@ -277,13 +277,13 @@ impl Dataset {
         let pieces = self.segments.iter().filter(|s| overlap(s) > 0).count();
         let (history, horizon, steps) = (self.shape.history, self.shape.horizon, self.shape.steps());
         let need = if part == Part::Train {
-            format!("one window needs {steps} rows in a row (history {history} + horizon {horizon})")
+            format!("one window needs {steps} consecutive rows (history {history} + horizon {horizon})")
         } else {
-            format!("one window needs {horizon} rows in a row for the horizon, after {history} rows of history")
+            format!("one window needs {horizon} consecutive rows for the horizon, after {history} rows of history")
         };
-        let pieces = if pieces > 1 { format!(" in {pieces} pieces, the longest of {longest}") } else { String::new() };
+        let pieces = if pieces > 1 { format!(" in {pieces} segments, the longest with {longest} rows") } else { String::new() };
         let detail = format!(
-            "it has {} rows{pieces}; {need}: give it more rows in [split], or shorten window.history or window.horizon",
+            "it has {} rows{pieces}, but {need}; give it more rows in [split], or reduce window.history or window.horizon",
             rows.len()
         );
         DataError::TooFewRows { part, detail }
@@ -292,12 +292,12 @@ impl Dataset {
 
 fn no_origin(pace: Pace) -> DataError {
     DataError::Origin {
-        problem: format!("no window's history ends at {}", clock(pace.origin.unwrap_or(0))),
+        problem: format!("no window has a history that ends at {}", clock(pace.origin.unwrap_or(0))),
         advice: "use a time of day that occurs in the time column".into(),
     }
 }
 
-/// `HH:MM:SS`.
+/// Formats seconds after midnight as `HH:MM:SS`.
 fn clock(seconds: i64) -> String {
     format_stamp(seconds).split_off(11)
 }
@@ -306,8 +306,8 @@ fn row_number(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(u32::MAX)
 }
 
-/// Ends of the three parts. Rounded down, as is usual; where the fractions make up the whole, the test part ends with the
-/// file and the validation part takes what rounding leaves.
+/// End rows of the three parts, rounded down. If the fractions sum to 1, the test part ends with the file, and the validation part takes
+/// the remainder from rounding.
 #[expect(clippy::cast_possible_truncation, reason = "a fraction within 0 and 1 of fewer than 2^32 rows")]
 fn fractions(rows: usize, train: f64, validation: f64, test: f64) -> [usize; 3] {
     let part = |fraction: f64| ((rows as f64 * fraction + 1e-9) as usize).min(rows);
