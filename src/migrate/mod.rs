@@ -1,10 +1,10 @@
-//! Configuration files of the original research system (YAML) as ours (TOML), with an account of what became of each key.
+//! Conversion of configuration files of the original research system (YAML) to TOML, with an account of each key.
 //!
-//! What a key left out meant there is written out, so that the migrated file means what the old one did. Files: `yaml` (from text to
-//! entries), `keys` (the table of keys), `data` (columns and rows), `draft` (what is written).
+//! The defaults of the original system are written out, so that the migrated file has the same meaning as the old one. Files: `yaml` (from
+//! text to entries), `keys` (the table of keys), `data` (columns and rows), `draft` (the new configuration).
 //!
-//! YAML is read by saphyr: kept up, of few small crates, it gives the line of each key and refuses duplicated ones (`serde_yaml` is
-//! archived; serde-saphyr reads into fixed types, where a table of keys is wanted here).
+//! The YAML parser is saphyr. It is maintained, consists of few small crates, gives the line of each key and rejects duplicate keys.
+//! (`serde_yaml` is archived. serde-saphyr deserialises into fixed types, but this module needs a table of keys.)
 
 mod data;
 mod draft;
@@ -20,50 +20,50 @@ use crate::config::{Config, ConfigError};
 use draft::Draft;
 use yaml::Old;
 
-/// What is known of the data file beyond the old configuration.
+/// Information about the data file that is not in the old configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataFile {
-    /// Where it lies, as the new configuration should name it; left out: as the old one does.
+    /// The path for the new configuration; none to use the path of the old one.
     pub path: Option<String>,
-    /// Its column names; left out: not known.
+    /// The column names, if they are known.
     pub header: Option<Vec<String>>,
-    /// Its rows, without the header.
+    /// The number of rows without the header, if it is known.
     pub rows: Option<usize>,
 }
 
-/// What became of a key.
+/// The result of the conversion of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// Written under the same name.
     Kept(String),
     /// Written under another name.
     Renamed(String),
-    /// Written as something else, and why.
+    /// Written in another form, with the reason.
     Changed(String, String),
-    /// Not written, and why.
+    /// Not written, with the reason.
     Dropped(String),
 }
 
-/// A key of the old configuration and what became of it.
+/// A key of the old configuration and the result of its conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The key.
     pub key: String,
-    /// Whether the file has it; otherwise it is the old system's default that was written.
+    /// Whether the file contains the key. Otherwise the default of the original system was written.
     pub given: bool,
-    /// What became of it.
+    /// The result of the conversion.
     pub fate: Fate,
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = &self.key;
-        let origin = if self.given { "" } else { " (not in the file: its default there)" };
+        let origin = if self.given { "" } else { " (not in the file; default of the original system)" };
         match &self.fate {
             Fate::Kept(now) => write!(f, "{key}{origin}: kept as {now}"),
             Fate::Renamed(now) => write!(f, "{key}{origin}: renamed to {now}"),
-            Fate::Changed(now, why) => write!(f, "{key}{origin}: became {now}; {why}"),
-            Fate::Dropped(why) => write!(f, "{key}{origin}: has no meaning here: {why}"),
+            Fate::Changed(now, why) => write!(f, "{key}{origin}: changed to {now}; {why}"),
+            Fate::Dropped(why) => write!(f, "{key}{origin}: not used; {why}"),
         }
     }
 }
@@ -73,7 +73,7 @@ impl fmt::Display for Account {
 pub struct Migrated {
     /// The new configuration; [`Config::from_toml`] reads it.
     pub toml: String,
-    /// What became of each key, in the order of the old file, then of the defaults.
+    /// The account of each key: first the keys of the file in their order, then the defaults.
     pub accounts: Vec<Account>,
 }
 
@@ -81,19 +81,19 @@ pub struct Migrated {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// Not YAML, or a key twice.
-    #[error("line {line}: {problem}; correct it, it is not valid YAML")]
+    /// Invalid YAML, or a duplicate key.
+    #[error("line {line}: not valid YAML: {problem}")]
     Yaml {
         /// Line, from 1.
         line: usize,
-        /// What the reader says.
+        /// The message of the parser.
         problem: String,
     },
-    /// Not a list of keys.
-    #[error("the file holds no keys; give a configuration of the original system, with lines such as seq_len: 96")]
+    /// The file has no keys.
+    #[error("the file contains no keys; give a configuration of the original system, with lines such as seq_len: 96")]
     NoKeys,
-    /// Keys that the original does not have.
-    #[error("{}; correct the key, or drop it", .0.join("; "))]
+    /// Keys that the original system does not have.
+    #[error("{}; correct or remove each unknown key", .0.join("; "))]
     Unknown(
         /// Line, key and suggestion of each.
         Vec<String>,
@@ -107,28 +107,28 @@ pub enum MigrateError {
         key: String,
         /// The value.
         found: String,
-        /// What is wrong with it, and what to write.
+        /// What is wrong with it, and how to correct it.
         problem: String,
     },
-    /// A target that the data do not have.
+    /// A target is not in the data.
     #[error("line {line}, target: the data have no column \"{name}\"; {hint}")]
     Target {
         /// Line, from 1.
         line: usize,
         /// The column.
         name: String,
-        /// Near names.
+        /// Similar names.
         hint: String,
     },
-    /// The values cannot work together.
-    #[error("the migrated configuration cannot work: {0}")]
+    /// The migrated configuration is not valid.
+    #[error("the migrated configuration is not valid: {0}")]
     Config(#[from] ConfigError),
 }
 
-/// Migrates a configuration. `name` becomes the name of the job.
+/// Converts a configuration. `name` becomes the name of the experiment.
 ///
 /// # Errors
-/// For what is no YAML, unknown keys (with the nearest known), values of the wrong kind: with the line.
+/// For invalid YAML, unknown keys (with the most similar known key) and values of the wrong kind. The error gives the line.
 pub fn migrate(text: &str, name: &str, file: &DataFile) -> Result<Migrated, MigrateError> {
     let old = Old::read(text)?;
     old.check_keys(keys::KEYS.iter().map(|k| k.name))?;
