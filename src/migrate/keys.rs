@@ -236,7 +236,7 @@ fn frequency(_: &Old, entry: &Entry, file: &DataFile, draft: &mut Draft) -> Resu
 }
 
 fn scale(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
-    let always = "all series are always standardised by their training rows, and forecasts are in the units of the data";
+    let always = "series are always standardised by their training rows, and forecasts are in the units of the data";
     Ok(Fate::Dropped(if entry.switch()? { always.into() } else { format!("{always}, also for scale: false") }))
 }
 
