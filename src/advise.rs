@@ -1,5 +1,5 @@
-//! What to change in a config whose smallest plan exceeds a budget: each of micro-batch, batch size, history, number of targets and width on
-//! its own. Every answer was planned.
+//! Changes of a config whose smallest plan exceeds a memory budget. It changes one of micro-batch, batch size, history, number of targets
+//! and width at a time, and plans each change.
 
 use crate::config::{ModelSettings, TrainingSettings};
 use crate::data::WindowShape;
@@ -9,17 +9,18 @@ use crate::session::Setup;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// A change that makes the model fit, or does not.
+/// A change of one value, and whether it makes the model fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Advice {
-    /// What is changed: a key of the config, or `targets`.
+    /// The changed key of the config, or `targets`.
     pub key: &'static str,
-    /// What it is.
+    /// The current value.
     pub from: usize,
-    /// A value that fits, the largest that was found; nothing where none does. For `training.micro_batch`: windows of the plan that fits
-    /// where the key is left out.
+    /// The largest value that fits; none if no value fits. For `training.micro_batch`: the micro-batch of the plan that fits if the key is
+    /// removed.
     pub to: Option<usize>,
-    /// Bytes of the smallest plan with that value. Of fewer targets the features of the series graph are not known: then they are near.
+    /// Bytes of the smallest plan with this value. For fewer targets, the features of the series graph are not known, so that the value is
+    /// approximate.
     pub bytes: Option<u64>,
 }
 
@@ -30,12 +31,12 @@ struct Search<'a> {
     allowed: u64,
 }
 
-/// What to change so that training takes at most `allowed` bytes.
+/// Changes of the config with which training takes at most `allowed` bytes.
 #[must_use]
 pub fn advise(shape: &ModelShape, training: &TrainingSettings, options: &PlanOptions, allowed: u64) -> Vec<Advice> {
     let s = Search { shape, training, options, allowed };
     let (window, settings) = (shape.window, &shape.settings);
-    // Patches divide history; two heads' halves divide the width.
+    // The patch length must divide the history. Twice the number of heads must divide the width.
     let (patch, unit) = (settings.patch_len.max(1), 2 * settings.n_heads.max(1));
     let batch = |v: usize| TrainingSettings { batch_size: v, micro_batch: training.micro_batch.map(|m| m.min(v)), ..training.clone() };
     let resized = |window: WindowShape, d_model: usize| ModelShape {
@@ -44,7 +45,7 @@ pub fn advise(shape: &ModelShape, training: &TrainingSettings, options: &PlanOpt
         features: shape.features.clone(),
     };
     let mut all: Vec<Advice> = s.without_micro_batch().into_iter().collect();
-    // A batch that is smaller than the micro-batch of the config would be refused.
+    // A batch smaller than the micro-batch of the config is an error.
     let least = training.micro_batch.unwrap_or(1);
     all.push(s.largest("training.batch_size", training.batch_size, 1, |v| (v >= least).then(|| s.fits(shape, &batch(v))).flatten()));
     all.push(s.largest("window.history", window.history, patch, |v| {
@@ -55,7 +56,7 @@ pub fn advise(shape: &ModelShape, training: &TrainingSettings, options: &PlanOpt
     all
 }
 
-/// The model of its first targets alone.
+/// The model with only its first targets.
 fn with_targets(shape: &ModelShape, targets: usize) -> ModelShape {
     let window = WindowShape { num_targets: targets, ..shape.window };
     let nodes: Vec<usize> = (0..window.num_series()).chain(shape.window.num_series()..shape.nodes()).collect();
@@ -70,14 +71,15 @@ impl Search<'_> {
             let training = TrainingSettings { micro_batch, ..training.clone() };
             Setup::training(shape.clone(), training).planner(&options).ok()?.smallest().ok().map(|o| o.bytes)
         };
-        // Single windows are all but always the smallest, and quicker to search; the whole search where it is close.
+        // Micro-batches of single windows almost always give the smallest plan and are faster to search. The full search runs only if the
+        // result is close to the budget.
         let quick = bytes(training.micro_batch.or(Some(1)))?;
         let close = quick > self.allowed && quick - self.allowed < self.allowed / 20;
         let found = if close && training.micro_batch.is_none() { bytes(None)? } else { quick };
         (found <= self.allowed).then_some(found)
     }
 
-    /// Whether leaving a fixed micro-batch to the planner would do.
+    /// Whether the model fits if the planner selects the micro-batch.
     fn without_micro_batch(&self) -> Option<Advice> {
         let from = self.training.micro_batch?;
         let free = TrainingSettings { micro_batch: None, ..self.training.clone() };
@@ -85,7 +87,7 @@ impl Search<'_> {
         Some(Advice { key: "training.micro_batch", from, to: Some(1), bytes: Some(bytes) })
     }
 
-    /// The largest multiple of `unit` below `from` whose plan fits, as far as fewer of anything takes less.
+    /// The largest multiple of `unit` below `from` whose plan fits, assuming that a smaller value takes less memory.
     fn largest(&self, key: &'static str, from: usize, unit: usize, fits: impl Fn(usize) -> Option<u64>) -> Advice {
         let mut best = None;
         let (mut low, mut high) = (1, from.div_ceil(unit));

@@ -1,21 +1,21 @@
-//! Sizes in bytes: their text, and the memory budget.
+//! Sizes in bytes: their text form, and the memory budget.
 
-/// Bytes that all buffers together may take.
+/// The memory budget for all buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// Nothing was said: [`Budget::DEFAULT`].
+    /// No budget was given: [`Budget::DEFAULT`].
     Default,
-    /// So many.
+    /// A number of bytes.
     Bytes(u64),
-    /// As many as the device's limits allow.
+    /// No limit except the limits of the device.
     Unlimited,
 }
 
 impl Budget {
-    /// What is allowed where nothing is said. No API tells how much memory a device has.
+    /// The budget if none was given. No API reports the memory of a device.
     pub const DEFAULT: u64 = 1 << 30;
 
-    /// In bytes.
+    /// The budget in bytes.
     #[must_use]
     pub fn bytes(self) -> u64 {
         match self {
@@ -26,9 +26,9 @@ impl Budget {
     }
 }
 
-/// A text is no budget.
+/// A text that is not a memory budget.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no size: write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 256MiB, or unlimited")]
+#[error("\"{0}\" is not a valid size; use a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 256MiB, or unlimited")]
 pub struct NoBudget(String);
 
 impl std::str::FromStr for Budget {
@@ -42,7 +42,7 @@ impl std::str::FromStr for Budget {
     }
 }
 
-/// A count with commas: 12,345,678.
+/// Formats a count with commas: 12,345,678.
 #[must_use]
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
@@ -50,18 +50,18 @@ pub fn grouped(count: u64) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// The least size in whole MiB (KiB below 8 MiB) that holds so many bytes, as [`parse_bytes`] reads it.
+/// The smallest size in whole MiB (whole KiB below 8 MiB) of at least `bytes`, in the form that [`parse_bytes`] reads.
 #[must_use]
 pub fn size_text(bytes: u64) -> String {
     if bytes < 8 << 20 { format!("{}KiB", bytes.div_ceil(1 << 10)) } else { format!("{}MiB", bytes.div_ceil(1 << 20)) }
 }
 
-/// A unit of bytes: its name and how many it is.
+/// A unit of bytes: its name and its number of bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Unit(pub(crate) &'static str, pub(crate) f64);
 
 impl Unit {
-    /// The largest of which there is one or more.
+    /// The largest unit that is not larger than `bytes`.
     pub(crate) fn of(bytes: u64) -> Self {
         let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
         let (name, shift) = units.into_iter().find(|(_, shift)| bytes >> shift > 0).unwrap_or(("bytes", 0));
@@ -69,14 +69,14 @@ impl Unit {
     }
 }
 
-/// To be read: 12.3 MiB, 12 bytes.
+/// Formats bytes for reading: 12.3 MiB, 12 bytes.
 #[must_use]
 pub fn rounded_text(bytes: u64) -> String {
     let Unit(name, one) = Unit::of(bytes);
     if one > 1.0 { format!("{:.1} {name}", bytes as f64 / one) } else { format!("{bytes} bytes") }
 }
 
-/// Bytes in a size such as "256MiB", "1.5 GB" or "4096"; `None` if the text is no size. Parts of bytes are dropped.
+/// Parses a size such as "256MiB", "1.5 GB" or "4096" to bytes; `None` if the text is not a size. Fractions of a byte are dropped.
 #[must_use]
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -95,7 +95,7 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     };
     let (whole, part) = text[..split].split_once('.').unwrap_or((&text[..split], ""));
     let whole: u64 = whole.parse().ok()?;
-    // A part of a byte is a slip; nine digits are more than any unit shows.
+    // A fractional number of bytes is an error. More than nine decimals have no use in any unit.
     if (unit == 1 && text[..split].contains('.')) || part.len() > 9 || (text[..split].ends_with('.')) {
         return None;
     }

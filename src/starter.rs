@@ -1,27 +1,27 @@
-//! A config for a file that nobody has described yet: guessed from its header and cells, to be read and edited by its owner.
+//! A first config for a CSV file, derived from its header and cells. The user should check and edit it.
 
 use crate::calendar::{Frequency, Steps, parse_stamp};
 use crate::data::{DataError, unpacked};
 use std::io::Read;
 
-/// A guessed config.
+/// A first config.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Starter {
-    /// TOML.
+    /// The config as TOML.
     pub config: String,
-    /// What was guessed and what was left out, one sentence each.
+    /// What was derived and which columns are unused, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Rows whose cells are looked at; all are counted.
+/// Number of rows whose cells are examined. All rows are counted.
 const ROWS_READ: usize = 1000;
-/// Cells that mean "missing", as `data.missing` has them by default.
+/// Cell texts that mean a missing value; the default of `data.missing`.
 const MISSING: [&str; 5] = ["", "NA", "NaN", "nan", "null"];
 
-/// What a column's cells look like.
+/// The type of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Looks {
-    /// Nothing but missing cells so far.
+    /// Only missing cells so far.
     Empty,
     Number,
     Stamp,
@@ -47,15 +47,15 @@ struct Sketch {
     delimiter: char,
     names: Vec<String>,
     looks: Vec<Looks>,
-    /// Of the first column of stamps, from the rows that were read.
+    /// Timestamps of the first timestamp column in the examined rows.
     stamps: Steps,
     rows: usize,
 }
 
-/// Guesses a config for a CSV file, plain or gzip'd. `file` becomes `data.path`.
+/// Derives a config for a CSV file, plain or gzip-compressed. `file` becomes `data.path`.
 ///
 /// # Errors
-/// If the file is no CSV with a header, or no column holds numbers.
+/// If the file is not a CSV file with a header, or no column contains numbers.
 pub fn starter(csv: impl Read, file: &str) -> Result<Starter, DataError> {
     let sketch = sketch(csv)?;
     let time = sketch.looks.iter().position(|l| *l == Looks::Stamp);
@@ -63,21 +63,21 @@ pub fn starter(csv: impl Read, file: &str) -> Result<Starter, DataError> {
     if numbers == 0 {
         return Err(DataError::Schema {
             place: "data.targets".into(),
-            problem: format!("none of the {} columns holds numbers in its first rows", sketch.names.len()),
-            advice: "give a CSV with one row a time step and one column a series".into(),
+            problem: format!("none of the {} columns contains numbers in its first rows", sketch.names.len()),
+            advice: "give a CSV file with one row per time step and one column per series".into(),
         });
     }
     let frequency = Frequency::infer(&sketch.stamps);
     let mut notes = vec![match (time, frequency) {
         (Some(t), Some(f)) => format!("\"{}\" is the time column, a row every {f}", sketch.names[t]),
         (Some(t), None) => format!("\"{}\" is the time column", sketch.names[t]),
-        (None, _) => "no column of time stamps was found: rows are steps, and there is no calendar".into(),
+        (None, _) => "no timestamp column was found: rows are steps, and there are no calendar features".into(),
     }];
     let left: Vec<&str> = columns(&sketch, |i, l| l != Looks::Number && Some(i) != time);
     if !left.is_empty() {
-        notes.push(format!("left out, as they do not hold numbers: {}", left.join(", ")));
+        notes.push(format!("these columns are not used, because they do not contain numbers: {}", left.join(", ")));
     }
-    notes.push(format!("every other column ({numbers}) is forecast; drivers belong into covariates, see the README"));
+    notes.push(format!("all other columns ({numbers}) are targets to forecast; list driver columns in data.covariates, see the README"));
     Ok(Starter { config: text(&sketch, file, time, frequency, left.is_empty()), notes })
 }
 
@@ -129,7 +129,7 @@ fn unreadable(error: csv::Error) -> DataError {
     DataError::Read { line, source: std::io::Error::other(error) }
 }
 
-/// Lengths of history, horizon and patch: two seasons and one, shorter where the file is.
+/// Lengths of history, horizon and patch: two seasons of history and one of horizon, or shorter for a short file.
 fn lengths(rows: usize, frequency: Option<Frequency>) -> (usize, usize, usize) {
     let season = frequency.map_or(12, Frequency::season).clamp(2, 96);
     let horizon = season.min(rows / 20).max(1);
@@ -156,14 +156,14 @@ fn text(sketch: &Sketch, file: &str, time: Option<usize>, frequency: Option<Freq
     };
     let stride = (sketch.rows / 5 / 300).max(1);
     text += &format!("targets = [{targets}]");
-    text += if all { " # every column but the time\n" } else { "\n" };
+    text += if all { " # all columns except the time column\n" } else { "\n" };
     text += &format!(
         "
 [window]
 history = {history}
 horizon = {horizon}
 
-[split] # fractions of the rows, in order of time
+[split] # fractions of the rows, in time order
 train = 0.7
 validation = 0.1
 test = 0.2
@@ -203,7 +203,7 @@ mod tests {
         format!("{header}\n{}\n", lines.join("\n"))
     }
 
-    /// The guess must read the very file that it was made from, and leave windows in every part.
+    /// The config must read the file from which it was derived, and all parts must contain windows.
     fn check(csv: &str) -> (Starter, Config) {
         let made = starter(csv.as_bytes(), "my data.csv").expect("a config");
         let config = Config::from_toml(&made.config).expect("a valid config");
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(packed, made);
     }
 
-    /// A header's quotes and line ends must not break out of the TOML.
+    /// Quotes and line ends in the header must not break the TOML.
     #[test]
     fn hostile_names_stay_names() {
         let csv = file("date,\"a\"\"] \n x = 1\",b", 100, |i| format!("2024-{:02}-{:02},{i},z", 1 + i / 28, 1 + i % 28));

@@ -1,28 +1,28 @@
-//! Pictures as SVG: the one place where their text is made.
+//! The SVG writer for all pictures.
 //!
-//! A picture is a tree of [`Element`]s. Values and texts are escaped as they come in, so that no name in a user's data breaks a picture.
-//! Colours are attributes: a picture is right where style sheets are not allowed.
+//! A picture is a tree of [`Element`]s. Values and texts are escaped when they are added, so that no name in the data of a user can break
+//! a picture. Colours are attributes, so that pictures also work where style sheets are not allowed.
 
 use std::fmt::{self, Display};
 
-/// A place in a picture, in pixels from the top left.
+/// A position in a picture, in pixels from the top left.
 pub(crate) type Point = (f64, f64);
 
-/// A colour: red, green and blue, a byte each.
+/// A colour: red, green and blue, one byte each.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Colour(pub(crate) u32);
 
-/// What all pictures are drawn on.
+/// The background of all pictures.
 pub(crate) const PAPER: Colour = Colour(0xff_ff_ff);
-/// Titles and names.
+/// The colour of titles and names.
 pub(crate) const INK: Colour = Colour(0x26_2a_30);
-/// Notes, axes and their labels.
+/// The colour of notes, axes and their labels.
 pub(crate) const MUTED: Colour = Colour(0x70_76_7e);
-/// Lines of a grid.
+/// The colour of grid lines.
 pub(crate) const GRID: Colour = Colour(0xdf_e2_e6);
 
 impl Colour {
-    /// The colour that lies a share of the way from this one to another.
+    /// Interpolates between this colour (`share` 0) and another (`share` 1).
     pub(crate) fn mix(self, other: Self, share: f64) -> Self {
         let (from, to) = (self.0.to_be_bytes().map(f64::from), other.0.to_be_bytes().map(f64::from));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two bytes")]
@@ -37,7 +37,7 @@ impl Display for Colour {
     }
 }
 
-/// Which part of a text stands at its place, from left to right.
+/// Horizontal alignment of a text at its position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -45,8 +45,8 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// Which part of a text stands at its place, from top to bottom: its base lies so many hundredths of its size below. Of that size, capitals
-/// and digits take 72 hundredths.
+/// Vertical alignment of a text at its position. The value is the distance from the position down to the baseline, in hundredths of the
+/// font size. The height of capitals and digits is 72 hundredths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Top = 76,
@@ -54,16 +54,16 @@ pub(crate) enum Level {
     Base = 0,
 }
 
-/// How a text looks and stands at its place: height in pixels, colour, and which part of it stands there.
+/// Font size in pixels, colour, and alignment of a text.
 #[derive(Clone, Copy)]
 pub(crate) struct Font(pub(crate) f64, pub(crate) Colour, pub(crate) Anchor, pub(crate) Level);
 
-/// About the pixels that a text takes, rather too many: SVG text cannot be measured here.
+/// Estimated width of a text in pixels, rather too large. SVG text cannot be measured here.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     0.6 * size * text.chars().count() as f64
 }
 
-/// An element with all that is in it.
+/// An element with its content.
 pub(crate) struct Element {
     name: &'static str,
     attributes: String,
@@ -75,7 +75,7 @@ impl Element {
         Self { name, attributes: String::new(), content: String::new() }
     }
 
-    /// The root of a picture of this size, on paper; `name` is what is read aloud.
+    /// The root element of a picture of this size with a background. Screen readers read `name`.
     pub(crate) fn picture((width, height): Point, name: &str) -> Self {
         let (width, height) = (px(width), px(height));
         let root = Self::new("svg").with("xmlns", "http://www.w3.org/2000/svg").with("width", width).with("height", height);
@@ -86,12 +86,12 @@ impl Element {
         root
     }
 
-    /// A group; what is drawn in it is moved by `origin`.
+    /// A group whose content is translated by `origin`.
     pub(crate) fn moved(origin: Point) -> Self {
         Self::new("g").with("transform", format_args!("translate({} {})", px(origin.0), px(origin.1)))
     }
 
-    /// A rectangle from corner to corner.
+    /// A rectangle between two corners.
     pub(crate) fn rectangle((left, top): Point, (right, foot): Point) -> Self {
         Self::new("rect").pixels([("x", left), ("y", top), ("width", right - left), ("height", foot - top)])
     }
@@ -100,17 +100,17 @@ impl Element {
         Self::new("circle").pixels([("cx", centre.0), ("cy", centre.1), ("r", radius)])
     }
 
-    /// A line through points.
+    /// A line through the points.
     pub(crate) fn line(points: &[Point], colour: Colour) -> Self {
         Self::new("polyline").with("points", places(points)).with("fill", "none").with("stroke", colour)
     }
 
-    /// What points enclose.
+    /// The area enclosed by the points.
     pub(crate) fn area(points: &[Point], colour: Colour) -> Self {
         Self::new("polygon").with("points", places(points)).with("fill", colour)
     }
 
-    /// A text at its place.
+    /// A text at a position.
     pub(crate) fn text((x, y): Point, Font(size, colour, anchor, level): Font, content: &str) -> Self {
         let below = size * f64::from(level as u8) / 100.0;
         let text = Self::new("text").pixels([("x", x), ("y", y + below), ("font-size", size)]).with("fill", colour).holding(content);
@@ -121,7 +121,7 @@ impl Element {
         }
     }
 
-    /// Turned to the left about a point: what was level goes upwards.
+    /// Rotates the element by 90 degrees anticlockwise about a point.
     pub(crate) fn upright(self, about: Point) -> Self {
         self.with("transform", format_args!("rotate(-90 {} {})", px(about.0), px(about.1)))
     }
@@ -143,7 +143,7 @@ impl Element {
         self
     }
 
-    /// Adds what is shown when the mouse rests on it.
+    /// Adds a tooltip.
     pub(crate) fn titled(mut self, title: &str) -> Self {
         self.content += &Self::new("title").holding(title).to_string();
         self
@@ -162,7 +162,7 @@ impl Display for Element {
     }
 }
 
-/// Text as XML holds it in attributes and between tags; what XML 1.0 forbids even so becomes a replacement character.
+/// Escapes text for XML attributes and content. Characters that XML 1.0 does not allow become replacement characters.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -178,13 +178,13 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// A number of pixels, to hundredths.
+/// Rounds a number of pixels to hundredths.
 pub(crate) fn px(v: f64) -> f64 {
     let rounded = (100.0 * v).round() / 100.0;
     if rounded == 0.0 { 0.0 } else { rounded }
 }
 
-/// Points, each as x,y.
+/// Formats points as x,y.
 fn places(points: &[Point]) -> String {
     let places: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", px(*x), px(*y))).collect();
     places.join(" ")

@@ -160,7 +160,7 @@ fn another_revision_of_the_arithmetic_is_a_break() {
     assert!(!place.run(&["train", "--resume", "run", "--strict"]).ok().err.contains("may not be bit-identical"));
     place.edit("run/config.toml", "max_steps = 5", "max_steps = 6");
     place.edit("run/run.json", "\"format_version\": 2", "\"numerics_revision\": 77,\n  \"format_version\": 2");
-    place.run(&["train", "--resume", "run", "--strict"]).error(&["revision 77 of the arithmetic", "--strict"]);
+    place.run(&["train", "--resume", "run", "--strict"]).error(&["numerics revision 77", "--strict"]);
     let resumed = place.run(&["train", "--resume", "run"]).ok();
     assert!(resumed.err.contains("revision 77") && resumed.err.contains("from step 5 on"), "{}", resumed.err);
     let record: serde_json::Value = serde_json::from_str(&place.read("run/run.json")).expect("JSON");
@@ -229,7 +229,7 @@ fn ctrl_c_stores_a_checkpoint() {
     let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines().map(|l| l.expect("text"));
     lines.find(|l| l.contains("validation loss")).expect("it trains");
     let second = place.run(&["train", "--resume", "long"]);
-    second.error(&["another pgat is training here"]);
+    second.error(&["another pgat process is training in this folder"]);
     let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(kill.expect("kill runs").success());
     let rest: Vec<String> = lines.collect();
@@ -267,7 +267,7 @@ fn wrong_configs_and_data_are_named() {
     with("roads.toml", "[model]", "[graph]\nedges = \"roads.csv\"\n[model]").error(&["roads.csv", "graph.edges"]);
     with("new.toml", "name =", "format_version = 2\nname =").error(&["new.toml", "format_version 2", "update pgat"]);
     with("lost.toml", "waves.csv", "lost.csv").error(&["lost.csv", "cannot be opened"]);
-    with("few.toml", "history = 8", "history = 4000").error(&["the training part holds no window"]);
+    with("few.toml", "history = 8", "history = 4000").error(&["the training part contains no window"]);
     place.run(&["train", "nowhere.toml"]).error(&["nowhere.toml", "cannot be read"]);
     place.edit("waves.csv", "2024-01-01 02:00,", "2024-01-01 02:00,x");
     place.run(&["train", "config.toml"]).error(&["waves.csv: line 4, column \"a\""]);
@@ -344,7 +344,7 @@ fn wrong_folders_are_refused() {
     place.run(&["train", "config.toml", "--out", "run"]).error(&["run already contains a run", "--resume run"]);
     fs::create_dir(place.path("empty")).expect("a folder");
     place.run(&["evaluate", "empty"]).error(&["empty is not a run:"]);
-    place.run(&["evaluate", "nowhere"]).error(&["nowhere: there is nothing here", "pgat train"]);
+    place.run(&["evaluate", "nowhere"]).error(&["nowhere: there is no run folder or run file", "pgat train"]);
     place.run(&["forecast", "run", "--data", "config.toml"]).error(&["config.toml"]);
     place.run(&["evaluate", "run", "--data", "nowhere.csv"]).error(&["nowhere.csv"]);
 

@@ -8,26 +8,26 @@ use super::Frequency;
 use super::stamp::{DAY, Stamp, civil};
 use crate::numbers::to_f32;
 
-/// A calendar feature; each gives two inputs, the sine and the cosine of its phase.
+/// A calendar feature. Each feature gives two inputs, the sine and the cosine of its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CalendarFeature {
-    /// Minute within the hour, seconds included.
+    /// Minute within the hour, including seconds.
     MinuteOfHour,
-    /// Time within the day, minutes and seconds included.
+    /// Time within the day, including minutes and seconds.
     HourOfDay,
-    /// Day within the week, whole days from Monday.
+    /// Day within the week, in whole days from Monday.
     DayOfWeek,
-    /// Day within the month, whole days.
+    /// Day within the month, in whole days.
     DayOfMonth,
-    /// Day within the year, whole days.
+    /// Day within the year, in whole days.
     DayOfYear,
-    /// Month within the year, whole months.
+    /// Month within the year, in whole months.
     MonthOfYear,
 }
 
 impl CalendarFeature {
-    /// What a frequency allows: hour of day, day of week, day of year, without those that would never change.
+    /// The default features of a frequency: hour of day, day of week and day of year, except those that are constant at this frequency.
     #[must_use]
     pub fn defaults(frequency: Frequency) -> Vec<Self> {
         match frequency {
@@ -40,14 +40,14 @@ impl CalendarFeature {
         }
     }
 
-    /// Sine and cosine at a stamp.
+    /// Sine and cosine at a timestamp.
     #[must_use]
     pub fn at(self, stamp: Stamp) -> [f32; 2] {
         let angle = TAU * self.phase(stamp);
         [to_f32(angle.sin()), to_f32(angle.cos())]
     }
 
-    /// Position within the period, 0 to below 1.
+    /// Position within the period, in [0, 1).
     fn phase(self, stamp: Stamp) -> f64 {
         let date = civil(stamp).date();
         let (part, whole) = match self {

@@ -1,4 +1,4 @@
-//! The step from row to row, and its text.
+//! The time step between rows and its text form.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::stamp::DAY;
 
-/// The step from row to row.
+/// The time step between rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Frequency {
-    /// So many seconds.
+    /// A number of seconds.
     Seconds(i64),
-    /// So many calendar months.
+    /// A number of calendar months.
     Months(i64),
 }
 
 impl Frequency {
-    /// Rows in the usual season: a day of hours or minutes, a week of days, a year of weeks or months; at least 1.
+    /// Rows per season: a day for steps of less than a day, a week for steps of days, a year for steps of weeks or months; at least 1.
     #[must_use]
     pub fn season(self) -> usize {
         let rows = match self {
@@ -51,7 +51,7 @@ impl std::str::FromStr for Frequency {
         let text = text.trim();
         let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let advice =
-            || format!("\"{text}\" is no frequency; write a number and s, min, h, d, w, mo or y, such as \"15min\", \"1h\", \"1mo\"");
+            || format!("\"{text}\" is not a frequency; use a number and s, min, h, d, w, mo or y, such as \"15min\", \"1h\", \"1mo\"");
         let count: i64 = if split == 0 { 1 } else { text[..split].parse().map_err(|_| advice())? };
         if !(1..=1_000_000).contains(&count) {
             return Err(advice());

@@ -1,18 +1,18 @@
-//! Regular grids of stamps, and how the one of a column of stamps is found.
+//! Regular grids of timestamps, and how the grid of a column of timestamps is inferred.
 
 use super::stamp::{DAY, Stamp, civil, day_in_month, months, stamp_of};
 use super::{Frequency, Steps};
 
-/// A regular grid of stamps.
+/// A regular grid of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
     pub(crate) frequency: Frequency,
-    /// Day of the month on which a monthly grid's stamps lie (in a shorter month, on its last day); 0 otherwise.
+    /// Day of the month of a monthly grid (in a shorter month, its last day); 0 for other grids.
     pub(crate) month_day: i8,
 }
 
 impl Grid {
-    /// The grid of this step on which `stamps` lie, if they lie on one.
+    /// The grid with this time step that contains `stamps`, if they are regular.
     pub(crate) fn of(frequency: Frequency, stamps: &Steps) -> Self {
         let month_day = match frequency {
             Frequency::Seconds(_) => 0,
@@ -21,7 +21,7 @@ impl Grid {
         Self { frequency, month_day }
     }
 
-    /// The stamp `steps` after `stamp`; the last one that there is where it lies beyond.
+    /// The timestamp `steps` steps after `stamp`, limited to the range of the calendar.
     pub(crate) fn advance(&self, stamp: Stamp, steps: i64) -> Stamp {
         match self.frequency {
             Frequency::Seconds(seconds) => stamp.saturating_add(steps.saturating_mul(seconds)),
@@ -33,7 +33,7 @@ impl Grid {
         }
     }
 
-    /// Steps from one stamp to another; `None` if they are not on one grid.
+    /// Number of steps from one timestamp to another; `None` if they are not on the same grid.
     pub(crate) fn steps(&self, from: Stamp, to: Stamp) -> Option<i64> {
         let steps = match self.frequency {
             Frequency::Seconds(seconds) => (to - from).div_euclid(seconds),
@@ -44,7 +44,7 @@ impl Grid {
 }
 
 impl Frequency {
-    /// The commonest step between ascending stamps; calendar months if every stamp lies on one day of its month.
+    /// The most frequent step between ascending timestamps. It is in calendar months if all timestamps are on a monthly grid.
     pub(crate) fn infer(stamps: &Steps) -> Option<Self> {
         let common = commonest(stamps.runs().map(|run| (run.step, run.times)))?;
         if common < 28 * DAY {
@@ -59,7 +59,7 @@ impl Frequency {
     }
 }
 
-/// The value that occurs most often, the least of them where several do, among values that occur so many times each.
+/// The most frequent value; the smallest one if several are equally frequent. Each item is (value, number of occurrences).
 fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
     let mut counts = std::collections::BTreeMap::new();
     for (value, times) in values {
@@ -68,7 +68,7 @@ fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
     counts.into_iter().max_by_key(|&(value, count)| (count, std::cmp::Reverse(value))).map(|(value, _)| value)
 }
 
-/// `rows` stamps at this step from `start` on.
+/// `rows` timestamps at this time step, from `start` on.
 pub(crate) fn grid_stamps(frequency: Frequency, start: Stamp, rows: usize) -> impl Iterator<Item = Stamp> {
     let grid = Grid::of(frequency, &std::iter::once(start).collect());
     (0..rows).map(move |row| grid.advance(start, i64::try_from(row).unwrap_or(i64::MAX)))

@@ -1,4 +1,4 @@
-//! Time stamps, the steps between them, and what a calendar says of them.
+//! Timestamps, the time steps between them, and calendar features.
 
 mod feature;
 mod frequency;

@@ -1,37 +1,36 @@
-//! Time stamps and their text.
+//! Timestamps and their text form.
 //!
-//! A stamp is what a clock without zone shows, so there is no summer time in here: a day has 24 hours. Stamps with a zone
-//! offset are taken to UTC.
+//! A timestamp has no time zone and no daylight saving time: each day has 24 hours. Timestamps with a zone offset are converted to UTC.
 
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 
-/// Seconds since 1970-01-01 00:00 of a clock without zone (UTC where the file gives an offset).
+/// A timestamp: seconds since 1970-01-01 00:00 without a time zone (UTC if the file gives an offset).
 pub type Stamp = i64;
 
 /// Seconds in a day.
 pub(crate) const DAY: i64 = 86_400;
 
-/// Stamp 0.
+/// Timestamp 0.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// Date and time of a stamp; beyond the years -9999 to 9999 the nearest moment within them.
+/// Date and time of a timestamp, limited to the years -9999 to 9999.
 pub(crate) fn civil(stamp: Stamp) -> DateTime {
     EPOCH.saturating_add(SignedDuration::from_secs(stamp))
 }
 
-/// The stamp of a date and time.
+/// The timestamp of a date and time.
 pub(crate) fn stamp_of(moment: DateTime) -> Stamp {
     moment.duration_since(EPOCH).as_secs()
 }
 
-/// Months of a date since the year 0.
+/// Number of months from the year 0 to a date.
 pub(super) fn months(date: Date) -> i64 {
     i64::from(date.year()) * 12 + i64::from(date.month()) - 1
 }
 
-/// A day of the month that lies so many months after the year 0, or the month's last day if it is shorter; the first or the last month
-/// that there is where this one lies beyond.
+/// The date with this day in the month `months_since_0`. If the month is shorter, it is the last day of the month. The month is limited to
+/// the range of the calendar.
 pub(super) fn day_in_month(months_since_0: i64, day: i8) -> Date {
     let month = months_since_0.clamp(months(Date::MIN), months(Date::MAX));
     let first = i16::try_from(month.div_euclid(12)).ok().zip(i8::try_from(month.rem_euclid(12) + 1).ok());
@@ -39,17 +38,17 @@ pub(super) fn day_in_month(months_since_0: i64, day: i8) -> Date {
     Date::new(first.year(), first.month(), day.clamp(1, first.days_in_month())).expect("a day of that month")
 }
 
-/// Reads a stamp such as `2016-07-01 00:00:00`, `2016-07-01T00:00`, `2014-08-31` or `2014-08`; one with `Z` or an offset is
-/// taken to UTC.
+/// Parses a timestamp such as `2016-07-01 00:00:00`, `2016-07-01T00:00`, `2014-08-31` or `2014-08`. A timestamp with `Z` or an offset is
+/// converted to UTC.
 ///
 /// # Errors
-/// Advice on how to write it.
+/// Advice on the valid forms.
 pub fn parse_stamp(text: &str) -> Result<Stamp, String> {
     let text = text.trim();
     if text.contains('/') || (text.contains('.') && !text.contains(':')) {
-        return Err("write dates as YYYY-MM-DD (day and month cannot be told apart otherwise), as in 2016-07-31 13:00".into());
+        return Err("use dates in the form YYYY-MM-DD, where day and month are unambiguous, such as 2016-07-31 13:00".into());
     }
-    let advice = || "write it as YYYY-MM-DD or YYYY-MM-DD HH:MM[:SS], as in 2016-07-31 13:00".to_string();
+    let advice = || "use the form YYYY-MM-DD or YYYY-MM-DD HH:MM[:SS], such as 2016-07-31 13:00".to_string();
     if text.len() == 7 && text.is_ascii() {
         return parse_stamp(&format!("{text}-01")).map_err(|_| advice());
     }
@@ -60,25 +59,25 @@ pub fn parse_stamp(text: &str) -> Result<Stamp, String> {
     }
     let t: DateTime = text.parse().map_err(|_| advice())?;
     if t.subsec_nanosecond() != 0 {
-        return Err("steps are whole seconds; round the stamps".into());
+        return Err("timestamps must be whole seconds; round them".into());
     }
     Ok(stamp_of(t))
 }
 
-/// A stamp as `YYYY-MM-DD HH:MM:SS`.
+/// Formats a timestamp as `YYYY-MM-DD HH:MM:SS`.
 #[must_use]
 pub fn format_stamp(stamp: Stamp) -> String {
     let moment = civil(stamp);
-    // Without decimals: the last moment that there is ends in some.
+    // `.0` omits fractions of a second, which only the last moment of the calendar has.
     format!("{} {:.0}", moment.date(), moment.time())
 }
 
-/// The date of a stamp as `YYYY-MM-DD`.
+/// Formats the date of a timestamp as `YYYY-MM-DD`.
 pub(crate) fn format_date(stamp: Stamp) -> String {
     civil(stamp).date().to_string()
 }
 
-/// Seconds after midnight of `HH:MM` or `HH:MM:SS`.
+/// Parses `HH:MM` or `HH:MM:SS` to seconds after midnight.
 #[must_use]
 pub fn parse_time_of_day(text: &str) -> Option<i64> {
     let mut fields = text.trim().split(':').map(|field| {

@@ -1,6 +1,6 @@
-//! Whole numbers, kept by their steps.
+//! Sequences of whole numbers, stored as runs of equal steps.
 //!
-//! Stamps are regular but for holes, line numbers but for blank lines: a change of step takes some bytes, a row none.
+//! Timestamps are regular except at gaps, and line numbers except at blank lines. Only a change of the step takes memory.
 
 /// A sequence of whole numbers.
 #[derive(Debug, Default, Clone)]
@@ -8,22 +8,23 @@ pub(crate) struct Steps {
     first: i64,
     last: i64,
     len: usize,
-    /// The step that is being repeated, and how often it has been; written into `runs` when another comes.
+    /// The current step and its number of repetitions. It is written to `runs` when the step changes.
     current: (u64, u64),
-    /// Pairs (step, times) as numbers of 7 bits a byte, the low ones first, the highest bit set in all but a number's last byte.
+    /// Pairs (step, times), each number with 7 bits per byte, the low bits first. The highest bit is set in all bytes of a number except
+    /// the last.
     runs: Vec<u8>,
 }
 
-/// The same step several times.
+/// A run of equal steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Index of the number before the first step.
     pub(crate) from: usize,
-    /// That number.
+    /// The number before the first step.
     pub(crate) start: i64,
-    /// From number to number.
+    /// Difference between consecutive numbers.
     pub(crate) step: i64,
-    /// How often.
+    /// Number of repetitions.
     pub(crate) times: usize,
 }
 
@@ -33,7 +34,7 @@ impl Steps {
         if self.len == 0 {
             self.first = number;
         } else {
-            // A step down is a large number: it takes 10 bytes, and comes back all the same.
+            // A negative step is a large unsigned number. It takes 10 bytes and is restored exactly.
             let step = number.wrapping_sub(self.last).cast_unsigned();
             if self.current.0 != step && self.current.1 > 0 {
                 self.write();
@@ -78,7 +79,7 @@ impl Steps {
         let current = (self.current.1 > 0).then_some(self.current);
         let (mut from, mut start) = (0, self.first);
         written.chain(current).map(move |(step, times)| {
-            // They were made of an i64 and a count of numbers.
+            // The step was an i64, and the count was a number of elements.
             let run = Run { from, start, step: step.cast_signed(), times: usize::try_from(times).unwrap_or(usize::MAX) };
             from += run.times;
             start = start.wrapping_add(run.step.wrapping_mul(times.cast_signed()));
@@ -92,10 +93,10 @@ impl Steps {
         (self.len > 0).then_some(self.first).into_iter().chain(rest)
     }
 
-    /// The number of this index. Goes through all runs before it.
+    /// The number at this index. It iterates over all preceding runs.
     ///
     /// # Panics
-    /// If there is none.
+    /// If the index is out of range.
     pub(crate) fn at(&self, index: usize) -> i64 {
         assert!(index < self.len, "number {index} of {}", self.len);
         let run = self.runs().find(|run| index <= run.from + run.times);

@@ -1,4 +1,4 @@
-//! Correlations between series over the training rows.
+//! Correlations between series in the training rows.
 
 use nalgebra::DMatrix;
 
@@ -7,23 +7,23 @@ use super::error::DataError;
 use super::scaler::Scaler;
 use super::windows::Part;
 
-/// Rows that are in memory at once as f64.
+/// Rows in memory at once as f64.
 const BLOCK: usize = 512;
-/// A correlation over fewer common rows says nothing.
+/// Minimum number of common rows for a correlation.
 const FEWEST: f64 = 3.0;
 
 impl Dataset {
-    /// Pearson correlations `[Nx, Nx]`, row-major, of the series (channel 0) in the training rows, each over the rows in which both are
-    /// observed. 0 where one of the two is constant there, and where fewer than three rows are common.
+    /// Pearson correlations `[Nx, Nx]`, row-major, of the series (channel 0) in the training rows. Each correlation uses the rows in which
+    /// both series are observed. It is 0 if one of the two is constant in these rows, or if fewer than three rows are common.
     ///
     /// # Errors
-    /// If the split asks for more rows than there are, or a series is never observed in the training rows.
+    /// If the split needs more rows than the file has, or a series is never observed in the training rows.
     pub fn training_correlations(&self) -> Result<Vec<f64>, DataError> {
         let rows = self.part_rows(Part::Train)?;
         let moments = self.training_moments()?;
         let n = moments.len();
         let zeros = || DMatrix::<f64>::zeros(n, n);
-        // Of the pair (i, j) over common rows: their number, sum of x_i, sum of x_i^2, sum of x_i x_j.
+        // For each pair (i, j) over the common rows: count, sum of x_i, sum of x_i^2, sum of x_i x_j.
         let (mut count, mut sum, mut square, mut product) = (zeros(), zeros(), zeros(), zeros());
         for start in rows.clone().step_by(BLOCK) {
             let end = (start + BLOCK).min(rows.end);
@@ -49,7 +49,7 @@ impl Dataset {
                 let common = count[(i, j)];
                 let spread = |a: usize, b: usize| square[(a, b)] - sum[(a, b)] * sum[(a, b)] / common;
                 let (across, both) = (product[(i, j)] - sum[(i, j)] * sum[(j, i)] / common, spread(i, j) * spread(j, i));
-                // What rounding leaves of the spread of a constant is no spread.
+                // For a constant series, rounding can leave a small nonzero spread.
                 let varied = common >= FEWEST && spread(i, j) > 1e-12 * common && spread(j, i) > 1e-12 * common;
                 let r = if varied { (across / both.sqrt()).clamp(-1.0, 1.0) } else { 0.0 };
                 (all[i * n + j], all[j * n + i]) = (r, r);
@@ -59,7 +59,7 @@ impl Dataset {
         Ok(all)
     }
 
-    /// Column, mean and deviation of each series.
+    /// Column, mean and standard deviation of each series.
     fn training_moments(&self) -> Result<Vec<(usize, f64, f64)>, DataError> {
         let (scaler, _) = Scaler::fit(self)?;
         let series = self.layout.slots.iter().enumerate().step_by(self.shape.num_channels);

@@ -13,25 +13,25 @@ use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Stamp, format_date,
 use crate::config::{Config, SplitRule};
 use crate::numbers::to_f32;
 
-/// Columns with missing cells that are named one by one in the notes.
+/// Maximum number of columns with missing cells that the notes list one by one.
 const COLUMNS_NAMED: usize = 5;
 
-/// What reading found, for the user.
+/// The results of reading a file, for the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataReport {
-    /// Rows, filled ones included.
+    /// Number of rows, including filled rows.
     pub rows: usize,
-    /// Segments.
+    /// Number of segments.
     pub segments: usize,
-    /// Step from row to row; `None` without a time column.
+    /// Time step between rows; `None` without a time column.
     pub frequency: Option<Frequency>,
-    /// Unobserved cells in the used columns.
+    /// Number of unobserved cells in the used columns.
     pub missing_cells: usize,
-    /// What was found and how it was treated, one sentence each.
+    /// Findings and how they were treated, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The used columns of a file, cut into segments; windows are made from it on demand.
+/// The used columns of a file, divided into segments. Windows are computed on demand.
 #[derive(Debug)]
 pub struct Dataset {
     pub(super) layout: Layout,
@@ -50,10 +50,10 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads CSV, plain or gzip'd, as `config` describes it. (`config.data.path` is not looked at.)
+    /// Reads CSV data, plain or gzip-compressed, as described by `config`. It ignores `config.data.path`.
     ///
     /// # Errors
-    /// Whatever is wrong with the file, with line and column, and what to do.
+    /// If the file is not valid; the error gives line, column and advice.
     #[tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes))]
     pub fn read(config: &Config, reader: impl Read) -> Result<Self, DataError> {
         let split = config.split.rule()?;
@@ -109,7 +109,7 @@ impl Dataset {
         Self::read(config, file)
     }
 
-    /// What reading found.
+    /// The results of reading the file.
     #[must_use]
     pub fn report(&self) -> &DataReport {
         &self.report
@@ -133,7 +133,7 @@ impl Dataset {
         &self.layout.targets
     }
 
-    /// Names of channels 1.. (channel 0 is the series itself).
+    /// Names of the channels from 1 on; channel 0 is the series itself.
     #[must_use]
     pub fn channel_names(&self) -> &[String] {
         &self.layout.channels
@@ -144,49 +144,49 @@ impl Dataset {
         self.layout.covariates.iter().chain(&self.layout.targets).map(String::as_str)
     }
 
-    /// What `{i}` matched, for each target.
+    /// The text that `{i}` matched, for each target.
     #[must_use]
     pub fn bindings(&self) -> &[Option<String>] {
         &self.layout.bindings
     }
 
-    /// The calendar features, each two of the C inputs.
+    /// The calendar features. Each one is two of the C inputs.
     #[must_use]
     pub fn calendar(&self) -> &[CalendarFeature] {
         &self.calendar
     }
 
-    /// Runs of rows without a hole.
+    /// The segments, which have no gaps.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// Rows in all segments.
+    /// Number of rows in all segments.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.table.rows()
     }
 
-    /// Columns that are kept: those that the configuration uses, and one for each expression.
+    /// Number of stored columns: those that the configuration uses, and one per expression.
     #[must_use]
     pub fn columns(&self) -> usize {
         self.table.width()
     }
 
-    /// Step from row to row; `None` without a time column.
+    /// Time step between rows; `None` without a time column.
     #[must_use]
     pub fn frequency(&self) -> Option<Frequency> {
         self.grid.map(|grid| grid.frequency)
     }
 
-    /// Rows in a season, as configured or by the frequency; 1 without either.
+    /// Rows per season, from the configuration or the frequency; 1 without both.
     #[must_use]
     pub fn season(&self) -> usize {
         self.season
     }
 
-    /// Stamp of a row of a segment, also beyond its end; `None` without a time column.
+    /// Timestamp of a row of a segment, which may be beyond the end of the segment; `None` without a time column.
     #[must_use]
     pub fn stamp(&self, segment: u32, row: usize) -> Option<Stamp> {
         let start = self.segments[segment as usize].start?;
@@ -194,7 +194,7 @@ impl Dataset {
         Some(self.grid?.advance(start, steps))
     }
 
-    /// A row's stamp as text (the date alone where the step is whole days), or `row 17` without a time column.
+    /// The timestamp of a row as text, or `row 17` without a time column. If the time step is a number of whole days, it is only the date.
     #[must_use]
     pub fn format_stamp(&self, segment: u32, row: usize) -> String {
         match self.stamp(segment, row) {
@@ -209,20 +209,20 @@ impl Dataset {
         }
     }
 
-    /// Value of a target in original units; `None` if unobserved or beyond the segment's end.
+    /// Value of a target in original units; `None` if it is unobserved or beyond the end of the segment.
     #[must_use]
     pub fn target_value(&self, segment: u32, row: usize, target: usize) -> Option<f32> {
         self.value(self.target_slot(target), segment, row)
     }
 
-    /// The most recent observed value of a target in the history or before it, in original units.
+    /// The last observed value of a target in the history or before it, in original units.
     #[must_use]
     pub fn last_value(&self, id: WindowId, target: usize) -> Option<f32> {
         self.back_from(id, (id.row as usize + self.shape.history).checked_sub(1)?, 1, target)
     }
 
-    /// The most recent observed value of a target a whole number of seasons before horizon step `step` (from 0), not later
-    /// than the origin, in original units: the seasonal naive forecast.
+    /// The seasonal naive forecast in original units: the last observed value of a target that is a whole number of seasons before horizon
+    /// step `step` (from 0) and not later than the origin.
     #[must_use]
     pub fn seasonal_value(&self, id: WindowId, step: usize, target: usize, season: usize) -> Option<f32> {
         let season = season.max(1);
@@ -230,7 +230,7 @@ impl Dataset {
         self.back_from(id, row.checked_sub((step + 1).div_ceil(season) * season)?, season, target)
     }
 
-    /// The first observed value at `row`, `row - stride`, ..
+    /// The first observed value at `row`, `row - stride`, and so on.
     fn back_from(&self, id: WindowId, row: usize, stride: usize, target: usize) -> Option<f32> {
         let slot = self.target_slot(target);
         (0..=row).rev().step_by(stride).find_map(|row| self.value(slot, id.segment, row))

@@ -1,17 +1,17 @@
-//! What can be wrong with a data file.
+//! Errors of data files.
 
 use std::fmt;
 
-/// What is wrong with a data file, where, and what to do about it.
+/// What is wrong with a data file, where, and how to correct it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The configuration is wrong.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     /// The file cannot be opened.
     #[cfg(feature = "native")]
-    #[error("{}: the file cannot be opened ({source}); check data.path", path.display())]
+    #[error("{}: the data file cannot be opened ({source}); check the path", path.display())]
     Open {
         /// The file.
         path: std::path::PathBuf,
@@ -19,31 +19,31 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// Reading or decompressing failed.
-    #[error("the data cannot be read after line {line} ({source}); is the file whole?")]
+    #[error("the data cannot be read after line {line} ({source}); check that the file is complete")]
     Read {
-        /// The last line that was read.
+        /// The last line that was read successfully.
         line: u64,
         /// Why.
         source: std::io::Error,
     },
-    /// No header.
-    #[error("the file is empty; it needs a header line with column names and rows below it")]
+    /// The file has no header.
+    #[error("the file is empty; it must contain a header line with column names, followed by rows")]
     Empty,
-    /// A header without rows.
-    #[error("the file has a header but no rows below it; check that the export is complete")]
+    /// The file has a header but no rows.
+    #[error("the file has a header but no rows; check that the export is complete")]
     NoRows,
-    /// The header line is no text.
-    #[error("line 1: the header is not UTF-8 text; save the file as UTF-8 CSV (is it a spreadsheet or another archive?)")]
+    /// The header line is not text.
+    #[error("line 1: the header is not UTF-8 text; save the file as UTF-8 CSV (it may be a spreadsheet or an archive)")]
     HeaderText,
-    /// The delimiter does not occur in the header, another does.
-    #[error("line 1: the header has one field, \"{header}\"; it seems to be separated by {found:?}: set data.delimiter = {found:?}")]
+    /// The header contains another delimiter than the configured one.
+    #[error("line 1: the header has only one field, \"{header}\"; if the delimiter is {found:?}, set data.delimiter = {found:?}")]
     Delimiter {
         /// The header line.
         header: String,
-        /// The delimiter that occurs in it.
+        /// The delimiter found in the header.
         found: char,
     },
-    /// Two columns of one name.
+    /// Two columns have the same name.
     #[error("line 1: two columns are named \"{name}\" (fields {first} and {second}); rename one")]
     DuplicateColumn {
         /// The name.
@@ -53,28 +53,28 @@ pub enum DataError {
         /// Second field, from 1.
         second: usize,
     },
-    /// A name in the configuration that the header does not have.
+    /// A name in the configuration is not in the header.
     #[error("{place}: the file has no column \"{name}\"; {hint}")]
     UnknownColumn {
-        /// Where the name stands in the configuration.
+        /// The location of the name in the configuration.
         place: String,
         /// The name.
         name: String,
-        /// Near names.
+        /// Similar names.
         hint: String,
     },
-    /// A series or channel declared in a way that cannot work.
+    /// The declaration of a series or channel is not valid.
     #[error("{place}: {problem}; {advice}")]
     Schema {
-        /// Where in the configuration.
+        /// The location in the configuration.
         place: String,
         /// What is wrong.
         problem: String,
-        /// What to do.
+        /// How to correct it.
         advice: String,
     },
-    /// A row with too many or too few fields.
-    #[error("line {line}: {found} fields where the header has {expected}; check for a stray or missing {delimiter:?} or quote")]
+    /// A row has too many or too few fields.
+    #[error("line {line}: the row has {found} fields, but the header has {expected}; check for an extra or missing {delimiter:?} or quote")]
     FieldCount {
         /// Line, from 1.
         line: u64,
@@ -85,22 +85,22 @@ pub enum DataError {
         /// The delimiter.
         delimiter: char,
     },
-    /// A cell that is no finite number.
+    /// A cell is not a finite number.
     #[error("line {line}, column \"{column}\": \"{text}\" is {problem}; {advice}")]
     Cell {
         /// Line, from 1.
         line: u64,
         /// Column name.
         column: String,
-        /// The cell.
+        /// The text of the cell.
         text: String,
-        /// What it is.
+        /// What is wrong with it.
         problem: &'static str,
-        /// What to do.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// An expression without a finite value.
-    #[error("line {line}: the expression {expression} gives {value}; mark its inputs as missing there, or guard it, as in max(x, 0.001)")]
+    /// An expression has no finite value.
+    #[error("line {line}: the expression {expression} gives {value}; mark its inputs as missing, or limit them, as in max(x, 0.001)")]
     ExpressionValue {
         /// Line, from 1.
         line: u64,
@@ -109,66 +109,69 @@ pub enum DataError {
         /// Its value.
         value: f64,
     },
-    /// A stamp that cannot be read.
-    #[error("line {line}, column \"{column}\": \"{text}\" is no time stamp; {advice}")]
+    /// A timestamp cannot be parsed.
+    #[error("line {line}, column \"{column}\": \"{text}\" is not a timestamp; {advice}")]
     Stamp {
         /// Line, from 1.
         line: u64,
         /// The time column.
         column: String,
-        /// The cell.
+        /// The text of the cell.
         text: String,
-        /// What to do.
+        /// How to correct it.
         advice: String,
     },
-    /// A stamp that occurs twice.
-    #[error("line {line}: time stamp {stamp} occurs on line {previous} too; keep one of them (the hour that summer time repeats? use UTC)")]
+    /// A timestamp occurs twice.
+    #[error(
+        "line {line}: timestamp {stamp} also occurs on line {previous}; keep one of the two rows, \
+             or use UTC if daylight saving time repeats an hour"
+    )]
     DuplicateStamp {
         /// Line, from 1.
         line: u64,
         /// Line of the first occurrence.
         previous: u64,
-        /// The stamp.
+        /// The timestamp.
         stamp: String,
     },
-    /// A stamp earlier than the one before.
-    #[error("line {line}: time stamp {stamp} is earlier than {earlier_stamp} on line {previous}; sort the file by time")]
+    /// A timestamp is earlier than the previous one.
+    #[error("line {line}: timestamp {stamp} is earlier than {earlier_stamp} on line {previous}; sort the file by time")]
     OutOfOrder {
         /// Line, from 1.
         line: u64,
-        /// The line before.
+        /// The previous line.
         previous: u64,
-        /// The stamp.
+        /// The timestamp.
         stamp: String,
-        /// The stamp on the line before.
+        /// The timestamp on the previous line.
         earlier_stamp: String,
     },
-    /// A stamp between two steps.
+    /// A timestamp is between two steps.
     #[error(
-        "line {line}: time stamp {stamp} is not a whole number of steps ({frequency}) after {before} on line {previous}; \
-             round or resample the stamps, or set data.frequency"
+        "line {line}: timestamp {stamp} is not a whole number of steps ({frequency}) after {before} on line {previous}; \
+             round or resample the timestamps, or set data.frequency"
     )]
     Irregular {
         /// Line, from 1.
         line: u64,
-        /// The line before.
+        /// The previous line.
         previous: u64,
-        /// The stamp.
+        /// The timestamp.
         stamp: String,
-        /// The stamp before.
+        /// The previous timestamp.
         before: String,
-        /// The step.
+        /// The time step.
         frequency: String,
     },
-    /// The step cannot be found out.
-    #[error("the step from row to row cannot be inferred from one row; set data.frequency, for instance \"1h\"")]
+    /// The time step cannot be inferred.
+    #[error("the time step between rows cannot be inferred from one row; set data.frequency, for instance \"1h\"")]
     NoFrequency,
-    /// More rows than can be counted.
-    #[error("the file has more rows than 2^32 - 1; split it")]
+    /// The file has too many rows.
+    #[error("the file has more than 2^32 - 1 rows; split the file")]
     TooManyRows,
-    /// A target that never changes where it is to be learned.
+    /// A target is constant in the training rows.
     #[error(
-        "target \"{name}\" is {value} in all its training rows: there is nothing to learn; drop it from data.targets, or train on other rows"
+        "target \"{name}\" is {value} in all its training rows and cannot be learned; remove it from data.targets, or train on other rows"
     )]
     ConstantTarget {
         /// The target.
@@ -176,57 +179,57 @@ pub enum DataError {
         /// Its value.
         value: f32,
     },
-    /// A column without a value where it is to be learned.
-    #[error("column \"{name}\" has no value in any training row; drop it, or train on other rows (see [split])")]
+    /// A column has no value in the training rows.
+    #[error("column \"{name}\" has no value in any training row; remove it, or train on other rows (see [split])")]
     NeverObserved {
         /// The column.
         name: String,
     },
-    /// A part that holds no window.
-    #[error("the {part} part holds no window: {detail}")]
+    /// A part contains no window.
+    #[error("the {part} part contains no window: {detail}")]
     TooFewRows {
         /// The part.
         part: super::Part,
-        /// How many rows there are, how many are needed, and what to do.
+        /// The number of rows, the required number, and how to correct it.
         detail: String,
     },
-    /// A split that does not fit the file.
+    /// The split does not fit the file.
     #[error("[split]: {problem}; {advice}")]
     Split {
         /// What does not fit.
         problem: String,
-        /// What to do.
+        /// How to correct it.
         advice: String,
     },
-    /// An origin that no row has.
+    /// No row is at the origin.
     #[error("evaluation.origin: {problem}; {advice}")]
     Origin {
         /// What does not fit.
         problem: String,
-        /// What to do.
+        /// How to correct it.
         advice: String,
     },
-    /// A forecast that cannot be made from this file.
+    /// No forecast can be made from the file.
     #[error("no forecast can be made: {problem}; {advice}")]
     Forecast {
-        /// Why.
+        /// The reason.
         problem: String,
-        /// What to do.
+        /// How to correct it.
         advice: String,
     },
-    /// A future value that is needed and not there.
+    /// A known-future value is missing.
     #[error(
-        "column \"{column}\" is known_future but has no value at {time}; add the rows up to {last} to the file, with this column filled"
+        "column \"{column}\" is known_future but has no value at {time}; add the rows up to {last} to the file, with values in this column"
     )]
     MissingFuture {
         /// The column or expression.
         column: String,
-        /// The first stamp, or row, without a value.
+        /// The first timestamp (or row) without a value.
         time: String,
-        /// The last stamp of the horizon.
+        /// The last timestamp of the horizon.
         last: String,
     },
-    /// A scaler that belongs to other series.
+    /// The scaler belongs to other series.
     #[error("the scaler does not fit the data: {problem}; use the configuration and scaler of one run together")]
     Scaler {
         /// The first difference.

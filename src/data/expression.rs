@@ -4,14 +4,14 @@
 //! sum     = product { ("+" | "-") product }
 //! product = factor { ("*" | "/") factor }
 //! factor  = ("-" | "+") factor | power
-//! power   = atom [ "^" factor ]                     binds tighter than a sign before it: -2^2 = -4, as in Python
+//! power   = atom [ "^" factor ]                     binds more tightly than a preceding sign: -2^2 = -4, as in Python
 //! atom    = number | name | "{" any name "}" | function "(" sum { "," sum } ")" | "(" sum ")"
 //! ```
 
 type Unary = fn(f64) -> f64;
 type Binary = fn(f64, f64) -> f64;
 
-/// Functions of one number.
+/// Functions with one argument.
 const UNARY: [(&str, Unary); 22] = [
     ("abs", f64::abs),
     ("sign", f64::signum),
@@ -36,18 +36,18 @@ const UNARY: [(&str, Unary); 22] = [
     ("round", f64::round),
     ("trunc", f64::trunc),
 ];
-/// Functions of two numbers.
+/// Functions with two arguments.
 const BINARY: [(&str, Binary); 5] =
     [("hypot", f64::hypot), ("atan2", f64::atan2), ("pow", f64::powf), ("min", f64::min), ("max", f64::max)];
-/// Names that are numbers; a column of such a name stands in braces.
+/// Named constants. Columns with these names must be in braces.
 const CONSTANTS: [(&str, f64); 2] = [("PI", std::f64::consts::PI), ("E", std::f64::consts::E)];
-/// Signs and brackets within each other.
+/// Maximum nesting depth of signs and parentheses.
 const DEEPEST: usize = 64;
 
 #[derive(Debug, Clone)]
 enum Tree {
     Number(f64),
-    /// Index in the names.
+    /// Index into the names.
     Name(usize),
     Unary(Unary, Box<Tree>),
     Binary(Binary, Box<[Tree; 2]>),
@@ -73,28 +73,28 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// Parses an expression; the error says what is wrong where.
+    /// Parses an expression. The error says what is wrong and where.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser { rest: text, names: vec![], depth: 0 };
         let tree = parser.sum()?;
         parser.space();
         if !parser.rest.is_empty() {
-            return Err(format!("something stands before \"{}\" that does not go with it", parser.rest));
+            return Err(format!("an operator or the end of the expression is expected before \"{}\"", parser.rest));
         }
         Ok(Self { text: text.to_string(), names: parser.names, tree })
     }
 
-    /// The names in it, in the order in which [`Expression::value`] takes their values.
+    /// The column names, in the order in which [`Expression::value`] takes their values.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The text that was parsed.
+    /// The text of the expression.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Its value.
+    /// The value of the expression.
     pub(super) fn value(&self, inputs: &[f64]) -> f64 {
         self.tree.value(inputs)
     }
@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
         self.rest = self.rest.trim_start();
     }
 
-    /// Takes a sign if it comes next.
+    /// Consumes a character if it is next.
     fn take(&mut self, sign: char) -> bool {
         self.space();
         let rest = self.rest.strip_prefix(sign);
@@ -130,7 +130,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Takes characters while they fit.
+    /// Consumes characters while the predicate holds.
     fn word(&mut self, fits: impl Fn(char) -> bool) -> &'a str {
         let end = self.rest.find(|c| !fits(c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
         self.row(&[('*', |a, b| a * b), ('/', |a, b| a / b)], Self::factor)
     }
 
-    /// Parts joined by operators of one rank, from the left.
+    /// Parses operands with operators of one precedence, left-associative.
     fn row(&mut self, operators: &[(char, Binary)], part: fn(&mut Self) -> Result<Tree, String>) -> Result<Tree, String> {
         let mut left = part(self)?;
         while let Some((_, f)) = operators.iter().find(|(sign, _)| self.take(*sign)) {
@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
     fn factor(&mut self) -> Result<Tree, String> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(format!("more than {DEEPEST} brackets or signs within each other"));
+            return Err(format!("more than {DEEPEST} nested parentheses or signs"));
         }
         let tree = if self.take('-') {
             Tree::Unary(|x| -x, Box::new(self.factor()?))
@@ -188,26 +188,26 @@ impl<'a> Parser<'a> {
             return Ok(self.name(name));
         }
         match self.rest.chars().next() {
-            None => Err("it ends where a number, a column or a bracket should come".into()),
+            None => Err("the expression ends where a number, a column or a parenthesis is expected".into()),
             Some(c) if c.is_ascii_digit() || c == '.' => self.number(),
             Some(c) if c.is_alphabetic() || c == '_' => self.named(),
-            Some(c) => Err(format!(
-                "\"{c}\" stands where a number, a column or a bracket should come; a column of an unusual name stands in braces"
-            )),
+            Some(c) => {
+                Err(format!("found \"{c}\" where a number, a column or a parenthesis is expected; put unusual column names in braces"))
+            }
         }
     }
 
     fn number(&mut self) -> Result<Tree, String> {
         let start = self.rest;
         self.word(|c| c.is_ascii_digit() || c == '.');
-        // An exponent, if digits follow it.
+        // An exponent, if it is followed by digits.
         let exponent = self.rest.strip_prefix(['e', 'E']).map(|r| r.strip_prefix(['-', '+']).unwrap_or(r));
         if let Some(rest) = exponent.filter(|r| r.starts_with(|c: char| c.is_ascii_digit())) {
             self.rest = rest;
             self.word(|c| c.is_ascii_digit());
         }
         let text = &start[..start.len() - self.rest.len()];
-        text.parse().map(Tree::Number).map_err(|_| format!("\"{text}\" is no number"))
+        text.parse().map(Tree::Number).map_err(|_| format!("\"{text}\" is not a number"))
     }
 
     /// A function, a constant or a column.
@@ -228,9 +228,9 @@ impl<'a> Parser<'a> {
             (_, Some((_, f)), Ok(both)) => Ok(Tree::Binary(*f, Box::new(both))),
             (None, None, _) => {
                 let known: Vec<&str> = UNARY.iter().map(|f| f.0).chain(BINARY.iter().map(|f| f.0)).collect();
-                Err(format!("there is no function {name}; there are {}", known.join(", ")))
+                Err(format!("there is no function {name}; the functions are {}", known.join(", ")))
             }
-            _ => Err(format!("{name} takes {}", if one.is_some() { "one number" } else { "two numbers" })),
+            _ => Err(format!("{name} takes {}", if one.is_some() { "one argument" } else { "two arguments" })),
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
         check("{wind speed}/2-{1 x}", &["wind speed", "1 x"], &[8.0, 1.0], 3.0);
     }
 
-    /// The order of operations is Python's.
+    /// Operator precedence is the same as in Python.
     #[test]
     fn operators_bind_as_usual() {
         check("1 - 2 - 3 + 4 * 5 / 2 / 5", &[], &[], -2.0);
@@ -297,9 +297,9 @@ mod tests {
             ("{a", "\"}\" is missing"),
             ("a $ 2", "before \"$"),
             ("$", "braces"),
-            ("1.2.3", "no number"),
+            ("1.2.3", "not a number"),
             ("min(1, 2, 3)", "two"),
-            (deep.as_str(), "within each other"),
+            (deep.as_str(), "nested"),
         ] {
             let error = Expression::parse(text).expect_err(&text[..text.len().min(20)]);
             assert!(error.contains(expected), "{text:.20}: {error}");

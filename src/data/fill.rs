@@ -1,4 +1,4 @@
-//! Windows of the data, standardised into the caller's buffers.
+//! Fills the caller's buffers with standardised windows.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::source::{WindowMut, WindowShape, WindowSource};
 use super::windows::{WindowId, WindowIndex, WindowRun};
 
 impl Dataset {
-    /// Fills the buffers of one window; rows beyond the segment's end are unobserved.
+    /// Fills the buffers of one window. Rows beyond the end of the segment are unobserved.
     ///
     /// # Panics
-    /// If a buffer's length is not that of [`Dataset::shape`], or the segment does not exist.
+    /// If the length of a buffer does not match [`Dataset::shape`], or the segment does not exist.
     pub fn fill(&self, id: WindowId, scaler: &Scaler, out: WindowMut<'_>) {
         out.check(&self.shape);
         let WindowMut { values, observed, calendar, target, target_observed } = out;
@@ -20,7 +20,7 @@ impl Dataset {
         self.fill_targets(id, scaler, target, target_observed);
     }
 
-    /// `values` and `observed`, `[S, Nx, F]`.
+    /// Fills `values` and `observed`, `[S, Nx, F]`.
     fn fill_inputs(&self, id: WindowId, scaler: &Scaler, values: &mut [f32], observed: &mut [f32]) {
         values.fill(0.0);
         observed.fill(0.0);
@@ -40,14 +40,14 @@ impl Dataset {
         }
     }
 
-    /// Steps `first..end` of a window in a column, as far as the segment reaches.
+    /// Steps `first..end` of a window in a column, up to the end of the segment.
     fn segment_rows(&self, column: usize, id: WindowId, first: usize, end: usize) -> impl Iterator<Item = f32> {
         let segment = self.segments[id.segment as usize];
         let row = |step: usize| segment.first_row + (id.row as usize + step).min(segment.rows);
         self.table.values(column, row(first)..row(end.max(first)))
     }
 
-    /// `calendar`, `[S, C]`.
+    /// Fills `calendar`, `[S, C]`.
     fn fill_calendar(&self, id: WindowId, calendar: &mut [f32]) {
         if self.calendar.is_empty() {
             return;
@@ -60,7 +60,7 @@ impl Dataset {
         }
     }
 
-    /// `target` and `target_observed`, `[H, Nt]`.
+    /// Fills `target` and `target_observed`, `[H, Nt]`.
     fn fill_targets(&self, id: WindowId, scaler: &Scaler, target: &mut [f32], target_observed: &mut [f32]) {
         target.fill(0.0);
         target_observed.fill(0.0);
@@ -82,7 +82,7 @@ impl Dataset {
 pub struct PartWindows {
     /// The data.
     pub dataset: Arc<Dataset>,
-    /// The scaler, fitted on training rows.
+    /// The scaler, fitted on the training rows.
     pub scaler: Arc<Scaler>,
     /// The windows.
     pub index: WindowIndex,
@@ -95,17 +95,17 @@ impl PartWindows {
         Self { dataset, scaler, index }
     }
 
-    /// One window alone.
+    /// A single window.
     #[must_use]
     pub fn one(dataset: Arc<Dataset>, scaler: Arc<Scaler>, id: WindowId) -> Self {
         let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
         Self::new(dataset, scaler, WindowIndex::new(vec![run]))
     }
 
-    /// Where window `index` lies.
+    /// The id of window `index`.
     ///
     /// # Panics
-    /// If `index` is not below the number of windows.
+    /// If `index` is not less than the number of windows.
     #[must_use]
     pub fn id(&self, index: usize) -> WindowId {
         self.index.get(index)

@@ -1,41 +1,41 @@
-//! The window of a forecast: where the observations end.
+//! The window of a forecast, at the end of the observations.
 
 use super::dataset::Dataset;
 use super::error::DataError;
 use super::windows::{Part, WindowId};
 
-/// A forecast's window and the times that it is about.
+/// The window of a forecast and its timestamps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForecastWindow {
-    /// The window; [`Dataset::fill`] takes it even where its horizon reaches beyond the file.
+    /// The window. [`Dataset::fill`] accepts it even if its horizon extends beyond the file.
     pub id: WindowId,
-    /// Stamp of the origin, the last row with an observed target.
+    /// Timestamp of the origin, which is the last row with an observed target.
     pub origin: String,
-    /// Stamps of the H rows that are forecast.
+    /// Timestamps of the H forecast rows.
     pub horizon: Vec<String>,
 }
 
 impl Dataset {
-    /// The window whose history ends at the last row with an observed target. Later rows of the file supply known-future
-    /// columns; without such columns the file may end at the origin.
+    /// The window whose history ends at the last row with an observed target. Later rows of the file provide the values of known-future
+    /// columns. Without such columns, the file may end at the origin.
     ///
     /// # Errors
-    /// If no target is observed, the history is too short, or a known-future value is missing (with its column and time).
+    /// If no target is observed, the history is too short, or a known-future value is missing. The error names its column and time.
     pub fn forecast_window(&self) -> Result<ForecastWindow, DataError> {
         let (segment, origin) = self.origin_row().ok_or_else(|| DataError::Forecast {
             problem: "no target has a value in any row of the file".into(),
-            advice: "the last row with a value marks where the forecast starts: add past rows with the targets filled".into(),
+            advice: "the forecast starts after the last row with a value; add past rows with values of the targets".into(),
         })?;
         let history = self.shape.history;
         let Some(row) = (origin + 1).checked_sub(history) else {
             return Err(DataError::Forecast {
                 problem: format!(
-                    "the last observed target is at {}, with {} rows up to it since the file's start or its last gap; \
+                    "the last observed target is at {}; there are {} rows up to it since the start of the file or the last gap, but \
                      the history needs {history}",
                     self.format_stamp(segment, origin),
                     origin + 1
                 ),
-                advice: "add earlier rows (or fill the gap, see data.max_gap)".into(),
+                advice: "add earlier rows, or fill the gap (see data.max_gap)".into(),
             });
         };
         let id = WindowId { segment, row: u32::try_from(row).unwrap_or(u32::MAX) };
@@ -52,7 +52,7 @@ impl Dataset {
         Some((u32::try_from(segment).ok()?, last - self.segments[segment].first_row))
     }
 
-    /// Finds the earliest known-future value that is missing in the horizon.
+    /// Finds the first missing known-future value in the horizon.
     fn check_future(&self, id: WindowId) -> Result<(), DataError> {
         let first = id.row as usize + self.shape.history;
         for row in first..first + self.shape.horizon {
@@ -69,13 +69,13 @@ impl Dataset {
         Ok(())
     }
 
-    /// Observed values of a target in the training rows, in original units: the climatology.
+    /// Observed values of a target in the training rows in original units: the climatology.
     ///
     /// # Errors
     /// If the split does not fit the file.
     pub fn training_values(&self, target: usize) -> Result<impl Iterator<Item = f32> + '_, DataError> {
         let rows = self.part_rows(Part::Train)?;
-        // Taking as many as there are says so beforehand, to those who make room for them.
+        // `take` gives the iterator an upper size bound, so that callers can reserve memory.
         Ok(self.table.values(self.target_slot(target).column, rows.clone()).take(rows.len()).filter(|v| !v.is_nan()))
     }
 }

@@ -1,4 +1,4 @@
-//! From stamps to segments: rows at regular steps, without a hole.
+//! From timestamps to segments: rows at regular time steps without gaps.
 
 use super::error::DataError;
 use super::read::Cells;
@@ -6,21 +6,21 @@ use super::table::Table;
 use crate::calendar::{Frequency, Grid, Run, Stamp, Steps, format_stamp};
 use crate::config::DataSettings;
 
-/// Gaps that are named one by one in the notes; further ones are only counted.
+/// Maximum number of gaps that the notes list one by one. Further gaps are counted.
 const GAPS_NAMED: usize = 3;
 
-/// A run of rows at regular steps.
+/// Consecutive rows at regular time steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
-    /// Its first row, counted over all segments.
+    /// Index of the first row, counted over all segments.
     pub first_row: usize,
-    /// Its rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Stamp of its first row; `None` without a time column.
+    /// Timestamp of the first row; `None` without a time column.
     pub start: Option<Stamp>,
 }
 
-/// What [`regularise`] found.
+/// The results of [`regularise`].
 #[derive(Debug)]
 pub(super) struct Regular {
     pub(super) grid: Option<Grid>,
@@ -28,18 +28,18 @@ pub(super) struct Regular {
     pub(super) notes: Vec<String>,
 }
 
-/// A hole in the file: `missing` stamps before row `row`.
+/// A gap in the file: `missing` timestamps before row `row`.
 struct Gap {
     row: usize,
     missing: usize,
-    /// Stamp before the hole.
+    /// Timestamp before the gap.
     before: Stamp,
-    /// Stamp of the row.
+    /// Timestamp of the row.
     stamp: Stamp,
 }
 
-/// Checks that the stamps lie on a grid, fills short gaps with unobserved rows and cuts at long ones. Gaps are found anew when they are
-/// needed instead of being listed: a file may have many.
+/// Checks that the timestamps are on a regular grid, fills short gaps with unobserved rows, and starts a new segment after long gaps. Gaps
+/// are recomputed when needed instead of stored, because a file may have many.
 pub(super) fn regularise(settings: &DataSettings, cells: Cells) -> Result<(Table, Regular), DataError> {
     let Cells { table, stamps, lines } = cells;
     if settings.time.is_none() {
@@ -81,7 +81,7 @@ pub(super) fn regularise(settings: &DataSettings, cells: Cells) -> Result<(Table
     Ok((table, Regular { grid: Some(grid), segments, notes }))
 }
 
-/// The gaps in order, or the first stamp off the grid.
+/// The gaps in order, or the first timestamp that is not on the grid.
 fn gaps(grid: Grid, stamps: &Steps, lines: &Steps) -> impl Iterator<Item = Result<Gap, DataError>> {
     let one = move |row: usize, before: Stamp, stamp: Stamp| match grid.steps(before, stamp) {
         None => Some(Err(DataError::Irregular {
@@ -103,9 +103,9 @@ fn gaps(grid: Grid, stamps: &Steps, lines: &Steps) -> impl Iterator<Item = Resul
     })
 }
 
-const CUT: &str = "a new segment starts there, and no window straddles it (see data.max_gap)";
+const CUT: &str = "a new segment starts after it, and no window spans it (see data.max_gap)";
 
-/// Notes of gaps that are treated alike.
+/// Notes about gaps with the same treatment.
 struct Named {
     treatment: &'static str,
     first: Vec<String>,
@@ -121,26 +121,26 @@ impl Named {
         self.count += 1;
         if self.count <= GAPS_NAMED {
             let (line, before) = (lines.at(gap.row - 1), format_stamp(gap.before));
-            self.first.push(format!("gap after line {line} ({before}): {} stamps missing; {}", gap.missing, self.treatment));
+            self.first.push(format!("gap after line {line} ({before}): {} missing timestamps; {}", gap.missing, self.treatment));
         }
     }
 
     fn notes(mut self) -> Vec<String> {
         if self.count > GAPS_NAMED {
-            self.first.push(format!("{} more such gaps; {}", self.count - GAPS_NAMED, self.treatment));
+            self.first.push(format!("{} more gaps; {}", self.count - GAPS_NAMED, self.treatment));
         }
         self.first
     }
 }
 
-/// Ends the last segment at this row, counted with the filled ones.
+/// Ends the last segment at this row; the row index includes filled rows.
 fn end(segments: &mut [Segment], row: usize) {
     if let Some(last) = segments.last_mut() {
         last.rows = row - last.first_row;
     }
 }
 
-/// Begins a segment at this row, counted with the filled ones.
+/// Starts a segment at this row; the row index includes filled rows.
 fn begin(segments: &mut Vec<Segment>, row: usize, start: Option<Stamp>) {
     end(segments, row);
     segments.push(Segment { first_row: row, rows: 0, start });

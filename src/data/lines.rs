@@ -1,11 +1,11 @@
-//! The text of a file: unpacked, and line ends made uniform, so that line numbers can be counted.
+//! The text of a file, decompressed and with uniform line ends, so that line numbers are exact.
 //!
-//! The csv crate counts a record's line before it has skipped the blank lines and the second half of a `\r\n` that precede
-//! it. With `\n` alone, and one at the very end, the line after a record is exact, whatever came before.
+//! The csv crate reports the line of a record before it skips preceding blank lines and the second half of a `\r\n`. If all line ends are
+//! `\n` and the text ends with one, the line after a record is exact.
 
 use std::io::{BufRead, BufReader, Read, Result};
 
-/// The text of a file, unpacked if it is gzip'd.
+/// The text of a file, decompressed if it is gzip-compressed.
 ///
 /// # Errors
 /// Fails if nothing can be read.
@@ -15,17 +15,17 @@ pub(crate) fn unpacked<'a>(reader: impl Read + 'a) -> Result<Box<dyn BufRead + '
     Ok(if gzip { Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader))) } else { Box::new(reader) })
 }
 
-/// Passes bytes on with `\r\n` and `\r` as `\n`, and a `\n` at the end if there was none.
+/// A reader that converts `\r\n` and `\r` to `\n`, and adds a `\n` at the end if it is missing.
 pub(crate) struct LineFeeds<R> {
     inner: R,
-    /// The last byte that was read, before any change.
+    /// The last input byte.
     last: u8,
     ended: bool,
-    /// Bytes passed on since the last row.
+    /// Bytes returned since the last row.
     since_row: usize,
 }
 
-/// Bytes of the longest row. A quote that is never closed would otherwise take the rest of the file into memory.
+/// Maximum bytes of a row. Without this limit, an unclosed quote would read the rest of the file into memory.
 const LONGEST_ROW: usize = 4 << 20;
 
 impl<R: Read> LineFeeds<R> {
@@ -33,7 +33,7 @@ impl<R: Read> LineFeeds<R> {
         Self { inner, last: b'\n', ended: false, since_row: 0 }
     }
 
-    /// Says that a row is complete.
+    /// Marks the end of a row.
     pub(crate) fn row_ended(&mut self) {
         self.since_row = 0;
     }
@@ -46,7 +46,7 @@ impl<R: Read> Read for LineFeeds<R> {
                 return Ok(0);
             }
             if self.since_row > LONGEST_ROW {
-                return Err(std::io::Error::other(format!("a row is longer than {} MiB: a quote left open?", LONGEST_ROW >> 20)));
+                return Err(std::io::Error::other(format!("a row is longer than {} MiB; a quote may be unclosed", LONGEST_ROW >> 20)));
             }
             let count = self.inner.read(buffer)?;
             if count == 0 {
@@ -64,7 +64,7 @@ impl<R: Read> Read for LineFeeds<R> {
                 }
                 self.last = byte;
             }
-            // A lone second half of `\r\n` leaves nothing; 0 would mean the end.
+            // The buffer may contain only the second half of `\r\n`, which gives no output. Returning 0 would mean the end.
             if kept > 0 {
                 self.since_row += kept;
                 return Ok(kept);
@@ -77,7 +77,7 @@ impl<R: Read> Read for LineFeeds<R> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time.
+    /// A reader that returns one byte at a time.
     struct Drip<'a>(&'a [u8]);
 
     impl Read for Drip<'_> {

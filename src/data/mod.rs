@@ -1,14 +1,14 @@
-//! From a file to windows.
+//! From a CSV file to windows.
 //!
-//! A CSV file (plain or gzip'd) becomes a [`Dataset`]: the used columns as `f32`, cut into segments of regular time steps.
-//! A [`Scaler`] is fitted on the training rows. A window is a [`WindowId`], that is (segment, first history row), and is
-//! filled into the caller's buffers on demand; nothing is materialised. Shapes: S = L + H steps (history, horizon),
-//! Nx = Nc + Nt series (covariates, targets), F channels (0 the series itself), C calendar features.
+//! A CSV file (plain or gzip-compressed) is read into a [`Dataset`]: the used columns as `f32`, divided into segments of regular time
+//! steps. A [`Scaler`] is fitted on the training rows. A window is a [`WindowId`], that is (segment, first history row). Windows are
+//! written to buffers of the caller on demand and not stored. Shapes: S = L + H steps (history, horizon), Nx = Nc + Nt series (covariates,
+//! targets), F channels (0 is the series itself), C calendar features.
 //!
-//! Memory: the table takes rows x used columns x 4 bytes, and reading little more; see docs/memory.md.
+//! Memory: the table takes rows x used columns x 4 bytes, and reading takes little more; see docs/memory.md.
 //!
-//! Files: `schema` (header to columns), `lines` and `read` (cells to numbers), `table` (how numbers are kept), `grid` (stamps to segments),
-//! `dataset` (access), `windows` and `parts` (which windows there are), `scaler`, `source` and `fill` (windows into buffers:
+//! Files: `schema` (header to columns), `lines` and `read` (cells to numbers), `table` (storage of the numbers), `grid` (timestamps
+//! to segments), `dataset` (access), `windows` and `parts` (windows of the parts), `scaler`, `source` and `fill` (windows to buffers:
 //! [`Dataset::fill`]), `shuffle`, `forecast`.
 
 mod correlation;

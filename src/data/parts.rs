@@ -13,7 +13,7 @@ impl Dataset {
     /// The rows of a part, counted over all segments.
     ///
     /// # Errors
-    /// If the split asks for more rows than there are.
+    /// If the split needs more rows than the file has.
     pub fn part_rows(&self, part: Part) -> Result<Range<usize>, DataError> {
         let [train, validation, test] = match self.split {
             SplitRule::Fractions { train, validation, test } => fractions(self.rows(), train, validation, test),
@@ -26,8 +26,8 @@ impl Dataset {
                 let asked = train.saturating_add(validation).saturating_add(test);
                 if asked > self.rows() {
                     return Err(DataError::Split {
-                        problem: format!("it asks for {train} + {validation} + {test} = {asked} rows, the file has {}", self.rows()),
-                        advice: "ask for fewer, or split by fractions".into(),
+                        problem: format!("it needs {train} + {validation} + {test} = {asked} rows, but the file has {}", self.rows()),
+                        advice: "use fewer rows, or split by fractions".into(),
                     });
                 }
                 [train, train + validation, asked]
@@ -40,7 +40,7 @@ impl Dataset {
         })
     }
 
-    /// How many rows have a stamp before this one.
+    /// Number of rows with an earlier timestamp.
     fn rows_before(&self, stamp: Stamp) -> usize {
         let before = |k: u32, segment: &Segment| {
             let (mut low, mut high) = (0, segment.rows);
@@ -53,7 +53,7 @@ impl Dataset {
         (0..).zip(&self.segments).map(|(k, segment)| before(k, segment)).sum()
     }
 
-    /// The windows that train: wholly in training rows, every `training.train_stride` rows.
+    /// The training windows, which contain only training rows, with a stride of `training.train_stride` rows.
     ///
     /// # Errors
     /// As [`Dataset::windows`].
@@ -61,7 +61,7 @@ impl Dataset {
         self.windows(Part::Train, self.training_pace)
     }
 
-    /// The windows that `[evaluation]` asks for in a part.
+    /// The windows of a part that `[evaluation]` selects.
     ///
     /// # Errors
     /// As [`Dataset::windows`].
@@ -69,10 +69,10 @@ impl Dataset {
         self.windows(part, self.evaluation_pace)
     }
 
-    /// Windows of each part, and why there are none to test where there are none: training needs none.
+    /// The number of windows in each part. If there are no test windows, also the reason; training does not need test windows.
     ///
     /// # Errors
-    /// If the split does not fit the file, or nothing is left to train on.
+    /// If the split does not fit the file, or there are no training windows.
     pub fn count_windows(&self) -> Result<(WindowCounts, Option<DataError>), DataError> {
         let (test, refused) = match self.evaluation_windows(Part::Test) {
             Ok(index) => (index.len(), None),
@@ -82,11 +82,11 @@ impl Dataset {
         Ok((WindowCounts { training, validation, test }, refused))
     }
 
-    /// The windows of a part: training windows lie wholly in it, the others with their horizon, and none straddles a gap.
-    /// Empty for a validation or test part that the split does without.
+    /// The windows of a part. All rows of a training window, and the horizon rows of another window, belong to the part. No window spans a
+    /// gap. The result is empty for a validation or test part that the split does not define.
     ///
     /// # Errors
-    /// If the part holds no window, or no row lies at the origin.
+    /// If the part contains no window, or no row is at the origin.
     pub fn windows(&self, part: Part, pace: Pace) -> Result<WindowIndex, DataError> {
         let rows = self.part_rows(part)?;
         if rows.is_empty() && self.does_without(part) {
@@ -120,7 +120,7 @@ impl Dataset {
         Ok(WindowIndex::new(runs))
     }
 
-    /// Whether the split declares that there is no such part.
+    /// Whether the split does not define this part.
     fn does_without(&self, part: Part) -> bool {
         match (part, self.split) {
             (Part::Train, _) | (Part::Test, SplitRule::Dates { .. }) => false,
@@ -132,7 +132,7 @@ impl Dataset {
         }
     }
 
-    /// First rows, within the segment, of all windows of the part in it.
+    /// First rows of all windows of the part in a segment, counted within the segment.
     fn starts_in(&self, part: Part, rows: &Range<usize>, segment: &Segment) -> Option<Range<usize>> {
         let reach_back = if part == Part::Train { 0 } else { self.shape.history };
         let first = rows.start.saturating_sub(reach_back).max(segment.first_row);
@@ -144,18 +144,18 @@ impl Dataset {
         self.stamp(segment, row + self.shape.history - 1).is_some_and(|stamp| stamp.rem_euclid(DAY) == origin)
     }
 
-    /// Rows from one origin to the next.
+    /// Rows between two consecutive origins.
     fn origin_period(&self, origin: i64) -> Result<usize, DataError> {
         match self.frequency() {
             Some(Frequency::Seconds(s)) if s <= DAY && DAY % s == 0 => Ok(usize::try_from(DAY / s).unwrap_or(1)),
             Some(Frequency::Seconds(s)) if s % DAY == 0 => Ok(1),
             Some(Frequency::Months(_)) => Ok(1),
             Some(other) => Err(DataError::Origin {
-                problem: format!("a step of {other} does not divide the day, so no forecast is made daily at {}", clock(origin)),
+                problem: format!("a time step of {other} does not divide a day, so that no forecast can start daily at {}", clock(origin)),
                 advice: "use evaluation.stride instead".into(),
             }),
             None => Err(DataError::Origin {
-                problem: "the data has no time column".into(),
+                problem: "the data have no time column".into(),
                 advice: "set data.time, or use evaluation.stride instead".into(),
             }),
         }
@@ -167,13 +167,13 @@ impl Dataset {
         let pieces = self.segments.iter().filter(|s| overlap(s) > 0).count();
         let (history, horizon, steps) = (self.shape.history, self.shape.horizon, self.shape.steps());
         let need = if part == Part::Train {
-            format!("one window needs {steps} rows in a row (history {history} + horizon {horizon})")
+            format!("one window needs {steps} consecutive rows (history {history} + horizon {horizon})")
         } else {
-            format!("one window needs {horizon} rows in a row for the horizon, after {history} rows of history")
+            format!("one window needs {horizon} consecutive rows for the horizon, after {history} rows of history")
         };
-        let pieces = if pieces > 1 { format!(" in {pieces} pieces, the longest of {longest}") } else { String::new() };
+        let pieces = if pieces > 1 { format!(" in {pieces} segments, the longest with {longest} rows") } else { String::new() };
         let detail = format!(
-            "it has {} rows{pieces}; {need}: give it more rows in [split], or shorten window.history or window.horizon",
+            "it has {} rows{pieces}, but {need}; give it more rows in [split], or reduce window.history or window.horizon",
             rows.len()
         );
         DataError::TooFewRows { part, detail }
@@ -182,12 +182,12 @@ impl Dataset {
 
 fn no_origin(pace: Pace) -> DataError {
     DataError::Origin {
-        problem: format!("no window's history ends at {}", clock(pace.origin.unwrap_or(0))),
+        problem: format!("no window has a history that ends at {}", clock(pace.origin.unwrap_or(0))),
         advice: "use a time of day that occurs in the time column".into(),
     }
 }
 
-/// `HH:MM:SS`.
+/// Formats seconds after midnight as `HH:MM:SS`.
 fn clock(seconds: i64) -> String {
     format_stamp(seconds).split_off(11)
 }
@@ -196,8 +196,8 @@ fn row_number(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(u32::MAX)
 }
 
-/// Ends of the three parts. Rounded down, as is usual; where the fractions make up the whole, the test part ends with the
-/// file and the validation part takes what rounding leaves.
+/// End rows of the three parts, rounded down. If the fractions sum to 1, the test part ends with the file, and the validation part takes
+/// the remainder from rounding.
 #[expect(clippy::cast_possible_truncation, reason = "a fraction within 0 and 1 of fewer than 2^32 rows")]
 fn fractions(rows: usize, train: f64, validation: f64, test: f64) -> [usize; 3] {
     let part = |fraction: f64| ((rows as f64 * fraction + 1e-9) as usize).min(rows);

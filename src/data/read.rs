@@ -1,4 +1,4 @@
-//! From cells to numbers: one pass over the file, keeping only what is used.
+//! From cells to numbers in one pass over the file. Only the used columns are stored.
 
 use std::io::Read;
 
@@ -12,18 +12,18 @@ use crate::calendar::{Steps, format_stamp, parse_stamp};
 use crate::config::DataSettings;
 use crate::numbers::to_f32;
 
-/// What was read.
+/// The content of a file.
 #[derive(Debug)]
 pub(super) struct Cells {
-    /// The stored columns of the schema, NaN where a cell is missing.
+    /// The stored columns of the schema; NaN for a missing cell.
     pub(super) table: Table,
-    /// Ascending; empty without a time column.
+    /// Timestamps in ascending order; empty without a time column.
     pub(super) stamps: Steps,
-    /// Line of each row, for messages; empty without a time column.
+    /// Line number of each row, for messages; empty without a time column.
     pub(super) lines: Steps,
 }
 
-/// Reads plain or gzip'd CSV.
+/// Reads plain or gzip-compressed CSV.
 pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema, Cells), DataError> {
     let reader = unpacked(reader).map_err(|source| DataError::Read { line: 0, source })?;
     let delimiter = u8::try_from(settings.delimiter).unwrap_or(b',');
@@ -43,11 +43,11 @@ pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema
     let blank = ByteRecord::from(vec![""]);
     let mut line = 1;
     while next(&mut reader, &mut record, line)? {
-        // The record ends on the line before the next; a quoted cell may hold line ends.
+        // The record ends on the line before the next record. A quoted cell may contain line ends.
         let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count();
         let found = reader.position().line().saturating_sub(1 + inside as u64);
         if header.len() == 1 && rows.cells.table.rows() > 0 {
-            // csv skips blank lines, but in a single column they are missing cells.
+            // The csv crate skips blank lines, but in a file with a single column they are missing cells.
             (line + 1..found).try_for_each(|skipped| rows.push(&blank, skipped))?;
         }
         line = found;
@@ -71,7 +71,7 @@ fn next<R: Read>(reader: &mut csv::Reader<LineFeeds<R>>, record: &mut ByteRecord
     })
 }
 
-/// The column names, checked.
+/// The validated column names.
 fn header(record: &ByteRecord, delimiter: char) -> Result<Vec<String>, DataError> {
     let mut names = vec![];
     for field in record {
@@ -94,16 +94,16 @@ fn header(record: &ByteRecord, delimiter: char) -> Result<Vec<String>, DataError
     Ok(names)
 }
 
-/// Rows on their way into the table.
+/// Converts records to rows of the table.
 struct Rows<'a> {
     settings: &'a DataSettings,
     schema: &'a Schema,
     fields_expected: usize,
     cells: Cells,
-    /// One number for each field of the schema, NaN where missing.
+    /// One number per field of the schema; NaN if missing.
     numbers: Vec<f64>,
     inputs: Vec<f64>,
-    /// One number for each stored column.
+    /// One number per stored column.
     row: Vec<f32>,
 }
 
@@ -177,7 +177,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The number in a cell, NaN if it is missing.
+/// The number in a cell; NaN if it is missing.
 fn parse_cell(settings: &DataSettings, field: &Field, cell: &[u8], line: u64) -> Result<f64, DataError> {
     let cell = cell.trim_ascii();
     if settings.missing.iter().any(|token| token.as_bytes() == cell) {
@@ -186,15 +186,15 @@ fn parse_cell(settings: &DataSettings, field: &Field, cell: &[u8], line: u64) ->
     let number = std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok());
     let (problem, advice) = match number {
         Some(value) if to_f32(value).is_finite() => return Ok(value),
-        Some(value) if !value.is_nan() => ("infinite or beyond 3e38", "correct it, or leave the cell empty if it is missing"),
-        _ if cell.contains(&b',') => ("no number", "write a decimal point instead of a comma"),
-        _ => ("no number", "correct it, add it to data.missing if it means a missing value, or leave the column out"),
+        Some(value) if !value.is_nan() => ("infinite or beyond 3e38", "correct it, or leave the cell empty if the value is missing"),
+        _ if cell.contains(&b',') => ("not a number", "use a decimal point instead of a comma"),
+        _ => ("not a number", "correct it, add it to data.missing if it means a missing value, or do not use the column"),
     };
     let text = shortened(&String::from_utf8_lossy(cell));
     Err(DataError::Cell { line, column: field.name.clone(), text, problem, advice })
 }
 
-/// A text cut to a length that fits in a message.
+/// A text shortened for a message.
 fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(60).is_some() {

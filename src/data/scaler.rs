@@ -1,4 +1,4 @@
-//! Standardising: mean and deviation of each input over the training rows.
+//! Standardisation: mean and standard deviation of each input over the training rows.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use super::error::DataError;
 use super::windows::Part;
 use crate::numbers::to_f32;
 
-/// Mean and deviation of each (series, channel) over the observed training rows; kept with a run.
+/// Mean and standard deviation of each (series, channel) over the observed training rows. It is stored with a run.
 ///
-/// Stored as f32, which text holds exactly, so that a run that is read back continues with the same bits.
+/// The values are f32 and exact in JSON, so that a resumed run continues with the same bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaler {
@@ -19,14 +19,14 @@ pub struct Scaler {
     targets: Vec<String>,
     /// Names of channels 1..F.
     channels: Vec<String>,
-    /// `[Nx, F]`; 0 where there is no input.
+    /// `[Nx, F]`; 0 if there is no input.
     mean: Vec<f32>,
-    /// `[Nx, F]`, population standard deviation; 1 for constants and where there is no input.
+    /// `[Nx, F]`, population standard deviation; 1 for constants and if there is no input.
     std: Vec<f32>,
 }
 
 impl Scaler {
-    /// Fits to the training rows of `dataset` and nothing else. Returns notes for the user too.
+    /// Fits a scaler to the training rows of `dataset` only. Also returns notes for the user.
     ///
     /// # Errors
     /// If a target is constant in the training rows, or any input is never observed there.
@@ -45,7 +45,7 @@ impl Scaler {
                 return Err(DataError::ConstantTarget { name: label.clone(), value: moments.least });
             }
             if moments.least == moments.greatest {
-                let note = format!("column \"{label}\" is {} in all training rows; it carries no information", moments.least);
+                let note = format!("column \"{label}\" is {} in all training rows and contains no information", moments.least);
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
@@ -56,7 +56,7 @@ impl Scaler {
         Ok((scaler, notes))
     }
 
-    /// Mean 0 and deviation 1 everywhere.
+    /// A scaler with mean 0 and standard deviation 1 for all inputs.
     #[must_use]
     pub fn identity(dataset: &Dataset) -> Self {
         let inputs = dataset.layout.slots.len();
@@ -82,22 +82,22 @@ impl Scaler {
         ];
         for (what, mine, theirs) in pairs {
             if mine.len() != theirs.len() {
-                let problem = format!("it has {} {what}s, the data {}", mine.len(), theirs.len());
+                let problem = format!("it has {} {what}s, but the data have {}", mine.len(), theirs.len());
                 return Err(DataError::Scaler { problem });
             }
             if let Some((a, b)) = mine.iter().zip(theirs).find(|(a, b)| a != b) {
-                return Err(DataError::Scaler { problem: format!("{what} \"{a}\" stands where the data has \"{b}\"") });
+                return Err(DataError::Scaler { problem: format!("it has the {what} \"{a}\" where the data have \"{b}\"") });
             }
         }
         let inputs = layout.slots.len();
         let whole = self.mean.len() == inputs && self.std.len() == inputs;
         if !whole || self.mean.iter().any(|m| !m.is_finite()) || self.std.iter().any(|&s| !(s > 0.0 && s.is_finite())) {
-            return Err(DataError::Scaler { problem: "its numbers are damaged".into() });
+            return Err(DataError::Scaler { problem: "its values are damaged".into() });
         }
         Ok(())
     }
 
-    /// Whether the training rows of `dataset` give this very scaler: whether they are those that it was fitted on.
+    /// Whether a fit to the training rows of `dataset` gives exactly this scaler, that is, whether the training rows are unchanged.
     #[must_use]
     pub fn is_fit_of(&self, dataset: &Dataset) -> bool {
         Self::fit(dataset).is_ok_and(|(fitted, _)| fitted == *self)
@@ -109,27 +109,27 @@ impl Scaler {
         &self.targets
     }
 
-    /// Mean and deviation of a target, in original units.
+    /// Mean and standard deviation of a target in original units.
     #[must_use]
     pub fn target_scale(&self, target: usize) -> (f64, f64) {
         let index = self.target_index(target);
         (self.mean[index].into(), self.std[index].into())
     }
 
-    /// A target's value, or a point of its forecast, in original units.
+    /// Converts a standardised value of a target, or of its forecast, to original units.
     #[must_use]
     pub fn to_original(&self, target: usize, standardised: f64) -> f64 {
         let (mean, std) = self.target_scale(target);
         mean + std * standardised
     }
 
-    /// A target's value in original units, standardised.
+    /// Standardises a value of a target in original units.
     #[must_use]
     pub fn standardise_target(&self, target: usize, raw: f32) -> f32 {
         self.standardise(self.target_index(target), raw)
     }
 
-    /// Mean and deviation of input `index` of `[Nx, F]`.
+    /// Mean and standard deviation of input `index` of `[Nx, F]`.
     pub(super) fn input_scale(&self, index: usize) -> (f64, f64) {
         (self.mean[index].into(), self.std[index].into())
     }
@@ -153,7 +153,7 @@ struct Moments {
 }
 
 impl Moments {
-    /// In two passes over the values; `None` if nothing is observed.
+    /// Computes the moments in two passes over the values; `None` if no value is observed.
     fn of<V: Iterator<Item = f32>>(values: impl Fn() -> V) -> Option<Self> {
         let observed = || values().filter(|v| !v.is_nan());
         let mut count = 0.0_f64;
@@ -172,7 +172,7 @@ impl Moments {
         Some(Self { least, greatest, mean, std: (square / count).sqrt() })
     }
 
-    /// The deviation to divide by; 1 for constants.
+    /// The divisor for standardisation; 1 for constants.
     fn scale(&self) -> f32 {
         let std = to_f32(self.std);
         if self.least == self.greatest || std == 0.0 { 1.0 } else { std }

@@ -1,4 +1,4 @@
-//! From header and configuration to columns: which fields are read, what is stored, which input is which column.
+//! From header and configuration to columns: the fields to read, the stored columns, and the column of each input.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,16 +7,16 @@ use super::expression::Expression;
 use crate::config::suggest::{nearest, nearest_few};
 use crate::config::{Channel, Covariate, DataSettings};
 
-/// What to read from each row and what to store.
+/// The fields to read from each row, and the columns to store.
 #[derive(Debug)]
 pub(super) struct Schema {
     /// Field of the time column.
     pub(super) time: Option<Field>,
-    /// The fields whose numbers are needed.
+    /// The fields with required numbers.
     pub(super) fields: Vec<Field>,
-    /// The columns that are stored.
+    /// The stored columns.
     pub(super) columns: Vec<Column>,
-    /// Which input is which column.
+    /// The column of each input.
     pub(super) layout: Layout,
 }
 
@@ -34,18 +34,18 @@ pub(super) struct Field {
 pub(super) struct Column {
     /// Column name or expression.
     pub(super) label: String,
-    /// Where its values come from.
+    /// The source of its values.
     pub(super) source: Source,
 }
 
-/// Where a column's values come from; numbers are indices into [`Schema::fields`].
+/// The source of the values of a column. Numbers are indices into [`Schema::fields`].
 #[derive(Debug)]
 pub(super) enum Source {
     Field(usize),
     Expression { expression: Expression, inputs: Vec<usize> },
 }
 
-/// Which input is which column: Nx series (covariates, then targets) of F channels.
+/// The column of each input: Nx series (covariates, then targets) with F channels.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
     /// Names of the Nc covariates.
@@ -54,9 +54,9 @@ pub(super) struct Layout {
     pub(super) targets: Vec<String>,
     /// Names of channels 1..F.
     pub(super) channels: Vec<String>,
-    /// What `{i}` matched, for each target.
+    /// The text that `{i}` matched, for each target.
     pub(super) bindings: Vec<Option<String>>,
-    /// `[Nx, F]`; `None` where there is nothing (channels of covariates).
+    /// `[Nx, F]`; `None` if there is no input (channels of covariates).
     pub(super) slots: Vec<Option<Slot>>,
 }
 
@@ -65,14 +65,14 @@ pub(super) struct Layout {
 pub(super) struct Slot {
     /// Index of the stored column.
     pub(super) column: usize,
-    /// Its values in the horizon are inputs.
+    /// Whether its values in the horizon are inputs.
     pub(super) known_future: bool,
-    /// Its values in the history are no inputs.
+    /// Whether its values in the history are hidden, that is, not inputs.
     pub(super) hidden: bool,
 }
 
 impl Schema {
-    /// Works out the schema for a header.
+    /// The schema for a header.
     pub(super) fn new(header: &[String], settings: &DataSettings) -> Result<Self, DataError> {
         let mut builder = Builder::new(header);
         let time = match &settings.time {
@@ -103,7 +103,7 @@ impl Schema {
     }
 }
 
-/// A column or an expression, as a covariate or channel declares it.
+/// A column or an expression as declared by a covariate or channel.
 #[derive(Clone, Copy)]
 struct Declared<'a> {
     column: Option<&'a str>,
@@ -130,7 +130,7 @@ struct Builder<'h> {
     field_of: HashMap<usize, usize>,
     columns: Vec<Column>,
     column_of: HashMap<String, usize>,
-    /// Header indices of targets, which no known-future (or, when hidden, no) input may contain.
+    /// Header indices of the targets. Known-future inputs must not read them. With a hidden history, no input must read them.
     targets: BTreeSet<usize>,
     hide_history: bool,
 }
@@ -149,7 +149,7 @@ impl<'h> Builder<'h> {
         }
     }
 
-    /// Where a column stands in the header.
+    /// The index of a column in the header.
     fn index(&self, place: &str, name: &str) -> Result<usize, DataError> {
         if let Some(&index) = self.positions.get(name) {
             return Ok(index);
@@ -162,7 +162,7 @@ impl<'h> Builder<'h> {
         Err(DataError::UnknownColumn { place: place.to_string(), name: name.to_string(), hint })
     }
 
-    /// Covariates with patterns expanded: name and declaration of each.
+    /// The covariates with expanded patterns: name and declaration of each.
     fn covariates<'c>(&self, declared: &'c [Covariate]) -> Result<Vec<(String, Declared<'c>)>, DataError>
     where
         'h: 'c,
@@ -185,7 +185,7 @@ impl<'h> Builder<'h> {
         Ok(all)
     }
 
-    /// Targets with patterns and `*` expanded: column name and what `{i}` matched.
+    /// The targets with expanded patterns and `*`: column name and the text that `{i}` matched.
     fn targets(&mut self, settings: &DataSettings, time: Option<&Field>) -> Result<Vec<(String, Option<String>)>, DataError> {
         let mut all: Vec<(usize, Option<String>)> = vec![];
         let mut star_at = None;
@@ -206,13 +206,13 @@ impl<'h> Builder<'h> {
             all.splice(at..at, rest);
         }
         if all.is_empty() {
-            return Err(DataError::schema("data.targets", "\"*\" leaves no column", "name the targets"));
+            return Err(DataError::schema("data.targets", "no column remains for \"*\"", "list the targets by name"));
         }
         let mut seen = BTreeSet::new();
         for (index, _) in &all {
             let name = &self.header[*index];
             if time.is_some_and(|field| field.index == *index) {
-                return Err(DataError::schema("data.targets", format!("\"{name}\" is the time column"), "drop it"));
+                return Err(DataError::schema("data.targets", format!("\"{name}\" is the time column"), "remove it"));
             }
             if !seen.insert(*index) {
                 return Err(DataError::schema("data.targets", format!("\"{name}\" is listed twice"), "list it once"));
@@ -221,7 +221,7 @@ impl<'h> Builder<'h> {
         Ok(all.into_iter().map(|(index, binding)| (self.header[index].clone(), binding)).collect())
     }
 
-    /// Header indices that covariates, and channels of the targets so far, read.
+    /// Header indices that the covariates, and the channels of the given targets, read.
     fn inputs_of_drivers(&self, settings: &DataSettings, targets: &[(usize, Option<String>)]) -> Result<BTreeSet<usize>, DataError> {
         let mut used = BTreeSet::new();
         for (_, covariate) in self.covariates(&settings.covariates)? {
@@ -245,7 +245,8 @@ impl<'h> Builder<'h> {
         self.hide_history = hide_history;
     }
 
-    /// The columns that match a pattern and what `{i}` stands for; in numeric order if all are numbers, else as in the header.
+    /// The columns that match a pattern and the text that `{i}` matched, in numeric order if all texts are numbers, otherwise in the order
+    /// of the header.
     fn expand(&self, place: &str, pattern: &str) -> Result<Vec<(usize, String)>, DataError> {
         let (prefix, suffix) = pattern.split_once("{i}").unwrap_or((pattern, ""));
         if suffix.contains("{i}") {
@@ -256,7 +257,7 @@ impl<'h> Builder<'h> {
             (self.header.iter().enumerate()).filter_map(|(index, name)| Some((index, matched(name)?.to_string()))).collect();
         if found.is_empty() {
             let near = nearest_few(&pattern.replace("{i}", ""), self.header.iter().map(String::as_str), 5);
-            let hint = format!("nothing matches the pattern; the nearest are {}", quoted(&near));
+            let hint = format!("no column matches the pattern; the nearest are {}", quoted(&near));
             return Err(DataError::UnknownColumn { place: place.to_string(), name: pattern.to_string(), hint });
         }
         if found.iter().all(|(_, i)| i.len() < 18 && i.bytes().all(|b| b.is_ascii_digit())) {
@@ -265,7 +266,7 @@ impl<'h> Builder<'h> {
         Ok(found)
     }
 
-    /// The label of a declared source, with `{i}` replaced, and the header indices it reads.
+    /// The label of a declared source with `{i}` replaced, the header indices that it reads, and its expression.
     fn resolve(
         &self,
         place: &str,
@@ -278,8 +279,8 @@ impl<'h> Builder<'h> {
             None if text.contains("{i}") => {
                 return Err(DataError::schema(
                     place,
-                    format!("\"{text}\" contains {{i}}, but its target was not found by a pattern"),
-                    "write the target as a pattern with {i}, or make the driver a covariate",
+                    format!("\"{text}\" contains {{i}}, but its target is not given by a pattern"),
+                    "write the target as a pattern with {i}, or declare the driver as a covariate",
                 ));
             }
             None => text.to_string(),
@@ -291,12 +292,12 @@ impl<'h> Builder<'h> {
         let expression = Expression::parse(&label).map_err(|why| {
             DataError::schema(
                 place,
-                format!("the expression {label} cannot be read ({why})"),
-                "write for instance hypot(u, v) or sqrt(u^2 + v^2); odd column names stand in braces",
+                format!("the expression {label} cannot be parsed ({why})"),
+                "use for instance hypot(u, v) or sqrt(u^2 + v^2); put unusual column names in braces",
             )
         })?;
         if expression.names().is_empty() {
-            return Err(DataError::schema(place, format!("the expression {label} names no column"), "name at least one"));
+            return Err(DataError::schema(place, format!("the expression {label} contains no column"), "use at least one column"));
         }
         let inputs = expression.names().iter().map(|name| self.index(place, name)).collect::<Result<_, _>>()?;
         Ok((label, inputs, Some(expression)))
@@ -310,15 +311,15 @@ impl<'h> Builder<'h> {
             if declared.known_future {
                 return Err(DataError::schema(
                     place,
-                    format!("it is known_future but reads the target \"{name}\", whose future is to be forecast"),
-                    "drop known_future or the target",
+                    format!("it is known_future but reads the target \"{name}\", whose future is unknown"),
+                    "remove known_future, or do not read the target",
                 ));
             }
             if self.hide_history {
                 return Err(DataError::schema(
                     place,
-                    format!("it reads the target \"{name}\", whose history data.hide_history hides"),
-                    "drop it, or hide_history",
+                    format!("it reads the target \"{name}\", whose history is hidden by data.hide_history"),
+                    "remove it, or remove hide_history",
                 ));
             }
         }
@@ -326,7 +327,7 @@ impl<'h> Builder<'h> {
             None => self.column_of_field(place, &label)?,
             Some(expression) => {
                 let inputs = inputs.into_iter().map(|index| self.field(index)).collect();
-                // A column may be named like an expression's text.
+                // A column can have the same name as the text of an expression.
                 self.column(format!("={label}"), label, Source::Expression { expression, inputs })
             }
         };
@@ -339,7 +340,7 @@ impl<'h> Builder<'h> {
         Ok(self.column(name.to_string(), name.to_string(), Source::Field(field)))
     }
 
-    /// The index of the stored column with this key, stored now if it is new.
+    /// The index of the stored column with this key. A new column is added.
     fn column(&mut self, key: String, label: String, source: Source) -> usize {
         let columns = &mut self.columns;
         *self.column_of.entry(key).or_insert_with(|| {

@@ -1,11 +1,11 @@
-//! The order of an epoch's windows, without a list of them.
+//! The order of the windows in an epoch, computed without a list.
 
 use crate::random::{GAMMA, finalise};
 
-/// A keyed permutation of `0..len`: a Feistel network over the next even number of bits, walked until it lands inside.
+/// A keyed permutation of `0..len`: a Feistel network over the next even number of bits, applied repeatedly until the result is in range.
 ///
-/// The same (length, seed, epoch) gives the same order on every machine, and any position can be asked for alone, so that
-/// a resumed run continues in the middle of an epoch.
+/// The same (length, seed, epoch) gives the same order on every machine. Each position can be computed separately, so that a resumed run
+/// can continue in the middle of an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permutation {
     len: u64,
@@ -29,22 +29,22 @@ impl Permutation {
         Self { len, half_bits: bits.div_ceil(2).max(1), keys }
     }
 
-    /// How many there are.
+    /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.len).unwrap_or(usize::MAX)
     }
 
-    /// Whether there are none.
+    /// Whether the permutation is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What stands at `position`.
+    /// The element at `position`.
     ///
     /// # Panics
-    /// If `position` is not below the length.
+    /// If `position` is not less than the length.
     #[must_use]
     pub fn get(&self, position: usize) -> usize {
         let mut value = position as u64;
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(order(1, 2), order(1, 2));
         assert_ne!(order(1, 2), order(2, 1));
         assert_ne!(order(0, 0), order(0, 1));
-        // Fixed points of a random permutation: one on average.
+        // A random permutation has one fixed point on average.
         let fixed = order(3, 3).iter().enumerate().filter(|(i, v)| i == *v).count();
         assert!(fixed < 8, "{fixed}");
     }

@@ -1,19 +1,19 @@
-//! Windows as the training loop sees them: sizes, buffers, and what a source of them must do.
+//! Windows for the training loop: sizes, buffers, and the trait of a source that fills the buffers.
 
 /// Sizes of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowShape {
-    /// L, steps of history.
+    /// L, history steps.
     pub history: usize,
-    /// H, steps of the horizon.
+    /// H, horizon steps.
     pub horizon: usize,
     /// Nc, covariate series.
     pub num_covariates: usize,
     /// Nt, target series.
     pub num_targets: usize,
-    /// F, channels of a series, at least 1: channel 0 is the series itself.
+    /// F, channels per series, at least 1. Channel 0 is the series itself.
     pub num_channels: usize,
-    /// C, calendar inputs (a sine and a cosine for each feature).
+    /// C, calendar inputs: a sine and a cosine per feature.
     pub num_calendar: usize,
 }
 
@@ -30,37 +30,37 @@ impl WindowShape {
         self.num_covariates + self.num_targets
     }
 
-    /// Elements of `values` and of `observed`: S Nx F.
+    /// Number of elements of `values` and of `observed`: S Nx F.
     #[must_use]
     pub fn values_len(&self) -> usize {
         self.steps() * self.num_series() * self.num_channels
     }
 
-    /// Elements of `calendar`: S C.
+    /// Number of elements of `calendar`: S C.
     #[must_use]
     pub fn calendar_len(&self) -> usize {
         self.steps() * self.num_calendar
     }
 
-    /// Elements of `target` and of `target_observed`: H Nt.
+    /// Number of elements of `target` and of `target_observed`: H Nt.
     #[must_use]
     pub fn target_len(&self) -> usize {
         self.horizon * self.num_targets
     }
 }
 
-/// Buffers of one window, all row-major; series in the order covariates, targets.
+/// Buffers of one window, all row-major. The order of the series is covariates, then targets.
 #[derive(Debug)]
 pub struct WindowMut<'a> {
-    /// `[S, Nx, F]`, standardised; 0 where unobserved.
+    /// `[S, Nx, F]`, standardised; 0 if unobserved.
     pub values: &'a mut [f32],
-    /// `[S, Nx, F]`, 1 where the value is known when the forecast is made, else 0.
+    /// `[S, Nx, F]`, 1 if the value is known when the forecast is made, otherwise 0.
     pub observed: &'a mut [f32],
     /// `[S, C]`.
     pub calendar: &'a mut [f32],
-    /// `[H, Nt]`, standardised truth; 0 where unobserved.
+    /// `[H, Nt]`, standardised true values; 0 if unobserved.
     pub target: &'a mut [f32],
-    /// `[H, Nt]`, 1 where the truth is observed, else 0.
+    /// `[H, Nt]`, 1 if the true value is observed, otherwise 0.
     pub target_observed: &'a mut [f32],
 }
 
@@ -88,7 +88,7 @@ pub struct WindowBuffers {
 }
 
 impl WindowBuffers {
-    /// Zeros of these sizes.
+    /// Buffers of these sizes, filled with zeros.
     #[must_use]
     pub fn new(shape: &WindowShape) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl WindowBuffers {
         }
     }
 
-    /// The buffers, to be filled.
+    /// The mutable buffers.
     pub fn as_mut(&mut self) -> WindowMut<'_> {
         WindowMut {
             values: &mut self.values,
@@ -112,22 +112,22 @@ impl WindowBuffers {
     }
 }
 
-/// Numbered windows of one shape, wherever they come from.
+/// A source of numbered windows of one shape.
 pub trait WindowSource {
     /// Sizes of every window.
     fn shape(&self) -> &WindowShape;
 
-    /// How many windows there are.
+    /// Number of windows.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no windows.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Fills the buffers of one window; every element is written.
+    /// Fills the buffers of one window. It writes every element.
     ///
     /// # Panics
-    /// If `index` is not below [`WindowSource::len`] or a buffer has the wrong length.
+    /// If `index` is not less than [`WindowSource::len`] or a buffer has the wrong length.
     fn fill(&self, index: usize, out: WindowMut<'_>);
 }

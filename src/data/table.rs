@@ -1,30 +1,30 @@
-//! The stored numbers, in blocks that never move.
+//! The stored numbers, in blocks that are never moved.
 //!
-//! One growing vector a column would be copied whenever it doubles, and hold up to twice what it needs; a table of blocks takes its
-//! numbers and at most one block more.
+//! A growing vector per column would be copied each time its capacity doubles, and could hold up to twice the required memory. A table of
+//! blocks takes the memory of its numbers and at most one additional block.
 
 use std::ops::Range;
 
 /// Numbers in a block: 1 MiB.
 const BLOCK: usize = 1 << 18;
 
-/// Columns of f32 of one length, NaN where nothing was observed. Row after row is pushed, then [`Table::finish`]ed, then read.
+/// Columns of f32 of the same length; NaN if unobserved. Usage: push all rows, call [`Table::finish`], then read.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Columns.
+    /// Number of columns.
     width: usize,
-    /// Whole rows.
+    /// Number of rows.
     rows: usize,
-    /// Rows of a block, as a power of two.
+    /// Binary logarithm of the rows per block.
     shift: u32,
-    /// Numbers column after column, `[width, rows of the block]`; all but the last have `1 << shift` rows.
+    /// Blocks in column-major order, `[width, rows of the block]`. All blocks except the last have `1 << shift` rows.
     blocks: Vec<Box<[f32]>>,
-    /// The rows after the blocks, row after row.
+    /// The rows that are not yet in a block, in row-major order.
     pending: Vec<f32>,
 }
 
 impl Table {
-    /// No rows yet.
+    /// An empty table.
     pub(super) fn new(width: usize) -> Self {
         Self { width, rows: 0, shift: (BLOCK / width.clamp(1, BLOCK)).ilog2(), blocks: vec![], pending: vec![] }
     }
@@ -51,7 +51,7 @@ impl Table {
         }
     }
 
-    /// Makes a block of the pending rows.
+    /// Moves the pending rows into a block.
     fn flush(&mut self) {
         if self.pending.is_empty() {
             return;
@@ -64,7 +64,7 @@ impl Table {
         self.pending.clear();
     }
 
-    /// Ends the pushing; nothing beyond the numbers is held from then on.
+    /// Ends the construction and releases unused memory.
     pub(super) fn finish(mut self) -> Self {
         self.flush();
         self.pending = vec![];
@@ -72,8 +72,8 @@ impl Table {
         self
     }
 
-    /// The same rows with unobserved ones between: `missing` rows before row `row` for each (row, missing), ascending. The old blocks go
-    /// as the new ones come.
+    /// Inserts unobserved rows: `missing` rows before row `row` for each (row, missing) in ascending order. Each old block is released
+    /// while the new blocks are built.
     pub(super) fn with_gaps(self, gaps: impl Iterator<Item = (usize, usize)>) -> Self {
         let (width, mut whole) = (self.width, Self::new(self.width));
         let mut gaps = gaps.peekable();
@@ -97,7 +97,7 @@ impl Table {
         block[column * (block.len() / self.width) + (row & self.mask())]
     }
 
-    /// Consecutive numbers of a column of a finished table, piece by piece.
+    /// Consecutive numbers of a column of a finished table, as slices of the blocks.
     fn pieces(&self, column: usize, rows: Range<usize>) -> impl Iterator<Item = &[f32]> {
         assert!(rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
         let blocks = if rows.is_empty() { 0..0 } else { rows.start >> self.shift..((rows.end - 1) >> self.shift) + 1 };
@@ -135,7 +135,7 @@ mod tests {
         table.finish()
     }
 
-    /// Bytes that a table holds.
+    /// Bytes held by a table.
     fn held(table: &Table) -> usize {
         4 * (table.blocks.iter().map(|b| b.len()).sum::<usize>() + table.pending.capacity())
     }

@@ -1,4 +1,4 @@
-//! Files in, windows out: every bad input's message, and windows against a naive construction.
+//! Tests of reading and windows: the message for each bad input, and windows compared with a naive construction.
 
 mod bad_files;
 mod splits;
@@ -12,7 +12,7 @@ use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Steps, format_stamp
 use crate::config::Config;
 use crate::numbers::to_f32;
 
-/// A configuration with these lines in `[data]` and these sections after it; history 4, horizon 2.
+/// A configuration with the given lines in `[data]` and the given sections after it; history 4, horizon 2.
 fn config(data: &str, rest: &str) -> Config {
     let window = if rest.contains("[window]") { "" } else { "[window]\nhistory = 4\nhorizon = 2\n" };
     Config::from_toml(&format!("[data]\npath = \"x\"\n{data}\n{window}{rest}")).unwrap()
@@ -22,7 +22,7 @@ fn read(config: &Config, text: &str) -> Result<Dataset, DataError> {
     Dataset::read(config, text.as_bytes())
 }
 
-/// Hourly rows from 2020-01-01 00:00: a stamp and what `cells` writes.
+/// Hourly rows from 2020-01-01 00:00: a timestamp and the output of `cells`.
 fn hourly(header: &str, rows: usize, cells: impl Fn(usize) -> String) -> String {
     let grid = Grid::of(Frequency::Seconds(3_600), &Steps::default());
     let start = parse_stamp("2020-01-01").unwrap();
@@ -51,7 +51,7 @@ fn resident() -> usize {
 #[cfg(target_os = "linux")]
 #[test]
 fn six_megabytes_add_less_than_a_hundred() {
-    // Noise, so that the gzip'd file is large too.
+    // Noise, so that the gzip-compressed file is large too.
     let noise = |row: usize, column: usize| {
         let p = Permutation::new(1 << 40, column as u64, 1);
         format!("{:.9}", p.get(row) as f64 / 1e9)

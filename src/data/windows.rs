@@ -1,17 +1,17 @@
-//! Which windows there are: computed, never listed.
+//! Indices of windows. Windows are computed, not stored in a list.
 
 /// A part of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Fits the scaler and the weights.
+    /// Used to fit the scaler and the weights.
     Train,
-    /// Chooses the weights.
+    /// Used to select the weights.
     Validation,
-    /// Judges them.
+    /// Used to evaluate the weights.
     Test,
 }
 
-/// A window: never a bare row, so that it cannot straddle a gap.
+/// A window, given by segment and row, so that it cannot span a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WindowId {
     /// Index of the segment.
@@ -20,33 +20,33 @@ pub struct WindowId {
     pub row: u32,
 }
 
-/// Which of the possible windows are used.
+/// The selection of windows from all possible windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Every so-many-th window; with an origin, every so-many-th origin.
+    /// Rows between windows; with an origin, the number of origins between windows.
     pub stride: usize,
     /// Seconds after midnight at which the history must end.
     pub origin: Option<i64>,
 }
 
-/// Windows at regular distances in one segment.
+/// Windows at a constant stride in one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowRun {
     /// Index of the segment.
     pub segment: u32,
     /// First row of the first window within the segment.
     pub first: u32,
-    /// Rows from window to window.
+    /// Rows between windows.
     pub stride: u32,
-    /// How many.
+    /// Number of windows.
     pub count: u32,
 }
 
-/// Numbered windows, as runs.
+/// Numbered windows, stored as runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WindowIndex {
     runs: Vec<WindowRun>,
-    /// Number of the first window of each run.
+    /// Index of the first window of each run.
     starts: Vec<usize>,
     len: usize,
 }
@@ -64,22 +64,22 @@ impl WindowIndex {
         index
     }
 
-    /// How many there are.
+    /// Number of windows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no windows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Window number `index`.
+    /// The window with index `index`.
     ///
     /// # Panics
-    /// If `index` is not below the length.
+    /// If `index` is not less than the length.
     #[must_use]
     pub fn get(&self, index: usize) -> WindowId {
         assert!(index < self.len, "window {index} of {}", self.len);
@@ -89,7 +89,7 @@ impl WindowIndex {
         WindowId { segment: run.segment, row: run.first + steps * run.stride }
     }
 
-    /// All of them, in order.
+    /// All windows in order.
     pub fn iter(&self) -> impl Iterator<Item = WindowId> + '_ {
         (0..self.len).map(|index| self.get(index))
     }
@@ -101,13 +101,13 @@ impl WindowIndex {
     }
 }
 
-/// Windows of the parts.
+/// Number of windows in each part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct WindowCounts {
-    /// That train.
+    /// Training windows.
     pub training: usize,
-    /// That choose the best weights.
+    /// Validation windows.
     pub validation: usize,
-    /// That are scored at the end.
+    /// Test windows.
     pub test: usize,
 }

@@ -1,4 +1,4 @@
-//! Why an experiment cannot go on.
+//! Errors of experiments.
 
 use super::{ArchiveError, StoredError};
 use crate::config::ConfigError;
@@ -12,17 +12,17 @@ use crate::session::SessionError;
 use crate::train::TrainError;
 use std::path::PathBuf;
 
-/// An experiment cannot go on.
+/// An error of an experiment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentError {
-    /// The config.
+    /// The config is not valid.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The data.
+    /// The data cannot be used.
     #[error("{0}")]
     Data(#[from] DataError),
-    /// The data in a file.
+    /// The data in a file cannot be used.
     #[error("{file}: {source}")]
     File {
         /// The file.
@@ -30,34 +30,34 @@ pub enum ExperimentError {
         /// What is wrong with it.
         source: DataError,
     },
-    /// The graph of the series.
+    /// The series graph cannot be used.
     #[error("{place}: {source}")]
     Graph {
-        /// The graph's file, or the section of the config that describes it.
+        /// The graph file, or the section of the config.
         place: String,
         /// What is wrong with it.
         source: SeriesGraphError,
     },
-    /// The model, the plan or the device.
+    /// The model, the plan or the device failed.
     #[error("{0}")]
     Session(#[from] SessionError),
-    /// Training.
+    /// Training failed.
     #[error("{0}")]
     Train(#[from] TrainError),
-    /// Scoring or forecasting.
+    /// Evaluation or forecasting failed.
     #[error("{0}")]
     Evaluate(#[from] EvaluateError),
-    /// Looking inside.
+    /// Inspection failed.
     #[error("{0}")]
     Inspect(#[from] InspectError),
-    /// The run's files.
+    /// The files of the run cannot be used.
     #[error("{0}")]
     Stored(#[from] StoredError),
-    /// The data of a run that is to go on are not those that it was trained on.
-    #[error("{0}: the training rows have changed since the run was started (mean and deviation differ from scaler.json)")]
+    /// The training rows differ from those on which the run was trained.
+    #[error("{0}: the training rows have changed since the run was started (mean and standard deviation differ from scaler.json)")]
     OtherRows(PathBuf),
-    /// The run would go on to other bits.
-    #[error("{0}: bits may differ")]
+    /// The resumed run may not give bit-identical results.
+    #[error("{0}: the results may not be bit-identical")]
     Break(String),
     /// The run has no weights.
     #[error("{0}: the run has no weights yet")]
@@ -82,7 +82,7 @@ impl From<ArchiveError> for ExperimentError {
     }
 }
 
-/// Of a file that it is about, unless the error names it already.
+/// Adds the file to an error, unless the error already names it.
 #[cfg(feature = "native")]
 pub(super) fn in_file(file: &std::path::Path) -> impl FnOnce(DataError) -> ExperimentError {
     let file = file.to_owned();
@@ -92,7 +92,7 @@ pub(super) fn in_file(file: &std::path::Path) -> impl FnOnce(DataError) -> Exper
     }
 }
 
-/// Of the file that the data were read from, where it is about the data.
+/// Adds the data file to an error about the data.
 #[cfg(feature = "native")]
 pub(super) fn of_file(file: &std::path::Path) -> impl FnOnce(ExperimentError) -> ExperimentError {
     let in_file = in_file(file);

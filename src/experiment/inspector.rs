@@ -1,4 +1,4 @@
-//! Looks inside the model of a run: which sessions that takes, and what they are asked. What is found is described in [`crate::inspect`].
+//! Inspects the model of a run: creates the required sessions and reads their tensors. [`crate::inspect`] describes the results.
 
 use super::{Experiment, ExperimentError, LoadOptions, StoredError, Trained, Weights};
 use crate::data::{Part, PartWindows};
@@ -13,47 +13,47 @@ use crate::inspect::{InspectError, node_names, one_window, spread};
 use crate::series_graph::SeriesGraph;
 use serde::Serialize;
 
-/// Windows that gates are looked at in at a time.
+/// Number of windows per pass for reading the gates.
 const BATCH: usize = 32;
 
-/// Looks inside the model of a run.
+/// Inspects the model of a run.
 pub struct Inspector {
     experiment: Experiment,
     backend: Backend,
     weights: Weights,
 }
 
-/// The learned graph, and how far the model follows it.
+/// The learned graph and the gates that weight it.
 #[derive(Serialize)]
 pub struct GraphReport {
-    /// How well it finds the drivers, where the truth is known.
+    /// How well the graph recovers the true drivers, if the true graph is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// Temperature of the softmax over senders.
     pub temperature: f64,
     /// "validation" or "test".
     pub part: String,
-    /// Mean over windows, and each window's.
+    /// Gates: the mean over windows, and the values of each window.
     pub gates: Gates,
     /// Edges that the model uses.
     pub edges: Vec<Edge>,
-    /// How strongly each driver reaches each target, before the top k are taken.
+    /// Strength of each driver for each target, before the top-k selection.
     pub scores: Scores,
-    /// Both stages, whole.
+    /// Both stages without selection.
     pub graph: LearnedGraph,
-    /// The adaptive graph [N, N], where the model has one.
+    /// The adaptive graph `[N, N]`, if the model has one.
     #[serde(skip)]
     pub adaptive: Option<Vec<f64>>,
 }
 
 impl Inspector {
-    /// Of the run that an experiment belongs to.
+    /// An inspector for the run of an experiment.
     #[must_use]
     pub fn new(experiment: Experiment, backend: Backend, weights: Weights) -> Self {
         Self { experiment, backend, weights }
     }
 
-    /// Names of all nodes in the model's order.
+    /// Names of all nodes in the order of the model.
     #[must_use]
     pub fn node_names(&self) -> Vec<String> {
         node_names(self.experiment.dataset.series_names(), self.experiment.config.model.num_transitions)
@@ -63,16 +63,16 @@ impl Inspector {
         self.experiment.load(self.backend.clone(), &LoadOptions { weights: self.weights, ..options }).await
     }
 
-    /// The windows of the part, evenly spread, at most so many.
+    /// At most `most` windows, evenly spread over the part.
     fn windows(&self, part: Part, most: usize) -> Result<(PartWindows, Vec<usize>), ExperimentError> {
         let chosen = spread(self.experiment.check_part(part)?, most);
         Ok((self.experiment.source(self.experiment.dataset.evaluation_windows(part)?), chosen))
     }
 
-    /// The learned graph, the mean gates over at most `most` windows of a part, and how well it finds the edges of a true graph.
+    /// The learned graph, the mean gates over at most `most` windows of a part, and the recovery of the edges of a true graph.
     ///
     /// # Errors
-    /// Fails if the model has no learned graph, or the part no window.
+    /// Fails if the model has no learned graph, or the part contains no window.
     pub async fn graph(&self, part: Part, most: usize, truth: Option<&SeriesGraph>) -> Result<GraphReport, ExperimentError> {
         graph::check(&self.experiment.config.model)?;
         let (source, windows) = self.windows(part, most)?;
@@ -86,7 +86,7 @@ impl Inspector {
         Ok(GraphReport { recovery, temperature: graph.temperature, part: part.to_string(), gates, edges, scores, graph, adaptive })
     }
 
-    /// What attends to what in one window of a part.
+    /// The attention weights in one window of a part.
     ///
     /// # Errors
     /// Fails if the part has no such window.
@@ -97,10 +97,10 @@ impl Inspector {
         Ok(attention::look(trained.session_mut(), &source, window, self.node_names()).await?)
     }
 
-    /// The lags that autocorrelation attention takes in one window of a part.
+    /// The lags that autocorrelation attention selects in one window of a part.
     ///
     /// # Errors
-    /// Fails if the model has no such attention, or the part no such window.
+    /// Fails if the model has no autocorrelation attention, or the part has no such window.
     pub async fn lags(&self, part: Part, window: usize) -> Result<Lags, ExperimentError> {
         let dataset = &self.experiment.dataset;
         let (window, source) = one_window(dataset, &self.experiment.scaler, part, window)?;
@@ -110,11 +110,11 @@ impl Inspector {
         Ok(lags::look(trained.session_mut(), &source, window, dataset.target_names(), step).await?)
     }
 
-    /// What each part of the model is worth on at most `most` windows: the loss with one switched off at a time. `progress` gets the number
-    /// of the switch from 1, how many there are, and its key.
+    /// The importance of each part of the model on at most `most` windows: the loss with one part switched off at a time. `progress` gets
+    /// the index of the switch from 1, the number of switches, and the key.
     ///
     /// # Errors
-    /// Fails if the part has no window, or the device is lost.
+    /// Fails if the part contains no window, or the device is lost.
     pub async fn features(
         &self,
         part: Part,
@@ -138,7 +138,7 @@ impl Inspector {
             progress(i + 1, all.len(), key);
             let outcome = match self.load(LoadOptions { settings: Some(settings), ..options.clone() }).await {
                 Ok(mut trained) => Ok(worth(trained.session_mut(), &source, config, &windows).await?),
-                // Without this part the model asks for weights that the run does not have.
+                // Without this part, the model needs weights that the run does not have.
                 Err(ExperimentError::Stored(e @ StoredError::Weights { .. })) => Err(e.to_string()),
                 Err(e) => return Err(e),
             };
@@ -148,12 +148,12 @@ impl Inspector {
     }
 }
 
-/// What can be refused before a backend is opened.
+/// Checks that need no backend.
 impl Experiment {
-    /// How many windows a part has.
+    /// The number of windows in a part.
     ///
     /// # Errors
-    /// Fails if it has none.
+    /// Fails if there are none.
     pub fn check_part(&self, part: Part) -> Result<usize, ExperimentError> {
         match self.dataset.evaluation_windows(part)?.len() {
             0 => Err(EvaluateError::NoPart(part).into()),
@@ -161,27 +161,27 @@ impl Experiment {
         }
     }
 
-    /// Whether a part has a window of that number.
+    /// Checks that a part has a window with this index.
     ///
     /// # Errors
-    /// Fails if it has none.
+    /// Fails if it has not.
     pub fn check_window(&self, part: Part, window: usize) -> Result<(), ExperimentError> {
         one_window(&self.dataset, &self.scaler, part, window)?;
         Ok(())
     }
 
-    /// Whether the model has lags to look at.
+    /// Checks that the model has autocorrelation attention.
     ///
     /// # Errors
-    /// Fails if it has none.
+    /// Fails if it has not.
     pub fn check_lags(&self) -> Result<(), InspectError> {
         lags::tensors(&self.shape()).map(|_| ())
     }
 
-    /// Whether the model has a learned graph to look at.
+    /// Checks that the model has a learned graph.
     ///
     /// # Errors
-    /// Fails if it has none.
+    /// Fails if it has not.
     pub fn check_learned_graph(&self) -> Result<(), InspectError> {
         graph::check(&self.config.model)
     }

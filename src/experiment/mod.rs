@@ -1,14 +1,14 @@
-//! An experiment: a config, its data, and what is made of them. Command line, page and library users all begin here.
+//! An experiment: a config with its data. It is the entry point for the command line, the browser page and library users.
 //!
 //! ```text
-//! Experiment::open(config)      data, scaler and graph are read
-//!   .plan(backend)              Planned: bytes, predicted time; nothing was created yet
-//!   .begin(stored)              Training: compiled, can be run, paused, scored in between
-//!   .run(listener).finish()     Trained: scores, forecasts, looks inside
+//! Experiment::open(config)      reads data, scaler and graph
+//!   .plan(backend)              Planned: bytes and predicted time; nothing is created yet
+//!   .begin(stored)              Training: compiled; can be run, paused, and evaluated in between
+//!   .run(listener).finish()     Trained: evaluates, forecasts, inspects
 //!
-//! Run::open(path)               a run that is kept: config, scaler, graph, weights
-//!   .open_data(file)            Experiment of that run
-//!   .plan(backend).resume()     Training that goes on, or
+//! Run::open(path)               a stored run: config, scaler, graph, weights
+//!   .open_data(file)            the Experiment of the run
+//!   .plan(backend).resume()     the resumed Training, or
 //!   .load(backend, options)     Trained
 //! ```
 
@@ -46,25 +46,26 @@ pub use summary::{BufferSummary, Summary};
 pub use trained::{LoadOptions, Trained};
 pub use training::Training;
 
-/// A config and its data; cheap to clone.
+/// A config with its data. Cloning is cheap.
 #[derive(Clone)]
 pub struct Experiment {
     config: Arc<Config>,
     dataset: Arc<Dataset>,
     scaler: Arc<Scaler>,
     graph: Arc<KnownGraph>,
-    /// What reading found, one sentence each.
+    /// Notes from reading the data and the graph, one sentence each.
     notes: Vec<String>,
-    /// Kernel shapes and costs in place of the adapter's own.
+    /// Kernel shapes and costs that replace those of the adapter.
     class: Option<AdapterClass>,
-    /// Where the data were read, absolute; nothing where they came from elsewhere.
+    /// Absolute path of the data file; none if the data are not from a file.
     file: Option<PathBuf>,
-    /// Of a run that is kept.
+    /// The stored run, if there is one.
     run: Option<(StoredRun, RunRecord)>,
 }
 
 impl Experiment {
-    /// Reads data (CSV, plain or gzip'd) and, where `[graph]` names a file, the bytes of that file. The config's paths are not looked at.
+    /// Reads data (CSV, plain or gzip-compressed) and, if `[graph]` names a file, the bytes of this file. The paths in the config are
+    /// ignored.
     ///
     /// # Errors
     /// Fails if the data, the graph or the split cannot be used.
@@ -108,13 +109,13 @@ impl Experiment {
         })
     }
 
-    /// With these kernel shapes and costs instead of the adapter's own, if any are given. A run that goes on keeps its own.
+    /// Replaces the kernel shapes and costs of the adapter, if a class is given. A resumed run keeps its own.
     #[must_use]
     pub fn of_class(self, class: Option<AdapterClass>) -> Self {
         Self { class, ..self }
     }
 
-    /// The config as resolved.
+    /// The resolved config.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -126,13 +127,13 @@ impl Experiment {
         &self.dataset
     }
 
-    /// Means and deviations.
+    /// Means and standard deviations.
     #[must_use]
     pub fn scaler(&self) -> &Arc<Scaler> {
         &self.scaler
     }
 
-    /// What reading data and graph found, one sentence each.
+    /// Notes from reading the data and the graph, one sentence each.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -144,22 +145,22 @@ impl Experiment {
         ModelShape::of(&self.config, &self.dataset, &self.graph)
     }
 
-    /// Windows of the parts; and why there will be nothing to evaluate, if so: training needs no test part.
+    /// The number of windows in each part. If there are no test windows, also the reason; training does not need test windows.
     ///
     /// # Errors
-    /// Fails if there is nothing to train on, or nothing to validate on although training is to stop early.
+    /// Fails if there are no training windows, or if early stopping is set but there are no validation windows.
     pub fn windows(&self) -> Result<(WindowCounts, Option<DataError>), ExperimentError> {
         let (windows, refused) = self.dataset.count_windows()?;
         TrainError::check(&self.config.training, windows.training, windows.validation)?;
         Ok((windows, refused))
     }
 
-    /// The windows of a part, in order.
+    /// The windows of an index, in order.
     pub(crate) fn source(&self, index: WindowIndex) -> PartWindows {
         PartWindows::new(self.dataset.clone(), self.scaler.clone(), index)
     }
 
-    /// Training windows, in order: for benchmarks.
+    /// The training windows in order, for benchmarks.
     ///
     /// # Errors
     /// Fails if there are none.
@@ -167,7 +168,7 @@ impl Experiment {
         Ok(self.source(self.dataset.training_windows()?))
     }
 
-    /// The kernel shapes and costs to plan with on a backend: of a run its own where the backend can run them.
+    /// The kernel shapes and costs for planning on a backend. A run uses its own if the backend supports them.
     fn class_on(&self, backend: &Backend) -> Option<AdapterClass> {
         match &self.run {
             Some((_, record)) => record.class_on(backend),
@@ -175,7 +176,7 @@ impl Experiment {
         }
     }
 
-    /// What a session that trains is made of.
+    /// The setup of a training session.
     #[must_use]
     pub fn setup(&self, backend: &Backend) -> Setup {
         Setup::training(self.shape(), self.config.training.clone()).of_class(self.class_on(backend))
@@ -184,17 +185,17 @@ impl Experiment {
     /// The fastest plan within `training.memory`. Nothing is created on the device.
     ///
     /// # Errors
-    /// Fails if there is nothing to train on, or no plan fits.
+    /// Fails if there are no training windows, or no plan fits.
     pub fn plan(&self, backend: Backend) -> Result<Planned, ExperimentError> {
         let setup = self.setup(&backend);
         let plan = Arc::new(setup.plan(&backend)?);
         Ok(Planned { summary: Summary::new(&plan, self)?, experiment: self.clone(), backend, setup, plan })
     }
 
-    /// What other budgets would cost, and the plan within the config's own in numbers. Needs no device.
+    /// The plans within other memory budgets, and a summary of the plan within the budget of the config. It needs no device.
     ///
     /// # Errors
-    /// Fails if there is nothing to train on, or single windows do not fit the limits.
+    /// Fails if there are no training windows, or single windows do not fit the limits.
     pub fn outlook(&self, options: &PlanOptions) -> Result<(Outlook, Result<Summary, PlanError>), ExperimentError> {
         let setup = Setup::training(self.shape(), self.config.training.clone());
         let mut planner = setup.planner(options)?;
@@ -209,7 +210,7 @@ impl Experiment {
         ))
     }
 
-    /// How far the run is that this experiment belongs to; nothing before its first checkpoint.
+    /// The progress of the run of this experiment; none before its first checkpoint.
     ///
     /// # Errors
     /// Fails if the checkpoint is damaged.
@@ -219,10 +220,10 @@ impl Experiment {
         Ok(stored.checkpoint(&places)?.map(|(_, progress)| progress))
     }
 
-    /// Whether the run that this experiment belongs to is finished: all steps are done, or it stopped early.
+    /// Whether the run of this experiment is finished: all steps are done, or it stopped early.
     ///
     /// # Errors
-    /// Fails if the checkpoint is damaged, or there is nothing to train on.
+    /// Fails if the checkpoint is damaged, or there are no training windows.
     pub fn is_finished(&self) -> Result<bool, ExperimentError> {
         let Some(progress) = self.progress()? else { return Ok(false) };
         let (windows, _) = self.windows()?;
@@ -230,7 +231,7 @@ impl Experiment {
         Ok(progress.is_finished(training, training.total_steps(windows.training)))
     }
 
-    /// Whether the training rows are those that the scaler was fitted on: for a run, those that it was trained on.
+    /// Checks that the training rows are those on which the scaler was fitted. For a run, these are the rows on which it was trained.
     ///
     /// # Errors
     /// Fails if they are not.
@@ -239,13 +240,13 @@ impl Experiment {
         if self.scaler.is_fit_of(&self.dataset) { Ok(()) } else { Err(ExperimentError::OtherRows(file().unwrap_or_default())) }
     }
 
-    /// The files of the run that this experiment belongs to.
+    /// The files of the run of this experiment.
     #[must_use]
     pub fn stored(&self) -> Option<&StoredRun> {
         self.run.as_ref().map(|(stored, _)| stored)
     }
 
-    /// The same in other files, into which all of the run's are copied.
+    /// Copies all files of the run, and returns the experiment with the copied files.
     ///
     /// # Errors
     /// Fails if they cannot be written.
@@ -257,7 +258,7 @@ impl Experiment {
         Ok(self)
     }
 
-    /// Names of the series, covariates first.
+    /// Names of all series, covariates first.
     #[must_use]
     pub fn series(&self) -> Vec<String> {
         self.dataset.series_names().map(str::to_owned).collect()

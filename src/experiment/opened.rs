@@ -1,4 +1,4 @@
-//! A run that is kept, opened to go on, to score or to look inside.
+//! A stored run, opened to resume, evaluate or inspect it.
 
 use super::{Archive, Experiment, ExperimentError, RunRecord, StoredRun};
 use crate::config::Config;
@@ -6,13 +6,13 @@ use crate::data::{Dataset, Scaler};
 use std::io::Read;
 use std::sync::Arc;
 
-/// A run that is kept.
+/// A stored run.
 pub struct Run {
     /// Its files.
     pub stored: StoredRun,
-    /// What it is, beside its config.
+    /// Its record: everything except the config.
     pub record: RunRecord,
-    /// Its config. What is changed here (a budget, say) counts for this use of the run and is not stored.
+    /// Its config. Changes, for instance of the memory budget, apply to this use of the run and are not stored.
     pub config: Config,
     scaler: Arc<Scaler>,
 }
@@ -21,13 +21,13 @@ impl Run {
     /// Opens a run folder or a run file.
     ///
     /// # Errors
-    /// Fails if it is no run, damaged, or newer than this crate.
+    /// Fails if it is not a run, is damaged, or is newer than this crate.
     #[cfg(feature = "native")]
     pub fn open(path: &std::path::Path) -> Result<Self, ExperimentError> {
         Self::of(StoredRun::open(path)?)
     }
 
-    /// Opens a run file that lies in memory. `label` is what messages call it.
+    /// Opens a run file in memory. Messages use `label` as its name.
     ///
     /// # Errors
     /// As [`Run::open`].
@@ -41,23 +41,23 @@ impl Run {
         Ok(Self { stored, record, config, scaler })
     }
 
-    /// With data of that name, whatever the record says: a browser knows no paths.
+    /// Replaces the data file name of the record, because a browser does not know paths.
     #[must_use]
     pub fn named(mut self, file: &str) -> Self {
         self.record.data = file.into();
         self
     }
 
-    /// The run on data with its columns.
+    /// The experiment of the run with data that have its columns.
     ///
     /// # Errors
-    /// Fails if the data cannot be used or have other series, or the run's graph is damaged.
+    /// Fails if the data cannot be used or have other series, or if the graph of the run is damaged.
     pub fn read(self, data: impl Read) -> Result<Experiment, ExperimentError> {
         let dataset = Dataset::read(&self.config, data)?;
         self.with(dataset)
     }
 
-    /// The run on the data that it was trained on, or on those of another file.
+    /// The experiment of the run with the data on which it was trained, or with those of another file.
     ///
     /// # Errors
     /// As [`Run::read`], and if the file cannot be read.

@@ -1,4 +1,4 @@
-//! An experiment that was planned: it is known what training will take, and nothing was created yet.
+//! A planned experiment: memory and time of training are known, and nothing is created on the device.
 
 use super::{Experiment, ExperimentError, RunRecord, StoredRun, Summary, Trained, Training};
 use crate::data::Part;
@@ -18,7 +18,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// The plan in numbers.
+    /// The summary of the plan.
     #[must_use]
     pub fn summary(&self) -> &Summary {
         &self.summary
@@ -30,32 +30,32 @@ impl Planned {
         &self.plan
     }
 
-    /// Where it would run.
+    /// The backend for which it is planned.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.backend
     }
 
-    /// Sizes of the model.
+    /// The setup of the training session.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// Trains a new run to its end, or until the listener stops it. `listener` is told of every step.
+    /// Trains a new run to its end, or until the listener stops it. `listener` receives every event.
     ///
     /// # Errors
-    /// Fails if the device refuses or keeps failing, numbers stay bad, or the run cannot be stored.
+    /// Fails if an allocation or the device fails, values remain non-finite, or the run cannot be stored.
     pub async fn train(self, stored: StoredRun, listener: &mut dyn FnMut(&Event) -> Control) -> Result<Trained, ExperimentError> {
         let mut training = self.begin(stored).await?;
         training.run(listener).await?;
         training.finish().await
     }
 
-    /// Begins a new run: creates everything on the device and writes the run's first files.
+    /// Starts a new run: creates all buffers and kernels on the device, and writes the first files of the run.
     ///
     /// # Errors
-    /// Fails if the device refuses, or the files cannot be written.
+    /// Fails if the device fails, or the files cannot be written.
     pub async fn begin(self, stored: StoredRun) -> Result<Training, ExperimentError> {
         let (experiment, summary) = (self.experiment, self.summary);
         let session = Session::of_plan(self.setup, self.backend, self.plan).await?;
@@ -65,10 +65,10 @@ impl Planned {
         Self::training(experiment, session, None).await
     }
 
-    /// Goes on with the run that the experiment belongs to, from its last checkpoint, or from the start where there is none.
+    /// Resumes the run of the experiment from its last checkpoint, or from the start if there is none.
     ///
     /// # Errors
-    /// Fails if the experiment belongs to no run, its data are not those that the run was trained on, or the device refuses.
+    /// Fails if the experiment has no run, its data are not those on which the run was trained, or the device fails.
     pub async fn resume(self) -> Result<Training, ExperimentError> {
         let mut experiment = self.experiment;
         experiment.check_rows()?;

@@ -1,4 +1,4 @@
-//! A plan in numbers: what is shown before training starts, and `plan.json` of a run.
+//! The summary of a plan: shown before training starts, and stored as `plan.json` of a run.
 
 use super::{Experiment, ExperimentError};
 use crate::bytes::Budget;
@@ -9,59 +9,59 @@ use crate::ops::Scope;
 use crate::plan::{DeviceLimits, Plan};
 use serde::Serialize;
 
-/// A plan in numbers.
+/// The summary of a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// Windows of the parts.
+    /// Number of windows in each part.
     pub windows: WindowCounts,
     /// Optimiser steps of the whole run.
     pub steps: u64,
-    /// Numbers that are learned.
+    /// Number of trainable parameters.
     pub parameters: usize,
-    /// Windows of an optimiser step.
+    /// Windows per optimiser step.
     pub batch: usize,
-    /// Windows on the device at once.
+    /// Windows per micro-batch, that is, on the device at once.
     pub micro_batch: usize,
-    /// Dispatches of a training step.
+    /// Dispatches per training step.
     pub dispatches: usize,
     /// Predicted time of a training step.
     pub predicted_ms: f64,
-    /// Class of adapters that it was made for.
+    /// Adapter class of the plan.
     pub class: String,
-    /// Ops of a training step that are computed again in the backward pass.
+    /// Ops that are recomputed in the backward pass of a training step.
     pub computed_again: usize,
-    /// Windows of a pass of scoring.
+    /// Windows per scoring pass.
     pub scoring_batch: usize,
-    /// Most bytes of the arena alive at once in training; its pages take little more.
+    /// Maximum live bytes of the arena in training, which is the lower bound of its size. Its pages take little more.
     pub arena_bound: u64,
-    /// Limits of the device that it needs, where WebGPU's defaults are too small for single windows.
+    /// Device limits of the plan, if they differ from WebGPU's defaults. The device must support them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<DeviceLimits>,
-    /// Bytes allowed; nothing where they are unlimited.
+    /// Memory budget in bytes; none if it is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<u64>,
-    /// All buffers together.
+    /// Bytes of all buffers.
     pub bytes: u64,
-    /// Each buffer.
+    /// The buffers.
     pub buffers: Vec<BufferSummary>,
-    /// What the run takes of the host's memory at most, beside the program itself.
+    /// Upper bound of the host memory of the run, in addition to the program itself.
     pub host: HostMemory,
 }
 
-/// A buffer by name.
+/// Name and size of a buffer.
 #[derive(Clone, Debug, Serialize)]
 pub struct BufferSummary {
-    /// What it holds; pages of the arena and slots of the staging ring are numbered.
+    /// Its content. Pages of the arena and slots of the staging ring are numbered.
     pub name: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
 impl Summary {
-    /// Of a plan whose first recording trains an experiment's model.
+    /// The summary of a plan whose first recording trains the model of an experiment.
     ///
     /// # Errors
-    /// Fails if there is nothing to train on.
+    /// Fails if there are no training windows.
     pub(super) fn new(plan: &Plan, experiment: &Experiment) -> Result<Self, ExperimentError> {
         let (windows, _) = experiment.windows()?;
         let settings = &experiment.config().training;
@@ -92,7 +92,7 @@ impl Summary {
     }
 }
 
-/// What the host needs for training, with so many windows in a batch.
+/// Host memory for training with `batch` windows per batch.
 fn host(graph: &Graph, experiment: &Experiment, batch: usize) -> HostMemory {
     let once = |t: &&Tensor| t.place == Place::Input && t.operand.scope == Scope::Step;
     let noise = graph.tensors.iter().filter(once).map(|t| t.operand.len()).sum();

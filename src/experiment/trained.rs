@@ -1,4 +1,4 @@
-//! A model with weights: scores, forecasts, looks inside.
+//! A model with weights, which evaluates, forecasts and inspects.
 
 use super::{Experiment, ExperimentError, Inspector, StoredRun, Weights};
 use crate::config::ModelSettings;
@@ -9,16 +9,16 @@ use crate::gpu::GpuError;
 use crate::session::{Session, SessionError, Setup};
 use crate::train::MOST_LOSSES;
 
-/// Which weights of a run, and how the model that takes them is made.
+/// Options for loading the model of a run.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// Which weights.
+    /// The weights to load.
     pub weights: Weights,
-    /// Windows of a scoring pass in place of `training.batch_size`.
+    /// Windows per scoring pass, if not `training.batch_size`.
     pub batch: Option<usize>,
-    /// Names of tensors that [`Session::look`] reads.
+    /// Names of the tensors that [`Session::look`] reads.
     pub kept: Vec<String>,
-    /// The model in place of the config's: a part switched off, whose weights are left out.
+    /// Model settings that replace those of the config, for instance with a part switched off. The weights of this part are ignored.
     pub settings: Option<ModelSettings>,
 }
 
@@ -31,10 +31,10 @@ pub struct Trained {
 }
 
 impl Experiment {
-    /// The model with the weights of the run that this experiment belongs to.
+    /// Loads the model with the weights of the run of this experiment.
     ///
     /// # Errors
-    /// Fails if it belongs to none or there are no weights yet, they are damaged, or the model cannot be made on the backend.
+    /// Fails if there is no run, it has no weights yet, they are damaged, or the model cannot be created on the backend.
     pub async fn load(&self, backend: Backend, options: &LoadOptions) -> Result<Trained, ExperimentError> {
         self.weights()?;
         let mut shape = self.shape();
@@ -50,10 +50,10 @@ impl Experiment {
         Trained::of(self.clone(), Session::new(setup, backend).await?, options).await
     }
 
-    /// The files of the run that this experiment belongs to.
+    /// The files of the run of this experiment.
     ///
     /// # Errors
-    /// Fails if it belongs to none, or the run has no weights yet.
+    /// Fails if there is no run, or the run has no weights yet.
     pub fn weights(&self) -> Result<&StoredRun, ExperimentError> {
         let path = || self.run.as_ref().map_or_else(|| "the experiment".into(), |(stored, _)| stored.path().to_owned());
         let stored = self.run.as_ref().map(|(stored, _)| stored).filter(|stored| stored.has_weights());
@@ -80,7 +80,7 @@ impl Trained {
         &self.experiment
     }
 
-    /// The file that the weights are from.
+    /// The name of the file with the weights.
     #[must_use]
     pub fn weights_file(&self) -> &'static str {
         self.file
@@ -98,20 +98,20 @@ impl Trained {
         &self.session
     }
 
-    /// The model on its backend, to look at.
+    /// The mutable model on its backend.
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// Scores a part beside its baselines, in original units.
+    /// Evaluates a part in original units, and compares the scores with those of the baselines.
     ///
     /// # Errors
-    /// Fails if the part holds no window, or the device keeps failing.
+    /// Fails if the part contains no window, or the device fails repeatedly.
     pub async fn evaluate(&mut self, part: Part) -> Result<Evaluation, ExperimentError> {
         self.evaluate_with(part, |_, _| {}).await
     }
 
-    /// As [`Trained::evaluate`]; `progress` gets the windows done and the windows in all.
+    /// As [`Trained::evaluate`]. `progress` gets the number of scored windows and the total number.
     ///
     /// # Errors
     /// As [`Trained::evaluate`].
@@ -124,31 +124,31 @@ impl Trained {
     /// Forecasts the steps after the last observed target of the data, in original units.
     ///
     /// # Errors
-    /// Fails if the history is too short, a known-future value is missing, or the device keeps failing.
+    /// Fails if the history is too short, a known-future value is missing, or the device fails repeatedly.
     pub async fn forecast(&mut self, options: &ForecastOptions) -> Result<Forecast, ExperimentError> {
         let e = &self.experiment;
         let make = async |session: &mut Session| forecast(session, &e.dataset, &e.scaler, &e.config, options).await;
         Ok(with_weights(&mut self.session, &self.parameters, make).await?)
     }
 
-    /// Forecasts one window of a part (numbered from 0), beside what came after.
+    /// Forecasts one window of a part (numbered from 0). The result includes the true values.
     ///
     /// # Errors
-    /// Fails if the part has no such window, or the device keeps failing.
+    /// Fails if the part has no such window, or the device fails repeatedly.
     pub async fn forecast_window(&mut self, window: (Part, usize), options: &ForecastOptions) -> Result<WindowForecast, ExperimentError> {
         let e = &self.experiment;
         let make = async |session: &mut Session| forecast_window(session, &e.dataset, &e.scaler, &e.config, window, options).await;
         Ok(with_weights(&mut self.session, &self.parameters, make).await?)
     }
 
-    /// Looks inside, on the same backend.
+    /// An inspector on the same backend.
     #[must_use]
     pub fn inspect(&self, weights: Weights) -> Inspector {
         Inspector::new(self.experiment.clone(), self.session.backend().clone(), weights)
     }
 }
 
-/// Calls `score` with these weights on the device; again on a new device if that is lost meanwhile.
+/// Calls `score` with these weights on the device. If the device is lost, it repeats the call on a new device.
 pub(super) async fn with_weights<T>(
     session: &mut Session,
     parameters: &[f32],

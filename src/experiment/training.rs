@@ -1,4 +1,4 @@
-//! A run under way.
+//! A run in progress.
 
 use super::trained::with_weights;
 use super::{Experiment, ExperimentError, LoadOptions, RunStore, StoredRun, Trained, Weights};
@@ -7,11 +7,11 @@ use crate::evaluate::{EvaluateError, Evaluation, ForecastOptions, WindowForecast
 use crate::session::Session;
 use crate::train::{Control, Event, Outcome, Progress, Trainer};
 
-/// A run that is compiled on a device: it can be run, paused, scored in between, and run on.
+/// A run that is compiled on a device. It can be run, paused, evaluated in between, and continued.
 pub struct Training {
     experiment: Experiment,
     trainer: Trainer,
-    /// Whether the device holds other numbers than the last stored state.
+    /// Whether the parameters on the device differ from the last stored state.
     ahead: bool,
 }
 
@@ -32,28 +32,28 @@ impl Training {
         self.trainer.session()
     }
 
-    /// Steps in all.
+    /// Total number of steps.
     #[must_use]
     pub fn total_steps(&self) -> u64 {
         self.trainer.total_steps()
     }
 
-    /// How far it is.
+    /// The progress so far.
     #[must_use]
     pub fn progress(&self) -> &Progress {
         self.trainer.progress()
     }
 
-    /// Whether all steps are done, or it stopped early.
+    /// Whether all steps are done, or training stopped early.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.trainer.is_finished()
     }
 
-    /// The run's files.
+    /// The files of the run.
     ///
     /// # Panics
-    /// Never: a training belongs to a run from its first moment on.
+    /// Never, because a training always has a run.
     #[must_use]
     pub fn stored(&self) -> &StoredRun {
         &self.experiment.run.as_ref().expect("a training belongs to a run").0
@@ -63,11 +63,11 @@ impl Training {
         self.stored().store(self.session().parameters().to_vec(), &self.experiment.series())
     }
 
-    /// Trains to the end, to an early stop, or until the listener stops it; then it can be run on. After an error it goes on from the last
-    /// stored state.
+    /// Trains to the end, to an early stop, or until the listener stops it. A stopped training can be continued. After an error, the next
+    /// call continues from the last stored state.
     ///
     /// # Errors
-    /// Fails if the device keeps failing, numbers stay bad, or the run cannot be stored.
+    /// Fails if the device fails repeatedly, values remain non-finite, or the run cannot be stored.
     pub async fn run(&mut self, listener: &mut dyn FnMut(&Event) -> Control) -> Result<Outcome, ExperimentError> {
         if std::mem::take(&mut self.ahead) {
             self.trainer.rewind().await?;
@@ -79,7 +79,7 @@ impl Training {
         Ok(outcome)
     }
 
-    /// Calls `score` with the best weights so far on the device; again on a new device if that is lost meanwhile.
+    /// Calls `score` with the best weights so far on the device. If the device is lost, it repeats the call on a new device.
     async fn with_best<T>(&mut self, score: impl AsyncFnMut(&mut Session) -> Result<T, EvaluateError>) -> Result<T, ExperimentError> {
         let stored = self.stored().clone();
         if !stored.has_weights() {
@@ -90,16 +90,16 @@ impl Training {
         Ok(with_weights(self.trainer.session_mut(), &best, score).await?)
     }
 
-    /// Scores a part with the best weights so far. `progress` gets the windows done and the windows in all.
+    /// Evaluates a part with the best weights so far. `progress` gets the number of scored windows and the total number.
     ///
     /// # Errors
-    /// Fails if there are no weights yet, the part holds no window, or the device keeps failing.
+    /// Fails if there are no weights yet, the part contains no window, or the device fails repeatedly.
     pub async fn evaluate(&mut self, part: Part, mut progress: impl FnMut(usize, usize)) -> Result<Evaluation, ExperimentError> {
         let e = self.experiment.clone();
         self.with_best(async |session| evaluate(session, &e.dataset, &e.scaler, &e.config, part, &mut progress).await).await
     }
 
-    /// Forecasts one window of a part with the best weights so far, beside what came after.
+    /// Forecasts one window of a part with the best weights so far. The result includes the true values.
     ///
     /// # Errors
     /// As [`Training::evaluate`].
@@ -108,10 +108,10 @@ impl Training {
         self.with_best(async |session| forecast_window(session, &e.dataset, &e.scaler, &e.config, window, options).await).await
     }
 
-    /// The model with the best weights of the run.
+    /// Returns the model with the best weights of the run.
     ///
     /// # Errors
-    /// Fails if there are none yet, or the device is lost.
+    /// Fails if there are no weights yet, or the device is lost.
     pub async fn finish(self) -> Result<Trained, ExperimentError> {
         Trained::of(self.experiment, self.trainer.into_session(), &LoadOptions::default()).await
     }

@@ -1,4 +1,4 @@
-//! Columns and rows: which are forecast, which drive, which train.
+//! Columns and rows: targets, drivers, and the split.
 
 use toml::{Table, Value};
 
@@ -7,25 +7,25 @@ use super::yaml::{Entry, Old};
 use super::{Fate, MigrateError};
 use crate::config::suggest::{nearest, nearest_few};
 
-/// What is known of the data file beyond the old configuration.
+/// Information about the data file that is not in the old configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataFile {
-    /// Where it lies, as the new configuration should name it; left out: as the old one does.
+    /// The path for the new configuration; none to use the path of the old one.
     pub path: Option<String>,
-    /// Its column names; left out: not known.
+    /// The column names, if they are known.
     pub header: Option<Vec<String>>,
-    /// Its rows, without the header.
+    /// The number of rows without the header, if it is known.
     pub rows: Option<usize>,
 }
 
-/// Column names that mean time.
+/// Column names of a time column.
 const TIMES: [&str; 4] = ["date", "time", "timestamp", "datetime"];
 
-/// Which columns are what, and in words why.
+/// The roles of the columns.
 pub(super) struct Columns {
     pub(super) targets: Vec<String>,
     covariates: Vec<String>,
-    /// Whether the drivers could not be told.
+    /// Whether the drivers could not be determined.
     unknown_drivers: bool,
 }
 
@@ -73,16 +73,16 @@ impl Columns {
 fn features(old: &Old) -> Result<String, MigrateError> {
     let Some(entry) = old.value("features", Some("M")) else { return Ok("M".into()) };
     let text = entry.text()?.to_uppercase();
-    if ["M", "MS", "S"].contains(&text.as_str()) { Ok(text) } else { Err(entry.wrong("none of M, MS and S")) }
+    if ["M", "MS", "S"].contains(&text.as_str()) { Ok(text) } else { Err(entry.wrong("not one of M, MS and S")) }
 }
 
-/// The time column; `date` where the header is not known.
+/// The time column; `date` if the header is not known.
 pub(super) fn time(file: &DataFile) -> Option<String> {
     let Some(header) = &file.header else { return Some("date".into()) };
     header.iter().find(|c| TIMES.contains(&c.to_lowercase().as_str())).cloned()
 }
 
-/// Where the old configuration says that the data lie.
+/// The path of the data file in the old configuration.
 pub(super) fn path(old: &Old) -> Result<String, MigrateError> {
     let part = |key, default| old.value(key, Some(default)).map_or(Ok(String::new()), |e| e.text());
     let (root, name) = (part("root_path", "data")?, part("data_path", "synthetic_multi_wave.csv")?);
@@ -90,7 +90,7 @@ pub(super) fn path(old: &Old) -> Result<String, MigrateError> {
     Ok(if root.is_empty() || root == "." || name.starts_with('/') { name } else { format!("{root}/{name}") })
 }
 
-/// Writes `[data]`, and `[split]` where it can.
+/// Writes `[data]`, and `[split]` if the numbers of rows are known.
 pub(super) fn write(old: &Old, file: &DataFile, draft: &mut Draft) -> Result<(), MigrateError> {
     draft.set("data", "path", file.path.clone().map_or_else(|| path(old), Ok)?);
     let time = time(file);
@@ -114,25 +114,25 @@ pub(super) fn write(old: &Old, file: &DataFile, draft: &mut Draft) -> Result<(),
     Ok(())
 }
 
-/// What to say about the targets.
+/// The account of the targets.
 pub(super) fn target(old: &Old, file: &DataFile) -> Result<Fate, MigrateError> {
     let columns = Columns::of(old, file)?;
     let now = format!("data.targets = {}", list(&columns.targets));
     if columns.unknown_drivers {
-        let why = "which other columns drive them cannot be told without the data file: give that too, or list them in data.covariates";
+        let why = "the driver columns cannot be determined without the data file; give it with --data, or list them in data.covariates";
         return Ok(Fate::Changed(now, why.into()));
     }
     Ok(Fate::Renamed(now))
 }
 
-/// What to say about M, MS and S.
+/// The account of M, MS and S.
 pub(super) fn described(old: &Old, file: &DataFile) -> Result<Fate, MigrateError> {
     let columns = Columns::of(old, file)?;
-    let now = format!("{} targets entries and {} data.covariates", columns.targets.len(), columns.covariates.len());
-    Ok(Fate::Changed(now, "columns that are not forecast drive those that are, their future unknown; with S there are none".into()))
+    let now = format!("{} entries in data.targets and {} in data.covariates", columns.targets.len(), columns.covariates.len());
+    Ok(Fate::Changed(now, "columns that are not targets are drivers with an unknown future; with S, there are no drivers".into()))
 }
 
-/// What to say about rows of validation and test.
+/// The account of the numbers of validation and test rows.
 pub(super) fn length(old: &Old, file: &DataFile, key: &'static str) -> Result<Fate, MigrateError> {
     let rows = old.get(key).map_or(Ok(0), Entry::whole)?;
     let both = old.get("validation_length").is_some() && old.get("test_length").is_some();
@@ -141,7 +141,8 @@ pub(super) fn length(old: &Old, file: &DataFile, key: &'static str) -> Result<Fa
         (true, Some(_)) => Fate::Renamed(format!("{now} = {rows}")),
         (false, _) => Fate::Dropped("the split needs both lengths; set split.train_rows, validation_rows and test_rows".into()),
         (true, None) => Fate::Dropped(format!(
-            "the split needs all three numbers of rows; set split.train_rows, validation_rows and test_rows ({now} = {rows}), or give the data file too"
+            "the split needs all three numbers of rows; set split.train_rows, validation_rows and test_rows ({now} = {rows}), or give the \
+             data file with --data"
         )),
     })
 }

@@ -1,8 +1,8 @@
-//! The new configuration on its way to text.
+//! The new configuration before it is written as text.
 
 use toml::Value;
 
-/// Sections in the order in which they are written; the first has no header.
+/// Sections in output order. The first section has no header.
 const SECTIONS: [&str; 7] = ["", "data", "window", "split", "evaluation", "model", "training"];
 
 /// Keys and values by section.
@@ -12,7 +12,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Sets a key; a later value replaces an earlier one.
+    /// Sets a key. A later value replaces an earlier one.
     pub(super) fn set(&mut self, section: &'static str, key: &'static str, value: impl Into<Value>) {
         let value = value.into();
         match self.entries.iter_mut().find(|e| e.0 == section && e.1 == key) {

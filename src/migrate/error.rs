@@ -1,4 +1,4 @@
-//! Why a file cannot be migrated.
+//! Errors of a migration.
 
 use crate::config::ConfigError;
 
@@ -6,19 +6,19 @@ use crate::config::ConfigError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// Not YAML, or a key twice.
-    #[error("line {line}: {problem}; correct it, it is not valid YAML")]
+    /// Invalid YAML, or a duplicate key.
+    #[error("line {line}: not valid YAML: {problem}")]
     Yaml {
         /// Line, from 1.
         line: usize,
-        /// What the reader says.
+        /// The message of the parser.
         problem: String,
     },
-    /// Not a list of keys.
-    #[error("the file holds no keys; give a configuration of the original system, with lines such as seq_len: 96")]
+    /// The file has no keys.
+    #[error("the file contains no keys; give a configuration of the original system, with lines such as seq_len: 96")]
     NoKeys,
-    /// Keys that the original does not have.
-    #[error("{}; correct the key, or drop it", .0.join("; "))]
+    /// Keys that the original system does not have.
+    #[error("{}; correct or remove each unknown key", .0.join("; "))]
     Unknown(
         /// Line, key and suggestion of each.
         Vec<String>,
@@ -32,20 +32,20 @@ pub enum MigrateError {
         key: String,
         /// The value.
         found: String,
-        /// What is wrong with it, and what to write.
+        /// What is wrong with it, and how to correct it.
         problem: String,
     },
-    /// A target that the data do not have.
+    /// A target is not in the data.
     #[error("line {line}, target: the data have no column \"{name}\"; {hint}")]
     Target {
         /// Line, from 1.
         line: usize,
         /// The column.
         name: String,
-        /// Near names.
+        /// Similar names.
         hint: String,
     },
-    /// The values cannot work together.
-    #[error("the migrated configuration cannot work: {0}")]
+    /// The migrated configuration is not valid.
+    #[error("the migrated configuration is not valid: {0}")]
     Config(#[from] ConfigError),
 }

@@ -1,31 +1,31 @@
-//! The original's keys, their defaults there, and what becomes of each.
+//! The keys of the original system, their defaults there, and the conversion of each key.
 
 use super::draft::Draft;
 use super::yaml::{Entry, Old};
 use super::{DataFile, Fate, MigrateError, data};
 use crate::synth::original_frequency;
 
-/// A key of the original.
+/// A key of the original system.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// What it meant where it was left out, if that has to be written here.
+    /// The default in the original system, if the new configuration must contain it.
     pub(super) default: Option<&'static str>,
     rule: Rule,
 }
 
 type Function = fn(&Old, &Entry, &DataFile, &mut Draft) -> Result<Fate, MigrateError>;
 
-/// What becomes of a key.
+/// The conversion of a key.
 enum Rule {
-    /// A count under this section and key.
+    /// A count with this section and key.
     Count(&'static str, &'static str),
-    /// A number.
+    /// A number with this section and key.
     Real(&'static str, &'static str),
-    /// A switch.
+    /// A switch with this section and key.
     Switch(&'static str, &'static str),
-    /// Something else.
+    /// A special conversion.
     Special(Function),
-    /// Nothing, and why.
+    /// No conversion, with the reason.
     Nothing(&'static str),
 }
 
@@ -35,11 +35,11 @@ const fn key(name: &'static str, default: &'static str, rule: Rule) -> Key {
     Key { name, default: if default.is_empty() { None } else { Some(default) }, rule }
 }
 
-const PLANNED: &str = "memory is planned before training, and nothing is allocated after that";
-const COUNTED: &str = "series are counted from the columns of the data";
-const LEARNED: &str = "how much each graph counts is learned";
+const PLANNED: &str = "memory is planned before training, and nothing is allocated during training";
+const COUNTED: &str = "the number of series is determined by the columns of the data";
+const LEARNED: &str = "the weight of each graph is learned";
 
-/// All of them, by the sections of the original's documentation.
+/// All keys, in the order of the documentation of the original system.
 pub(super) const KEYS: &[Key] = &[
     key("seq_len", "96", Count("window", "history")),
     key("pred_len", "24", Count("window", "horizon")),
@@ -64,32 +64,32 @@ pub(super) const KEYS: &[Key] = &[
     key("enable_structural_pos_encoding", "true", Switch("model", "use_structural_encoding")),
     key("base_adjacency_weight", "", Nothing(LEARNED)),
     key("adaptive_adjacency_weight", "", Nothing(LEARNED)),
-    key("adjacency_diagonal_value", "", Nothing("a series has a self-loop of weight 1 in the fixed graph; see [graph]")),
+    key("adjacency_diagonal_value", "", Nothing("every series has a self-loop of weight 1 in the fixed graph; see [graph]")),
     key("use_gated_graph_combiner", "false", Switch("model", "use_graph_gate")),
     key("d_ff", "2048", Count("model", "d_ff")),
     key("factor", "", Nothing("attention is exact, not sampled")),
     key("activation", "", Special(activation)),
     key("mode", "", Special(mode)),
-    key("PGAT_MAX_ATTENTION_TOKENS", "", Nothing("attention runs along steps or across series, never over all tokens at once")),
-    key("use_gradient_checkpointing", "", Nothing("what is kept for the backward pass follows from the memory bound, training.memory")),
-    key("memory_chunk_size", "", Nothing("chunks are planned from the memory bound, and no chunk changes a number")),
+    key("PGAT_MAX_ATTENTION_TOKENS", "", Nothing("attention runs along steps or across series, never over all tokens")),
+    key("use_gradient_checkpointing", "", Nothing("the memory budget, training.memory, determines which tensors are recomputed")),
+    key("memory_chunk_size", "", Nothing("chunks are planned from the memory budget and do not affect the results")),
     key("enable_memory_cleanup", "", Nothing(PLANNED)),
     key("enable_memory_optimization", "", Nothing(PLANNED)),
-    key("use_sparse_adjacency", "", Nothing("the number of senders kept is model.top_k_edges")),
-    key("chunk_size", "", Nothing("chunks are planned from the memory bound, and no chunk changes a number")),
+    key("use_sparse_adjacency", "", Nothing("model.top_k_edges sets the number of senders that are kept")),
+    key("chunk_size", "", Nothing("chunks are planned from the memory budget and do not affect the results")),
     key("memory_threshold_mb", "", Special(memory)),
     key("root_path", "", Special(path)),
     key("data_path", "synthetic_multi_wave.csv", Special(path)),
     key("target", "*", Special(|old, _, file, _| data::target(old, file))),
     key("features", "", Special(|old, _, file, _| data::described(old, file))),
     key("freq", "h", Special(frequency)),
-    key("label_len", "", Nothing("the decoder starts from the history's tokens, not from repeated values")),
+    key("label_len", "", Nothing("the decoder starts from the tokens of the history, not from repeated values")),
     key("scale", "", Special(scale)),
     key("batch_size", "32", Count("training", "batch_size")),
-    key("num_workers", "", Nothing("windows are made while the device computes")),
+    key("num_workers", "", Nothing("windows are prepared while the device computes")),
     key("validation_length", "", Special(|old, _, file, _| data::length(old, file, "validation_length"))),
     key("test_length", "", Special(|old, _, file, _| data::length(old, file, "test_length"))),
-    key("embed", "", Nothing("calendar features are data.calendar, by default chosen by the frequency")),
+    key("embed", "", Nothing("data.calendar sets the calendar features; the default depends on the frequency")),
     key("learning_rate", "1e-4", Real("training", "learning_rate")),
     key("lradj", "type1", Special(schedule)),
     key("train_epochs", "20", Count("training", "epochs")),
@@ -98,14 +98,14 @@ pub(super) const KEYS: &[Key] = &[
     key("loss", "", Special(loss)),
     key("loss_function_type", "", Special(loss)),
     key("quantile_levels", "", Special(levels)),
-    key("huber_delta", "", Nothing("it is model.huber_delta, which goes with model.head = \"point\" and model.point_loss = \"huber\"")),
+    key("huber_delta", "", Nothing("set model.huber_delta with model.head = \"point\" and model.point_loss = \"huber\"")),
     key("use_amp", "", Nothing("kernels compute in f32")),
-    key("use_gpu", "", Nothing("the device is chosen when training starts, not in the config")),
-    key("checkpoints", "", Nothing("a run's folder is chosen when training starts, not in the config")),
+    key("use_gpu", "", Nothing("the device is selected when training starts, not in the config")),
+    key("checkpoints", "", Nothing("the run folder is selected when training starts, not in the config")),
 ];
 
 impl Key {
-    /// Writes what the key became; nothing to say of a default that is no key's.
+    /// Converts the key; none if it is not in the file and has no default.
     pub(super) fn apply(&self, old: &Old, file: &DataFile, draft: &mut Draft) -> Result<Option<Fate>, MigrateError> {
         let Some(entry) = old.value(self.name, self.default) else { return Ok(None) };
         let named = |section: &str, key: &str, value: String| {
@@ -134,12 +134,12 @@ impl Key {
     }
 }
 
-/// A count by name, with its default.
+/// The count with this name, or its default.
 fn count(old: &Old, name: &str, default: &str) -> Result<usize, MigrateError> {
     old.value(name, Some(default)).map_or(Ok(0), |e| e.whole())
 }
 
-/// Heads are even here: half of them look along steps, half across series.
+/// The number of heads, rounded up to an even number: half of the heads attend along steps, half across series.
 fn even_heads(old: &Old) -> Result<usize, MigrateError> {
     Ok(count(old, "n_heads", "8")?.max(1).next_multiple_of(2))
 }
@@ -148,7 +148,7 @@ fn heads(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fa
     let (asked, heads) = (entry.whole()?, even_heads(old)?);
     draft.count("model", "n_heads", heads);
     let now = format!("model.n_heads = {heads}");
-    let why = "half of the heads look along steps, half across series, so their number is even";
+    let why = "the number must be even, since half of the heads attend along steps and half across series";
     Ok(if asked == heads { Fate::Kept(now) } else { Fate::Changed(now, why.into()) })
 }
 
@@ -165,7 +165,7 @@ fn targets(old: &Old, entry: &Entry, file: &DataFile, _: &mut Draft) -> Result<F
     let pattern = columns.targets.iter().any(|t| t == "*" || t.contains("{i}"));
     let found = columns.targets.len();
     let differs = !pattern && found != asked;
-    let but = if differs { format!(" (mind: {asked} there, {found} in data.targets)") } else { String::new() };
+    let but = if differs { format!(" (check: {asked} in the old config, {found} in data.targets)") } else { String::new() };
     Ok(Fate::Dropped(format!("{COUNTED}{but}")))
 }
 
@@ -178,9 +178,9 @@ fn transitions(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Res
 
 fn mixture(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     Ok(if entry.switch()? {
-        Fate::Dropped("forecasts are mixtures unless model.head says otherwise".into())
+        Fate::Dropped("forecasts are mixtures unless model.head selects another output".into())
     } else {
-        Fate::Changed("model.mdn_components = 1".into(), "one Gaussian; for numbers alone set model.head = \"point\"".into())
+        Fate::Changed("model.mdn_components = 1".into(), "one Gaussian; for point forecasts, set model.head = \"point\"".into())
     })
 }
 
@@ -195,16 +195,16 @@ fn components(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Resu
 fn activation(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     let text = entry.text()?;
     Ok(Fate::Dropped(if text == "gelu" {
-        "feed-forward blocks have it always".into()
+        "feed-forward blocks always use gelu".into()
     } else {
-        format!("feed-forward blocks have gelu, not {text}")
+        format!("feed-forward blocks always use gelu, not {text}")
     }))
 }
 
 fn mode(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     match entry.text()?.as_str() {
-        "probabilistic" => Ok(Fate::Dropped("forecasts are probabilistic unless model.head says otherwise".into())),
-        "standard" => Ok(Fate::Dropped("the mean of a forecast is its column mean; for numbers alone set model.head = \"point\"".into())),
+        "probabilistic" => Ok(Fate::Dropped("forecasts are probabilistic unless model.head selects another output".into())),
+        "standard" => Ok(Fate::Dropped("forecasts have a column mean; for point forecasts, set model.head = \"point\"".into())),
         _ => Err(entry.wrong("neither probabilistic nor standard")),
     }
 }
@@ -214,37 +214,37 @@ fn memory(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fat
     draft.set("training", "memory", bound.as_str());
     Ok(Fate::Changed(
         format!("training.memory = \"{bound}\""),
-        "a bound on device memory that is kept, where it was a mark for cleaning up".into(),
+        "it is a strict limit on device memory; in the original system, it was a threshold for cleaning up".into(),
     ))
 }
 
 fn path(old: &Old, _: &Entry, file: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     let path = file.path.clone().map_or_else(|| data::path(old), Ok)?;
-    Ok(Fate::Changed(format!("data.path = \"{path}\""), "it is relative to the configuration file, not to where a command is run".into()))
+    Ok(Fate::Changed(format!("data.path = \"{path}\""), "it is relative to the configuration file, not to the current folder".into()))
 }
 
 fn frequency(_: &Old, entry: &Entry, file: &DataFile, draft: &mut Draft) -> Result<Fate, MigrateError> {
-    let frequency = original_frequency(&entry.text()?).map_err(|advice| entry.wrong(&format!("no step ({advice})")))?.to_string();
+    let frequency = original_frequency(&entry.text()?).map_err(|advice| entry.wrong(&format!("not a time step ({advice})")))?.to_string();
     if data::time(file).is_none() {
-        return Ok(Fate::Dropped("the data have no column of time stamps".into()));
+        return Ok(Fate::Dropped("the data have no timestamp column".into()));
     }
     draft.set("data", "frequency", frequency.as_str());
     Ok(Fate::Renamed(format!("data.frequency = \"{frequency}\"")))
 }
 
 fn scale(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
-    let always = "the model sees every series standardised by its training rows, and forecasts come out in the units of the data";
-    Ok(Fate::Dropped(if entry.switch()? { always.into() } else { format!("{always}, whatever this says") }))
+    let always = "series are always standardised by their training rows, and forecasts are in the units of the data";
+    Ok(Fate::Dropped(if entry.switch()? { always.into() } else { format!("{always}, also for scale: false") }))
 }
 
 fn schedule(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fate, MigrateError> {
     let text = entry.text()?;
     let why = match text.as_str() {
         "cosine" => None,
-        "type1" => Some("the rate falls smoothly, where it was halved after every epoch"),
-        "type2" => Some("the rate falls smoothly, where it jumped at given epochs"),
-        "type3" => Some("the rate falls smoothly, where it fell by a tenth an epoch"),
-        _ => return Err(entry.wrong("none of type1, type2, type3 and cosine")),
+        "type1" => Some("the learning rate decreases smoothly; in the original system, it was halved after every epoch"),
+        "type2" => Some("the learning rate decreases smoothly; in the original system, it changed at given epochs"),
+        "type3" => Some("the learning rate decreases smoothly; in the original system, it decreased by a tenth per epoch"),
+        _ => return Err(entry.wrong("not one of type1, type2, type3 and cosine")),
     };
     draft.set("training", "schedule", "cosine");
     let now = "training.schedule = \"cosine\"".to_owned();
@@ -254,7 +254,7 @@ fn schedule(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<F
 fn warmup(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fate, MigrateError> {
     let (warmup, epochs) = (entry.whole()?, count(old, "train_epochs", "20")?);
     if warmup == 0 {
-        return Ok(Fate::Dropped("there is no warm-up unless one is asked for".into()));
+        return Ok(Fate::Dropped("there is no warm-up by default".into()));
     }
     let fraction = (warmup as f64 / epochs.max(1) as f64).min(1.0);
     draft.set("training", "warmup_fraction", fraction);
@@ -263,9 +263,9 @@ fn warmup(old: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<F
 
 fn loss(_: &Old, entry: &Entry, _: &DataFile, _: &mut Draft) -> Result<Fate, MigrateError> {
     let text = entry.text()?;
-    let scored = "training maximises the likelihood of the mixture; model.head = \"point\" (point_loss mse, mae, huber), \"quantile\" or \"gaussian\" trains \
-         for others";
-    Ok(Fate::Dropped(format!("{scored} (there: {text})")))
+    let scored = "training maximises the likelihood of the mixture; set model.head = \"point\" (with point_loss mse, mae or huber), \
+         \"quantile\" or \"gaussian\" for another loss";
+    Ok(Fate::Dropped(format!("{scored} (in the old config: {text})")))
 }
 
 fn levels(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fate, MigrateError> {
@@ -275,6 +275,6 @@ fn levels(_: &Old, entry: &Entry, _: &DataFile, draft: &mut Draft) -> Result<Fat
     draft.set("evaluation", "levels", levels.clone());
     Ok(Fate::Changed(
         format!("evaluation.levels = {}", toml::Value::from(levels)),
-        "levels that are written and scored; to train for levels set model.head = \"quantile\" and model.quantile_levels".into(),
+        "these levels are written and scored; to train on levels, set model.head = \"quantile\" and model.quantile_levels".into(),
     ))
 }

@@ -1,10 +1,11 @@
-//! Configuration files of the original research system (YAML) as ours (TOML), with an account of what became of each key.
+//! Conversion of configuration files of the original research system (YAML) to TOML, with an account of each key.
 //!
-//! What a key left out meant there is written out, so that the migrated file means what the old one did. Files: `yaml` (from text to
-//! entries), `keys` (the table of keys), `data` (columns and rows), `draft` (what is written), `account` (what became of each key).
+//! The defaults of the original system are written out, so that the migrated file has the same meaning as the old one. Files: `yaml` (from
+//! text to entries), `keys` (the table of keys), `data` (columns and rows), `draft` (the new configuration), `account` (the result of each
+//! key).
 //!
-//! YAML is read by saphyr: kept up, of few small crates, it gives the line of each key and refuses duplicated ones (`serde_yaml` is
-//! archived; serde-saphyr reads into fixed types, where a table of keys is wanted here).
+//! The YAML parser is saphyr. It is maintained, consists of few small crates, gives the line of each key and rejects duplicate keys.
+//! (`serde_yaml` is archived. serde-saphyr deserialises into fixed types, but this module needs a table of keys.)
 
 mod account;
 mod data;
@@ -28,14 +29,14 @@ use yaml::Old;
 pub struct Migrated {
     /// The new configuration; [`Config::from_toml`] reads it.
     pub toml: String,
-    /// What became of each key, in the order of the old file, then of the defaults.
+    /// The account of each key: first the keys of the file in their order, then the defaults.
     pub accounts: Vec<Account>,
 }
 
-/// Migrates a configuration. `name` becomes the name of the job.
+/// Converts a configuration. `name` becomes the name of the experiment.
 ///
 /// # Errors
-/// For what is no YAML, unknown keys (with the nearest known), values of the wrong kind: with the line.
+/// For invalid YAML, unknown keys (with the most similar known key) and values of the wrong kind. The error gives the line.
 pub fn migrate(text: &str, name: &str, file: &DataFile) -> Result<Migrated, MigrateError> {
     let old = Old::read(text)?;
     old.check_keys(keys::KEYS.iter().map(|k| k.name))?;

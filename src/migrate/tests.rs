@@ -1,4 +1,4 @@
-//! Every key of the original is accounted for, sizes are kept, and what comes out is a configuration.
+//! Tests that every key of the original system is accounted for, that sizes are kept, and that the result is a valid configuration.
 
 use super::*;
 use crate::config::{Config, Levels, Schedule};
@@ -20,7 +20,7 @@ fn said(accounts: &[String], start: &str) -> String {
 }
 
 const FULL: &str = "
-# every key, off its default
+# every key, with a value other than its default
 d_model: 64
 n_heads: 4
 seq_len: 48
@@ -115,7 +115,7 @@ fn every_key_is_accounted_for() {
     assert_eq!(config.evaluation.levels, Levels::List(vec![0.1, 0.5, 0.9]));
     assert_eq!(said(&accounts, "seq_len"), "seq_len: renamed to window.history = 48");
     assert_eq!(said(&accounts, "d_model"), "d_model: kept as model.d_model = 64");
-    assert!(said(&accounts, "label_len").starts_with("label_len: has no meaning here: "));
+    assert!(said(&accounts, "label_len").starts_with("label_len: not used; "));
     assert!(said(&accounts, "enable_graph_attention").ends_with("model.use_graph_attention = false"));
 }
 
@@ -130,12 +130,12 @@ fn what_is_left_out_means_what_it_meant() {
     assert_eq!(config.data.path, "data/synthetic_multi_wave.csv");
     assert_eq!(config.data.targets, ["target_{i}"]);
     assert_eq!(config.data.covariates[0].column.as_deref(), Some("wave_{i}"));
-    assert_eq!(said(&accounts, "d_model"), "d_model (not in the file: its default there): kept as model.d_model = 512");
+    assert_eq!(said(&accounts, "d_model"), "d_model (not in the file; default of the original system): kept as model.d_model = 512");
     let given = migrate("seq_len: 192", "old", &DataFile::default()).unwrap().accounts;
     assert_eq!(given.iter().filter(|a| a.given).map(|a| a.key.as_str()).collect::<Vec<_>>(), ["seq_len"]);
 }
 
-/// The defaults written in the table are those of an original's file without the key: a file with them all gives the same.
+/// The defaults in the table are those of a file of the original system without the key: a file with all defaults gives the same result.
 #[test]
 fn defaults_written_out_change_nothing() {
     let all: String =
@@ -148,8 +148,8 @@ fn defaults_written_out_change_nothing() {
 fn sizes_that_do_not_fit_are_rounded_up_and_said() {
     let (config, accounts) = migrated("d_model: 100\nn_heads: 5", &DataFile::default());
     assert_eq!((config.model.d_model, config.model.n_heads), (108, 6));
-    assert_eq!(said(&accounts, "d_model"), "d_model: became model.d_model = 108; it must be a multiple of 2 n_heads = 12");
-    assert!(said(&accounts, "n_heads").starts_with("n_heads: became model.n_heads = 6; half of the heads"));
+    assert_eq!(said(&accounts, "d_model"), "d_model: changed to model.d_model = 108; it must be a multiple of 2 n_heads = 12");
+    assert!(said(&accounts, "n_heads").starts_with("n_heads: changed to model.n_heads = 6; the number must be even"));
     let (config, accounts) = migrated("use_mixture_density: false\nmdn_components: 4", &DataFile::default());
     assert_eq!(config.model.mdn_components, 1);
     assert!(said(&accounts, "mdn_components").contains("= 1; use_mixture_density is false"));
@@ -177,8 +177,8 @@ fn columns_are_told_from_the_header() {
     let error = migrate("\ntarget: OTT", "old", &file(&etth)).unwrap_err().to_string();
     assert_eq!(error, "line 2, target: the data have no column \"OTT\"; did you mean \"OT\"?");
     let (_, accounts) = migrated("target: OT\nfeatures: MS\ndata_path: x.csv\nnum_targets: 2", &DataFile::default());
-    assert!(said(&accounts, "target").contains("cannot be told without the data file"), "{accounts:?}");
-    assert!(said(&accounts, "num_targets").contains("mind: 2 there, 1 in data.targets"));
+    assert!(said(&accounts, "target").contains("cannot be determined without the data file"), "{accounts:?}");
+    assert!(said(&accounts, "num_targets").contains("check: 2 in the old config, 1 in data.targets"));
     let (config, _) =
         migrated("data_path: x.csv", &DataFile { header: Some(vec!["a".into(), "b".into()]), path: Some("/d/x.csv".into()), rows: None });
     assert_eq!((config.data.path.as_str(), config.data.time, config.data.frequency), ("/d/x.csv", None, None));
@@ -188,19 +188,19 @@ fn columns_are_told_from_the_header() {
 fn what_cannot_be_migrated_is_refused_with_its_line() {
     assert_eq!(
         refusal("d_model: 64\nsqe_len: 96\nwhatever_else: 1"),
-        "line 2: unknown key `sqe_len`, did you mean `seq_len`?; line 3: unknown key `whatever_else`, the original has none of this name; \
-         correct the key, or drop it"
+        "line 2: unknown key `sqe_len` (did you mean `seq_len`?); line 3: unknown key `whatever_else` (the original system has no such \
+         key); correct or remove each unknown key"
     );
-    assert_eq!(refusal("model:\n  seq_len: many"), "line 2, seq_len: \"many\" is no whole number of 0 or more");
+    assert_eq!(refusal("model:\n  seq_len: many"), "line 2, seq_len: \"many\" is not a whole number of 0 or more");
     assert!(refusal("seq_len: 96\nseq_len: 48").starts_with("line 2: "));
-    assert_eq!(refusal("seq_len: 96\nmodel:\n  seq_len: 48"), "line 3: seq_len is on line 1 too; correct it, it is not valid YAML");
+    assert_eq!(refusal("seq_len: 96\nmodel:\n  seq_len: 48"), "line 3: not valid YAML: the key seq_len is also on line 1");
     assert!(refusal("a: [1, 2").starts_with("line "));
     assert!(refusal("# nothing").contains("no keys") && refusal("- 1").contains("no keys"));
-    assert!(refusal("freq: x").contains("is no step (\"x\" is no frequency"));
+    assert!(refusal("freq: x").contains("is not a time step (\"x\" is not a frequency"));
     assert!(refusal("scale: maybe").contains("neither true nor false"));
-    assert!(refusal("lradj: type9").contains("none of type1"));
-    assert!(refusal("features: X").contains("none of M, MS and S"));
+    assert!(refusal("lradj: type9").contains("not one of type1"));
+    assert!(refusal("features: X").contains("not one of M, MS and S"));
     assert!(refusal("dropout: 1.5").contains("model.dropout: 1.5 is out of range"));
-    assert!(refusal("seq_len:\n  a: 1").contains("a nested block is no whole number"));
+    assert!(refusal("seq_len:\n  a: 1").contains("a nested block is not a whole number"));
     migrate("target: ~\nseq_len: null\nd_model: 64", "old", &DataFile::default()).expect("no value: left out");
 }

@@ -1,4 +1,4 @@
-//! From YAML to keys and values.
+//! Parses YAML into keys and values.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use super::MigrateError;
 use crate::config::suggest::nearest;
 
-/// Headings under which keys may stand.
+/// Headings that can group keys.
 const GROUPS: [&str; 4] = ["model", "memory", "data", "training"];
 
 /// A value.
@@ -42,7 +42,7 @@ pub(super) struct Entry {
     pub(super) value: Value,
 }
 
-/// The keys of an old configuration; those without a value (null) count as left out.
+/// The keys of an old configuration. A key without a value (null) is treated as missing.
 #[derive(Debug, Default)]
 pub(super) struct Old {
     entries: Vec<Entry>,
@@ -59,7 +59,7 @@ impl Old {
         if old.entries.is_empty() { Err(MigrateError::NoKeys) } else { Ok(old) }
     }
 
-    /// Adds the keys of a block, and of the groups in it.
+    /// Adds the keys of a block and of the groups in it.
     fn add(&mut self, node: &MarkedYaml, outer: bool) -> Result<(), MigrateError> {
         let YamlData::Mapping(map) = &node.data else { return Ok(()) };
         for (key, value) in map {
@@ -69,7 +69,7 @@ impl Old {
                 continue;
             }
             if let Some(before) = self.get(&name) {
-                return Err(MigrateError::Yaml { line, problem: format!("{name} is on line {} too", before.line) });
+                return Err(MigrateError::Yaml { line, problem: format!("the key {name} is also on line {}", before.line) });
             }
             if let Some(value) = convert(value) {
                 self.entries.push(Entry { key: name, line, value });
@@ -86,18 +86,18 @@ impl Old {
         self.entries.iter().find(|e| e.key == key)
     }
 
-    /// Refuses keys that are not known, all at once.
+    /// Returns one error for all unknown keys.
     pub(super) fn check_keys(&self, known: impl Iterator<Item = &'static str> + Clone) -> Result<(), MigrateError> {
         let unknown = self.entries.iter().filter(|e| !known.clone().any(|k| k == e.key));
         let say = |e: &Entry| match nearest(&e.key, known.clone()) {
-            Some(best) => format!("line {}: unknown key `{}`, did you mean `{best}`?", e.line, e.key),
-            None => format!("line {}: unknown key `{}`, the original has none of this name", e.line, e.key),
+            Some(best) => format!("line {}: unknown key `{}` (did you mean `{best}`?)", e.line, e.key),
+            None => format!("line {}: unknown key `{}` (the original system has no such key)", e.line, e.key),
         };
         let unknown: Vec<String> = unknown.map(say).collect();
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Unknown(unknown)) }
     }
 
-    /// The value of a key, or of its default.
+    /// The value of a key, or its default.
     pub(super) fn value(&self, key: &str, default: Option<&str>) -> Option<Entry> {
         let written = self.get(key).cloned();
         written.or_else(|| {
@@ -117,18 +117,18 @@ impl Entry {
             Value::Whole(v) => usize::try_from(v).ok(),
             _ => None,
         };
-        found.ok_or_else(|| self.wrong("no whole number of 0 or more"))
+        found.ok_or_else(|| self.wrong("not a whole number of 0 or more"))
     }
 
     pub(super) fn real(&self) -> Result<f64, MigrateError> {
         match &self.value {
             Value::Whole(v) => Ok(*v as f64),
             Value::Real(v) if v.is_finite() => Ok(*v),
-            _ => Err(self.wrong("no number")),
+            _ => Err(self.wrong("not a number")),
         }
     }
 
-    /// A switch; also in the words of YAML 1.1.
+    /// A switch, including the words of YAML 1.1.
     pub(super) fn switch(&self) -> Result<bool, MigrateError> {
         let word = |text: &str| match text.to_lowercase().as_str() {
             "yes" | "on" | "true" => Some(true),
@@ -148,11 +148,11 @@ impl Entry {
         match &self.value {
             Value::Text(v) => Ok(v.trim().to_owned()),
             Value::Whole(v) => Ok(v.to_string()),
-            _ => Err(self.wrong("no text")),
+            _ => Err(self.wrong("not text")),
         }
     }
 
-    /// Texts: a list, or one text with commas.
+    /// A list of texts, or one text with commas.
     pub(super) fn texts(&self) -> Result<Vec<String>, MigrateError> {
         let all = match &self.value {
             Value::List(values) => values.iter().map(|v| Self { value: v.clone(), ..self.clone() }.text()).collect::<Result<_, _>>()?,
@@ -161,7 +161,7 @@ impl Entry {
         Ok(all.into_iter().filter(|t| !t.is_empty()).collect())
     }
 
-    /// Numbers: a list, or one number.
+    /// A list of numbers, or one number.
     pub(super) fn reals(&self) -> Result<Vec<f64>, MigrateError> {
         match &self.value {
             Value::List(values) => values.iter().map(|v| Self { value: v.clone(), ..self.clone() }.real()).collect(),

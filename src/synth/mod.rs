@@ -1,13 +1,13 @@
-//! Synthetic data of the kind that the original research system made for itself: waves that drive targets, with the true graph.
+//! Synthetic data as in the original research system: waves that drive targets, with the true graph.
 //!
 //! `t` = 0 .. rows - 1, U uniform, N normal. Per wave: A0 ~ U(0.9, 1), v0 ~ U(-1, 1), f ~ U(0.005, 0.02), phi ~ U(0, 2 pi);
 //! A(t) = clip(A0 + cumsum(0.01 U(-1, 1)), 0.9, 1); v(t) = clip(v0 + cumsum(0.05 U(-1, 1)), -1, 1);
 //! wave(t) = A sin(2 pi f t + phi + v) + 0.03 N. M ~ U(-0.6, 0.6) [waves, targets]; b = waves M;
 //! target = b + sin(b / 2) + 0.2 cos(b / 4) + 0.1 sin(linspace(0, 6 pi, rows)) + 0.02 N.
 //!
-//! Two options are new: a share of zeros in M, and lags, by which b(t) sums `M_ij` `wave_i`(t - `lag_ij`). Both draw their random numbers
-//! aside, so that waves and the other weights are those of the same seed without them. Numbers are drawn in the order of this text by
-//! SplitMix64: the same everywhere, but not those that numpy draws from the seed.
+//! Two options are new: a fraction of zeros in M, and lags, with which b(t) sums `M_ij` `wave_i`(t - `lag_ij`). Both use a separate random
+//! stream, so that the waves and the other weights are the same as without these options for the same seed. SplitMix64 draws the numbers in
+//! the order of this text. They are the same on every machine, but differ from those of numpy with the same seed.
 
 mod waves;
 mod write;
@@ -19,24 +19,25 @@ use crate::calendar::{Frequency, Stamp, parse_stamp};
 use crate::random::Stream;
 use waves::{between, wave};
 
-/// What to make; the defaults are the original's.
+/// Settings of the synthetic data. The defaults are those of the original system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SynthSettings {
-    /// Rows; at least 2.
+    /// Number of rows; at least 2.
     pub rows: usize,
-    /// Driving waves; at least 1.
+    /// Number of driving waves; at least 1.
     pub waves: usize,
-    /// Targets; at least 1.
+    /// Number of targets; at least 1.
     pub targets: usize,
-    /// Step from row to row.
+    /// Time step between rows.
     pub frequency: Frequency,
-    /// Stamp of the first row.
+    /// Timestamp of the first row.
     pub start: Stamp,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Greatest lag, in rows, with which a wave acts on a target: each pair gets one of 1 to this; 0: none, as in the original.
+    /// Maximum lag in rows with which a wave acts on a target. Each pair gets a random lag from 1 to this value; 0 means no lags, as in the
+    /// original.
     pub lags: usize,
-    /// Share of zeros in M, 0 to 1; the original's is 0.
+    /// Fraction of zeros in M, 0 to 1; 0 in the original.
     pub sparsity: f64,
 }
 
@@ -55,69 +56,69 @@ impl Default for SynthSettings {
     }
 }
 
-/// Sizes that no data can have.
+/// Invalid settings.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SynthError {
-    /// A number that is too small.
+    /// A number is too small.
     #[error("{name} is {found}; use at least {least}")]
     TooFew {
-        /// What.
+        /// The setting.
         name: &'static str,
         /// Its value.
         found: usize,
-        /// The least.
+        /// The minimum.
         least: usize,
     },
-    /// More numbers than a computer holds.
-    #[error("{rows} rows of {series} series are too many; make at most {most} numbers in all")]
+    /// The table is too large.
+    #[error("{rows} rows of {series} series are too many; use at most {most} values in total")]
     TooMany {
-        /// Rows and lags.
+        /// Rows plus maximum lag.
         rows: usize,
-        /// Waves and targets.
+        /// Waves plus targets.
         series: usize,
-        /// The most.
+        /// The maximum number of values.
         most: usize,
     },
-    /// A share that is none.
-    #[error("sparsity is {0}; it is the share of drivers that do not act on a target, 0 to 1")]
+    /// The sparsity is not a fraction.
+    #[error("sparsity is {0}; use the fraction of wave-target pairs without effect, 0 to 1")]
     Sparsity(f64),
 }
 
-/// Numbers that are made at once, at most.
+/// Maximum number of values.
 const MOST: usize = 1 << 28;
 
-/// A driver of a target.
+/// The effect of a wave on a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Driver {
-    /// Its weight in M; 0 where it does not act.
+    /// Its weight in M; 0 without an effect.
     pub weight: f64,
-    /// Rows after which it acts.
+    /// Its lag in rows.
     pub lag: usize,
 }
 
-/// Made data and its truth.
+/// Synthetic data with the true graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Synthetic {
     settings: SynthSettings,
-    /// Each wave `[rows]`.
+    /// The waves, each `[rows]`.
     pub waves: Vec<Vec<f64>>,
-    /// Each target `[rows]`.
+    /// The targets, each `[rows]`.
     pub targets: Vec<Vec<f64>>,
     /// M with lags: `drivers[wave][target]`.
     pub drivers: Vec<Vec<Driver>>,
 }
 
 impl Synthetic {
-    /// Makes data.
+    /// Generates the data.
     ///
     /// # Errors
-    /// If a size or share is out of its range.
+    /// If a setting is out of range.
     pub fn new(settings: SynthSettings) -> Result<Self, SynthError> {
         check(&settings)?;
         let SynthSettings { rows, lags, .. } = settings;
         let mut stream = Stream::new(settings.seed);
-        // The rows before the first are what the first targets lag behind.
+        // The waves start `lags` rows earlier, because the first rows of the targets depend on them.
         let long: Vec<Vec<f64>> = (0..settings.waves).map(|_| wave(&mut stream, lags, rows).values).collect();
         let drivers = drivers(&settings, &mut stream);
         let mut targets = vec![vec![0.0; rows]; settings.targets];
@@ -127,7 +128,7 @@ impl Synthetic {
                 target.iter_mut().zip(&wave[lags - lag..]).for_each(|(b, w)| *b += weight * w);
             }
         }
-        // Row by row, as an array [rows, targets] is drawn.
+        // The noise is drawn in row-major order of [rows, targets].
         for t in 0..rows {
             for target in &mut targets {
                 target[t] = response(target[t]) + trend(t, rows) + 0.02 * stream.normal();
@@ -137,7 +138,7 @@ impl Synthetic {
         Ok(Self { settings, waves, targets, drivers })
     }
 
-    /// What it was made from.
+    /// The settings.
     #[must_use]
     pub fn settings(&self) -> &SynthSettings {
         &self.settings
@@ -178,12 +179,12 @@ fn drivers(s: &SynthSettings, stream: &mut Stream) -> Vec<Vec<Driver>> {
     flat.chunks_exact(s.targets).map(<[Driver]>::to_vec).collect()
 }
 
-/// What a target makes of the sum of its drivers; it rises with it.
+/// The response of a target to the sum of its drivers. It increases monotonically.
 fn response(b: f64) -> f64 {
     b + (b / 2.0).sin() + 0.2 * (b / 4.0).cos()
 }
 
-/// The slow wave that all targets share.
+/// The slow wave that is common to all targets.
 fn trend(t: usize, rows: usize) -> f64 {
     0.1 * (6.0 * std::f64::consts::PI * t as f64 / (rows - 1) as f64).sin()
 }
@@ -194,10 +195,10 @@ fn below(stream: &mut Stream, count: usize) -> usize {
     ((stream.uniform() * count as f64) as usize).min(count - 1)
 }
 
-/// The step that a frequency of the original means: pandas' short names (H, T, D, W, M, ..) or one of ours.
+/// Parses a frequency of the original system: a short name of pandas (H, T, D, W, M, ..) or a frequency of this crate.
 ///
 /// # Errors
-/// Advice on how to write it.
+/// Advice on the valid forms.
 pub fn original_frequency(text: &str) -> Result<Frequency, String> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -207,7 +208,7 @@ pub fn original_frequency(text: &str) -> Result<Frequency, String> {
         "M" | "m" | "MS" | "ME" => "mo",
         "Q" | "q" | "QS" | "QE" => return original_frequency("3M"),
         "A" | "a" | "Y" | "YS" | "YE" => "y",
-        "B" | "b" => return Err("business days leave gaps on weekends; use D, and weekends are gaps in the data".into()),
+        "B" | "b" => return Err("business days are not supported; use D, so that weekends are gaps in the data".into()),
         other => other,
     };
     format!("{}{unit}", &text[..split]).parse()

@@ -1,4 +1,4 @@
-//! The made data have the properties that the formula gives them.
+//! Tests that the data have the properties of the formula.
 
 use super::*;
 use crate::config::Config;
@@ -28,7 +28,7 @@ fn waves_keep_to_their_bounds() {
         let steps = |x: &[f64]| x.windows(2).map(|p| (p[1] - p[0]).abs()).fold(0.0, f64::max);
         assert!((0.008..=0.01).contains(&steps(&w.amplitude)) && (0.045..=0.05).contains(&steps(&w.drift)));
         assert!((0.005..0.02).contains(&w.frequency) && (0.0..std::f64::consts::TAU).contains(&w.phase));
-        // What is left of the sine is noise of deviation 0.03; the phase is that of row 0.
+        // The difference to the sine is noise with a standard deviation of 0.03. The phase is that of row 0.
         let sine =
             |k: usize| w.amplitude[k] * (std::f64::consts::TAU * w.frequency * (k as f64 - before as f64) + w.phase + w.drift[k]).sin();
         let noise: Vec<f64> = w.values.iter().enumerate().map(|(k, x)| x - sine(k)).collect();
@@ -37,7 +37,7 @@ fn waves_keep_to_their_bounds() {
         frequencies.push(w.frequency);
         phases.push(w.phase);
     }
-    // Uniform: mean and deviation within four standard errors of 200 draws.
+    // Uniform distributions: the mean is within four standard errors of 200 draws, the standard deviation within 20 %.
     let uniform = |values: &[f64], low: f64, high: f64| {
         let (mean, deviation) = mean_and_deviation(values);
         let width = high - low;
@@ -48,7 +48,7 @@ fn waves_keep_to_their_bounds() {
     uniform(&phases, 0.0, std::f64::consts::TAU);
 }
 
-/// M as the data tell it: the sum of drivers from each target, regressed on the waves, each lagged as it should be.
+/// M estimated from the data: the sum of drivers is computed from each target and regressed on the lagged waves.
 fn recovered(made: &Synthetic) -> Vec<Vec<f64>> {
     let s = made.settings();
     let from = s.lags;
@@ -82,7 +82,7 @@ fn the_weights_can_be_found_in_the_data() {
                 worst = worst.max((found[j][i] - driver.weight).abs());
             }
         }
-        // The noise of 0.02 over 4,096 rows leaves about 0.02 / 1.5 / sqrt(4096 / 2).
+        // With noise of 0.02 over 4,096 rows, the expected error is about 0.02 / 1.5 / sqrt(4096 / 2).
         assert!(worst < 2e-3, "lags {lags}, sparsity {sparsity}: {worst}");
     }
 }
@@ -123,7 +123,7 @@ fn covariates_are_gradient_and_variance() {
     let mut small = made(|s| (s.rows, s.waves, s.targets) = (3, 4, 1));
     small.waves = vec![vec![0.0, 1.0, 4.0], vec![2.0, 3.0, 4.0], vec![0.0, 0.0, 0.0], vec![2.0, 0.0, 0.0]];
     let rows: Vec<Vec<String>> = small.csv().lines().skip(1).map(|l| l.split(',').rev().take(2).map(str::to_owned).collect()).collect();
-    // Mean waves 1, 1, 2; the first half are the first two.
+    // The mean waves are 1, 1, 2. The first half of the waves are the first two.
     assert_eq!(rows, [["1.000000", "0.000000"], ["1.000000", "0.500000"], ["0.000000", "1.000000"]]);
 }
 

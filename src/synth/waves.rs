@@ -1,29 +1,28 @@
-//! One driving wave.
+//! The driving waves.
 
 use std::f64::consts::TAU;
 
 use crate::random::Stream;
 
-/// A wave and what it is made of.
-#[cfg_attr(not(test), expect(dead_code, reason = "tests look at the parts"))]
+/// A wave and its components.
+#[cfg_attr(not(test), expect(dead_code, reason = "tests examine the components"))]
 pub(super) struct Wave {
-    /// A(t), 0.9 to 1.
+    /// Amplitude A(t), 0.9 to 1.
     pub(super) amplitude: Vec<f64>,
-    /// v(t), -1 to 1.
+    /// Phase drift v(t), -1 to 1.
     pub(super) drift: Vec<f64>,
-    /// Cycles a row.
+    /// Cycles per row.
     pub(super) frequency: f64,
-    /// At row 0, without drift.
+    /// Phase at row 0, without drift.
     pub(super) phase: f64,
     pub(super) values: Vec<f64>,
 }
 
-/// A number of a range.
 pub(super) fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
     low + (high - low) * stream.uniform()
 }
 
-/// Draws a wave of rows `-before` .. `rows`.
+/// Draws a wave for the rows `-before` .. `rows`.
 pub(super) fn wave(stream: &mut Stream, before: usize, rows: usize) -> Wave {
     let (a0, v0) = (between(stream, 0.9, 1.0), between(stream, -1.0, 1.0));
     let (frequency, phase) = (between(stream, 0.005, 0.02), between(stream, 0.0, TAU));

@@ -1,4 +1,4 @@
-//! Made data as text: the table, the true graph, a config to start from.
+//! The data as text: the table, the true graph and a first config.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use super::{Driver, Synthetic};
 use crate::calendar::{format_stamp, grid_stamps};
 
 impl Synthetic {
-    /// The table as CSV: date, `wave_*`, `target_*`, `covariate_gradient` (of the mean wave), `covariate_dispersion` (variance of the
-    /// first half of the waves).
+    /// The table as CSV: date, `wave_*`, `target_*`, `covariate_gradient` (gradient of the mean wave), `covariate_dispersion` (variance
+    /// over the first half of the waves).
     #[must_use]
     pub fn csv(&self) -> String {
         let s = self.settings();
@@ -29,8 +29,8 @@ impl Synthetic {
         text
     }
 
-    /// The true graph as an edge list, from driver to target: `weight` is the magnitude in M (what `[graph]` reads), `coefficient` has
-    /// its sign, `lag` is in rows.
+    /// The true graph as an edge list from driver to target: `weight` is the magnitude in M (the column that `[graph]` reads),
+    /// `coefficient` is the signed value in M, `lag` is in rows.
     #[must_use]
     pub fn edges_csv(&self) -> String {
         let mut text = String::from("source,target,weight,coefficient,lag\n");
@@ -42,26 +42,26 @@ impl Synthetic {
         text
     }
 
-    /// A config to start from, for the table in `data` and the edge list in `edges`, both beside it. The waves' future is not known.
+    /// A first config for the table `data` and the edge list `edges` in the same folder. The future of the waves is not known.
     #[must_use]
     pub fn config(&self, name: &str, data: &str, edges: &str) -> String {
         let s = self.settings();
-        // A tenth of the rows validates, and must hold a horizon.
+        // A tenth of the rows are validation rows, which must contain a horizon.
         let horizon = 24.min((s.rows / 10).max(1));
         let patch = if horizon == 24 { 8 } else { 1 };
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let zeros = 100.0 * s.sparsity;
         let graph = if self.drivers.iter().flatten().any(|d| d.weight != 0.0) {
-            format!("# The true graph; with these two lines the model is told it.\n# [graph]\n# edges = {}\n\n", quoted(edges))
+            format!("# Uncomment these two lines to give the model the true graph.\n# [graph]\n# edges = {}\n\n", quoted(edges))
         } else {
             String::new()
         };
         format!(
-            "# {} waves drive {} targets; seed {}, lags up to {}, {zeros:.0} % of the drivers without effect. Synthetic data of pgat.\n\
+            "# Synthetic data of pgat: {} waves drive {} targets; seed {}, lags up to {}, {zeros:.0} % of the pairs without effect.\n\
              # Paths are relative to this file.\n\n\
              format_version = 1\nname = {}\n\n\
              [data]\npath = {}\ntime = \"date\"\nfrequency = \"{}\"\ntargets = [\"target_{{i}}\"]\n\
-             covariates = [ # their future is not known\n    {{ column = \"wave_{{i}}\" }},\n    {{ column = \"covariate_gradient\" }},\n    \
+             covariates = [ # their future is unknown\n    {{ column = \"wave_{{i}}\" }},\n    {{ column = \"covariate_gradient\" }},\n    \
              {{ column = \"covariate_dispersion\" }},\n]\n\n\
              {graph}\
              [window]\nhistory = {}\nhorizon = {horizon}\n\n\
@@ -80,7 +80,7 @@ impl Synthetic {
         )
     }
 
-    /// Change of the mean wave a row: between its neighbours, at the ends to the one neighbour.
+    /// Gradient of the mean wave per row: central differences, one-sided at the ends.
     fn gradient(&self) -> Vec<f64> {
         let rows = self.settings().rows;
         let mean = |t: usize| self.waves.iter().map(|w| w[t]).sum::<f64>() / self.waves.len() as f64;
@@ -92,7 +92,7 @@ impl Synthetic {
         (0..rows).map(change).collect()
     }
 
-    /// Population variance over the first half of the waves (over the only one, where there is one).
+    /// Population variance over the first half of the waves (of one wave, over this wave).
     fn dispersion(&self) -> Vec<f64> {
         let half = &self.waves[..(self.waves.len() / 2).max(1)];
         let variance = |t: usize| {

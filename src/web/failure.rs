@@ -1,4 +1,4 @@
-//! Errors as the page gets them: what kind, what went wrong, and what to do.
+//! Errors for the page: kind, message and hint.
 
 use crate::bytes::size_text;
 use crate::config::{Config, ConfigError};
@@ -14,21 +14,21 @@ use crate::train::TrainError;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-/// What went wrong.
+/// An error for the page.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
     kind: &'static str,
     message: String,
     hint: Option<String>,
-    /// Key of the config that it is about, where it is about one.
+    /// The key of the config that causes the error, if there is one.
     key: Option<&'static str>,
-    /// What would fit, where a budget is too small.
+    /// Plans that fit, if the memory budget is too small.
     outlook: Option<Box<Outlook>>,
-    /// Config of a run file for which that is so: another budget opens it.
+    /// The config of a run file whose memory budget is too small. The file can be opened with another budget.
     config: Option<String>,
 }
 
-/// Key of the memory budget.
+/// The key of the memory budget.
 const MEMORY: &str = "training.memory";
 
 impl Failure {
@@ -36,37 +36,37 @@ impl Failure {
         Self { kind, message: message.to_string(), hint: hint.map(str::to_owned), key: None, outlook: None, config: None }
     }
 
-    /// A budget is too small for any plan, and these would fit.
+    /// Adds the plans that fit, if the memory budget is too small.
     pub(super) fn with(self, outlook: Outlook) -> Self {
         Self { outlook: Some(Box::new(outlook)), ..self }
     }
 
-    /// It is about a run file of this config.
+    /// Adds the config of the run file, if its memory budget is too small.
     pub(super) fn of_run(self, config: &Config) -> Self {
         let config = self.outlook.as_ref().and_then(|_| config.to_toml().ok());
         Self { config, ..self }
     }
 
-    /// Something that must not happen.
+    /// An internal error.
     pub(super) fn bug(message: String) -> Self {
-        Self::new("bug", format!("internal error: {message}"), Some("please report it, with the config that led to it"))
+        Self::new("bug", format!("internal error: {message}"), Some("please report it together with the config"))
     }
 
-    /// A request that needs a plan came before one.
+    /// A request needs a plan, but no data are loaded.
     pub(super) fn nothing_loaded() -> Self {
-        Self::new("busy", "no data is loaded", Some("choose the example or a CSV file first"))
+        Self::new("busy", "no data are loaded", Some("choose the example or a CSV file first"))
     }
 
-    /// A run file was given with other data than its own.
+    /// The data differ from those of the run file.
     pub(super) fn other_data(file: &str) -> Self {
         Self::new(
             "data",
-            format!("{file}: the training rows are not those that the run was trained on (mean and deviation differ)"),
-            Some("give the file that the run was trained on, or train a new run on this one"),
+            format!("{file}: the training rows differ from those on which the run was trained (mean and standard deviation differ)"),
+            Some("choose the file on which the run was trained, or train a new run on this file"),
         )
     }
 
-    /// A request that needs weights came before there are any.
+    /// A request needs weights, but the run has none.
     pub(super) fn untrained() -> Self {
         Self::new("run-file", "the run has no weights yet", Some("train it first"))
     }
@@ -79,22 +79,22 @@ impl From<Failure> for JsValue {
     }
 }
 
-const LOST: &str = "nothing that was trained up to the last checkpoint is lost: go on from it, or download the run";
-const SMALLER: &str = "set a smaller memory budget (training.memory), or a smaller window.history or model.d_model in the config";
+const LOST: &str = "the state of the last checkpoint is not lost: continue from it, or download the run";
+const SMALLER: &str = "set a smaller memory budget (training.memory), or reduce window.history or model.d_model in the config";
 
 impl From<GpuError> for Failure {
     fn from(e: GpuError) -> Self {
         match &e {
             GpuError::NoAdapter => Self::new(
                 "no-adapter",
-                "this browser gives no WebGPU adapter",
+                "this browser provides no WebGPU adapter",
                 Some(
-                    "turn on hardware acceleration in its settings, or try a current Chrome, Edge or Safari; `pgat` on the command line \
-                     needs no browser",
+                    "turn on hardware acceleration in the browser settings, or use a current Chrome, Edge or Safari; the command-line \
+                     program `pgat` needs no browser",
                 ),
             ),
             GpuError::NoSuchAdapter { .. } => Self::new("no-adapter", &e, None),
-            GpuError::Device { .. } => Self::new("no-adapter", &e, Some("close other tabs that use the GPU, and load this page again")),
+            GpuError::Device { .. } => Self::new("no-adapter", &e, Some("close other tabs that use the GPU, and reload this page")),
             GpuError::OutOfMemory { .. } => Self::new("memory", &e, Some(SMALLER)),
             GpuError::Lost(_) => Self::new("device-lost", &e, Some(LOST)),
             GpuError::Kernel { .. } | GpuError::Validation(_) | GpuError::Unplanned { .. } => Self::bug(e.to_string()),
@@ -119,7 +119,7 @@ impl From<PlanError> for Failure {
         match e {
             PlanError::Budget { smallest, .. } => {
                 let hint = format!(
-                    "raise the memory budget to {} or more, or make the model smaller: fewer targets, a shorter window.history, a smaller \
+                    "raise the memory budget to {} or more, or reduce the model: fewer targets, a shorter window.history or a smaller \
                      model.d_model",
                     size_text(smallest)
                 );
@@ -136,7 +136,7 @@ impl From<TrainError> for Failure {
             TrainError::Session(e) => e.into(),
             TrainError::KeepsFailing { .. } => Self::new("device-lost", e, Some(LOST)),
             TrainError::NotFinite { .. } => Self::new("not-finite", e, None),
-            TrainError::Empty => Self::new("data", e, Some("give more rows to training, or shorten history and horizon")),
+            TrainError::Empty => Self::new("data", e, Some("use more training rows, or reduce window.history and window.horizon")),
             TrainError::NothingToValidate => Self { key: Some("training.patience"), ..Self::new("config", e, None) },
             TrainError::Store(_) => Self::bug(e.to_string()),
         }
@@ -147,8 +147,8 @@ impl From<SeriesGraphError> for Failure {
     fn from(e: SeriesGraphError) -> Self {
         let hint = match &e {
             SeriesGraphError::NoBytes(_) => Some(
-                "this page takes no graph file: drop graph.edges or graph.matrix, build the graph from the data with graph.nearest, \
-                 or train with `pgat` on the command line",
+                "this page cannot read graph files: remove graph.edges or graph.matrix, compute the graph from the data with \
+                 graph.nearest, or train with the command-line program `pgat`",
             ),
             _ => None,
         };
@@ -201,7 +201,7 @@ impl From<SelfTestError> for Failure {
     fn from(e: SelfTestError) -> Self {
         match e {
             SelfTestError::Gpu(e) => e.into(),
-            e => Self::new("bug", format!("a kernel fails on this device: {e}"), Some("please report it with the name of the device")),
+            e => Self::new("bug", format!("a kernel failed on this device: {e}"), Some("please report it with the name of the device")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes to the page: each type has its namesake in `web/protocol.d.ts`.
+//! Messages to the page. Each type has a counterpart with the same name in `web/protocol.d.ts`.
 
 use super::failure::Failure;
 use crate::data::{Dataset, Part};
@@ -8,7 +8,7 @@ use crate::plan::Outlook;
 use crate::train::Outcome;
 use serde::Serialize;
 
-/// A config and its data, ready to be trained.
+/// A config with its data, ready for training.
 #[derive(Serialize)]
 pub(super) struct Loaded {
     pub(super) name: String,
@@ -23,7 +23,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Of a run that has not begun.
+    /// The message for a new run.
     pub(super) fn new(experiment: &Experiment, plan: Summary, outlook: Outlook) -> Result<Self, Failure> {
         let config = experiment.config();
         Ok(Self {
@@ -40,7 +40,7 @@ impl Loaded {
     }
 }
 
-/// What reading the data found.
+/// Information about the data.
 #[derive(Serialize)]
 pub(super) struct DataView {
     pub(super) file: String,
@@ -63,7 +63,7 @@ impl DataView {
         let (config, dataset, (_, refused)) = (experiment.config(), experiment.dataset(), experiment.windows()?);
         let report = dataset.report();
         let mut notes = experiment.notes().to_vec();
-        notes.extend(refused.map(|e| format!("there will be nothing to evaluate: {e}")));
+        notes.extend(refused.map(|e| format!("the model cannot be evaluated: {e}")));
         let [first, last] = span(dataset);
         Ok(Self {
             file: config.data.path.clone(),
@@ -83,7 +83,7 @@ impl DataView {
     }
 }
 
-/// First and last stamp of a dataset.
+/// First and last timestamp of a dataset.
 fn span(dataset: &Dataset) -> [String; 2] {
     let segments = dataset.segments();
     let last = u32::try_from(segments.len().saturating_sub(1)).unwrap_or(0);
@@ -91,7 +91,7 @@ fn span(dataset: &Dataset) -> [String; 2] {
     [dataset.format_stamp(0, 0), dataset.format_stamp(last, rows - 1)]
 }
 
-/// How a call of `train` ended.
+/// The result of a call of `train`.
 #[derive(Serialize)]
 pub(super) struct Trained {
     pub(super) outcome: Outcome,
@@ -102,7 +102,7 @@ pub(super) struct Trained {
     pub(super) best_step: u64,
 }
 
-/// Scores, and the verdict in words.
+/// Scores, and the verdict as text.
 #[derive(Serialize)]
 pub(super) struct Scored {
     #[serde(flatten)]
@@ -110,7 +110,7 @@ pub(super) struct Scored {
     pub(super) verdict: Option<String>,
 }
 
-/// Events that only a page needs.
+/// Events that are specific to the page.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum WebEvent {
@@ -119,7 +119,7 @@ pub(super) enum WebEvent {
     Case { op: &'static str, name: &'static str, done: usize, total: usize, times: f64 },
 }
 
-/// One forecast beside what came after; JSON has no NaN: unobserved values become null.
+/// One forecast with the true values. Unobserved values become null, since JSON has no NaN.
 #[derive(Serialize)]
 pub(super) struct ForecastView<'a> {
     part: String,
@@ -163,7 +163,7 @@ impl<'a> ForecastView<'a> {
     }
 }
 
-/// What the self-test found; a case that fails ends it with an error.
+/// The result of the self-test. A failed case ends it with an error.
 #[derive(Default, Serialize)]
 pub(super) struct SelfTested {
     pub(super) cases: usize,

@@ -1,5 +1,5 @@
-//! The engine in a browser's Web Worker: what `web/worker.js` calls. Answers are JSON of the types in `web/protocol.d.ts`; nothing is
-//! computed here that the command line does not compute with the same functions.
+//! The engine in a Web Worker of a browser, called by `web/worker.js`. Answers are JSON with the types in `web/protocol.d.ts`. All
+//! computations use the same functions as the command line.
 
 mod failure;
 mod messages;
@@ -19,14 +19,14 @@ use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 use work::Work;
 
-/// A panic kills the module: its message is left where the worker finds it.
+/// Stores the message of a panic in a global variable, where the worker reads it. After a panic, the module is unusable.
 fn keep_panics() {
     std::panic::set_hook(Box::new(|info| {
         let _ = js_sys::Reflect::set(&js_sys::global(), &"pgatPanic".into(), &info.to_string().into());
     }));
 }
 
-/// The listener of a worker: `(event: string, run?: Uint8Array) => boolean`, true for a wish to pause.
+/// The listener of a worker: `(event: string, run?: Uint8Array) => boolean`. It returns true to pause.
 #[derive(Clone)]
 struct Listener(js_sys::Function);
 
@@ -51,7 +51,7 @@ fn part(name: &str) -> Result<Part, Failure> {
     }
 }
 
-/// A device and at most one run.
+/// A device with at most one run.
 #[wasm_bindgen]
 pub struct Engine {
     gpu: Arc<Gpu>,
@@ -59,13 +59,13 @@ pub struct Engine {
     work: Option<Work>,
 }
 
-/// A handle by which a test destroys the device, as a driver's reset would.
+/// A handle with which a test destroys the device, to simulate a driver reset.
 #[wasm_bindgen]
 pub struct Device(Arc<Gpu>);
 
 #[wasm_bindgen]
 impl Device {
-    /// Destroys it.
+    /// Destroys the device.
     pub fn destroy(&self) {
         self.0.destroy();
     }
@@ -73,32 +73,32 @@ impl Device {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens the browser's adapter.
+    /// Opens the adapter of the browser.
     ///
     /// # Errors
-    /// A [`Failure`]: there is no WebGPU, no adapter, or no device.
+    /// A [`Failure`] if there is no WebGPU, no adapter, or no device.
     pub async fn open(listener: js_sys::Function) -> Result<Engine, JsValue> {
         keep_panics();
         let gpu = Arc::new(Gpu::open(None).await.map_err(Failure::from)?);
         Ok(Self { gpu, listener: Listener(listener), work: None })
     }
 
-    /// What it runs on.
+    /// The adapter.
     pub fn adapter(&self) -> Result<String, JsValue> {
         answer(&self.gpu.adapter)
     }
 
-    /// The device of the moment.
+    /// The current device.
     pub fn device(&self) -> Device {
         Device(self.current())
     }
 
-    /// A config guessed for a CSV file.
+    /// A first config for a CSV file.
     pub fn starter(&self, csv: &[u8], file: &str) -> Result<String, JsValue> {
         answer(&starter(csv, file).map_err(Failure::from)?)
     }
 
-    /// Reads config and data and plans the model. The run before is forgotten only if all of it succeeds.
+    /// Reads config and data and plans the model. The previous run is discarded only on success.
     pub fn load(&mut self, config: &str, csv: &[u8], file: &str) -> Result<String, JsValue> {
         let backend = Backend::Gpu(self.current());
         let (work, loaded) = Work::begin(config, csv, file, &backend)?;
@@ -106,8 +106,8 @@ impl Engine {
         answer(&loaded)
     }
 
-    /// Opens a run file with its data, to go on within `memory` instead of the run's own budget; an empty one is the default. The run
-    /// before is forgotten only if all of it succeeds.
+    /// Opens a run file with its data, to resume it within the budget `memory` instead of its own; an empty text is the default budget.
+    /// The previous run is discarded only on success.
     pub fn restore(&mut self, run: &[u8], csv: &[u8], file: &str, memory: Option<String>) -> Result<String, JsValue> {
         let backend = Backend::Gpu(self.current());
         let (work, loaded) = Work::reopen(run, csv, file, memory, &backend)?;
@@ -115,7 +115,7 @@ impl Engine {
         answer(&loaded)
     }
 
-    /// Trains to the end, or until the listener wishes to pause.
+    /// Trains to the end, or until the listener requests a pause.
     pub async fn train(&mut self) -> Result<String, JsValue> {
         self.ready().await?;
         let listener = self.listener.clone();
@@ -148,7 +148,7 @@ impl Engine {
         })
     }
 
-    /// Scores a part with the best weights so far.
+    /// Evaluates a part with the best weights so far.
     pub async fn evaluate(&mut self, name: String) -> Result<String, JsValue> {
         let part = part(&name)?;
         self.ready().await?;
@@ -170,19 +170,20 @@ impl Engine {
         answer(&ForecastView::new(part, window, &made))
     }
 
-    /// The run as one file.
+    /// The run as a run file.
     pub fn run(&self) -> Result<js_sys::Uint8Array, JsValue> {
         let work = self.work.as_ref().ok_or_else(Failure::nothing_loaded)?;
         Ok(js_sys::Uint8Array::from(&*work.pack()?))
     }
 
-    /// A name for that file.
+    /// A name for the run file.
     #[wasm_bindgen(js_name = runName)]
     pub fn run_name(&self) -> Result<String, JsValue> {
         Ok(self.work.as_ref().ok_or_else(Failure::nothing_loaded)?.file_name())
     }
 
-    /// Every case of every op on the device against the f64 twins, and the whole model against PyTorch's results in a golden file.
+    /// Compares every test case of every op on the device with the f64 reference implementation, and the whole model with the results of
+    /// PyTorch in a golden file.
     #[wasm_bindgen(js_name = selfTest)]
     pub async fn self_test(&mut self, golden: Vec<u8>) -> Result<String, JsValue> {
         if self.gpu.healthy().is_err() {
@@ -206,7 +207,7 @@ impl Engine {
 }
 
 impl Engine {
-    /// The device of the run, which may have been replaced; else the one that was opened.
+    /// The device of the run, which can differ from the opened device after a device loss; without a run, the opened device.
     fn current(&self) -> Arc<Gpu> {
         let of_run = self.work.as_ref().and_then(Work::gpu);
         of_run.unwrap_or_else(|| self.gpu.clone())
@@ -216,7 +217,7 @@ impl Engine {
         self.work.as_mut().ok_or_else(Failure::nothing_loaded)
     }
 
-    /// Makes sure that the loaded run is compiled on a device that works.
+    /// Ensures that the loaded run is compiled on a working device.
     async fn ready(&mut self) -> Result<(), Failure> {
         let (gpu, listener) = (self.current(), self.listener.clone());
         let work = self.work()?;

@@ -1,4 +1,4 @@
-//! One run in a tab: its data, its files in memory, and the training once it is compiled.
+//! A run in a browser tab: its data, its files in memory, and the compiled training.
 
 use super::failure::Failure;
 use super::messages::Loaded;
@@ -30,7 +30,8 @@ impl Work {
         Ok((Self { experiment, archive, training: None }, loaded))
     }
 
-    /// A run that a file holds, within another budget if one is given: as `pgat train --resume --memory` does, the run's own config stays.
+    /// A run from a run file, within another budget if one is given. As with `pgat train --resume --memory`, the stored config of the run
+    /// does not change.
     pub(super) fn reopen(run: &[u8], csv: &[u8], file: &str, memory: Option<String>, backend: &Backend) -> Result<(Self, Loaded), Failure> {
         let (mut run, archive) = Run::unpack("the run file", run)?;
         if let Some(memory) = memory {
@@ -44,14 +45,14 @@ impl Work {
         stored.rewind(step)?;
         let (plan, outlook) = within_budget(&experiment, backend).map_err(|failure| failure.of_run(experiment.config()))?;
         let mut loaded = Loaded::new(&experiment, plan, outlook)?;
-        loaded.data.notes.extend(broken.map(|broken| format!("{broken}: from step {step} on, bits may differ")));
+        loaded.data.notes.extend(broken.map(|broken| format!("{broken}: the results may not be bit-identical from step {step} on")));
         loaded.step = step;
         loaded.finished = experiment.is_finished()?;
         loaded.record = stored.record_lines()?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         Ok((Self { experiment, archive, training: None }, loaded))
     }
 
-    /// Makes everything on the device, and takes up the stored state of a run that was opened.
+    /// Creates all buffers and kernels on the device, and loads the stored state of an opened run.
     pub(super) async fn compile(&mut self, backend: Backend) -> Result<(), Failure> {
         let planned = self.experiment.plan(backend)?;
         self.training = Some(match self.experiment.stored() {
@@ -61,7 +62,7 @@ impl Work {
         Ok(())
     }
 
-    /// The device that the run is on, once it is compiled.
+    /// The device of the compiled run.
     pub(super) fn gpu(&self) -> Option<Arc<Gpu>> {
         match self.training.as_ref()?.session().backend() {
             Backend::Gpu(gpu) => Some(gpu.clone()),
@@ -69,12 +70,12 @@ impl Work {
         }
     }
 
-    /// A name for the run's file.
+    /// A name for the run file.
     pub(super) fn file_name(&self) -> String {
         format!("{}.pgat.zip", file_stem(&self.experiment.config().name))
     }
 
-    /// The run as one file.
+    /// The run as a run file.
     pub(super) fn pack(&self) -> Result<Vec<u8>, Failure> {
         let trained = self.training.as_ref().is_some_and(|t| t.stored().has_weights()) || self.experiment.weights().is_ok();
         if trained { Ok(self.archive.pack()?) } else { Err(Failure::untrained()) }
@@ -85,7 +86,7 @@ impl Work {
     }
 }
 
-/// The plan within the run's budget, and what other budgets would cost.
+/// The plan within the memory budget of the run, and the plans within other budgets.
 fn within_budget(experiment: &Experiment, backend: &Backend) -> Result<(Summary, Outlook), Failure> {
     let (outlook, made) = experiment.outlook(&experiment.setup(backend).options(backend))?;
     match made {

@@ -85,9 +85,9 @@ test("a run file that is none, and one of other data", async ({ page }) => {
   const bring = (/** @type {Buffer} */ bytes, table = csv) => at(page, "open-run").setInputFiles([{ name, mimeType: "application/zip", buffer: bytes }, table]);
 
   await bring(run.subarray(0, run.length / 2));
-  await expect(error).toContainText(/damaged|no run file/);
+  await expect(error).toContainText(/damaged|not a run file/);
   await bring(run, { ...csv, buffer: Buffer.from(tinyCsv().replaceAll("a1", "b1")) });
-  await expect(error).toContainText(/3 targets, the data 2/);
+  await expect(error).toContainText(/3 targets, but the data have 2/);
   await bring(run);
   await reach(page, "scoring");
   await reach(page, "done");

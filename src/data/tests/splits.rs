@@ -1,4 +1,4 @@
-//! Parts, windows and origins; nothing leaks.
+//! Tests of parts, windows and origins, and that no data leak between parts.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn dates_cut_at_the_stamp_even_between_segments() {
         assert_eq!(first(text, Part::Test), ("2020-01-04 00:00:00".into(), 23));
     }
     let dataset = read(&config, &holed).unwrap();
-    // 30 rows, a hole of 10, 8 rows: 25 and 3 windows of 6.
+    // 30 rows, a gap of 10 rows, 8 rows: 25 and 3 windows of 6 rows.
     assert_eq!(dataset.training_windows().unwrap().len(), 25 + 3);
     assert_eq!(dataset.part_rows(Part::Train).unwrap(), 0..38);
 }
@@ -92,7 +92,7 @@ fn origins_are_times_of_day() {
     assert_eq!(dataset.evaluation_windows(Part::Test).unwrap().len(), 3);
     let half_past = rest(1).replace("00:00\"\nstride", "00:30\"\nstride");
     let message = read(&config(settings, &half_past), &text).unwrap().evaluation_windows(Part::Test).unwrap_err().to_string();
-    assert!(message.contains("no window's history ends at 00:30:00"), "{message}");
+    assert!(message.contains("no window has a history that ends at 00:30:00"), "{message}");
 }
 
 #[test]
@@ -103,11 +103,11 @@ fn too_few_rows_say_how_many_are_needed() {
         dataset.evaluation_windows(part).unwrap_err().to_string()
     };
     let train = message("[split]\ntrain_rows = 5\ntest_rows = 20\n", Part::Train);
-    assert!(train.contains("the training part holds no window: it has 5 rows; one window needs 6 rows"), "{train}");
+    assert!(train.contains("the training part contains no window: it has 5 rows, but one window needs 6 consecutive rows"), "{train}");
     let test = message("[split]\ntrain_rows = 20\ntest_rows = 1\n", Part::Test);
-    assert!(test.contains("the test part") && test.contains("1 rows; one window needs 2 rows"), "{test}");
+    assert!(test.contains("the test part") && test.contains("1 rows, but one window needs 2 consecutive rows"), "{test}");
     let rows = message("[split]\ntrain_rows = 20\ntest_rows = 20\n", Part::Test);
-    assert!(rows.contains("40 rows, the file has 30"), "{rows}");
+    assert!(rows.contains("40 rows, but the file has 30"), "{rows}");
     let dates = message("[split]\ntest_start = \"2021-01-01\"\n", Part::Test);
     assert!(dates.contains("it has 0 rows"), "{dates}");
 }
@@ -156,7 +156,7 @@ fn scalers_are_moments_and_survive_json() {
     scaler.check(&dataset).unwrap();
     let other = read(&config("time = \"t\"\ntargets = [\"b\", \"a\"]", ""), &text).unwrap();
     let message = scaler.check(&other).unwrap_err().to_string();
-    assert!(message.contains("target \"a\" stands where the data has \"b\""), "{message}");
+    assert!(message.contains("the target \"a\" where the data have \"b\""), "{message}");
 }
 
 proptest::proptest! {

@@ -1,10 +1,11 @@
-//! What stands in a window, element by element, against a naive construction; baselines; forecasts.
+//! Tests of each element of a window against a naive construction, of baselines and of forecasts.
 
 use std::sync::Arc;
 
 use super::*;
 
-/// Two targets with a known and an unknown channel, a known and an unknown covariate; every cell tells its place, some are missing.
+/// Two targets with a known-future and another channel, a known-future and another covariate. The value of a cell depends on its row and
+/// column; some cells are missing.
 const SETTINGS: &str = "time = \"t\"\ntargets = [\"z{i}_P\"]\n\
     covariates = [{ column = \"load\", known_future = true }, { column = \"obs\" }]\n\
     channels = [{ name = \"wind\", column = \"z{i}_W\", known_future = true }, { name = \"twice\", expression = \"2 * z{i}_Q\" }]";
@@ -18,7 +19,7 @@ fn file(rows: usize) -> String {
     hourly(HEADER, rows, |row| (0..8).map(|c| cell(row, c).map_or(String::new(), |v| v.to_string())).collect::<Vec<_>>().join(","))
 }
 
-/// Column in the file, factor and "known in the future" of input (series, channel).
+/// Column in the file, factor and known-future flag of input (series, channel).
 fn input(series: usize, channel: usize) -> Option<(usize, f32, bool)> {
     match (series, channel) {
         (0, 0) => Some((6, 1.0, true)),
@@ -30,7 +31,7 @@ fn input(series: usize, channel: usize) -> Option<(usize, f32, bool)> {
     }
 }
 
-/// Mean and deviation over the first `train` rows, the plain way.
+/// Naive mean and standard deviation over the first `train` rows.
 fn moments(train: usize, column: usize, factor: f32) -> (f64, f64) {
     let seen: Vec<f64> = (0..train).filter_map(|row| cell(row, column)).map(|v| f64::from(v * factor)).collect();
     let mean = seen.iter().sum::<f64>() / seen.len() as f64;
@@ -86,7 +87,7 @@ fn windows_hold_what_the_model_chapter_says() {
             let windows = PartWindows::new(dataset.clone(), scaler.clone(), index);
             let mut buffers = WindowBuffers::new(windows.shape());
             for k in 0..windows.len() {
-                // Every element is written: what was there before does not matter.
+                // `fill` must write every element, so that the previous content does not matter.
                 for buffer in [&mut buffers.values, &mut buffers.observed, &mut buffers.calendar, &mut buffers.target] {
                     buffer.fill(f32::NAN);
                 }
@@ -120,7 +121,7 @@ fn baselines_look_back_only() {
     assert_eq!(dataset.training_values(0).unwrap().count(), 26);
 }
 
-/// Rows with the targets blanked from `origin + 1` on, and `load` and `wind` filled everywhere.
+/// Rows without values of the targets from `origin + 1` on, and with values of `load` and `wind` everywhere.
 fn future_file(rows: usize, origin: usize) -> String {
     hourly(HEADER, rows, |row| {
         let p = if row <= origin { format!("{row},{row}") } else { ",".into() };

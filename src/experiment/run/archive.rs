@@ -1,4 +1,4 @@
-//! A run as one file: a zip of the run folder's files. A browser keeps its runs so, and anybody can unpack one into a folder.
+//! A run as one file: a ZIP archive of the files of a run folder. Browsers store runs in this form. It can be unpacked into a run folder.
 
 use super::files::Files;
 use std::collections::BTreeMap;
@@ -9,41 +9,44 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// Bytes that an archive may unpack to: weights of a billion numbers with moments, and no bomb.
+/// Maximum unpacked bytes of an archive: enough for a billion parameters with moments, but a protection against decompression bombs.
 const MOST_BYTES: u64 = 16 << 30;
 
-/// An archive cannot be used.
+/// An error of an archive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// Not a zip file, or damaged.
-    #[error("{path} is no run file, or is damaged ({source}); give a run folder, or a file that the browser page saved")]
+    /// The file is not a ZIP archive, or is damaged.
+    #[error(
+        "{path} is not a run file, or it is damaged: it cannot be read as a ZIP archive ({source}); \
+         give a run folder, or a run file saved by the browser page"
+    )]
     Format {
         /// The archive.
         path: PathBuf,
         /// What is wrong.
         source: ZipError,
     },
-    /// It unpacks to too much.
-    #[error("{path} says that it holds {bytes} bytes: that is no run")]
+    /// The unpacked size is too large.
+    #[error("{path} is not a run file: its unpacked size of {bytes} bytes is too large")]
     TooLarge {
         /// The archive.
         path: PathBuf,
-        /// Bytes that it would unpack to.
+        /// The unpacked size in bytes.
         bytes: u64,
     },
-    /// A file of it cannot be read: damaged, or packed in a way that is not supported.
-    #[error("{path}: {name} cannot be read: {source}")]
+    /// A file in the archive is damaged, or its compression is not supported.
+    #[error("{path}: the file {name} in the archive cannot be read: {source}")]
     File {
         /// The archive.
         path: PathBuf,
-        /// The file in it.
+        /// The file in the archive.
         name: String,
         /// What is wrong.
         source: io::Error,
     },
     /// The archive cannot be written.
-    #[error("the run cannot be packed: {0}")]
+    #[error("the run file cannot be written: {0}")]
     Write(#[from] ZipError),
 }
 
@@ -54,16 +57,17 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// An empty one. `label` is what messages call it.
+    /// An empty archive. Messages use `label` as its name.
     #[must_use]
     pub fn new(label: impl Into<PathBuf>) -> Self {
         Self { label: label.into(), files: Mutex::default() }
     }
 
-    /// Unpacks a zip file. Files in folders (as some packers store them) go by their last name; checksums are verified.
+    /// Unpacks a ZIP archive and verifies its checksums. Only the last component of a path in the archive is used, since some programs
+    /// store the files in a folder.
     ///
     /// # Errors
-    /// Fails if it is damaged or no zip file.
+    /// Fails if it is damaged or not a ZIP archive.
     pub fn unpack(label: impl Into<PathBuf>, bytes: &[u8]) -> Result<Self, ArchiveError> {
         let archive = Self::new(label);
         let format = |source| ArchiveError::Format { path: archive.label.clone(), source };
@@ -78,7 +82,7 @@ impl Archive {
             let too_large = ArchiveError::TooLarge { path: archive.label.clone(), bytes: file.size() };
             left = left.checked_sub(file.size()).ok_or(too_large)?;
             let mut content = vec![];
-            // Hardly further than the size it states, whatever it unpacks to; one byte more, as the checksum is looked at behind the last.
+            // The read is limited to the stated size plus one byte. The checksum is verified only when the read reaches the end.
             let most = file.size() + 1;
             let read = file.by_ref().take(most).read_to_end(&mut content);
             read.map_err(|source| ArchiveError::File { path: archive.label.clone(), name: name.clone(), source })?;
@@ -87,10 +91,10 @@ impl Archive {
         Ok(archive)
     }
 
-    /// All files as one zip file, stored as they are: weights hardly compress. Equal files give equal bytes.
+    /// Packs all files into a ZIP archive without compression, because weights are hardly compressible. Equal files give equal bytes.
     ///
     /// # Errors
-    /// Fails only if the file would be too large for its format.
+    /// Fails only if the archive would be too large for its format.
     pub fn pack(&self) -> Result<Vec<u8>, ArchiveError> {
         let mut zip = ZipWriter::new(Cursor::new(vec![]));
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -122,7 +126,7 @@ impl Files for Archive {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.lock().get(name).cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such file in the run file"))
+        self.lock().get(name).cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the run file does not contain this file"))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -159,7 +163,7 @@ mod tests {
         assert!(archive.read("b").is_err());
     }
 
-    /// Another packer compresses, and puts the files into a folder.
+    /// Other programs compress the files and put them into a folder.
     #[test]
     fn packed_anew_by_another_tool() {
         let mut zip = ZipWriter::new(Cursor::new(vec![]));

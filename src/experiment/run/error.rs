@@ -1,4 +1,4 @@
-//! Why a run cannot be used.
+//! Errors of stored runs.
 
 use super::ArchiveError;
 use super::record::RUN_VERSION;
@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::train::weights::WeightsError;
 use std::path::PathBuf;
 
-/// A run cannot be used.
+/// An error of a stored run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoredError {
@@ -18,28 +18,28 @@ pub enum StoredError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// Not a run.
-    #[error("{0} is not a run: it has no run.json")]
+    /// The folder or file is not a run.
+    #[error("{0} is not a run: it contains no run.json")]
     NotARun(PathBuf),
-    /// Nothing is there.
-    #[error("{0}: there is nothing here")]
+    /// The path does not exist.
+    #[error("{0}: there is no run folder or run file at this path")]
     Gone(PathBuf),
-    /// There is a run in the place of a new one.
-    #[error("{0} already holds a run")]
+    /// The folder for a new run contains a run.
+    #[error("{0} already contains a run")]
     Exists(PathBuf),
-    /// Weights of another run lie in the place of a new one.
-    #[error("{path} holds {file} of a run whose run.json is gone")]
+    /// The folder for a new run contains weights of another run.
+    #[error("{path} contains {file} of another run, but no run.json")]
     Remains {
         /// The folder.
         path: PathBuf,
         /// A file in it.
         file: &'static str,
     },
-    /// Another process trains there.
-    #[error("{0}: another pgat is training here")]
+    /// Another process uses the folder for training.
+    #[error("{0}: another pgat process is training in this folder")]
     Busy(PathBuf),
-    /// Written by a newer version.
-    #[error("{path} has format version {found}; this pgat reads up to {RUN_VERSION}: update pgat")]
+    /// The run was written by a newer version.
+    #[error("{path} has format version {found}, but this pgat reads versions up to {RUN_VERSION}; update pgat")]
     Newer {
         /// The folder.
         path: PathBuf,
@@ -51,20 +51,18 @@ pub enum StoredError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// The reason.
         reason: String,
     },
     /// The data have other series than the run.
-    #[error(
-        "the data have other series, or in another order, than the run was trained on ({names}): give columns of these names, in this order"
-    )]
+    #[error("the series of the data or their order differ from those of the run; give columns with these names in this order: {names}")]
     OtherSeries {
-        /// The file that says so.
+        /// The file with the series of the run.
         path: PathBuf,
-        /// The run's series.
+        /// The series of the run.
         names: String,
     },
-    /// The config in the folder cannot be used: edited, or newer.
+    /// The config in the folder is not valid or newer.
     #[error("{path}: {source}")]
     Config {
         /// The file.
@@ -72,10 +70,10 @@ pub enum StoredError {
         /// What is wrong.
         source: ConfigError,
     },
-    /// It is one file, and damaged.
+    /// The run file cannot be used.
     #[error("{0}")]
     Archive(#[from] ArchiveError),
-    /// A weight file is of another model, or damaged.
+    /// A weight file belongs to another model, or is damaged.
     #[error("{path}: {source}")]
     Weights {
         /// The file.

@@ -1,32 +1,32 @@
-//! Where the files of a run lie: a folder, or memory.
+//! Storage of the files of a run: a folder or memory.
 
 use std::io;
 use std::path::Path;
 
-/// A set of named files. Names are plain file names, never paths.
+/// A set of named files. Names are file names, not paths.
 pub trait Files {
-    /// What the set is called in messages: the folder, or the archive's file name.
+    /// The name of the set in messages: the folder, or the file name of the archive.
     fn label(&self) -> &Path;
-    /// Whether there is a file of that name.
+    /// Whether a file with this name exists.
     fn exists(&self, name: &str) -> bool;
-    /// A whole file.
+    /// Reads a file.
     ///
     /// # Errors
-    /// Fails if there is none, or the disk does.
+    /// Fails if the file does not exist or cannot be read.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
-    /// Writes a file wholly or not at all.
+    /// Writes a file atomically.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if the file cannot be written.
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
-    /// Adds to the end of a file.
+    /// Appends to a file.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if the file cannot be written.
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// Files in a folder, each written beside its place and renamed into it: a process killed at any moment leaves whole files.
+/// Files in a folder. Each file is written under a temporary name and then renamed, so that a process that is killed leaves complete files.
 #[cfg(feature = "native")]
 pub struct Folder {
     path: std::path::PathBuf,
@@ -34,7 +34,7 @@ pub struct Folder {
 
 #[cfg(feature = "native")]
 impl Folder {
-    /// A folder that exists.
+    /// The files of an existing folder.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
@@ -61,7 +61,7 @@ impl Files for Folder {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(self.path.join(name)).map_err(|e| e.error)?;
-        // The rename itself must reach the disk too; not every system can sync a folder.
+        // The rename must also reach the disk. Not every system can sync a folder.
         if let Ok(folder) = std::fs::File::open(&self.path) {
             let _ = folder.sync_all();
         }

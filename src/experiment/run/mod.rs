@@ -1,18 +1,18 @@
-//! A run as it is kept: named files in a folder (each written beside its place and renamed into it, so that a run killed at any moment
-//! leaves a folder that goes on to the same bits) or in one file (see [`Archive`]).
+//! A stored run: named files in a folder or in one file (see [`Archive`]). In a folder, each file is written under a temporary name and
+//! then renamed, so that a run that is killed can be resumed with bit-identical results.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `run.json` | format version, adapter and its class, seed, data file, versions |
-//! | `config.toml` | the config as resolved |
-//! | `scaler.json` | mean and deviation of each series |
-//! | `graph.safetensors` | the series graph and what the model knows of it |
+//! | `config.toml` | the resolved config |
+//! | `scaler.json` | mean and standard deviation of each series |
+//! | `graph.safetensors` | the series graph and its features |
 //! | `plan.json` | the plan: bytes by buffer, dispatches, predicted time |
-//! | `checkpoint.safetensors` | parameters, moments, counters: what `--resume` reads |
-//! | `weights.safetensors` | parameters of the last checkpoint, names of the reference |
-//! | `best.safetensors` | parameters of the lowest validation loss |
-//! | `metrics.jsonl` | one line an event: steps, gradients by groups of parameters, validations, restarts |
-//! | `lock` | in a folder: held by the process that trains; a lock left by a killed one is taken over |
+//! | `checkpoint.safetensors` | parameters, moments, counters; read by `--resume` |
+//! | `weights.safetensors` | parameters of the last checkpoint, with the names of the PyTorch reference |
+//! | `best.safetensors` | parameters with the lowest validation loss |
+//! | `metrics.jsonl` | one line per event: steps, gradients by parameter group, validations, restarts |
+//! | `lock` | in a folder: held by the training process; the file of a killed process is reused |
 
 mod archive;
 mod error;
@@ -41,7 +41,7 @@ pub use files::Folder;
 pub use record::{NUMERICS_REVISION, RUN_VERSION, RunRecord};
 pub use store::RunStore;
 
-/// Files of a run, the record last.
+/// Files of a run. The record is last.
 const FILES: [&str; 9] = ["config.toml", "scaler.json", GRAPH, "plan.json", METRICS, WEIGHTS, BEST, CHECKPOINT, RECORD];
 const RECORD: &str = "run.json";
 const GRAPH: &str = "graph.safetensors";
@@ -52,28 +52,28 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 #[cfg(feature = "native")]
 const LOCK: &str = "lock";
 
-/// Which weights of a run.
+/// The weights of a run to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weights {
-    /// Those with the lowest validation loss; the last ones where nothing was validated.
+    /// The weights with the lowest validation loss; the last weights without validation.
     #[default]
     Best,
-    /// Those of the last checkpoint.
+    /// The weights of the last checkpoint.
     Last,
 }
 
-/// A config's name as that of a file or folder.
+/// Converts the name of a config to a valid file or folder name.
 #[must_use]
 pub fn file_stem(name: &str) -> String {
     let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     if safe.trim_matches(['.', '-']).is_empty() { "run".into() } else { safe }
 }
 
-/// A run that is kept somewhere.
+/// A stored run.
 #[derive(Clone)]
 pub struct StoredRun {
     files: Arc<dyn Files + Send + Sync>,
-    /// Of a folder in which this process trains: held until the last clone is dropped.
+    /// The lock of a folder in which this process trains. It is held until the last clone is dropped.
     #[cfg(feature = "native")]
     lock: Option<Arc<lock::Lock>>,
 }
@@ -92,7 +92,7 @@ impl StoredRun {
         }
     }
 
-    /// A new run that is kept in memory alone. `label` is what messages call it.
+    /// A new run in memory. Messages use `label` as its name.
     #[must_use]
     pub fn in_memory(label: &str) -> Self {
         Self::of(Arc::new(Archive::new(label)))
@@ -101,7 +101,7 @@ impl StoredRun {
     /// A new run in an empty set of files.
     ///
     /// # Errors
-    /// Fails if it holds a run already.
+    /// Fails if the set already contains a run.
     pub fn create(files: Arc<dyn Files + Send + Sync>) -> Result<Self, StoredError> {
         if files.exists(RECORD) {
             return Err(StoredError::Exists(files.label().to_owned()));
@@ -109,10 +109,10 @@ impl StoredRun {
         Ok(Self::of(files))
     }
 
-    /// A run that is there.
+    /// Loads an existing run.
     ///
     /// # Errors
-    /// Fails if it is none, or newer than this crate.
+    /// Fails if it is not a run, or is newer than this crate.
     pub fn load(files: Arc<dyn Files + Send + Sync>) -> Result<(Self, RunRecord), StoredError> {
         if !files.exists(RECORD) {
             return Err(StoredError::NotARun(files.label().to_owned()));
@@ -129,10 +129,10 @@ impl StoredRun {
         Ok((run, record))
     }
 
-    /// Makes a folder for a new run and holds it for this process.
+    /// Creates a folder for a new run and locks it for this process.
     ///
     /// # Errors
-    /// Fails if it holds a run already or parts of one, another process trains there, or it cannot be written.
+    /// Fails if the folder already contains a run or parts of one, another process trains in it, or it cannot be written.
     #[cfg(feature = "native")]
     pub fn create_folder(path: &Path) -> Result<Self, StoredError> {
         let mut run = Self::create(Arc::new(Folder::new(path)))?;
@@ -144,8 +144,8 @@ impl StoredRun {
         Ok(run)
     }
 
-    /// Makes a folder for a new run: the first that is free of `parent/name`, `parent/name-2`, ..; characters that no folder should have are
-    /// replaced.
+    /// Creates a folder for a new run: the first free one of `parent/name`, `parent/name-2`, and so on. Characters that are not safe in
+    /// folder names are replaced.
     ///
     /// # Errors
     /// As [`StoredRun::create_folder`].
@@ -154,7 +154,7 @@ impl StoredRun {
         let safe = file_stem(name);
         let path = |number: u32| parent.join(if number == 1 { safe.clone() } else { format!("{safe}-{number}") });
         for path in (1..u32::MAX).map(path) {
-            // A folder with anything in it is somebody's; the lock alone is that of a run about to begin.
+            // A folder that is not empty is in use. A folder that contains only a lock file belongs to a run that is about to start.
             let taken = std::fs::read_dir(&path).is_ok_and(|mut all| all.any(|f| f.is_ok_and(|f| f.file_name() != LOCK)));
             if taken || path.is_file() {
                 continue;
@@ -167,10 +167,10 @@ impl StoredRun {
         Err(StoredError::Exists(path(u32::MAX)))
     }
 
-    /// Holds the run's folder for this process until the last clone of this is dropped; a run in memory needs no lock.
+    /// Locks the folder of the run for this process until the last clone is dropped. A run in memory needs no lock.
     ///
     /// # Errors
-    /// Fails if another process trains there.
+    /// Fails if another process trains in the folder.
     #[cfg(feature = "native")]
     pub fn lock(&mut self) -> Result<(), StoredError> {
         if self.path().is_dir() {
@@ -179,10 +179,10 @@ impl StoredRun {
         Ok(())
     }
 
-    /// Opens a run folder, or a run file.
+    /// Opens a run folder or a run file.
     ///
     /// # Errors
-    /// Fails if it is no run, damaged, or newer than this crate.
+    /// Fails if it is not a run, is damaged, or is newer than this crate.
     #[cfg(feature = "native")]
     pub fn open(path: &Path) -> Result<(Self, RunRecord), StoredError> {
         if !path.exists() {
@@ -195,10 +195,10 @@ impl StoredRun {
         Self::load(Arc::new(Folder::new(path)))
     }
 
-    /// Copies every file of a run, the record last, which makes the copy a run.
+    /// Copies all files of a run. The record is copied last, so that an incomplete copy is not a run.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if a file cannot be read or written.
     pub fn copy(&self, to: &Self) -> Result<(), StoredError> {
         for name in FILES.iter().filter(|name| self.files.exists(name)) {
             to.write(name, &self.read(name)?)?;
@@ -212,15 +212,15 @@ impl StoredRun {
         self.files.label()
     }
 
-    /// Lines of the record so far, as they were written.
+    /// The lines of `metrics.jsonl` so far.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if the file cannot be read.
     pub fn record_lines(&self) -> Result<String, StoredError> {
         Ok(String::from_utf8_lossy(&self.read(METRICS)?).into_owned())
     }
 
-    /// Whether it holds weights yet.
+    /// Whether the run has weights.
     #[must_use]
     pub fn has_weights(&self) -> bool {
         self.files.exists(WEIGHTS) || self.files.exists(BEST)
@@ -244,10 +244,10 @@ impl StoredRun {
         self.write(name, &text)
     }
 
-    /// Writes everything that stays the same over a run; `run.json` last, which makes the folder a run.
+    /// Writes all files that stay constant during a run. `run.json` is written last, so that an incomplete folder is not a run.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if a file cannot be written.
     pub fn write_start(
         &self,
         config: &Config,
@@ -268,15 +268,15 @@ impl StoredRun {
         self.write_record(record)
     }
 
-    /// Writes `run.json` anew.
+    /// Rewrites `run.json`.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if the file cannot be written.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), StoredError> {
         self.write_json(RECORD, &RunRecord { format_version: RUN_VERSION, ..record.clone() })
     }
 
-    /// The config as resolved.
+    /// The resolved config.
     ///
     /// # Errors
     /// Fails if it is damaged.
@@ -294,11 +294,11 @@ impl StoredRun {
         serde_json::from_slice(&text).map_err(|e| StoredError::Damaged { path: self.path().join("scaler.json"), reason: e.to_string() })
     }
 
-    /// The graph of the series, as it was when the run was started. Runs of versions without graphs, whose models know none, have no such
-    /// file: theirs is the graph without edges of the config.
+    /// The series graph as it was when the run was started. Runs of versions without graphs have no graph file; they have a graph without
+    /// edges.
     ///
     /// # Errors
-    /// Fails if it is damaged, gone, or of other series or sizes.
+    /// Fails if the file is damaged or missing, or has other series or sizes.
     pub fn graph(&self, config: &Config, dataset: &Dataset) -> Result<KnownGraph, StoredError> {
         let damaged = |reason: String| StoredError::Damaged { path: self.path().join(GRAPH), reason };
         if !self.files.exists(GRAPH) && config.graph.is_default() {
@@ -311,7 +311,7 @@ impl StoredRun {
             return Err(StoredError::OtherSeries { path: self.path().join(GRAPH), names });
         }
         if known.features.sizes != (&config.model).into() {
-            return Err(damaged("its features have other sizes than config.toml says".into()));
+            return Err(damaged("the sizes of its features differ from config.toml".into()));
         }
         Ok(known)
     }
@@ -319,7 +319,7 @@ impl StoredRun {
     /// State and progress of the last checkpoint, if there is one.
     ///
     /// # Errors
-    /// Fails if it is damaged or of another model.
+    /// Fails if it is damaged or belongs to another model.
     pub fn checkpoint(&self, places: &[ParameterPlace]) -> Result<Option<(State, Progress)>, StoredError> {
         let path = self.path().join(CHECKPOINT);
         if !self.files.exists(CHECKPOINT) {
@@ -332,10 +332,10 @@ impl StoredRun {
         Ok(Some((state, progress)))
     }
 
-    /// Parameters to forecast with.
+    /// The parameters of the run.
     ///
     /// # Errors
-    /// Fails if there are none yet, or they are damaged.
+    /// Fails if there are no weights yet, or they are damaged.
     pub fn weights(&self, places: &[ParameterPlace], weights: Weights) -> Result<Vec<f32>, StoredError> {
         let name = self.weights_file(weights);
         let path = self.path().join(name);
@@ -343,33 +343,33 @@ impl StoredRun {
         Ok(parameters)
     }
 
-    /// As [`StoredRun::weights`], for a model with some part of the run's switched off: weights of that part are left out.
+    /// As [`StoredRun::weights`], for a model with a part of the run's model switched off. The weights of this part are ignored.
     ///
     /// # Errors
-    /// Fails if there are none yet, they are damaged, or they lack a tensor of that model.
+    /// Fails if there are no weights yet, they are damaged, or they lack a tensor of the model.
     pub fn shared_weights(&self, places: &[ParameterPlace], weights: Weights) -> Result<Vec<f32>, StoredError> {
         let name = self.weights_file(weights);
         let path = self.path().join(name);
         read_shared_weights(&self.read(name)?, places).map_err(|source| StoredError::Weights { path, source })
     }
 
-    /// The name of the file that holds these weights.
+    /// The name of the file with these weights.
     #[must_use]
     pub fn weights_file(&self, weights: Weights) -> &'static str {
         if weights == Weights::Best && self.files.exists(BEST) { BEST } else { WEIGHTS }
     }
 
-    /// A store for the trainer.
+    /// The store for the trainer.
     #[must_use]
     pub fn store(&self, places: Vec<ParameterPlace>, series: &[String]) -> RunStore {
         let series = serde_json::to_string(series).unwrap_or_default();
         RunStore { run: self.clone(), places, notes: Notes::from([("series".into(), series)]) }
     }
 
-    /// Cuts the record back to a step.
+    /// Removes the events after a step from `metrics.jsonl`.
     ///
     /// # Errors
-    /// Fails if the disk does.
+    /// Fails if the file cannot be read or written.
     pub fn rewind(&self, step: u64) -> Result<(), StoredError> {
         let text = self.read(METRICS)?;
         let keep = |line: &&str| {

@@ -1,4 +1,4 @@
-//! `run.json`: what a run is, beside its config.
+//! `run.json`: the properties of a run that are not in its config.
 
 use crate::config::Config;
 use crate::data::Dataset;
@@ -9,47 +9,47 @@ use crate::session::Session;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Format version of runs that this crate writes, and the newest it reads.
+/// The format version of runs that this crate writes. It is also the newest version that it reads.
 pub const RUN_VERSION: u32 = 2;
 
-/// Revision of the arithmetic: the order of every sum, the key of every random number. Whoever changes one of them, so that a run trains to
-/// other bits than before, raises it (`tests/digests.rs` fails until then). A run of another revision can go on, but a break is recorded.
+/// Revision of the numerics: the order of every sum and the key of every random number. Increase it with each change after which a run
+/// trains to other bits (`tests/digests.rs` fails until then). A run of another revision can be resumed, but a break is recorded.
 pub const NUMERICS_REVISION: u32 = 1;
 
-/// What a run is, beside its config.
+/// The properties of a run that are not in its config.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
-    /// Version of the folder's format.
+    /// Version of the run format.
     pub format_version: u32,
-    /// Version of the crate that made it.
+    /// Version of the crate that created the run.
     pub pgat: String,
-    /// Where the data were read, absolute; of a run that a browser made, the file's bare name.
+    /// Absolute path of the data file. A run created in a browser has only the file name.
     pub data: PathBuf,
     /// Seed.
     pub seed: u64,
-    /// Names of the series, covariates first: node vectors belong to them.
+    /// Names of the series, covariates first. The learned node vectors belong to these series.
     pub series: Vec<String>,
-    /// The adapter; nothing for the twins.
+    /// The adapter; none for the reference backend.
     pub adapter: Option<AdapterRecord>,
-    /// Kernel shapes and predicted costs: the table by which every later part of the run is computed.
+    /// Kernel shapes and predicted costs. A resumed run uses the same table.
     pub class: AdapterClass,
-    /// Revision of the arithmetic ([`NUMERICS_REVISION`]) by which the run was trained last.
+    /// The numerics revision ([`NUMERICS_REVISION`]) with which the run was last trained.
     #[serde(default = "first_revision")]
     pub numerics_revision: u32,
-    /// Steps at which the run went on on an adapter of another class or with another revision of the arithmetic, and which: bits may differ
-    /// from there on.
+    /// Steps at which the run was resumed on an adapter of another class or with another numerics revision, with the class or revision. The
+    /// results may not be bit-identical after such a step.
     #[serde(default)]
     pub breaks: Vec<(u64, String)>,
 }
 
-/// Runs that state no revision are older than the second.
+/// The revision of a record without one. Such a record was written before the second revision.
 fn first_revision() -> u32 {
     1
 }
 
 impl RunRecord {
-    /// Of a run that begins.
+    /// The record of a new run.
     #[must_use]
     pub fn new(config: &Config, dataset: &Dataset, session: &Session) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl RunRecord {
         }
     }
 
-    /// The table of kernel shapes to use on a backend: the run's own where the backend can run it.
+    /// The table of kernel shapes to use on a backend: the table of the run if the backend supports it.
     #[must_use]
     pub fn class_on(&self, backend: &Backend) -> Option<AdapterClass> {
         let lanes = |class: &AdapterClass| class.variants.rows.lanes.max(class.variants.weights.lanes);
@@ -76,25 +76,26 @@ impl RunRecord {
         fits.then(|| self.class.clone())
     }
 
-    /// Class of the adapter that the run was on last.
+    /// Class of the adapter on which the run was last trained.
     #[must_use]
     pub fn adapter_class(&self) -> &str {
         self.adapter.as_ref().map_or(Backend::REFERENCE, |a| &a.class)
     }
 
-    /// Why the bits may differ if the run goes on on a backend, in words; nothing where they do not.
+    /// The reason why the results may not be bit-identical if the run is resumed on a backend; none if they are.
     #[must_use]
     pub fn break_on(&self, backend: &Backend) -> Option<String> {
         let (was, now) = (self.adapter_class(), backend.class_name());
-        let class = (was != now).then(|| format!("the run was made on an adapter of class {was}, and this one is of class {now}"));
+        let class = (was != now).then(|| format!("the run was trained on an adapter of class {was}, but this adapter is of class {now}"));
         let (was, now) = (self.numerics_revision, NUMERICS_REVISION);
         let revision =
-            (was != now).then(|| format!("the run was made by revision {was} of the arithmetic, and this pgat computes by revision {now}"));
+            (was != now).then(|| format!("the run was trained with numerics revision {was}, but this pgat has numerics revision {now}"));
         let both: Vec<_> = class.into_iter().chain(revision).collect();
         (!both.is_empty()).then(|| both.join("; "))
     }
 
-    /// Notes that the run goes on with that session from a step on. Whether bits may differ from there on, so that the record has changed.
+    /// Records that the run is resumed with this session at a step. Returns whether the record has changed, which means that the results
+    /// may not be bit-identical from this step on.
     pub fn go_on(&mut self, step: u64, session: &Session) -> bool {
         let breaks = self.breaks.len();
         let class = session.backend().class_name();

@@ -1,4 +1,4 @@
-//! What training hands over, written into the files of a run.
+//! Writes the output of training to the files of a run.
 
 use super::{BEST, CHECKPOINT, METRICS, StoredRun, WEIGHTS};
 use crate::model::ParameterPlace;
@@ -6,7 +6,7 @@ use crate::session::State;
 use crate::train::weights::{Notes, write_state, write_weights};
 use crate::train::{Event, Progress, Store, StoreError};
 
-/// Keeps a run in its files.
+/// Stores checkpoints, best weights and events of a run in its files.
 pub struct RunStore {
     pub(super) run: StoredRun,
     pub(super) places: Vec<ParameterPlace>,
