@@ -194,7 +194,7 @@ fn compare(test: &str, backend: &str) {
         Some((_, expected)) => assert_eq!(
             hexadecimal(&found),
             hexadecimal(expected),
-            "the bits of training changed on {class}: if that is meant, raise NUMERICS_REVISION and write the new digests into this file"
+            "the bits of training changed on {class}: if this is intended, increment NUMERICS_REVISION and write the new digests here"
         ),
         None => not_run(test, &format!("no digests are known for adapters of class {class}; here they are {}", hexadecimal(&found))),
     }

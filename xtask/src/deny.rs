@@ -68,7 +68,7 @@ fn problems(package: &Package, rules: &Rules) -> Vec<String> {
             found.push(format!("{name} comes from {source}, not from the registry"));
         }
         None if !package.manifest_path.starts_with(root().to_string_lossy().as_ref()) => {
-            found.push(format!("{name} is in a folder outside this repository"))
+            found.push(format!("{name} is in a folder outside this repository"));
         }
         _ => {}
     }
