@@ -22,6 +22,7 @@ mod open;
 mod out;
 mod plan;
 mod progress;
+mod resume;
 mod setting;
 mod shaders;
 mod synth;

@@ -3,14 +3,14 @@
 use super::Ending;
 use super::budget::MemoryBudget;
 use super::console::{self, duration, milliseconds, shell, thousands};
-use super::context::{self, BackendKind, Context};
+use super::context::{self, Context};
 use super::error::Hint as _;
 use super::progress::Progress;
-use super::{open, plan};
+use super::{open, plan, resume};
 use anyhow::{Context as _, bail};
 use pgat::engine::executor::Backend;
 use pgat::engine::train::{Control, Outcome, TrainError};
-use pgat::experiment::{Experiment, ExperimentError, Planned, Run, RunRecord, StoredError, StoredRun, Training};
+use pgat::experiment::{Experiment, ExperimentError, Planned, StoredError, StoredRun, Training};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     ///
     /// With --resume, it applies only to a run file. A run folder is always continued in place.
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Kernel shapes and costs: an adapter class, or a file written by `pgat tune` or `pgat bench` [default: the class of the adapter]
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     class: Option<String>,
@@ -43,18 +43,18 @@ pub(crate) struct Options {
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     #[command(flatten)]
-    memory: MemoryBudget,
+    pub(super) memory: MemoryBudget,
     /// With --resume: training data file, if it has moved [default: the file that the run was trained on]
     #[arg(long, value_name = "FILE", requires = "resume")]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
     /// With --resume: fail if the results may not be bit-identical (another adapter class or another numerics revision of pgat)
     #[arg(long, requires = "resume")]
-    strict: bool,
+    pub(super) strict: bool,
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     match (&options.config, &options.resume) {
-        (_, Some(run)) => resume(context, run, options),
+        (_, Some(run)) => resume::run(context, run, options),
         (Some(config), None) => start(context, options, config),
         (None, None) => bail!("give a config file, or --resume RUN"),
     }
@@ -81,70 +81,15 @@ fn start(context: &Context, options: &Options, path: &Path) -> anyhow::Result<En
 }
 
 /// The folder of a new run: the given one, or the first free one of runs/NAME, runs/NAME-2, ..
-fn folder(asked: Option<&Path>, name: &str) -> Result<StoredRun, StoredError> {
+pub(super) fn folder(asked: Option<&Path>, name: &str) -> Result<StoredRun, StoredError> {
     match asked {
         Some(path) => StoredRun::create_folder(path),
         None => StoredRun::create_free_folder(Path::new("runs"), name),
     }
 }
 
-fn say_plan(context: &Context, planned: &Planned) {
+pub(super) fn say_plan(context: &Context, planned: &Planned) {
     context.say(plan::text(planned.summary(), &planned.setup().shape, Some(planned.backend())).trim_end());
-}
-
-/// The backend of a resumed run: the run's own, unless an option selects another.
-fn backend_of(context: &Context, record: &RunRecord) -> anyhow::Result<Backend> {
-    if context.backend.is_none() && record.adapter.is_none() && context.device.is_none() {
-        context.say("note: the run was started with --backend reference and continues on it");
-        return Ok(Backend::Reference);
-    }
-    context.open_as(context.backend.unwrap_or(BackendKind::Gpu))
-}
-
-/// Unpacks a run file into a new folder. A run folder is used in place.
-fn unpacked(context: &Context, options: &Options, experiment: Experiment) -> anyhow::Result<Experiment> {
-    let path = experiment.stored().map_or_else(PathBuf::new, |stored| stored.path().to_owned());
-    if path.is_dir() {
-        return Ok(experiment);
-    }
-    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = folder(options.out.as_deref(), stem.strip_suffix(".pgat").unwrap_or(&stem))?;
-    context.say(&format!("unpacking {} into {}", path.display(), folder.path().display()));
-    Ok(experiment.copied_to(folder)?)
-}
-
-/// Checks that the data are the run's own before anything is unpacked or written.
-fn resume(context: &Context, path: &Path, options: &Options) -> anyhow::Result<Ending> {
-    let mut run = Run::open(path)?;
-    if path.is_dir() && options.out.is_some() {
-        bail!("--out applies only to a new run or a run file; the run folder {} is continued in place: drop --out", path.display());
-    }
-    run.stored.lock()?;
-    options.memory.apply(&mut run.config.training);
-    let record = run.record.clone();
-    let experiment = open::run_data(run, options.data.as_deref())?;
-    experiment.check_rows()?;
-    plan::warn_of_windows(&experiment)?;
-    let experiment = unpacked(context, options, experiment)?;
-    let step = experiment.progress()?.map_or(0, |progress| progress.step);
-    let backend = backend_of(context, &record)?;
-    let broken = record.break_on(&backend);
-    if let Some(broken) = broken.as_ref().filter(|_| options.strict) {
-        return Err(ExperimentError::Break(broken.clone()).into());
-    }
-    let planned = experiment.plan(backend)?;
-    if experiment.is_finished()? {
-        let steps = planned.summary().steps;
-        let early = if step < steps { "; it stopped early" } else { "" };
-        context.say(&format!("the run is finished: {} steps of {}{early}", thousands(step), thousands(steps)));
-        return done(context, experiment.weights()?);
-    }
-    if let Some(broken) = broken {
-        console::warn(&format!("{broken}: the results may not be bit-identical from step {} on", thousands(step)));
-    }
-    say_plan(context, &planned);
-    context.say(&format!("resuming from step {}", thousands(step)));
-    train(context, pollster::block_on(planned.resume())?)
 }
 
 /// Set by the first Ctrl-C.
@@ -160,7 +105,7 @@ fn catch_signals() -> anyhow::Result<()> {
     .context("the signal handler cannot be installed")
 }
 
-fn train(context: &Context, mut training: Training) -> anyhow::Result<Ending> {
+pub(super) fn train(context: &Context, mut training: Training) -> anyhow::Result<Ending> {
     catch_signals()?;
     let (first, started) = (training.progress().step, Instant::now());
     let mut progress = Progress::new(training.total_steps(), first, context.quiet);
@@ -205,7 +150,7 @@ fn say_end(context: &Context, training: &Training, outcome: Outcome, steps: u64,
 }
 
 /// Prints the next commands, and the path of the run as the result.
-fn done(context: &Context, stored: &StoredRun) -> anyhow::Result<Ending> {
+pub(super) fn done(context: &Context, stored: &StoredRun) -> anyhow::Result<Ending> {
     let run = shell(stored.path());
     context.say(&format!("next: pgat evaluate {run}\n      pgat forecast {run} --data FILE --plot forecast.svg"));
     console::result(&format!("{}\n", stored.path().display()))?;

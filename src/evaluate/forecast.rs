@@ -1,11 +1,10 @@
 //! Forecasts of single windows, as tables in original units.
 
-use super::{EvaluateError, distribution, transforms};
-use crate::config::{Config, ModelSettings};
-use crate::data::{Dataset, Part, PartWindows, Scaler, WindowId};
-use crate::forecast::{ForecastTable, HistoryTable, SampleKey, TargetTransform};
+use super::{EvaluateError, ScoredData, distribution, transforms};
+use crate::config::ModelSettings;
+use crate::data::{Dataset, Part, PartWindows, WindowId};
+use crate::forecast::{ForecastTable, HistoryTable, Predicted, SampleKey, TargetTransform};
 use crate::session::{Session, WindowMixture};
-use std::sync::Arc;
 
 /// Options of a forecast.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,15 +47,9 @@ pub struct WindowForecast {
 ///
 /// # Errors
 /// Fails if the history is too short, a known-future value is missing, or the device is lost.
-pub async fn forecast(
-    session: &mut Session,
-    dataset: &Arc<Dataset>,
-    scaler: &Arc<Scaler>,
-    config: &Config,
-    options: &ForecastOptions,
-) -> Result<Forecast, EvaluateError> {
-    let window = dataset.forecast_window()?;
-    let table = table(session, dataset, scaler, config, window.id, options).await?;
+pub async fn forecast(session: &mut Session, data: &ScoredData<'_>, options: &ForecastOptions) -> Result<Forecast, EvaluateError> {
+    let window = data.dataset.forecast_window()?;
+    let table = table(session, data, window.id, options).await?;
     Ok(Forecast { origin: window.origin, table })
 }
 
@@ -66,14 +59,13 @@ pub async fn forecast(
 /// Fails if the part has no such window, or the device is lost.
 pub async fn forecast_window(
     session: &mut Session,
-    dataset: &Arc<Dataset>,
-    scaler: &Arc<Scaler>,
-    config: &Config,
+    data: &ScoredData<'_>,
     (part, window): (Part, usize),
     options: &ForecastOptions,
 ) -> Result<WindowForecast, EvaluateError> {
+    let dataset = data.dataset;
     let (id, windows) = window_of(dataset, part, window)?;
-    let mut table = table(session, dataset, scaler, config, id, options).await?;
+    let mut table = table(session, data, id, options).await?;
     let first = id.row as usize + dataset.shape().history;
     table.truth = Some(values(dataset, id, first..first + dataset.shape().horizon));
     let origin = dataset.format_stamp(id.segment, first - 1);
@@ -98,12 +90,11 @@ pub(crate) fn window_of(dataset: &Dataset, part: Part, window: usize) -> Result<
 
 async fn table(
     session: &mut Session,
-    dataset: &Arc<Dataset>,
-    scaler: &Arc<Scaler>,
-    config: &Config,
+    data: &ScoredData<'_>,
     id: WindowId,
     options: &ForecastOptions,
 ) -> Result<ForecastTable, EvaluateError> {
+    let ScoredData { dataset, scaler, config } = *data;
     scaler.check(dataset)?;
     let source = PartWindows::one(dataset.clone(), scaler.clone(), id);
     let mut output = None;
@@ -113,7 +104,8 @@ async fn table(
     let mut table = ForecastTable::new(stamps, dataset.target_names().to_vec(), options.levels.clone());
     table.check()?;
     if let Some(mixture) = output {
-        fill(&mut table, &mixture, &transforms(scaler, config)?, id, &config.model, options)?;
+        let distributions = distributions(&table, &mixture, &transforms(scaler, config)?, &config.model)?;
+        fill(&mut table, &distributions, id, options);
     }
     let rows = id.row as usize..first;
     table.history = Some(HistoryTable {
@@ -123,32 +115,34 @@ async fn table(
     Ok(table)
 }
 
-fn fill(
-    table: &mut ForecastTable,
+/// The distribution of each value of a window, `[H, Nt]`.
+fn distributions(
+    table: &ForecastTable,
     mixture: &WindowMixture,
     transforms: &[TargetTransform],
-    id: WindowId,
     settings: &ModelSettings,
-    options: &ForecastOptions,
-) -> Result<(), EvaluateError> {
-    let mut distributions = Vec::with_capacity(table.horizon() * transforms.len());
-    for step in 0..table.horizon() {
-        for (series, transform) in transforms.iter().enumerate() {
-            let one = distribution(mixture, step * transforms.len() + series, settings, transform).map_err(|source| {
-                EvaluateError::Mixture { series: table.series[series].clone(), time: table.stamps[step].clone(), source }
-            })?;
-            table.set(step, series, &one);
-            distributions.push(one);
-        }
+) -> Result<Vec<Predicted>, EvaluateError> {
+    let one =
+        |(step, series): (usize, usize)| {
+            distribution(mixture, step * transforms.len() + series, settings, &transforms[series])
+                .map_err(|source| EvaluateError::Mixture { series: table.series[series].clone(), time: table.stamps[step].clone(), source })
+        };
+    (0..table.horizon()).flat_map(|step| (0..transforms.len()).map(move |series| (step, series))).map(one).collect()
+}
+
+/// Writes the numbers of the distributions `[H, Nt]` and, if requested, samples into the table.
+fn fill(table: &mut ForecastTable, distributions: &[Predicted], id: WindowId, options: &ForecastOptions) {
+    let targets = table.series.len();
+    for (cell, one) in distributions.iter().enumerate() {
+        table.set(cell / targets, cell % targets, one);
     }
     if options.samples > 0 {
         let (seed, window) = (options.seed, u64::from(id.segment) << 32 | u64::from(id.row));
         table.fill_samples(options.samples, |sample, step, series| {
             let key = SampleKey { seed, window, series: series as u64, step: step as u64, sample: sample as u64 };
-            distributions[step * transforms.len() + series].sample(key)
+            distributions[step * targets + series].sample(key)
         });
     }
-    Ok(())
 }
 
 /// Targets in original units, NaN if unobserved, `[rows, Nt]`.

@@ -17,6 +17,17 @@ pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast
 pub(crate) use units::distribution;
 pub use units::transforms;
 
+/// The data on which a model is scored.
+#[derive(Clone, Copy)]
+pub struct ScoredData<'a> {
+    /// The data.
+    pub dataset: &'a Arc<Dataset>,
+    /// Means and standard deviations of the training rows.
+    pub scaler: &'a Arc<Scaler>,
+    /// The config: parts, windows, levels, bounds.
+    pub config: &'a Config,
+}
+
 /// Scores of a model and its baselines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
@@ -73,12 +84,11 @@ impl Evaluation {
 #[tracing::instrument(level = "info", skip_all, fields(part = %part))]
 pub async fn evaluate(
     session: &mut Session,
-    dataset: &Arc<Dataset>,
-    scaler: &Arc<Scaler>,
-    config: &Config,
+    data: &ScoredData<'_>,
     part: Part,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Evaluation, EvaluateError> {
+    let ScoredData { dataset, scaler, config } = *data;
     scaler.check(dataset)?;
     let index = dataset.evaluation_windows(part)?;
     if index.is_empty() {

@@ -23,6 +23,7 @@ mod training;
 
 use crate::config::Config;
 use crate::data::{DataError, Dataset, PartWindows, Scaler, WindowCounts, WindowIndex};
+use crate::evaluate::ScoredData;
 use crate::executor::Backend;
 use crate::model::{ModelShape, parameter_places};
 use crate::plan::{AdapterClass, Outlook, PlanError, PlanOptions};
@@ -143,6 +144,11 @@ impl Experiment {
     #[must_use]
     pub fn shape(&self) -> ModelShape {
         ModelShape::of(&self.config, &self.dataset, &self.graph)
+    }
+
+    /// The data on which a model of this experiment is scored.
+    pub(crate) fn scored(&self) -> ScoredData<'_> {
+        ScoredData { dataset: &self.dataset, scaler: &self.scaler, config: &self.config }
     }
 
     /// The number of windows in each part. If there are no test windows, also the reason; training does not need test windows.

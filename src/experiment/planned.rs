@@ -60,7 +60,7 @@ impl Planned {
         let (experiment, summary) = (self.experiment, self.summary);
         let session = Session::of_plan(self.setup, self.backend, self.plan).await?;
         let record = RunRecord::new(&experiment.config, &experiment.dataset, &session);
-        stored.write_start(&experiment.config, &experiment.scaler, &experiment.graph, &summary, &record)?;
+        stored.write_start(&experiment, &summary, &record)?;
         let experiment = Experiment { run: Some((stored, record)), ..experiment };
         Self::training(experiment, session, None).await
     }

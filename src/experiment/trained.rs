@@ -117,7 +117,7 @@ impl Trained {
     /// As [`Trained::evaluate`].
     pub async fn evaluate_with(&mut self, part: Part, mut progress: impl FnMut(usize, usize)) -> Result<Evaluation, ExperimentError> {
         let e = &self.experiment;
-        let score = async |session: &mut Session| evaluate(session, &e.dataset, &e.scaler, &e.config, part, &mut progress).await;
+        let score = async |session: &mut Session| evaluate(session, &e.scored(), part, &mut progress).await;
         Ok(with_weights(&mut self.session, &self.parameters, score).await?)
     }
 
@@ -127,7 +127,7 @@ impl Trained {
     /// Fails if the history is too short, a known-future value is missing, or the device fails repeatedly.
     pub async fn forecast(&mut self, options: &ForecastOptions) -> Result<Forecast, ExperimentError> {
         let e = &self.experiment;
-        let make = async |session: &mut Session| forecast(session, &e.dataset, &e.scaler, &e.config, options).await;
+        let make = async |session: &mut Session| forecast(session, &e.scored(), options).await;
         Ok(with_weights(&mut self.session, &self.parameters, make).await?)
     }
 
@@ -137,7 +137,7 @@ impl Trained {
     /// Fails if the part has no such window, or the device fails repeatedly.
     pub async fn forecast_window(&mut self, window: (Part, usize), options: &ForecastOptions) -> Result<WindowForecast, ExperimentError> {
         let e = &self.experiment;
-        let make = async |session: &mut Session| forecast_window(session, &e.dataset, &e.scaler, &e.config, window, options).await;
+        let make = async |session: &mut Session| forecast_window(session, &e.scored(), window, options).await;
         Ok(with_weights(&mut self.session, &self.parameters, make).await?)
     }
 

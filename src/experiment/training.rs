@@ -96,7 +96,7 @@ impl Training {
     /// Fails if there are no weights yet, the part contains no window, or the device fails repeatedly.
     pub async fn evaluate(&mut self, part: Part, mut progress: impl FnMut(usize, usize)) -> Result<Evaluation, ExperimentError> {
         let e = self.experiment.clone();
-        self.with_best(async |session| evaluate(session, &e.dataset, &e.scaler, &e.config, part, &mut progress).await).await
+        self.with_best(async |session| evaluate(session, &e.scored(), part, &mut progress).await).await
     }
 
     /// Forecasts one window of a part with the best weights so far. The result includes the true values.
@@ -105,7 +105,7 @@ impl Training {
     /// As [`Training::evaluate`].
     pub async fn forecast_window(&mut self, window: (Part, usize), options: &ForecastOptions) -> Result<WindowForecast, ExperimentError> {
         let e = self.experiment.clone();
-        self.with_best(async |session| forecast_window(session, &e.dataset, &e.scaler, &e.config, window, options).await).await
+        self.with_best(async |session| forecast_window(session, &e.scored(), window, options).await).await
     }
 
     /// Returns the model with the best weights of the run.

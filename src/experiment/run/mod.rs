@@ -22,6 +22,7 @@ mod lock;
 mod record;
 mod store;
 
+use super::Experiment;
 use crate::config::Config;
 use crate::data::{Dataset, Scaler};
 use crate::model::ParameterPlace;
@@ -248,18 +249,12 @@ impl StoredRun {
     ///
     /// # Errors
     /// Fails if a file cannot be written.
-    pub fn write_start(
-        &self,
-        config: &Config,
-        scaler: &Scaler,
-        graph: &KnownGraph,
-        plan: &impl Serialize,
-        record: &RunRecord,
-    ) -> Result<(), StoredError> {
+    pub fn write_start(&self, experiment: &Experiment, plan: &impl Serialize, record: &RunRecord) -> Result<(), StoredError> {
+        let Experiment { config, scaler, graph, .. } = experiment;
         let text = config.to_toml();
         let text = text.map_err(|e| StoredError::Damaged { path: self.path().join("config.toml"), reason: e.to_string() })?;
         self.write("config.toml", text.as_bytes())?;
-        self.write_json("scaler.json", scaler)?;
+        self.write_json("scaler.json", scaler.as_ref())?;
         let path = || self.path().join(GRAPH);
         let bytes = graph.to_bytes().map_err(|e| StoredError::Damaged { path: path(), reason: e.to_string() })?;
         self.write(GRAPH, &bytes)?;
