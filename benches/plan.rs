@@ -1,4 +1,4 @@
-//! What happens on the host before a run: building the model, autodiff, planning.
+//! Benchmarks of the host's work before a run: building the model, autodiff, planning.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pgat::config::{ModelSettings, TrainingSettings};

@@ -1,9 +1,9 @@
-//! Trains on windows that are made as they are asked for, from a source of one's own instead of a table: a simulation, a database, a stream.
-//! Uses the engine's own interfaces, which may change with any version.
+//! Trains on windows that a source generates on request instead of a table: a simulation, a database, a stream. Uses the engine's
+//! interfaces, which any version may change. `twins` selects the f64 reference backend, which needs no adapter.
 //!
 //!     cargo run --release --example custom_source [-- twins]
 
-#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use pgat::Backend;
 use pgat::config::{ModelSettings, TrainingSettings};
@@ -14,7 +14,7 @@ use pgat::engine::train::Trainer;
 use pgat::{Control, Event};
 use std::sync::Arc;
 
-/// Damped swings of three pendulums, each window another start.
+/// Damped swings of three pendulums. Each window has another start.
 struct Pendulums {
     shape: WindowShape,
     windows: usize,
@@ -42,7 +42,7 @@ impl WindowSource for Pendulums {
             for target in 0..targets {
                 let time = (step as f32 + 0.37 * index as f32) / (2.0 + target as f32);
                 let value = time.sin() * (-0.02 * step as f32).exp();
-                // [S, N, F]: the horizon's values are hidden from the model, and are its targets [H, Nt].
+                // [S, N, F]: the values of the horizon are hidden from the model and are its targets [H, Nt].
                 let seen = step < history;
                 out.values[step * targets + target] = if seen { value } else { 0.0 };
                 out.observed[step * targets + target] = f32::from(u8::from(seen));

@@ -3,9 +3,9 @@
 
     python3 examples/make_wind.py FOLDER
 
-FOLDER holds Task15_W_Zone1.csv .. Zone10.csv (columns ZONEID, TIMESTAMP, TARGETVAR, U10, V10, U100, V100) and
-TaskExpVars15_W_Zone1.csv .. Zone10.csv (the same without TARGETVAR), in any depth. One row an hour, five columns a farm.
-Only the Python standard library is needed.
+FOLDER contains Task15_W_Zone1.csv .. Zone10.csv (columns ZONEID, TIMESTAMP, TARGETVAR, U10, V10, U100, V100) and
+TaskExpVars15_W_Zone1.csv .. Zone10.csv (the same without TARGETVAR), also in subfolders.
+The output has one row per hour and five columns per farm. Only the Python standard library is needed.
 """
 
 import csv

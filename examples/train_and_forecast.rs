@@ -1,9 +1,9 @@
-//! Trains on a table in memory, scores the test part and forecasts what comes after the table. Nothing is read or written.
+//! Trains on a table in memory, scores the test part and forecasts the steps after the table. Reads and writes no files.
 //!
 //!     cargo run --release --example train_and_forecast              on the best adapter
-//!     cargo run --release --example train_and_forecast -- twins     without any, on the f64 twins
+//!     cargo run --release --example train_and_forecast -- twins     on the f64 reference backend, which needs no adapter
 
-#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use pgat::{Backend, Config, Control, Experiment, ForecastOptions, Part, StoredRun};
 use std::fmt::Write as _;

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Installs packages on Debian and Ubuntu as root or with sudo; elsewhere says what to install, and fails.
+# Installs packages on Debian and Ubuntu, as root or with sudo. On other systems, prints the packages to install and fails.
 #   scripts/apt-install.sh PACKAGE...
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
 
 if ! command -v apt-get >/dev/null; then
-    say "please install (names as in Debian): $*"
+    say "install these packages (Debian names): $*"
     exit 1
 fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
-        say "this needs root; as root, run: apt-get update && apt-get install --yes $*"
+        say "installing packages needs root and there is no sudo; as root, run: apt-get update && apt-get install --yes $*"
         exit 1
     fi
     as_root=(sudo)

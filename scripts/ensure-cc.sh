@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that Rust finds a C linker (cc), which a machine with rustup and nothing else may lack.
+# Installs a C linker (cc) if there is none. Rust needs one, and a machine with only rustup may not have it.
 set -euo pipefail
 command -v cc >/dev/null && exit 0
 exec "$(dirname "$0")/apt-install.sh" gcc libc6-dev

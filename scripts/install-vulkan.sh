@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes sure that this machine has a Vulkan adapter: Mesa's drivers (lavapipe runs on the CPU) where there is none.
-# Debian and Ubuntu, root or sudo. Safe to run again: it does nothing where an adapter is there.
-#   --check  only says whether there is one (status 0 or 1)
+# Installs Mesa's Vulkan drivers (lavapipe runs on the CPU) if this machine has no Vulkan adapter.
+# For Debian and Ubuntu, as root or with sudo. Does nothing if there is an adapter, so it is safe to run again.
+#   --check  only reports whether there is an adapter (status 0 or 1)
 set -euo pipefail
 
 say() { printf 'vulkan: %s\n' "$*" >&2; }
 
-# Prints what was found; fails where a program would find no adapter.
+# Prints the adapters or drivers found. Fails if there are none.
 find_adapter() {
     if command -v vulkaninfo >/dev/null; then
         local names
@@ -14,7 +14,7 @@ find_adapter() {
         [ -n "$names" ] && printf '%s' "$names"
         return
     fi
-    # The loader, and the manifest of at least one driver.
+    # Without vulkaninfo: look for the loader and for the manifest of at least one driver.
     { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libvulkan\.so\.1' || return 1
     local folder manifest names=()
     for folder in /usr/share/vulkan/icd.d /etc/vulkan/icd.d /usr/local/share/vulkan/icd.d; do
@@ -26,7 +26,7 @@ find_adapter() {
 }
 
 if [ "$(uname -s)" != Linux ]; then
-    say "nothing to do on $(uname -s): its own graphics interface is used"
+    say "nothing to do on $(uname -s): pgat uses the system's own graphics API"
     exit 0
 fi
 if found=$(find_adapter); then
@@ -50,13 +50,13 @@ case " $ID $ID_LIKE " in
         ;;
 esac
 
-# Debian 12's own Mesa (22.3) runs everything, slowly; its backports have Mesa 25.
+# Mesa 22.3 of Debian 12 runs everything, but slowly. Its backports have Mesa 25.
 release=()
 list=/etc/apt/sources.list.d/pgat-backports.list
 line=''
 if [ "$VERSION_CODENAME" = bookworm ]; then
     release=(--target-release bookworm-backports)
-    # shellcheck disable=SC2016  # the placeholders are apt's
+    # shellcheck disable=SC2016  # apt expands the placeholders
     targets=$(apt-get indextargets --format '$(CODENAME) $(SITE)' 'Created-By: Packages' 2>/dev/null || true)
     if ! grep -q '^bookworm-backports ' <<<"$targets"; then
         mirror=$(sed -n 's/^bookworm //p' <<<"$targets" | head -n 1)
@@ -69,7 +69,7 @@ loader=(apt-get install --yes --no-install-recommends libvulkan1)
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
-        say 'no adapter, and this needs root (no sudo here). As root, run:'
+        say 'no adapter; installing one needs root, and there is no sudo. As root, run:'
         [ -n "$line" ] && printf "  echo '%s' > %s\n" "$line" "$list" >&2
         printf '  %s\n' 'apt-get update' "${loader[*]}" "${install[*]}" >&2
         exit 1

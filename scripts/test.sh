@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change goes in: formatting, lints, shaders, the page in a browser, tests.
-# Installs what is missing (Debian, Ubuntu: root or sudo), stops at the first error, prints the time of each stage.
+# Runs every check that a change must pass: formatting, lints, shaders, the page in a browser, tests.
+# Installs missing tools (Debian and Ubuntu, as root or with sudo), stops at the first error, prints the time of each stage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,14 +14,15 @@ say() { printf '%s\n' "$*" >&2; }
 
 finish() {
     local status=$?
-    rm -rf "$log" "${shaders:-}"
+    rm -rf "$log" "${shaders:-}" "${page_log:-}"
+    [ -z "${page:-}" ] || kill "$page" 2>/dev/null || true
     if [ "$status" -ne 0 ]; then
         say "FAILED in stage '$stage' after $((SECONDS - started)) s (status $status)"
     fi
 }
 trap finish EXIT
 
-# begin NAME: opens a stage. end: closes it with its time.
+# begin NAME: starts a stage. end: ends it and prints its time.
 begin() {
     stage=$1
     stage_started=$SECONDS
@@ -29,7 +30,7 @@ begin() {
 }
 end() { say "   ok: $stage, $((SECONDS - stage_started)) s"; }
 
-# Runs a command silently; its whole output follows if it fails.
+# Runs a command silently. Prints its whole output if it fails.
 quietly() {
     "$@" >"$log" 2>&1 || {
         local status=$?
@@ -45,7 +46,7 @@ if ! command -v cargo >/dev/null && [ -r "${CARGO_HOME:-$HOME/.cargo}/env" ]; th
     . "${CARGO_HOME:-$HOME/.cargo}/env"
 fi
 if ! command -v cargo >/dev/null; then
-    say 'cargo is missing: install Rust with https://rustup.rs'
+    say 'cargo is missing: install Rust from https://rustup.rs'
     exit 1
 fi
 scripts/ensure-cc.sh
@@ -62,14 +63,14 @@ if command -v rustup >/dev/null; then
     rustup target list --installed --toolchain "$toolchain" | grep -qx wasm32-unknown-unknown ||
         quietly rustup target add --toolchain "$toolchain" wasm32-unknown-unknown
 elif [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
-    say 'the target wasm32-unknown-unknown is missing, and there is no rustup to add it: https://rustup.rs'
+    say 'the Rust target wasm32-unknown-unknown is missing: install rustup (https://rustup.rs) and run this again'
     exit 1
 fi
 runner=(cargo nextest run --no-fail-fast)
 if ! cargo nextest --version >/dev/null 2>&1; then
-    say '   cargo-nextest is missing: cargo install cargo-nextest --locked (some minutes)'
+    say '   cargo-nextest is missing: running cargo install cargo-nextest --locked (takes minutes)'
     if ! quietly cargo install cargo-nextest --locked; then
-        say '   NOTICE: cargo-nextest could not be installed, so the tests run under cargo test instead'
+        say '   NOTICE: cargo-nextest cannot be installed; the tests run with cargo test instead'
         runner=(cargo test --lib --bins --tests --no-fail-fast)
     fi
 fi
@@ -88,41 +89,72 @@ cargo clippy --quiet --package xtask --all-targets -- -D warnings
 cargo clippy --quiet --target wasm32-unknown-unknown --no-default-features --features web --lib -- -D warnings
 end
 
-begin 'build tests (minutes on a fresh clone)'
+begin 'library without the command line'
+# A user of the library must not compile crates that only the command line needs.
+tree=$(cargo tree --quiet --edges normal --no-default-features --features native --prefix none --format '{lib}')
+for crate in clap indicatif ctrlc anyhow tracing_subscriber saphyr; do
+    if grep -qx "$crate" <<<"$tree"; then
+        say "the library needs $crate without the feature cli"
+        exit 1
+    fi
+done
+# The examples have the dependencies of the tests, so cargo compiles no dependency again.
+cargo clippy --quiet --no-default-features --features native,test-hooks --lib --examples -- -D warnings
+end
+
+begin 'build tests (takes minutes on a fresh clone)'
 quietly cargo test --no-run
 end
 
+# The linker of the page uses one core for a minute or two. The next stages use the other core meanwhile.
+page_log=$(mktemp)
+cargo xtask web build >"$page_log" 2>&1 &
+page=$!
+
 begin 'shaders under Tint'
 shaders=$(mktemp -d)
-# The program as the tests have it: built on its own it would be compiled anew, with other features of its dependencies.
+# Use the program that the test build made. A separate build would have other features and compile everything again.
 PGAT_BIN=$(cargo metadata --format-version 1 --no-deps | node -p 'JSON.parse(require("fs").readFileSync(0)).target_directory')/debug/pgat
 export PGAT_BIN
 "$PGAT_BIN" shaders "$shaders"
 node scripts/check-wgsl.mjs "$shaders"
 end
 
-begin 'doc tests'
+begin 'documentation'
+RUSTDOCFLAGS='-D warnings' quietly cargo doc --no-deps --quiet
+end
+
+begin 'crates: bans, licences, sources'
+cargo xtask deny
+end
+
+begin 'documentation tests'
 quietly cargo test --quiet --doc
 end
 
-begin 'browser (the build takes minutes on a fresh clone)'
-quietly cargo test --quiet --package xtask
-CARGO_TERM_QUIET=true cargo xtask web test
-end
-
-# Last, so that its summary is what one sees.
 begin 'tests'
-# Tests that have nothing to compare on this adapter or system leave a note each (tests/support/not_run.rs).
+# A test that has nothing to compare on this adapter or system leaves a note (tests/support/not_run.rs).
 notes=${CARGO_TARGET_DIR:-target}/tmp/not-run
 rm -rf "$notes"
 status=0
 "${runner[@]}" || status=$?
 if [ -n "$(ls -A "$notes" 2>/dev/null)" ]; then
-    say '   tests that did not compare anything here:'
+    say '   tests that compared nothing on this machine:'
     cat "$notes"/* | sed 's/^/     /' >&2
 else
-    say '   tests that did not compare anything here: none'
+    say '   tests that compared nothing on this machine: none'
 fi
 [ "$status" -eq 0 ] || exit "$status"
+end
+
+begin 'browser'
+wait "$page" || {
+    cat "$page_log" >&2
+    say 'failed: cargo xtask web build'
+    exit 1
+}
+cat "$page_log" >&2
+quietly cargo test --quiet --package xtask
+CARGO_TERM_QUIET=true cargo xtask web test --no-build
 end
 say "all stages passed in $((SECONDS - started)) s"

@@ -1,10 +1,10 @@
-// Ceilings of an adapter: multiply-adds in registers, memory traffic, an empty dispatch.
+// Measures the ceilings of an adapter: multiply-adds in registers, memory traffic, an empty dispatch.
 @group(0) @binding(0) var<storage, read_write> a: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> b: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;
 
-// 128 turns of 8 multiply-adds on each of 12 independent chains: more chains than a pipeline is deep, few enough for 16 vector
-// registers, and the loop itself costs little.
+// 128 iterations of 8 multiply-adds on each of 12 independent chains: more chains than the pipeline depth, few enough for 16 vector
+// registers, and with little loop overhead.
 @compute @workgroup_size(64)
 fn multiply_add(@builtin(global_invocation_id) id: vec3<u32>) {
     var x = vec4<f32>(f32(id.x));

@@ -1,4 +1,4 @@
-//! The arena over a step, as data and as a picture: what is shown is what the plan says.
+//! Tests of the map of the arena over a step: the data and the picture show what the plan says.
 
 use crate::support::random_graph::recipes;
 use pgat::config::{ModelSettings, TrainingSettings};
@@ -20,7 +20,7 @@ fn options(batch: usize) -> PlanOptions {
     PlanOptions::new(batch, AdapterClass::portable(true))
 }
 
-/// A whole model's plan: training and scoring.
+/// The plan of a whole model: training and scoring.
 fn model(settings: &TrainingSettings) -> Plan {
     let window = WindowShape { history: 48, horizon: 24, num_covariates: 1, num_targets: 7, num_channels: 2, num_calendar: 2 };
     let shape = ModelShape::new(
@@ -35,7 +35,7 @@ fn model(settings: &TrainingSettings) -> Plan {
     Setup::training(shape, settings.clone()).plan(&Backend::Reference).expect("it fits")
 }
 
-/// Everything that must hold between a map and the recording that it shows.
+/// Checks every property that relates a map to the recording it shows.
 fn agrees(plan: &Plan, index: usize) -> Result<(), String> {
     let map = ArenaMap::new(plan, index);
     let recording = &plan.recordings[index];
@@ -84,7 +84,7 @@ fn agrees(plan: &Plan, index: usize) -> Result<(), String> {
     figures(plan, index, &map)
 }
 
-/// A box for each tensor of the arena and each piece of scratch, at its place; and no other.
+/// The map has one box for each tensor of the arena and for each piece of scratch, at its place, and no other box.
 fn places(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
     let recording = &plan.recordings[index];
     let same = |b: &MapBox, r: &Region| {
@@ -114,7 +114,7 @@ fn places(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
     Ok(())
 }
 
-/// Sums: bytes alive, high water, pages, seconds.
+/// The sums are right: live bytes, high-water mark, pages, seconds.
 fn figures(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
     let recording = &plan.recordings[index];
     for (i, phase) in map.phases.iter().enumerate() {
@@ -133,7 +133,7 @@ fn figures(plan: &Plan, index: usize, map: &ArenaMap) -> Result<(), String> {
     }
     let times = |s: Section| if s == Section::Body { map.micro_batches } else { 1 };
     let seconds: f64 = map.phases.iter().map(|p| p.seconds * times(p.section) as f64).sum();
-    // Phases have whole micro-batches; of a short last one the step's prediction counts the windows that are there.
+    // A phase counts whole micro-batches. The step's prediction counts only the windows that a short last micro-batch holds.
     let short = !recording.batch.is_multiple_of(recording.micro_batch);
     let differ = seconds - recording.seconds();
     if if short { differ < 0.0 || differ > seconds } else { differ.abs() > 1e-9 * seconds } {
@@ -175,13 +175,13 @@ fn maps_agree_with_a_models_plans() {
         for kind in BoxKind::ALL.into_iter().filter(|k| memory != "unlimited" || *k != BoxKind::Recomputed) {
             assert!(of(&train, kind) > 0, "{kind:?}");
         }
-        // Nothing is kept where nothing goes back.
+        // A forward-only program saves nothing for a backward pass and has no gradients.
         assert!([BoxKind::Saved, BoxKind::Gradient].iter().all(|k| of(&score, *k) == 0));
         assert!(train.phases[train.high_water.phase].section == Section::Body && train.high_water.bytes > score.high_water.bytes);
     }
 }
 
-/// What is made again for the backward pass has a name that says so.
+/// The name of a recomputed tensor says that it is recomputed.
 #[test]
 fn what_is_made_again_is_told() {
     let mut graph = Graph::default();
@@ -205,12 +205,12 @@ fn what_is_made_again_is_told() {
 struct Element {
     name: String,
     attributes: HashMap<String, String>,
-    /// Text directly within it, as written.
+    /// The text directly inside it, as written.
     text: String,
     parent: Option<usize>,
 }
 
-/// The elements of a text that is well-formed XML, of the simple kind that has no comments and no sections.
+/// Parses a well-formed XML text. It supports the simple subset without comments and CDATA sections.
 fn elements(xml: &str) -> Result<Vec<Element>, String> {
     let (mut all, mut open): (Vec<Element>, Vec<usize>) = (vec![], vec![]);
     let mut rest = xml;
@@ -254,7 +254,7 @@ fn elements(xml: &str) -> Result<Vec<Element>, String> {
     Ok(all)
 }
 
-/// Every `&` begins one of the entities that XML knows, and no character is forbidden.
+/// Checks that every `&` begins one of the predefined XML entities and that no character is forbidden.
 fn entities(text: &str) -> Result<(), String> {
     let known = ["&amp;", "&lt;", "&gt;", "&quot;"];
     let bad = text.match_indices('&').find(|(at, _)| !known.iter().any(|k| text[*at..].starts_with(k)));
@@ -264,7 +264,7 @@ fn entities(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A picture is XML with a box for each of the map's, where and as wide as its phases say, over its page.
+/// A picture is XML with one rectangle for each box of the map. Its x range follows from the phases, its y range from offset and page.
 fn drawn(map: &ArenaMap, svg: &str) -> Result<(), String> {
     let all = elements(svg)?;
     if svg.contains("NaN") || svg.contains("inf") {
@@ -291,7 +291,7 @@ fn drawn(map: &ArenaMap, svg: &str) -> Result<(), String> {
         let mine = of.get(a.name.as_str()).ok_or_else(|| format!("{} is not drawn", a.name))?;
         for b in &map.boxes {
             let other = &of[b.name.as_str()];
-            // Time goes right, offsets go up, pages are stacked from below; thin boxes are widened by less than a pixel.
+            // Time runs to the right, offsets run upwards, pages are stacked from the bottom. Thin boxes are widened by less than a pixel.
             let right = a.last >= b.first || mine[0] + mine[2] <= other[0] + 1.0;
             let joined = a.last + 1 != b.first || (mine[0] + mine[2] - other[0]).abs() <= 1.0;
             let above = (a.page, a.offset + a.aligned_bytes()) > (b.page, b.offset) || mine[1] + 1.0 >= other[1] + other[3];
@@ -312,23 +312,29 @@ fn a_models_picture_names_every_tensor() {
     assert!(svg.len() < 300 << 10, "{} bytes", svg.len());
     let all = elements(&svg).expect("XML");
     let texts: Vec<&str> = all.iter().filter(|e| e.name == "text").map(|e| e.text.as_str()).collect();
-    for words in
-        ["a &lt;b&gt; &amp; &quot;c&quot;\u{fffd}", "lower bound", "arena", "most bytes alive", "page 0", "saved for backward", "gradient"]
-    {
+    for words in [
+        "a &lt;b&gt; &amp; &quot;c&quot;\u{fffd}",
+        "lower bound",
+        "arena",
+        "peak of live bytes",
+        "page 0",
+        "saved for backward",
+        "gradient",
+    ] {
         assert!(texts.contains(&words), "{words:?} is not in {texts:?}");
     }
     let starts = |words: &str| texts.iter().any(|t| t.starts_with(words));
-    assert!(starts("forward: ") && starts("backward: ") && starts("Bytes alive (") && starts("predicted time of a step, the body once"));
+    assert!(starts("forward: ") && starts("backward: ") && starts("Live bytes (") && starts("predicted time of a step, body counted once"));
     assert!(texts.iter().any(|t| t.ends_with(", 7 times")), "{texts:?}");
     let named = map.boxes.iter().filter(|b| texts.contains(&b.name.as_str())).count();
     assert!(named >= 20, "only {named} boxes show their names");
-    // No word says that of a step in one piece.
+    // The picture of a step with a single micro-batch does not mention repetition.
     let one = TrainingSettings::default().with(|s| s.micro_batch = Some(32));
     let whole = picture(&ArenaMap::new(&model(&one), 0), "whole");
-    assert!(!whole.contains(" times<") && !whole.contains("the body once"));
+    assert!(!whole.contains(" times<") && !whole.contains("body counted once"));
 }
 
-/// What is made again stands among the backward phases: it does not cut their strip.
+/// Recomputed forward phases among the backward phases do not split the strip of the backward pass.
 #[test]
 fn forward_phases_among_backward_ones_belong_to_the_backward_half() {
     let mut map = ArenaMap::new(&model(&TrainingSettings::default()), 0);
@@ -346,7 +352,7 @@ fn forward_phases_among_backward_ones_belong_to_the_backward_half() {
     assert_eq!(strips(&map), [1; 4]);
 }
 
-/// Nothing to draw is no panic.
+/// An empty map causes no panic.
 #[test]
 fn an_empty_program_has_a_picture() {
     let plan = Plan::new(vec![(Program::forward("nothing", Graph::default(), vec![]), options(1))]).expect("it fits");

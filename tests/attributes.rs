@@ -1,4 +1,4 @@
-//! Attributes of ops: a graph takes no node whose attributes are not what its op declares, and what is filled in comes back as it was.
+//! Attributes of ops: a graph refuses a node whose attributes differ from the op's declaration. Attributes read back equal what was set.
 
 use pgat::engine::graph::GraphError;
 use pgat::engine::ops::attrs::AttrType;
@@ -8,7 +8,7 @@ use pgat::engine::ops::value_loss::Loss;
 use pgat::engine::ops::{AttrKind, Attrs, Case, OPS, OpDef, Operand, Operation, Times};
 use pgat::engine::selftest::prepare;
 
-/// An error of a graph with `op` applied to the case's inputs, the attributes being `pairs`.
+/// The error of a graph when `op` is applied to the inputs of the case with `pairs` as its attributes.
 fn refusal(op: &'static OpDef, case: &Case, pairs: &[(&'static str, f64)]) -> String {
     let case = Case { attrs: Attrs::new(pairs), ..case.clone() };
     match prepare(op, &case, 1) {
@@ -18,7 +18,7 @@ fn refusal(op: &'static OpDef, case: &Case, pairs: &[(&'static str, f64)]) -> St
     }
 }
 
-/// A name that the op does not have, one that is missing or stands twice, a number of another kind: all are found as the node is made.
+/// An unknown name, a missing or repeated attribute and a number of the wrong kind are all found when the node is created.
 #[test]
 fn attributes_are_what_their_op_declares() {
     let (mut checked, mut lists) = (0, 0);
@@ -47,14 +47,14 @@ fn attributes_are_what_their_op_declares() {
                 Times::List => lists += 1,
             }
             if attr.times != Times::List {
-                assert!(refusal(op, case, &with(&[0.0, 0.0])).contains(&format!("attribute {} stands 2 times", attr.name)));
+                assert!(refusal(op, case, &with(&[0.0, 0.0])).contains(&format!("attribute {} is given 2 times", attr.name)));
             }
         }
     }
     assert!(checked > 100 && lists == 1, "{checked} numbers, {lists} lists");
 }
 
-/// Of a share that is dropped, 1 is already too much: what is left would be divided by 0.
+/// A dropout share of 1 is refused, because the remaining share (0) is a divisor.
 #[test]
 fn nothing_is_dropped_altogether() {
     let drops = |op: &&OpDef| op.attrs.iter().any(|a| a.name == "dropout");
@@ -70,7 +70,7 @@ fn nothing_is_dropped_altogether() {
     }
 }
 
-/// An input less or more than the attributes say is refused before anything is asked of its shape.
+/// A wrong number of inputs is refused before the op looks at any shape.
 #[test]
 fn the_number_of_inputs_is_checked() {
     for &op in OPS {
@@ -86,7 +86,7 @@ fn the_number_of_inputs_is_checked() {
     }
 }
 
-/// What is written by name comes back as it was, every word of a choice too.
+/// Attributes that are written by name are read back unchanged, including every word of a choice.
 #[test]
 fn attributes_come_back_as_they_were() {
     fn choices<T: AttrType + PartialEq + std::fmt::Debug>(all: &[T]) {

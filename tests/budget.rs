@@ -1,4 +1,4 @@
-//! Budgets of a whole model: what fits, what is refused, and that no budget changes a bit of the weights.
+//! Memory budgets of a whole model: what fits, what is refused, and that every budget gives bit-identical weights.
 
 #![expect(clippy::cast_possible_truncation, reason = "ratios")]
 
@@ -16,12 +16,12 @@ use proptest::test_runner::{Config, RngSeed};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Two layers, everything on: dropout, Gumbel noise, moving memory.
+/// Two layers with every switch on: dropout, Gumbel noise, moving memory.
 fn shape() -> ModelShape {
     with_features(Waves::new(1).shape, all_on().with(|s| s.n_layers = 2))
 }
 
-/// 22 windows in batches of 8: the third of an epoch has 6.
+/// 22 windows in batches of 8: the third batch of an epoch has 6.
 fn short_batches() -> TrainingSettings {
     settings().with(|s| {
         s.batch_size = 8;
@@ -51,8 +51,8 @@ fn train(backend: &Backend, settings: &TrainingSettings, bytes: u64) -> State {
     trainer.state().clone()
 }
 
-/// Every plan of the curve, and the curves where a batch is one micro-batch and where it is single windows: dropout, Gumbel noise, the
-/// moving memory and a short last batch in all of them.
+/// Tests every plan of the curve, and the curves for one micro-batch a batch and for single windows. All of them use dropout, Gumbel
+/// noise, the moving memory and a short last batch.
 #[test]
 fn no_budget_changes_a_bit() {
     let backend = gpu();
@@ -103,8 +103,8 @@ fn any_shape() -> impl Strategy<Value = (ModelShape, usize)> {
 proptest! {
     #![proptest_config(Config { cases: 24, rng_seed: RngSeed::Fixed(6), failure_persistence: None, ..Config::default() })]
 
-    /// The smallest plan is a candidate within every budget: one byte less is refused with its size, everything above is feasible, and no
-    /// larger budget is slower.
+    /// The smallest plan is a candidate within every budget. One byte less is refused with an error that states the size, every larger
+    /// budget is feasible, and a larger budget is never slower.
     #[test]
     fn every_budget_from_the_smallest_on_is_feasible((shape, batch) in any_shape(), shares in prop::collection::vec(0.0..1.0_f64, 6)) {
         let settings = settings().with(|s| s.batch_size = batch);
@@ -122,7 +122,7 @@ proptest! {
         for budget in budgets {
             let plan = planner.plan(Budget::Bytes(budget)).expect("feasible");
             prop_assert!(plan.bytes() <= budget, "{} planned within {budget}", plan.bytes());
-            // Predictions within the tie are equal.
+            // Predictions that differ by less than the tie tolerance count as equal.
             let seconds = plan.recordings[0].seconds();
             prop_assert!(seconds <= before * (1.0 + 2.0 * pgat::engine::plan::planner::TIE), "{seconds} s within {budget}, {before} s within less");
             before = before.min(seconds);
@@ -130,8 +130,8 @@ proptest! {
     }
 }
 
-/// What the search believes of a plan is what the plan is: bytes alive to the byte, seconds but for rounding. And every arena is close to
-/// the bytes that are alive in it.
+/// The search predicts a plan correctly: live bytes exactly, seconds up to rounding. Every arena is close to its lower bound, the maximum
+/// of its live bytes.
 #[test]
 fn the_search_knows_what_it_chooses() {
     let settings = settings().with(|s| s.batch_size = 12);
@@ -156,8 +156,8 @@ fn the_search_knows_what_it_chooses() {
     assert!(worst < 1.03, "{worst}");
 }
 
-/// A thousand series on the default model: the plan, the smallest and the curve, in seconds on any machine; and where a tensor of one
-/// window is larger than WebGPU's bindings, what the device grants beyond is used and said.
+/// The default model with a thousand series is planned: the plan, the smallest plan and the curve, in seconds on any machine. Where a
+/// tensor of one window exceeds WebGPU's default binding size, the plan uses the device's larger limit and reports it.
 #[test]
 fn a_thousand_series_are_planned() {
     let settings = settings().with(|s| s.batch_size = 32);
@@ -182,7 +182,7 @@ fn a_thousand_series_are_planned() {
     assert_eq!(planned(168, more).expect("a plan").1, more);
 }
 
-/// A budget below the smallest plan is refused on the device too, before anything is created.
+/// A budget below the smallest plan is also refused on the device, before anything is created.
 #[test]
 fn a_byte_too_few_is_refused_before_anything_is_created() {
     let backend = gpu();

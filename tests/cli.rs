@@ -1,4 +1,5 @@
-//! The command line: status, stdout and stderr of every command, on a tiny series. Most tests use the f64 twins and need no adapter.
+//! The command line: status, stdout and stderr of every command on a tiny series. Most tests use the f64 reference backend and need no
+//! adapter.
 
 use crate::support::golden_file::GoldenFile;
 use crate::support::not_run::not_run;
@@ -60,7 +61,7 @@ fn trains_scores_and_forecasts() {
     assert_eq!(place.run(&["train", "config.toml", "--max-steps", "1"]).ok().out, "runs/waves-2\n", "the first name is taken");
 }
 
-/// The other heads train, score and forecast; what has no density has no NLL.
+/// The other heads train, score and forecast. Heads without a density report no NLL.
 #[test]
 fn other_heads() {
     for (head, more, density) in
@@ -98,7 +99,7 @@ fn forecasts(place: &Place) {
     let lines: Vec<&str> = plot.out.lines().collect();
     assert_eq!(lines[0], "time,series,mean,std,q0.1,q0.5,q0.9", "the chart's levels stay out of the table");
     assert_eq!(lines.len(), 1 + 4 * 3);
-    // 400 rows end on day 17 at 15:00.
+    // The 400 rows end on day 17 at 15:00.
     assert!(lines[1].starts_with("2024-01-17 16:00:00,a,") && lines[12].starts_with("2024-01-17 19:00:00,c,"), "{}", plot.out);
     assert!(place.read("fan.svg").contains("<svg"));
     assert_eq!(place.read("samples.csv").lines().count(), 1 + 4 * 3 * 5);
@@ -125,7 +126,7 @@ fn the_device_trains_scores_and_forecasts() {
     let doctor: serde_json::Value = serde_json::from_str(&doctor.out).expect("JSON");
     assert!(doctor["used"].is_u64() && doctor["adapters"][0]["class"].is_string());
     place.run_on_device(&["doctor", "--device", "no such thing"]).error_after_findings("no adapter matches");
-    // The run goes on elsewhere: told, recorded, and refused where asked to.
+    // The run continues on another adapter class. This is reported, recorded, and refused with --strict.
     place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
     place.run(&["train", "--resume", "run", "--strict"]).error(&["of class reference", "--strict"]);
     let resumed = place.run(&["train", "--resume", "run"]).ok();
@@ -133,7 +134,7 @@ fn the_device_trains_scores_and_forecasts() {
     assert!(place.read("run/run.json").contains("\"breaks\": [\n"), "{}", place.read("run/run.json"));
 }
 
-/// A run that stopped early is finished for every command; without a validation part, patience is refused before an adapter is opened.
+/// A run that stopped early is finished for every command. Without a validation part, `patience` is refused before an adapter is opened.
 #[test]
 fn a_run_that_stopped_early_is_finished() {
     let place = Place::new();
@@ -153,7 +154,7 @@ fn another_revision_of_the_arithmetic_is_a_break() {
     let place = Place::new();
     place.run(&["train", "config.toml", "--out", "run"]).ok();
     assert!(place.read("run/run.json").contains("\"breaks\": []"), "{}", place.read("run/run.json"));
-    // A run of a version that knew no revision is of the first: no break.
+    // A run.json without a revision counts as revision 1: resuming records no break.
     place.edit("run/run.json", "  \"numerics_revision\": 1,\n", "");
     place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
     assert!(!place.run(&["train", "--resume", "run", "--strict"]).ok().err.contains("may not be bit-identical"));
@@ -167,7 +168,7 @@ fn another_revision_of_the_arithmetic_is_a_break() {
 }
 
 impl Said {
-    /// `doctor` tells what it found before it fails.
+    /// `doctor` prints what it found before it fails.
     #[track_caller]
     fn error_after_findings(self, words: &str) {
         assert_eq!(self.status, Some(2));
@@ -191,7 +192,7 @@ fn a_run_that_was_cut_off_goes_on() {
     let whole = fs::read(place.path("run/weights.safetensors")).expect("weights");
     let done = place.run(&["train", "--resume", "run"]).ok();
     assert!(done.err.contains("finished") && done.out == "run\n", "{}", done.err);
-    // As a kill before the first checkpoint leaves it.
+    // The state that a kill before the first checkpoint leaves.
     for file in ["checkpoint.safetensors", "weights.safetensors", "best.safetensors"] {
         fs::remove_file(place.path("run").join(file)).expect("a file");
     }
@@ -273,7 +274,7 @@ fn wrong_configs_and_data_are_named() {
     assert!(!place.path("runs").exists() || fs::read_dir(place.path("runs")).expect("a folder").next().is_none(), "failures leave no run");
 }
 
-/// Packs a run folder as the browser page does: the data's bare name is all that it knows.
+/// Packs a run folder as the browser page does: run.json holds only the bare name of the data file.
 fn pack(place: &Place, run: &str, file: &str) {
     let archive = Archive::new("run");
     for entry in fs::read_dir(place.path(run)).expect("a folder") {
@@ -297,7 +298,7 @@ fn a_run_file_is_a_run() {
     let forecast = |run: &str| place.run(&["forecast", run, "--data", "waves.csv"]).ok().out;
     assert_eq!(forecast("waves.pgat.zip"), forecast("run"));
 
-    // A run that was cut off goes on to the same weights, in a folder of its own.
+    // An interrupted run continues to the same weights, in a folder of its own.
     let whole = fs::read(place.path("run/weights.safetensors")).expect("weights");
     place.run(&["train", "config.toml", "--out", "cut"]).ok();
     for file in ["checkpoint.safetensors", "weights.safetensors", "best.safetensors"] {
@@ -351,7 +352,7 @@ fn wrong_folders_are_refused() {
     fs::write(place.path("run/best.safetensors"), &whole[..whole.len() / 2]).expect("a file");
     place.run(&["evaluate", "run"]).error(&["best.safetensors", "safetensors"]);
     place.run(&["evaluate", "run", "--last"]).ok();
-    // The version stands in the header's text: another digit changes no length.
+    // The version is part of the header's text. Another digit keeps the length.
     for (file, command) in [("best.safetensors", ["evaluate", "run"].as_slice()), ("checkpoint.safetensors", &["train", "--resume", "run"])]
     {
         let bytes = if file == "best.safetensors" { whole.clone() } else { fs::read(place.path("run").join(file)).expect("a file") };
@@ -398,7 +399,7 @@ fn verify_ends_with_2_where_a_tie_makes_results_void() {
     let tie = place.run(&["verify", "tie.safetensors"]);
     assert_eq!(tie.status, Some(2), "{}{}", tie.out, tie.err);
     assert!(
-        !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"),
+        !tie.err.contains("error") && tie.out.contains("tie: graph.edges.0, receiver 1: the choice depends on a gap of 1.0e-5"),
         "{}{}",
         tie.out,
         tie.err
@@ -409,7 +410,7 @@ fn verify_ends_with_2_where_a_tie_makes_results_void() {
     let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
     assert_eq!((&json[0]["ties"][0]["tensor"], &json[0]["ties"][0]["row"]), (&"graph.edges.0".into(), &1.into()));
     assert_eq!((&json[0]["groups"][1]["void"], &json[0]["groups"][1]["error"]), (&3.into(), &serde_json::Value::Null));
-    // Above its tolerance before the tie: that is an answer.
+    // A tensor before the tie exceeds the tolerance: the result is a failure, not void.
     let strict = place.run(&["verify", "tie.safetensors", "--tolerance", "1e-300"]);
     assert_eq!(strict.status, Some(1), "{}", strict.out);
     file.config(|c| c["use_magic"] = true.into());
@@ -432,7 +433,7 @@ fn json(said: &Said) -> serde_json::Value {
     serde_json::from_str(&said.out).expect("JSON")
 }
 
-/// A budget that is too small: what the smallest plan takes, and changes that, made in the config, do fit.
+/// For a budget that is too small, the error states the smallest plan and suggests changes. Each suggested change makes the config fit.
 #[test]
 fn a_budget_too_small_says_what_to_change() {
     let place = Place::new();
@@ -486,7 +487,7 @@ fn a_budget_too_small_says_what_to_change() {
     place.run(&["plan", "config.toml", "--limits", "limits.json"]).ok();
 }
 
-/// Training, going on and scoring within the smallest budget and within none end with the same bytes in the weight file.
+/// Training, resuming and scoring within the smallest budget and without a budget give a byte-identical weight file.
 #[test]
 fn budgets_change_no_bit_of_a_run() {
     let place = Place::new();
@@ -504,7 +505,8 @@ fn budgets_change_no_bit_of_a_run() {
     assert!(bytes("small").as_u64() < bytes("large").as_u64(), "{} {}", bytes("small"), bytes("large"));
     let weights = |run: &str| fs::read(place.path(&format!("{run}/weights.safetensors"))).expect("weights");
     assert!(weights("small") == weights("large"), "a budget changed the weights");
-    // The best ones too, chosen by the validation loss, whose bits (in the file's metadata) no pass size may change.
+    // The best weights agree too. They are chosen by the validation loss, whose bits (in the file's metadata) do not depend on the
+    // number of windows in a scoring pass.
     let best = |run: &str| fs::read(place.path(&format!("{run}/best.safetensors"))).expect("weights");
     assert!(best("small") == best("large") && best("small") == best("moved"), "a budget changed the best weights or their loss");
     assert!(weights("small") == weights("moved"), "another budget on the way changed the weights");
@@ -514,7 +516,7 @@ fn budgets_change_no_bit_of_a_run() {
 }
 
 impl Said {
-    /// Wrong usage, as clap tells it.
+    /// An error of usage, in clap's words.
     #[track_caller]
     fn usage(self, word: &str) {
         assert_eq!((self.status, self.out.as_str()), (Some(2), ""));
@@ -542,7 +544,7 @@ fn the_examples_are_valid() {
     }
 }
 
-/// A config with a graph, its only reader the propagation.
+/// A config with a graph that only the propagation reads.
 fn with_graph(section: &str) -> String {
     let off = "use_graph_encoding = false\nuse_structural_encoding = false\nuse_hierarchy = false\nuse_hops = true\n";
     CONFIG.replacen("[model]", &format!("[graph]\n{section}\n[model]\n{off}"), 1)
@@ -583,7 +585,7 @@ fn bad_graphs_are_named() {
     with("source,target,weight\na,b,nan\n").error(&["edges.csv", "line 2"]);
     with("from,to\na,b\n").error(&["edges.csv", "source"]);
     let said = with("source,target,weight\na,b,1\nc,c,1\n").ok();
-    assert!(said.err.contains("note: ") && said.err.contains("self-loop") && said.err.contains("without an edge"), "{}", said.err);
+    assert!(said.err.contains("note: ") && said.err.contains("self-loop") && said.err.contains("without edges"), "{}", said.err);
     let off = "[model]\nuse_hops = false\nuse_graph_encoding = false\nuse_structural_encoding = false\nuse_hierarchy = false\n";
     place.write("unread.toml", &CONFIG.replacen("[model]", &format!("[graph]\nnearest = 1\n{off}"), 1));
     place.run(&["train", "unread.toml"]).error(&["graph", "no part of the model reads the graph", "use_hops"]);
@@ -595,7 +597,7 @@ fn bad_graphs_are_named() {
 #[test]
 fn gradients_are_recorded_and_warned_of() {
     let place = Place::new();
-    // Nothing reads the gates without hops: the only parameters of the graph have no gradient.
+    // Without hops nothing reads the gates: the only parameters of the graph have no gradient.
     let off = "use_hops = false\nuse_dynamic_graph = false\nuse_adaptive_graph = false\n";
     place.write("gates.toml", &CONFIG.replace("[training]", &format!("{off}[training]\nhealth_every = 2")));
     let train = place.run(&["train", "gates.toml", "--out", "gates"]).ok();

@@ -1,4 +1,4 @@
-//! The comparator behind every other test must be able to say no.
+//! The comparator that every other test relies on must reject wrong results.
 
 use pgat::engine::compare::{Mismatch, compare, largest_error, magnitude};
 
@@ -100,7 +100,7 @@ fn names_the_worst_element() {
     assert_eq!(magnitude(&[1.0, -3.0, 2.0]), 3.0);
 }
 
-/// Values of very different size in one tensor: the small ones are held to a share of the largest, not to nothing.
+/// A tensor holds values of very different magnitude. The small values are compared with a tolerance relative to the largest value.
 #[test]
 fn small_values_beside_a_large_one_are_still_compared() {
     let (mut x, mut y) = (values(100), values(100));

@@ -1,6 +1,7 @@
-//! The bits of training, across commits: digests of parameters, moments and counters after some steps of three configurations, through the
-//! command line, on the f64 twins and on the CPU adapter. Other tests compare bits within one build; a changed order of a sum or a changed
-//! random key is visible only here. Whoever changes bits on purpose raises `NUMERICS_REVISION` and writes the new digests here.
+//! The bits of training across commits: digests of parameters, moments and counters after some steps of three configurations, through the
+//! command line, on the f64 reference backend and on the CPU adapter. Other tests compare bits within one build. Only this test detects a
+//! changed order of a sum or a changed random key. A commit that changes bits on purpose must increment `NUMERICS_REVISION` and write the
+//! new digests here.
 
 use crate::support::not_run::not_run;
 use safetensors::SafeTensors;
@@ -40,7 +41,7 @@ train_stride = 5
 validate_every = 6
 "#;
 
-/// Quantile head, a graph from correlations, no instance norm, other numbers of the optimiser, a one-cycle schedule.
+/// Quantile head, a graph from correlations, no instance norm, other optimiser settings, a one-cycle schedule.
 const QUANTILES: &str = r#"
 [data]
 path = "data.csv"
@@ -81,7 +82,7 @@ clip_norm = 0.5
 train_stride = 3
 "#;
 
-/// Point head with Huber's loss, hidden histories, most parts off, no dropout.
+/// Point head with the Huber loss, hidden histories, most parts off, no dropout.
 const POINT: &str = r#"
 [data]
 path = "data.csv"
@@ -165,7 +166,7 @@ fn digest(file: &Path) -> u64 {
     hash
 }
 
-/// Trains all three configurations; class of the adapter and digests.
+/// Trains all three configurations. Returns the class of the adapter and the digests.
 fn digests(backend: &str) -> (String, Vec<(&'static str, u64)>) {
     let folder = tempfile::tempdir().expect("a folder");
     write_data(folder.path());
@@ -193,7 +194,7 @@ fn compare(test: &str, backend: &str) {
         Some((_, expected)) => assert_eq!(
             hexadecimal(&found),
             hexadecimal(expected),
-            "the bits of training changed on {class}: if that is meant, raise NUMERICS_REVISION and write the new digests into this file"
+            "the bits of training changed on {class}: if this is intended, increment NUMERICS_REVISION and write the new digests here"
         ),
         None => not_run(test, &format!("no digests are known for adapters of class {class}; here they are {}", hexadecimal(&found))),
     }
@@ -201,7 +202,7 @@ fn compare(test: &str, backend: &str) {
 
 #[test]
 fn the_twins_train_to_the_same_bits_as_ever() {
-    // The twins call the platform's exp, ln and sin.
+    // The reference backend calls the platform's exp, ln and sin.
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         compare("the_twins_train_to_the_same_bits_as_ever", "reference");
     } else {

@@ -1,9 +1,10 @@
-//! The examples run to their end and print what they promise: on the f64 twins, but for the one about bits (*adapter*).
+//! The examples run to their end and print the expected lines. They run on the f64 reference backend, except for the one that compares bits
+//! (*adapter*).
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Examples are built beside the tests: target/PROFILE/examples and target/PROFILE/deps.
+/// The examples are built next to the tests: in target/PROFILE/examples and target/PROFILE/deps.
 fn example(name: &str, arguments: &[&str]) -> String {
     let test = std::env::current_exe().expect("a path");
     let folder: PathBuf = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE").join("examples");

@@ -1,6 +1,7 @@
-//! Every part of the model takes part: each parameter tensor has a gradient, but for what mathematics makes zero (section 11.7 of
-//! docs/model.md); each switch, and each feature of the series graph, changes the output. And what no golden file holds: a series with no
-//! observed history, both clamps at work, a flat history.
+//! Every part of the model has an effect. Each parameter tensor has a gradient, except those whose gradient is zero in theory (section 11.7
+//! of docs/model.md). Each switch and each feature of the series graph changes the output. Also tested here, because no golden file covers
+//! it: a series without observed history, values beyond both clamps, a flat history.
+//! "Twins" are the f64 reference implementations of the ops.
 
 #![expect(clippy::cast_possible_truncation, reason = "test data")]
 
@@ -14,7 +15,7 @@ use pgat::series_graph::GraphConstants;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Change that counts as one, relative to the output: far above the rounding of the twins (f64) and of the kernels (f32).
+/// The smallest change, relative to the output, that counts: far above the rounding errors of the twins (f64) and the kernels (f32).
 const CHANGE: f64 = 1e-4;
 
 fn waves() -> Waves {
@@ -25,7 +26,7 @@ fn batch() -> Batch {
     Batch::of(&waves(), &[0, 3, 7])
 }
 
-/// Every switch on, several hubs, so that every softmax chooses among some.
+/// Every switch on, and several hubs, so that every softmax has more than one choice.
 fn settings() -> ModelSettings {
     all_on().with(|s| s.num_transitions = 3)
 }
@@ -50,8 +51,8 @@ impl Zero {
     }
 }
 
-/// Section 11.7 of docs/model.md: key biases of plain softmax attention (they add the same to all scores of a query), query and key bias of
-/// autocorrelation (the same to all lags, summed over the steps).
+/// Section 11.7 of docs/model.md: the key biases of plain softmax attention (they add the same value to all scores of a query), and the
+/// query and key bias of autocorrelation (they add the same value to all lags, summed over the steps).
 fn always_zero(d: usize) -> Vec<Zero> {
     let keys = d..2 * d;
     vec![
@@ -63,7 +64,7 @@ fn always_zero(d: usize) -> Vec<Zero> {
     ]
 }
 
-/// The gradients of a model on the twins: exceptions are zero, everything else is not.
+/// The gradients of a model on the twins. The listed exceptions must be zero, all others must not.
 fn check_gradients(settings: ModelSettings, zeros: &[Zero]) -> (ModelShape, Found) {
     let shape = shape(settings);
     let parameters = parameters(&shape, 1);
@@ -71,7 +72,7 @@ fn check_gradients(settings: ModelSettings, zeros: &[Zero]) -> (ModelShape, Foun
     let all = found.gradients.values().map(|v| largest(v)).fold(0.0, f64::max);
     for zero in zeros {
         assert!(parameters.contains_key(&zero.name), "there is no parameter {}", zero.name);
-        // What no loss reaches has no gradient tensor.
+        // A parameter that no loss depends on has no gradient tensor.
         let size = found.gradients.get(&zero.name).map_or(0.0, |v| largest(&v[zero.part.clone().unwrap_or(0..v.len())]));
         assert!(size < 1e-9, "{}: zero by theory, but {size:e}", zero.name);
     }
@@ -83,7 +84,7 @@ fn check_gradients(settings: ModelSettings, zeros: &[Zero]) -> (ModelShape, Foun
             continue;
         }
         let values = found.gradients.get(name).unwrap_or_else(|| panic!("no loss reaches {name}"));
-        // Queries, keys and values lie one after the other: each third (or half) of such a tensor counts alone.
+        // Queries, keys and values are stored one after the other: each third (or half) of such a tensor is checked separately.
         let pieces = if name.contains("qkv") { 3 } else { 1 + usize::from(name.contains("key_value")) };
         for (i, piece) in values.chunks(values.len() / pieces).enumerate() {
             if mine.iter().any(|z| z.part.as_ref().is_some_and(|p| p.contains(&(i * piece.len())))) {
@@ -100,20 +101,20 @@ fn check_gradients(settings: ModelSettings, zeros: &[Zero]) -> (ModelShape, Foun
     (shape, found)
 }
 
-/// On the twins every parameter tensor's gradient is there, and each key or query within it; on the kernels it is the same.
+/// On the twins every parameter tensor has a gradient, and so has each query or key part. On the kernels the gradients are the same.
 #[test]
 fn every_parameter_has_a_gradient() {
     let (shape, twins) = check_gradients(settings(), &always_zero(16));
     let kernels = pass(&shape, &gpu(), &parameters(&shape, 1), &batch());
     for (name, expected) in &twins.gradients {
-        // A tenth of the tensor: what the kernels hold is its gradient, no noise.
+        // Within a tenth of the tensor's size, the kernels' value is the gradient and not noise.
         let (size, found) = (largest(expected), &kernels.gradients[name]);
         let error = expected.iter().zip(found).fold(0.0_f64, |m, (e, f)| m.max((e - f).abs()));
         assert!(error < 0.1 * size, "{name}: {error:e} from the twins' {size:e}");
     }
 }
 
-/// Section 11: without dynamic edge weights bias_receiver and the key bias of section 7 have none.
+/// Section 11: without dynamic edge weights, bias_receiver and the key bias of section 7 have no gradient.
 #[test]
 fn without_dynamic_edge_weights() {
     let mut zeros = always_zero(16);
@@ -124,7 +125,7 @@ fn without_dynamic_edge_weights() {
     check_gradients(settings().with(|s| s.use_dynamic_edge_weights = false), &zeros);
 }
 
-/// Section 11: with one sender only, everything that shapes its softmax has none.
+/// Section 11: with a single sender, the parameters that shape its softmax have no gradient.
 #[test]
 fn with_one_hub() {
     let mut zeros = always_zero(16);
@@ -146,7 +147,7 @@ fn without_hops() {
     check_gradients(settings().with(|s| s.use_hops = false), &zeros);
 }
 
-/// The model with one switch turned, whichever there are.
+/// For each switch, the model with that one switch inverted.
 fn turned(settings: &ModelSettings) -> Vec<(String, ModelSettings)> {
     let all = serde_json::to_value(settings).expect("settings");
     let keys = all.as_object().expect("a table").keys().filter(|k| k.starts_with("use_"));
@@ -158,7 +159,7 @@ fn turned(settings: &ModelSettings) -> Vec<(String, ModelSettings)> {
     keys.map(turn).collect()
 }
 
-/// Each switch changes the output, on the twins and on the kernels; parameters of one name keep their values.
+/// Each switch changes the output, on the twins and on the kernels. Parameters with the same name keep their values.
 #[test]
 fn every_switch_changes_the_output() {
     let (on, backend) = (settings(), gpu());
@@ -177,13 +178,13 @@ fn every_switch_changes_the_output() {
     }
 }
 
-/// Each thing that is known of the series graph changes the output, if another series has it.
+/// Each feature of the series graph changes the output when it is moved to another series.
 #[test]
 fn every_graph_feature_changes_the_output() {
     let whole = shape(settings());
     let parameters = parameters(&whole, 1);
     let base = pass(&whole, &Backend::Reference, &parameters, &batch()).mixture;
-    // Taken apart, so that a new feature is not forgotten here.
+    // The destructuring fails to compile when a feature is added, so that a new feature is not forgotten here.
     let GraphConstants { prior, hop_distance, centrality, spectral, random_walk, eigenmaps, clusters } = (*whole.features).clone();
     let plain = || (*whole.features).clone();
     let others = [
@@ -203,14 +204,14 @@ fn every_graph_feature_changes_the_output() {
     }
 }
 
-/// Each node has the row of the next.
+/// Each node takes the row of the next node.
 fn shifted<T: Copy>(rows: &[T], width: usize) -> Vec<T> {
     let mut rows = rows.to_vec();
     rows.rotate_left(width);
     rows
 }
 
-/// Runs on twins and kernels, which agree in everything; the twins' values.
+/// Runs on twins and kernels and checks that all results agree. Returns the results of the twins.
 fn agreed(shape: &ModelShape, parameters: &Named, batch: &Batch) -> Found {
     let [twins, kernels] = [Backend::Reference, gpu()].map(|b| pass(shape, &b, parameters, batch));
     assert!(twins.loss.is_finite() && twins.penalty.is_finite());
@@ -233,7 +234,7 @@ fn agreed(shape: &ModelShape, parameters: &Named, batch: &Batch) -> Found {
     twins
 }
 
-/// Sets the history of a series in all windows: value and whether it is observed.
+/// Sets the history of a series in all windows: its value and whether it is observed.
 fn set_history(batch: &mut Batch, w: &WindowShape, series: usize, value: impl Fn(usize) -> (f32, f32)) {
     for window in 0..batch.windows {
         for step in 0..w.history {
@@ -245,7 +246,7 @@ fn set_history(batch: &mut Batch, w: &WindowShape, series: usize, value: impl Fn
     }
 }
 
-/// A driver and a target of which nothing was ever observed: what stands in the gaps does not matter.
+/// A driver and a target without any observed value: the values in the gaps have no effect.
 #[test]
 fn a_series_without_history() {
     let shape = shape(settings());
@@ -265,7 +266,7 @@ fn a_series_without_history() {
     }
 }
 
-/// A target whose history is flat: its deviation is the root of `norm_epsilon`.
+/// A target with a flat history: its deviation is the square root of `norm_epsilon`.
 #[test]
 fn a_flat_history() {
     let shape = shape(settings());
@@ -277,7 +278,7 @@ fn a_flat_history() {
     }
 }
 
-/// Log deviations at -7 and 5, temperatures at 0.1 and 10: beyond them nothing changes, and no gradient comes back.
+/// The clamps: log deviations at -7 and 5, temperatures at 0.1 and 10. Beyond them the output is constant and the gradient is zero.
 #[test]
 fn both_clamps_at_work() {
     let shape = shape(settings());
@@ -285,7 +286,7 @@ fn both_clamps_at_work() {
     for (temperature, at) in [(4.0, 10.0_f64), (-4.0, 0.1)] {
         let mut parameters = parameters(&shape, 1);
         parameters.insert("graph.log_temperature".into(), vec![temperature]);
-        // [3, p, K]: the log deviation of component 0 is far below, that of component 1 far above.
+        // [3, p, K]: the log deviation of component 0 is far below the lower clamp, that of component 1 far above the upper clamp.
         let bias = parameters.get_mut("decoder.head.bias").expect("the head");
         for position in 0..shape.settings.patch_len {
             let first = (shape.settings.patch_len + position) * k;

@@ -1,6 +1,6 @@
-//! Autodiff over whole graphs, without a GPU: on random programs the gradients of the parameters are the differences of a weighted sum of
-//! all leaves. Each op's own backward pass is proved elsewhere; what is proved here is how gradients of several consumers, of parameters
-//! used in several places and of what is made once a step are put together.
+//! Autodiff over whole graphs, without a GPU: on random programs the gradients of the parameters equal finite differences of a weighted sum
+//! of all leaves. Other tests prove each op's own backward pass. These tests prove how the gradients of several consumers, of parameters
+//! used in several places and of per-step tensors are combined.
 
 use crate::support::random_graph::{inputs, recipes, step};
 use pgat::engine::graph::{GraphError, Place, Program, TensorId};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const WINDOWS: usize = 3;
 const TOLERANCE: f64 = 1e-6;
 
-/// A program without optimiser, planned, with its data.
+/// A planned program without optimiser, with its data.
 struct Differentiated {
     plan: Arc<Plan>,
     leaves: Vec<TensorId>,
@@ -34,7 +34,7 @@ impl Differentiated {
         reference
     }
 
-    /// Every leaf's elements times their given gradients.
+    /// The sum of all leaf elements times their given gradients.
     fn terms(&self, parameters: &[f64]) -> Vec<f64> {
         let reference = self.run(parameters);
         let recording = &self.plan.recordings[0];
@@ -46,7 +46,7 @@ impl Differentiated {
         self.leaves.iter().enumerate().flat_map(|(k, &t)| read(t).into_iter().zip(weights(k)).map(|(y, w)| y * w)).collect()
     }
 
-    /// The derivative along `direction`, by five points, and the sum of its absolute terms.
+    /// The derivative along `direction` by the five-point formula, and the sum of its absolute terms.
     fn slope(&self, direction: &[(usize, f64)], h: f64) -> (f64, f64) {
         let at = |t: f64| {
             let mut moved = self.parameters.clone();
@@ -59,7 +59,7 @@ impl Differentiated {
     }
 }
 
-/// Compares the gradient along one direction; `None` where a kink is too close for every step.
+/// Compares the gradient along one direction. Returns `None` if a kink is too close for every step size.
 fn error(program: &Differentiated, direction: &[(usize, f64)], gradients: &[f64]) -> Option<f64> {
     let analytic: f64 = direction.iter().map(|(e, v)| gradients[*e] * v).sum();
     [1e-3, 1e-4, 1e-5].into_iter().find_map(|h| {
@@ -86,7 +86,7 @@ proptest! {
         let (mut compared, mut skipped) = (0, 0);
         for (t, start) in graph.parameters() {
             let n = graph.tensors[t].operand.len();
-            // A direction over all of the parameter: nothing can hide in an element that was not touched.
+            // The direction touches every element of the parameter, so that an error in any element is visible.
             let scale = 1.0 / f64::from(u32::try_from(n).expect("small")).sqrt();
             let direction: Vec<_> = (start..start + n).map(|e| (e, scale * draw.normal())).collect();
             match error(&program, &direction, &gradients) {
@@ -111,7 +111,7 @@ fn not_differentiable() -> (pgat::engine::graph::Graph, TensorId, TensorId) {
     (graph, w, mean)
 }
 
-/// What has no gradient says so, with its reason; it is never silently missing.
+/// A gradient that does not exist is an error that states the reason. It is never silently missing.
 #[test]
 fn a_missing_gradient_is_an_error() {
     let (mut graph, w, mean) = not_differentiable();
@@ -121,7 +121,7 @@ fn a_missing_gradient_is_an_error() {
     assert!(refused.to_string().contains("it reads data only"), "{refused}");
 }
 
-/// An input that an op takes for data has no gradient either.
+/// An input that an op declares as data has no gradient either.
 #[test]
 fn a_gradient_of_data_is_an_error() {
     let mut graph = pgat::engine::graph::Graph::default();
@@ -143,7 +143,7 @@ fn one_tensor_in_two_roles_is_an_error() {
     assert!(matches!(refused, GraphError::RepeatedInput { .. }), "{refused}");
 }
 
-/// Gradients live where the optimiser finds them: at the offset of their parameter.
+/// Each gradient is stored where the optimiser reads it: at the offset of its parameter.
 #[test]
 fn gradients_lie_at_the_offsets_of_their_parameters() {
     let recipe = crate::support::random_graph::Recipe {

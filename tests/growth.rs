@@ -1,4 +1,4 @@
-//! Resident memory of a long run. Alone in its file: other tests in the process would be measured with it.
+//! Resident memory of a long run. It is a separate program, because other tests in the same process would be measured too.
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
@@ -16,9 +16,9 @@ use pgat::engine::train::{Control, Event, Outcome, Trainer};
 use std::sync::Arc;
 use support::not_run::not_run;
 
-/// Steps, unless `PGAT_GROWTH_STEPS` says how many.
+/// Number of steps, unless `PGAT_GROWTH_STEPS` sets it.
 const STEPS: u64 = 10_000;
-/// Training steps between two scorings.
+/// Training steps between two scoring passes.
 const TURN: u64 = 50;
 
 /// Resident bytes of this process.
@@ -28,7 +28,7 @@ fn resident() -> u64 {
     1024 * line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number")
 }
 
-/// A model with hardly any part: the host's side of a step is what is looked at.
+/// A model with almost every switch off: this test measures the host side of a step.
 fn tiny() -> (Waves, ModelShape) {
     let window = WindowShape { history: 4, horizon: 4, num_covariates: 0, num_targets: 2, num_channels: 1, num_calendar: 2 };
     let settings = bare().with(|s| {
@@ -39,8 +39,8 @@ fn tiny() -> (Waves, ModelShape) {
     (source, ModelShape::new(window, settings))
 }
 
-/// The training loop with its reports, checkpoints and scorings in between: resident memory grows by less than 1 MiB over the last half,
-/// and not a buffer is created.
+/// The training loop with reports, checkpoints and scoring passes: resident memory grows by less than 1 MiB over the last half, and no
+/// buffer is created.
 #[test]
 fn a_long_run_does_not_grow() {
     if !cfg!(target_os = "linux") {

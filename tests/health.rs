@@ -1,4 +1,4 @@
-//! What a run records of its gradients: the right steps, the right numbers, and not one bit of the weights changed by it.
+//! The gradient records of a run: the right steps, the right values, and bit-identical weights with and without them.
 
 use crate::common::probe::largest;
 use crate::common::{Waves, bits, gpu, session, settings};
@@ -10,7 +10,7 @@ use pgat::engine::train::{Control, Event, TrainError, Trainer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A run to its end, and what it recorded of its gradients.
+/// Trains a run to its end and returns the gradients that it recorded.
 fn run(backend: &Backend, settings: &TrainingSettings) -> (State, Vec<(u64, GradientHealth)>) {
     let (train, validation) = (Arc::new(Waves::new(70)), Arc::new(Waves::new(20)));
     let session = session(backend, settings);
@@ -30,7 +30,7 @@ fn every(steps: u64) -> TrainingSettings {
     settings().with(|s| s.health_every = steps)
 }
 
-/// The weights are the same bits whether gradients are looked at or not, and so are the records in any cut into micro-batches.
+/// The weights are bit-identical with and without gradient records. The records are identical for every size of micro-batch.
 #[test]
 fn looking_changes_no_bit() {
     let backend = gpu();
@@ -47,7 +47,7 @@ fn looking_changes_no_bit() {
     assert_eq!(some, expected, "other records in micro-batches of 3, every 7 steps");
 }
 
-/// Kernels and twins find the same.
+/// The kernels and the twins (the f64 reference implementations of the ops) record the same values.
 #[test]
 fn kernels_find_what_the_twins_find() {
     let settings = every(4).with(|s| s.max_steps = Some(12));
@@ -69,7 +69,7 @@ fn kernels_find_what_the_twins_find() {
     }
 }
 
-/// One step: what is found is what the gradients themselves say, before the clip.
+/// After one step, the record equals what the gradients themselves give before the clip.
 fn one_step(backend: &Backend) -> f64 {
     let settings = every(1).with(|s| s.clip_norm = 1e-3);
     let mut session = session(backend, &settings);
@@ -77,7 +77,7 @@ fn one_step(backend: &Backend) -> f64 {
     let found = pollster::block_on(session.gradient_health()).expect("a device").expect("it was looked at");
     let plan = session.plan().clone();
     let program = &plan.recordings[0].program;
-    // Squares, zeros, elements.
+    // Sum of squares, number of zeros, number of elements.
     let mut groups: BTreeMap<&str, [f64; 3]> = BTreeMap::new();
     for place in session.parameters().iter().filter(|p| p.trained) {
         let sum = groups.entry(group_of(&place.name)).or_default();
@@ -95,7 +95,7 @@ fn one_step(backend: &Backend) -> f64 {
         errors.push((found[group].norm - squares.sqrt()) / squares.sqrt());
         assert!((found[group].zeros - zeros / elements).abs() < 1e-12, "{group}: {:?}, {zeros} of {elements}", found[group]);
     }
-    // All groups together are the norm that is reported.
+    // The norms of all groups combine to the norm that the step reports.
     let norm = f64::from(pollster::block_on(session.report()).expect("a report").grad_norm);
     let total = found.values().map(|h| h.norm * h.norm).sum::<f64>().sqrt();
     assert!(norm > 1e-3 && (norm - total).abs() < 1e-5 * norm, "{norm}, {total}");
@@ -109,7 +109,8 @@ fn numbers_are_those_of_the_gradients() {
     assert!(errors[0] < 1e-12 && errors[1] < 1e-5, "{errors:?}");
 }
 
-/// Infinite data: every record is made of numbers, says how many are none, and the run ends as it did without.
+/// With infinite data, every record contains only finite numbers and counts the non-finite ones, and the run ends as it does without
+/// records.
 #[test]
 fn what_is_not_finite_is_counted() {
     let settings = every(1).with(|s| {

@@ -1,7 +1,7 @@
-//! Host memory: reading takes rows x used columns x 4 bytes and little more, whatever else is in the file.
+//! Host memory: reading takes rows x used columns x 4 bytes and little more, whatever else the file contains.
 //!
-//! Each case is read in a process of its own (this program again), whose peak of resident memory (`VmHWM`) is compared with what it held
-//! before. The text is made while it is read, so that it takes no memory itself. Linux alone tells a process its peak.
+//! Each case runs in a process of its own (this program again). Its peak of resident memory (`VmHWM`) is compared with its resident memory
+//! before reading. The text is generated while it is read, so that it takes no memory itself. Only Linux reports the peak of a process.
 #![expect(clippy::print_stdout, reason = "what was measured, to be read")]
 
 mod support {
@@ -15,11 +15,11 @@ use pgat::forecast::Baselines;
 use std::io::{BufReader, Read, Write as _};
 use support::not_run::not_run;
 
-/// What reading may take beside the table here, far below the promised [`ALLOWANCE`], behind which a second copy of a table of these
-/// sizes could hide. Buffers and two blocks take about 3 MB.
+/// Bytes that reading may take in addition to the table. This is far below the documented [`ALLOWANCE`], because a second copy of a
+/// table of these sizes would fit into that one unnoticed. Buffers and two blocks take about 3 MB.
 const MARGIN: u64 = 5 << 20;
 
-/// Name of the case that the process is to read, for a child.
+/// Environment variable that gives a child process the name of its case.
 const CASE: &str = "PGAT_HOST_MEMORY_CASE";
 
 /// A file to be read.
@@ -27,17 +27,17 @@ struct Case {
     name: &'static str,
     rows: usize,
     columns: usize,
-    /// Targets and other settings in `[data]`.
+    /// Targets and other settings of `[data]`.
     data: &'static str,
     used: usize,
     /// Digits of a cell.
     digits: usize,
-    /// Every so many minutes one is missing; 0 for none.
+    /// One row is missing every so many minutes; 0 for none.
     hole_every: usize,
     gzip: bool,
 }
 
-/// Tables of at least 8 MB: twice that is more than the margin.
+/// Tables of at least 8 MB: a second copy of one exceeds the margin.
 const CASES: [Case; 5] = [
     Case { name: "few", rows: 2_500_000, columns: 3, data: "targets = [\"c1\"]", used: 1, digits: 1, hole_every: 0, gzip: false },
     Case { name: "all", rows: 400_000, columns: 20, data: "targets = [\"*\"]", used: 20, digits: 1, hole_every: 0, gzip: false },
@@ -55,7 +55,7 @@ const CASES: [Case; 5] = [
     },
 ];
 
-/// The promise as it is given: 1 GB, of which a fourth of the columns are used.
+/// The case that the README documents: 1 GB, of which a quarter of the columns is used.
 const GIGABYTE: Case = Case {
     name: "gigabyte",
     rows: 5_000_000,
@@ -67,7 +67,7 @@ const GIGABYTE: Case = Case {
     gzip: false,
 };
 
-/// The text of a case, row after row.
+/// The text of a case, row by row.
 struct Text<'a> {
     case: &'a Case,
     row: usize,
@@ -81,7 +81,7 @@ impl<'a> Text<'a> {
         Self { case, row: 0, line: format!("time,{}\n", names.join(",")).into_bytes(), at: 0 }
     }
 
-    /// Minutes from 1900 on, every month of 28 days, so that they need no calendar; the gaps between the months are cuts.
+    /// Minutes since 1900, with 28 days in every month, so that no calendar is needed. The gaps between the months are segment boundaries.
     fn write_row(&mut self) {
         let minute = self.row + self.row.checked_div(self.case.hole_every).unwrap_or(0);
         let (day, minute) = (minute / 1440, minute % 1440);
@@ -123,7 +123,7 @@ fn memory(what: &str) -> u64 {
     kib * 1024
 }
 
-/// Reads a case, scales it, looks at windows and makes the baselines of an evaluation: whatever keeps the data or a copy.
+/// Reads a case, fits the scaler, fills windows and computes the baselines of an evaluation: every operation that holds or copies data.
 fn read(case: &Case) {
     let toml = format!(
         "[data]\npath = \"x\"\ntime = \"time\"\n{}\n[window]\nhistory = 24\nhorizon = 12\n[split]\ntrain = 0.7\nvalidation = 0.1\ntest = 0.2",

@@ -1,4 +1,4 @@
-//! `pgat inspect` and its library: what is shown is what the engine computes.
+//! `pgat inspect` and its library functions: they show what the engine computes.
 #![expect(clippy::cast_possible_truncation, reason = "test data")]
 
 use crate::common::{Waves, gpu, model_shape, settings};
@@ -23,7 +23,7 @@ fn keeping(backend: Backend, shape: &ModelShape, names: &[String]) -> Session {
     pollster::block_on(made).expect("a session")
 }
 
-/// Parameters that are far from their start: logits, keys and queries large enough to tell things apart.
+/// Parameters far from their initial values: logits, keys and queries are large enough to give clearly different results.
 fn lively(session: &Session) -> Vec<f32> {
     let mut parameters = session.initial_state().parameters;
     for (i, p) in parameters.iter_mut().enumerate() {
@@ -125,7 +125,7 @@ fn edges_read_off_the_weights_are_the_engines() {
         assert_eq!((mine.stage, &mine.source, &mine.target), (*stage, source, target));
         assert!((mine.probability - probability).abs() < 1e-6, "{mine:?} is not {probability}");
     }
-    // P2 P1 by hand; with the targets' own columns, rows would sum to 1.
+    // P2 P1, computed by hand. With the targets' own columns included, each row would sum to 1.
     let scores = learned.scores();
     let [first, second] = &learned.stages;
     let by_hand: f64 = (0..3).map(|h| second.probabilities[3 + h] * first.probabilities[4 * h]).sum();
@@ -139,7 +139,7 @@ fn edges_read_off_the_weights_are_the_engines() {
     adaptive.chunks(7).for_each(|row| assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}"));
 }
 
-/// Status, stdout, stderr of a command run in a folder.
+/// Runs a command in a folder. Returns status, stdout and stderr.
 fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(cargo_bin("pgat")).current_dir(folder).args(arguments).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
@@ -181,7 +181,7 @@ max_steps = 4
 validate_every = 2
 "#;
 
-/// A run of a few steps on the twins, in `run` of a folder with w.csv and w_edges.csv; `more` ends the section `[model]`.
+/// Trains a few steps on the reference backend, into `run` in a folder with w.csv and w_edges.csv. `more` ends the section `[model]`.
 fn small(more: &str) -> TempDir {
     let place = TempDir::new().expect("a folder");
     done(place.path(), &["synth", "--rows", "300", "--waves", "3", "--targets", "2", "--sparsity", "0.5", "--out", "w.csv"]);
@@ -201,7 +201,7 @@ fn the_command_shows_all_four() {
     }
     let edges = inspect(&["graph", "--csv"]);
     assert!(edges.starts_with("stage,source,target,probability\n1,"), "{edges}");
-    // Two hubs keep three of five series, two targets both hubs.
+    // The two hubs keep three of five series each, the two targets keep both hubs.
     assert_eq!(edges.lines().count(), 1 + 2 * 3 + 2 * 2);
     let json: serde_json::Value = serde_json::from_str(&inspect(&["attention", "--window", "2", "--json"])).expect("JSON");
     assert_eq!((json["window"].as_u64(), json["heads"].as_array().map(Vec::len)), (Some(2), Some(2)));
@@ -262,7 +262,7 @@ fn memory_is_planned_as_for_training_and_created_as_planned() {
         "{text}"
     );
 
-    // Without an adapter the plan alone is shown, with a warning; an adapter that was asked for by name is an error.
+    // Without an adapter the command shows the plan alone, with a warning. An adapter that was requested by name is an error.
     let blind = |more: &[&str]| {
         let mut command = Command::new(cargo_bin("pgat"));
         command.current_dir(place.path()).args(["inspect", "run", "memory"]).args(more);
@@ -315,7 +315,7 @@ fn a_part_that_is_switched_off_is_a_part_that_adds_nothing() {
     let shape = ModelShape::new(*dataset.shape(), config.model.clone());
     let off = ModelShape { settings: without(&config.model, "use_highway").expect("a switch"), ..shape.clone() };
     let (mut whole, mut lacking) = (keeping(Backend::Reference, &shape, &[]), keeping(Backend::Reference, &off, &[]));
-    // Without a pattern: one that repeats can silence every unit of a layer.
+    // The values do not repeat: a repeating pattern can set every unit of a layer to zero.
     let random = |i: usize| ((i as f64 * 12.9898).sin() * 43_758.547).fract() as f32;
     let mut parameters: Vec<f32> = whole.initial_state().parameters.iter().enumerate().map(|(i, p)| p + 0.8 * random(i)).collect();
     let score = |session: &mut Session| pollster::block_on(worth(session, &source, &config, &[0, 7, 20])).expect("scores");
@@ -338,9 +338,9 @@ fn a_part_that_is_switched_off_is_a_part_that_adds_nothing() {
     assert!((with.loss - lacks.loss).abs() > 1e-3, "the highway matters here: {with:?} {lacks:?}");
 }
 
-/// Waves that drive targets at once. Their future is known here and the targets' history is hidden, so that a forecast has nothing but
-/// the drivers to go by. Every part of the model is on; those that rival the learned graph are narrow (one propagation, an adaptive graph
-/// of rank 1, one scale). No true graph is given.
+/// Waves that drive the targets without delay. Their future is known and the targets' history is hidden, so that a forecast can only use
+/// the drivers. Every part of the model is on. The parts that compete with the learned graph are narrow (one propagation, an adaptive
+/// graph of rank 1, one scale). The model is not given the true graph.
 const DRIVEN: &str = r#"
 name = "driven"
 [data]
@@ -378,11 +378,11 @@ schedule = "one-cycle"
 validate_every = 250
 "#;
 
-/// What the learned graph knows of the true one, of whose 72 pairs 18 are edges: an average precision of 0.341 with this seed, 0.091 above
-/// the density of 0.25. On the twins, whose rounding is the same on every adapter. That is no proof that the model finds drivers: the seed
-/// is one of four (seed 7 has 0.249), and on lavapipe seed 7 has 0.454, seeds 8 and 9 have 0.210 and 0.364; the mean of 16 other settings
-/// is 0.289, which is chance (0.290). The penalty of section 4.7 of docs/model.md holds nearly all logits at 0: in four of those runs its
-/// gradient was 3 to 40 times the median one of the data.
+/// What the learned graph recovers of the true one, which has 18 edges among 72 pairs: with this seed the average precision is 0.341, which
+/// is 0.091 above the density of 0.25. The test runs on the reference backend, so that rounding does not depend on an adapter. It does not
+/// prove that the model finds drivers: the seed is one of four (seed 7 gives 0.249). On lavapipe seed 7 gives 0.454, seeds 8 and 9 give
+/// 0.210 and 0.364. The mean of 16 other settings is 0.289, which is chance (0.290). The penalty of section 4.7 of docs/model.md keeps
+/// nearly all logits at 0: in four of those runs its gradient was 3 to 40 times the median gradient of the data.
 #[test]
 fn the_learned_graph_finds_drivers() {
     let place = TempDir::new().expect("a folder");
@@ -397,6 +397,6 @@ fn the_learned_graph_finds_drivers() {
     let (precision, density, chance) = (number("average_precision"), number("density"), number("chance"));
     eprintln!("average precision {precision:.3}, density {density:.3}, chance {chance:.3}, p {:.3}", number("p_value"));
     assert!((density - 0.25).abs() < 1e-12, "{density}");
-    // With so few edges a random order has more than the density in the mean, so that the density alone would be no bar.
+    // With so few edges the mean of random orders exceeds the density, so the density alone would be too low a threshold.
     assert!(precision > density && precision > chance, "{precision} is not above {density} and {chance}");
 }

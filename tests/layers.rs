@@ -1,5 +1,5 @@
-//! Modules import downward only: the order of the layers stands in ARCHITECTURE.md, and every `crate::` path of every source file is
-//! compared with it, in comments and in unit tests too.
+//! Modules import only from lower layers. ARCHITECTURE.md lists the layers in order. This test compares every `crate::` path in every
+//! source file with that list, including comments and unit tests.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The height of each module: the fenced block `layers`, whose last line is the lowest layer.
+/// The height of each module, from the fenced block `layers`. The last line of the block is the lowest layer.
 fn heights() -> HashMap<String, usize> {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the map");
     let block = text.split("```layers\n").nth(1).expect("a block of layers").split("```").next().expect("its end");
@@ -35,12 +35,12 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The name that a path begins with, and what follows it.
+/// Splits a text after the identifier at its start.
 fn name(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
 }
 
-/// The first names of what stands in braces: `{a, b::{c, d}}` has a and b.
+/// The first identifiers of the items in braces: `{a, b::{c, d}}` gives a and b.
 fn names_in_braces(text: &str) -> Vec<&str> {
     let (mut depth, mut starts, mut names) = (0, true, vec![]);
     for (at, c) in text.char_indices() {
@@ -61,7 +61,7 @@ fn names_in_braces(text: &str) -> Vec<&str> {
     names
 }
 
-/// Modules of the crate that a text names: after `crate::`, and after as many `super::` as lead out of the file's own module.
+/// Modules of the crate that a text names: after `crate::`, and after exactly as many `super::` as lead out of the file's own module.
 fn imports(text: &str, depth: usize) -> BTreeSet<&str> {
     let whole_word = |at: usize| text[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
     let after_crate = text.match_indices("crate::").filter(|(at, _)| whole_word(*at)).map(|(at, word)| &text[at + word.len()..]);
@@ -84,10 +84,10 @@ fn no_module_imports_upward() {
     let (mut found, mut seen) = (vec![], BTreeSet::new());
     for path in sources(&source) {
         let parts: Vec<_> = path.strip_prefix(&source).expect("below src").iter().map(|p| p.to_string_lossy().into_owned()).collect();
-        // Inside the crate the engine's modules are named without it.
+        // Inside the crate the engine's modules are named without `engine`.
         let parts = if parts[0] == "engine" { &parts[1..] } else { &parts[..] };
         let module = parts[0].trim_end_matches(".rs");
-        // The roots name every module; the program is another crate, which sees the library from outside.
+        // The roots name every module. The program `cli` is another crate, which sees the library from outside.
         if ["lib", "main", "cli", "mod"].contains(&module) {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Memory of the device: what is created is what was planned, nothing is created later, and a device that refuses is told of and stays
-//! usable. On a device that does nothing (`Gpu::noop`) and on the adapter.
+//! Device memory: the created buffers are the planned ones, nothing is created later, and a device that refuses a buffer causes an error
+//! and stays usable. The tests run on a device that executes nothing (`Gpu::noop`) and on the adapter.
 
 use crate::common::{Waves, bare, bits, gpu, model_shape, settings};
 use crate::support::not_run::not_run;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A device that does nothing, and the adapter.
+/// A device that executes nothing, and the adapter.
 fn devices() -> [Arc<Gpu>; 2] {
     let Backend::Gpu(adapter) = gpu() else { unreachable!("the device was asked for") };
     [Arc::new(Gpu::noop()), adapter]
@@ -39,7 +39,7 @@ fn on_device(session: &Session) -> &GpuRun {
     run
 }
 
-/// Names and bytes of what wgpu's own allocator holds, where it tells (not on `noop`).
+/// Names and bytes of the allocations of wgpu's own allocator, where wgpu reports them (not on `noop`).
 fn allocations(gpu: &Gpu) -> Vec<(String, u64)> {
     let report = gpu.device.generate_allocator_report();
     let mut all: Vec<_> = report.into_iter().flat_map(|r| r.allocations).map(|a| (a.name, a.size)).collect();
@@ -47,7 +47,7 @@ fn allocations(gpu: &Gpu) -> Vec<(String, u64)> {
     all
 }
 
-/// All configs in a folder and those below it.
+/// All configs in a folder and its subfolders.
 fn configs(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|p| p.is_dir());
@@ -55,7 +55,7 @@ fn configs(folder: &Path) -> Vec<PathBuf> {
     configs.chain(folders.iter().flat_map(|f| self::configs(f))).collect()
 }
 
-/// Bytes on the device are the plan's, buffer by buffer and in all, by three counts: the run's, the device's, and wgpu's sizes.
+/// The bytes on the device equal the plan, for each buffer and in total, by three counts: the run's, the device's, and wgpu's sizes.
 fn assert_as_planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSettings, what: &str) {
     for purpose in [Purpose::Train, Purpose::Score] {
         let plan = Arc::new(planned(gpu, shape, settings, purpose));
@@ -72,7 +72,7 @@ fn assert_as_planned(gpu: &Arc<Gpu>, shape: &ModelShape, settings: &TrainingSett
     }
 }
 
-/// For the configs of all examples (data that is not shipped: seven series), and small models.
+/// Covers the configs of all examples (with seven series where the data is not shipped) and small models.
 #[test]
 fn planned_bytes_are_created_bytes_for_every_config() {
     let gpu = Arc::new(Gpu::noop());
@@ -99,13 +99,13 @@ fn planned_bytes_are_created_bytes_for_every_config() {
     }
 }
 
-/// A plan whose buffers are not those that are made of it is refused by the device's side, whoever made it.
+/// The device side refuses a plan whose buffer list differs from the buffers it creates, however the plan was made.
 #[test]
 fn other_bytes_than_planned_are_an_internal_error() {
     let gpu = Arc::new(Gpu::noop());
     for bytes in [256, 1 << 20] {
         let mut plan = planned(&gpu, &small(), &settings(), Purpose::Train);
-        // The second of a role takes the place of the first.
+        // The second buffer of a role replaces the first.
         plan.buffers.push(BufferSpec { role: BufferRole::ReadBack, bytes });
         let error = block_on(GpuRun::new(gpu.clone(), Arc::new(plan))).err().expect("a refusal");
         assert!(matches!(error, GpuError::Unplanned { .. }) && error.to_string().starts_with("internal error"), "{error}");
@@ -113,7 +113,7 @@ fn other_bytes_than_planned_are_an_internal_error() {
     }
 }
 
-/// Whichever buffer is refused: it is named with what was asked and what was there, and all that was there is freed.
+/// For each buffer that may be refused: the error names it with the requested and the existing bytes, and all earlier buffers are freed.
 #[test]
 fn any_refused_buffer_is_named_and_the_others_are_freed() {
     for gpu in devices() {
@@ -139,13 +139,13 @@ fn any_refused_buffer_is_named_and_the_others_are_freed() {
     }
 }
 
-/// A device that does nothing, and allows buffers of any size: whether there is memory for them is for the allocator to say.
+/// A device that executes nothing and accepts buffers of any size, so that only the allocator can refuse memory.
 fn boundless() -> Gpu {
     let limits = wgpu::Limits { max_buffer_size: 1 << 62, ..wgpu::Limits::default() };
     let noop = wgpu::NoopBackendOptions { enable: true, limits: Some(limits.clone()), ..Default::default() };
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::NOOP,
-        // Indirect dispatches, which we have none of, would bound buffers by 4 GiB.
+        // Indirect dispatches, which pgat does not use, would limit buffers to 4 GiB.
         flags: wgpu::InstanceFlags::empty(),
         backend_options: wgpu::BackendOptions { noop, ..Default::default() },
         ..wgpu::InstanceDescriptor::new_without_display_handle()
@@ -157,7 +157,7 @@ fn boundless() -> Gpu {
     Gpu::from_parts(device, queue, like.adapter.clone(), like.class.clone())
 }
 
-/// The same for a refusal that is wgpu's own and no test's: nobody has 2^60 bytes.
+/// The same for a refusal by wgpu itself instead of a test hook: no machine has 2^60 bytes.
 #[test]
 fn memory_that_there_is_not_is_no_fault_of_the_device() {
     let gpu = Arc::new(boundless());
@@ -181,8 +181,8 @@ fn train(session: &mut Session, steps: usize) -> State {
     block_on(session.save(steps as u64)).expect("the state")
 }
 
-/// A device that holds less than it promised: the session says so, and one with a smaller plan works on the same device, to the bits of a
-/// device that never refused.
+/// A device has less memory than it reported. The session returns an error, and a session with a smaller plan works on the same device and
+/// gives the same bits as on a device that never refused.
 #[test]
 fn a_smaller_plan_works_after_a_refusal() {
     let smaller = settings().with(|s| s.micro_batch = Some(1));
@@ -193,7 +193,7 @@ fn a_smaller_plan_works_after_a_refusal() {
         let error = open(&gpu, &settings()).err().expect("a refusal");
         let SessionError::Gpu(GpuError::OutOfMemory { planned, bytes, created, .. }) = &error else { panic!("{error}") };
         assert!(*planned == large && created + bytes <= large, "{error}");
-        assert!(error.to_string().contains("Set a smaller memory budget, below what the device can hold"), "{error}");
+        assert!(error.to_string().contains("set a smaller memory budget, below the free memory of the device"), "{error}");
         assert_eq!(gpu.buffer_counts().alive, 0, "what had been created is freed");
 
         gpu.refuse(Refusal::Above(least));
@@ -208,7 +208,7 @@ fn a_smaller_plan_works_after_a_refusal() {
     }
 }
 
-/// Whatever a session does once it is compiled, no buffer is created: by our count, and by the allocations of wgpu itself.
+/// After compilation no operation of a session creates a buffer, by our count and by wgpu's own allocations.
 #[test]
 fn nothing_is_created_after_compilation() {
     for gpu in devices() {
@@ -241,7 +241,7 @@ fn nothing_is_created_after_compilation() {
             assert_eq!(allocations(&gpu), held, "by wgpu's own allocator, after step {step}");
         }
         assert_eq!(on_device(&session).created_bytes(), counts.created_bytes);
-        // With a step under way.
+        // The session is dropped while a step is in flight.
         block_on(session.train_step(&source, &all[..16], 0, 4, 1e-3)).expect("a step");
         drop(session);
         let left: Vec<_> = allocations(&gpu).into_iter().filter(|(name, _)| !name.starts_with("(wgpu internal)")).collect();

@@ -1,5 +1,5 @@
-//! docs/model.md follows the code: every section that a comment cites exists there, and every setting, switch, parameter and op of the
-//! model is named there.
+//! docs/model.md matches the code: every section that a comment cites exists, and the document names every setting, switch, parameter and
+//! op of the model.
 
 use pgat::config::{Head, ModelSettings};
 use pgat::data::WindowShape;
@@ -10,7 +10,7 @@ use std::path::Path;
 const DOCUMENT: &str = include_str!("../docs/model.md");
 const NAME: &str = "docs/model.md";
 
-/// Paths and texts of the Rust files in a folder of the repository and in those within it.
+/// Paths and texts of the Rust files in a folder of the repository and its subfolders.
 fn sources(folder: &str) -> Vec<(String, String)> {
     let mut all = vec![];
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("a folder") {
@@ -31,14 +31,14 @@ fn headings() -> BTreeSet<&'static str> {
     lines.filter_map(|line| number(line.trim_start_matches(['#', ' ']))).collect()
 }
 
-/// The number that a text begins with: "4.1" of "4.1, ..", "7" of "7's".
+/// The number at the start of a text: "4.1" of "4.1, ..", "7" of "7's".
 fn number(text: &str) -> Option<&str> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(text.len());
     let number = text[..end].trim_end_matches('.');
     number.starts_with(|c: char| c.is_ascii_digit()).then_some(number)
 }
 
-/// The numbers behind each word "section": one, or a list with commas, "and" and "to".
+/// The numbers after each word "section": one number, or a list with commas, "and" and "to".
 fn cited(text: &str) -> Vec<&str> {
     let words = text.split(|c: char| c.is_whitespace() || "/!()".contains(c)).filter(|word| !word.is_empty());
     let (mut all, mut listing) = (vec![], false);
@@ -54,7 +54,7 @@ fn cited(text: &str) -> Vec<&str> {
     all
 }
 
-/// Runs of comment lines.
+/// Groups of consecutive comment lines.
 fn comments(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     lines.split(|line| !line.trim_start().starts_with("//")).filter(|run| !run.is_empty()).map(|run| run.join("\n")).collect()
@@ -71,7 +71,7 @@ fn citations_are_read() {
     assert_eq!(comments("// a\n    // b\nlet c = 1; // d\n/// e"), ["// a\n    // b", "/// e"]);
 }
 
-/// Each file of the model says where it is defined; comments elsewhere that name the document cite sections that exist.
+/// Each file of the model names the document, and comments elsewhere that name it cite only sections that exist.
 #[test]
 fn every_cited_section_exists() {
     let headings = headings();
@@ -102,7 +102,7 @@ fn every_setting_is_named() {
     }
 }
 
-/// A parameter as the document lists it: without `.weight` and `.bias`, with letters for numbers.
+/// A parameter name as the document lists it: without `.weight` and `.bias`, with letters in place of numbers.
 fn listed(name: &str) -> String {
     let stem = name.strip_suffix(".weight").or_else(|| name.strip_suffix(".bias")).unwrap_or(name);
     let mut letters = ["{i}", "{j}"].into_iter();

@@ -1,5 +1,5 @@
-//! Every op of the table on the adapter against its f64 twin: values, NaN-prefilled outputs, guard bands, equal bits on a second run, in
-//! chunks and in micro-batches. One test an op, all its cases, one device.
+//! Every op of the table on the adapter, compared with its twin (its f64 reference implementation): values, outputs pre-filled with NaN,
+//! guard bands, and equal bits on a second run, in chunks and in micro-batches. Each op is one test with all its cases and one device.
 
 use pgat::engine::gpu::Gpu;
 use pgat::engine::ops::find;

@@ -1,5 +1,5 @@
-//! The optimiser's settings in a config file reach the weights: what `pgat train` leaves is what an AdamW written here makes of the same
-//! gradients. With any of the settings left at its default the two differ.
+//! The optimiser settings of a config file affect the weights: the weights after `pgat train` equal those of an AdamW written here, on the
+//! same gradients. With any one setting at its default the two differ.
 
 use crate::common::probe::{Batch, Named, largest, pass};
 use crate::support::place::{CONFIG, Place};
@@ -14,22 +14,22 @@ use std::f64::consts::PI;
 use std::fs;
 use std::sync::Arc;
 
-/// Steps of training.
+/// Training steps.
 const STEPS: u32 = 6;
 
-/// Weights and gradients that are numbers of f32 here and there.
+/// Weights and gradients are rounded to f32 at several points.
 const TOLERANCE: f64 = 1e-6;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Schedule {
     Constant,
-    /// After a linear warm-up of so many steps.
+    /// With a linear warm-up of so many steps.
     Cosine(u32),
-    /// Up over so many steps.
+    /// With a rise of so many steps.
     OneCycle(u32),
 }
 
-/// `[training]`, as far as the optimiser reads it.
+/// The keys of `[training]` that the optimiser reads.
 #[derive(Clone, Copy)]
 struct Settings {
     learning_rate: f64,
@@ -40,11 +40,11 @@ struct Settings {
     clip_norm: f64,
 }
 
-/// What README and code say where a config says nothing.
+/// The defaults that README and code state.
 const DEFAULT: Settings =
     Settings { learning_rate: 1e-3, schedule: Schedule::Constant, weight_decay: 0.01, betas: [0.9, 0.999], epsilon: 1e-8, clip_norm: 1.0 };
 
-/// Gradients are some ten times as long as the clip allows, and epsilon is of the size of what is left of their elements.
+/// The gradients are about ten times as long as the clip allows, and epsilon has the magnitude of the clipped elements.
 const CHOSEN: Settings =
     Settings { learning_rate: 0.02, schedule: Schedule::Cosine(2), weight_decay: 0.3, betas: [0.6, 0.8], epsilon: 0.01, clip_norm: 0.4 };
 
@@ -95,7 +95,7 @@ impl AdamW {
         let power = i32::try_from(step + 1).expect("few steps");
         let (correct1, correct2) = (1.0 - beta1.powi(power), 1.0 - beta2.powi(power));
         for (name, values) in parameters {
-            // What no loss reaches has a gradient of 0: it decays.
+            // A parameter that no loss depends on has a gradient of 0: only weight decay changes it.
             let none = vec![0.0; values.len()];
             let gradient = gradients.get(name).unwrap_or(&none);
             let first = self.first.get_mut(name).expect("a moment");
@@ -111,8 +111,8 @@ impl AdamW {
     }
 }
 
-/// A config whose batch is all training windows, so that their order is none; without dropout, noise, and the graph's memory, which moves
-/// without a gradient.
+/// A config whose batch holds all training windows, so that their order has no effect. It has no dropout, no noise, and no graph memory,
+/// which changes without a gradient.
 fn config(settings: &Settings) -> String {
     let off: String = ["dynamic_graph", "adaptive_graph", "autocorr"].map(|part| format!("use_{part} = false\n")).concat();
     let batch = format!("dropout = 0.0\n{off}[training]\n{}batch_size = 1000", settings.toml());
@@ -120,7 +120,7 @@ fn config(settings: &Settings) -> String {
     CONFIG.replace("[training]\nbatch_size = 4", &batch).replace("max_steps = 4", &steps)
 }
 
-/// The model of a config, its start, and its training windows.
+/// The model of a config, its initial parameters, and its training windows.
 struct Training {
     shape: ModelShape,
     start: Named,
@@ -152,7 +152,7 @@ impl Training {
         session.parameters().iter().map(one).collect()
     }
 
-    /// What the settings make of the start.
+    /// The parameters that the settings produce from the initial ones.
     fn expected(&self, settings: &Settings) -> Named {
         let mut parameters = self.start.clone();
         let mut optimiser = AdamW::new(&parameters);
@@ -200,7 +200,7 @@ fn check(settings: Settings) {
     }
 }
 
-/// As a config without a key for the warm-up has it.
+/// The schedule of a config without a warm-up key.
 fn without_warmup(schedule: Schedule) -> Schedule {
     match schedule {
         Schedule::Constant => Schedule::Constant,

@@ -1,6 +1,6 @@
-//! What the tests of the original system ask of such a model, each with its test here.
+//! What the tests of the original system expect of such a model, each with its test here.
 //!
-//! | the original's expectation | test |
+//! | expectation of the original | test |
 //! |---|---|
 //! | output [B, horizon, targets] at batch 1, 2, 4, 8 | `outputs_have_their_shape` |
 //! | samples of a batch do not mix (there they did) | `windows_do_not_mix` |
@@ -25,7 +25,7 @@ use pgat::engine::train::weights::{Notes, read_weights, write_weights};
 use pgat::series_graph::GraphConstants;
 use std::sync::Arc;
 
-/// Change that counts as one.
+/// The smallest relative change that counts.
 const CHANGE: f64 = 1e-4;
 
 fn waves() -> Waves {
@@ -45,7 +45,7 @@ fn windows(n: usize) -> Batch {
     Batch::of(&waves(), &(0..n).map(|i| 3 * i + 1).collect::<Vec<_>>())
 }
 
-/// Numbers of one window's mixture: mean, log deviation and logit of each component of each step of each target.
+/// Values of one window's mixture: mean, log deviation and logit of each component of each step of each target.
 fn window_len(shape: &ModelShape) -> usize {
     3 * shape.window.horizon * shape.window.num_targets * shape.settings.mdn_components
 }
@@ -60,7 +60,7 @@ fn outputs_have_their_shape() {
             assert_eq!(found.mixture.len(), batch * window_len(&shape));
             assert!(found.loss.is_finite() && found.mixture.iter().all(|v| v.is_finite()));
         }
-        // As the library gives it: for each window [H, Nt, K], at any batch.
+        // In the library's layout: [H, Nt, K] for each window, for any batch size.
         let mut session = session(&backend, &settings());
         for batch in [1, 2, 4, 8] {
             let mut seen = 0;
@@ -78,7 +78,7 @@ fn outputs_have_their_shape() {
     }
 }
 
-/// A window's output is the same bits alone and among others.
+/// The output of a window is bit-identical alone and among other windows.
 #[test]
 fn windows_do_not_mix() {
     let shape = shape();
@@ -102,7 +102,7 @@ fn two_passes_are_one() {
     }
 }
 
-/// At the start that training has.
+/// Tests the initial parameters of training.
 #[test]
 fn gradients_are_sane() {
     let shape = shape();
@@ -137,7 +137,7 @@ fn graphs_are_probabilities() {
         for (which, proposal) in found.proposals.iter().enumerate() {
             assert!(unit(proposal), "proposal {which}");
             for (row, weights) in proposal.chunks(n.next_multiple_of(4)).enumerate() {
-                // Nobody listens in the learned graph's rows of covariates; the padding is 0.
+                // In the learned graph, rows of covariates receive nothing. The padding is 0.
                 let expected = if which == 1 && row < covariates { 0.0 } else { 1.0 };
                 let sum: f64 = weights[..n].iter().sum();
                 assert!((sum - expected).abs() < 1e-5 && weights[n..].iter().all(|v| *v == 0.0), "proposal {which}, row {row}: {sum}");
@@ -188,7 +188,7 @@ fn different_inputs_give_different_outputs() {
     let before = run(&base);
     let (first, second) = before.split_at(before.len() / 2);
     assert!(change(first, second) > 1e-2, "two windows give one output");
-    // (step, series, channel): a driver long ago, a target's last value, its own covariate in the horizon.
+    // (step, series, channel): an early value of a driver, the last value of a target, a target's own covariate in the horizon.
     for (step, series, channel) in [(1, 0, 0), (w.history - 1, 4, 0), (w.steps() - 1, 5, 1)] {
         let mut other = base.clone();
         let at = (step * w.num_series() + series) * w.num_channels + channel;
@@ -200,26 +200,26 @@ fn different_inputs_give_different_outputs() {
     let mut other = base.clone();
     other.calendar[0] += 1.0;
     assert!(change(first, &run(&other)[..first.len()]) > CHANGE, "the calendar");
-    // What is to be forecast is no input.
+    // The targets to be forecast are not an input.
     let mut other = base.clone();
     other.target.iter_mut().for_each(|t| *t += 1.0);
     assert_eq!(before, run(&other));
     assert_eq!(source.shape, w);
 }
 
-/// Rows of `width` in another order: row i of the result is row `order[i]`.
+/// Reorders rows of `width` elements: row i of the result is row `order[i]`.
 fn reordered<T: Copy>(rows: &[T], width: usize, order: &[usize]) -> Vec<T> {
     assert_eq!(rows.len() % (width * order.len()), 0);
     let block = width * order.len();
     rows.chunks(block).flat_map(|b| order.iter().flat_map(move |&i| b[i * width..(i + 1) * width].iter().copied())).collect()
 }
 
-/// Series in another order, with everything that belongs to a node: the outputs are those of before, in that order.
+/// With the series and everything that belongs to a node in another order, the outputs are the same values in that order.
 #[test]
 fn series_have_no_order() {
     let shape = shape();
     let (w, s) = (shape.window, &shape.settings);
-    // Covariates among themselves, so targets, so hubs.
+    // Covariates, targets and hubs are each permuted among themselves.
     let nodes = [2, 0, 1, 5, 3, 4, 7, 8, 6];
     let (series, targets, hubs) = (&nodes[..6], [2, 0, 1], [1, 2, 0]);
     let features = GraphConstants {
@@ -265,7 +265,7 @@ fn series_have_no_order() {
         assert!(change(&expected.mixture, &found.mixture) > CHANGE, "the order of the targets did not matter");
         let gradient = reordered(&expected.gradients["embedding.node"], d, &nodes);
         assert!(change(&gradient, &found.gradients["embedding.node"]) < limit);
-        // The test sees what is left where it was.
+        // With the node parameters left in the old order, the outputs change: the test is sensitive to the order.
         let left = pass(&other, backend, &before, &moved);
         assert!(change(&outputs, &left.mixture) > CHANGE, "node parameters did not matter");
     }
@@ -307,9 +307,9 @@ fn bad_inputs_are_named() {
     ];
     for (name, change) in cases {
         let error = cut(change);
-        assert!(error.contains(name) && error.contains("holds 1 numbers"), "{error}");
+        assert!(error.contains(name) && error.contains("has 1 elements"), "{error}");
     }
-    // Weights of another model: the tensor that does not fit.
+    // Weights of another model: the error names the tensor that does not fit.
     let places = pgat::engine::model::parameter_places(&shape).expect("places");
     let end = places.iter().map(|p| p.start + p.shape.iter().product::<usize>()).max().expect("parameters");
     let bytes = write_weights(&places, &vec![0.5; end.next_multiple_of(64)], &Notes::new()).expect("a file");

@@ -1,4 +1,4 @@
-//! The cache of pipelines, on wgpu's device that does nothing: hits and misses, its bound, and that what is dropped stays with its user.
+//! The pipeline cache, on wgpu's noop device: hits and misses, its bound, and that an evicted pipeline keeps working where it is in use.
 
 use crate::common::{Waves, session, settings};
 use pgat::engine::executor::Backend;
@@ -7,7 +7,7 @@ use pgat::engine::session::Session;
 use pgat::series_graph::CacheStatistics;
 use std::sync::Arc;
 
-/// A device whose cache holds so many bytes, or as many as usual.
+/// A device whose cache holds so many bytes, or the default number.
 fn device(bound: Option<usize>) -> (Arc<Gpu>, Backend) {
     let gpu = Gpu::noop();
     let gpu = Arc::new(match bound {
@@ -35,7 +35,7 @@ fn a_second_session_makes_no_pipeline() {
     let _second = session(&backend, &settings());
     let again = gpu.pipeline_statistics();
     assert_eq!(again, CacheStatistics { hits: 2 * found.hits + found.misses, ..found });
-    // All kernels of the whole model take a small part of the bound, so that it drops nothing that a run is about to need.
+    // All kernels of the whole model take a small part of the bound: the cache evicts nothing that a run is about to use.
     assert!(found.bytes > 100_000 && 8 * found.bytes < Gpu::PIPELINE_BYTES, "{found:?}");
     drop(first);
 }

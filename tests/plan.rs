@@ -1,5 +1,5 @@
-//! The planner, tested by its invariants on random programs, without a GPU: nobody's bytes are overwritten while they matter, every rule
-//! of WebGPU holds under small limits, and neither reuse of memory nor the cut into micro-batches changes a bit of the results.
+//! The planner, tested by its invariants on random programs, without a GPU: no live tensor is overwritten, every WebGPU rule holds under
+//! small limits, and neither memory reuse nor the size of the micro-batches changes a bit of the results.
 
 use crate::support::random_graph::{Recipe, inputs, recipes, step};
 use pgat::config::{ModelSettings, TrainingSettings};
@@ -37,7 +37,7 @@ fn in_arena(region: &Region) -> bool {
     matches!(region.role, BufferRole::Arena(_))
 }
 
-/// Who wrote each 256 bytes of the arena last.
+/// The last writer of each 256 bytes of the arena.
 struct Replay<'a> {
     recording: &'a Recording,
     owner: HashMap<(BufferRole, u64), Owner>,
@@ -82,7 +82,7 @@ impl Replay<'_> {
                 self.owner.insert(unit, Owner::Scratch(index, k));
             }
         }
-        // A dispatch may read an operand after it began to write: all that a phase touches lies apart.
+        // A dispatch may read one operand after it began to write another: all operands of a phase must be disjoint.
         if let Some(&t) = reads.iter().chain(&writes).find(|&&t| !self.holds(t)) {
             return Err(format!("phase {index}: {} shares bytes with another operand", name(t)));
         }
@@ -95,7 +95,7 @@ impl Replay<'_> {
     }
 }
 
-/// Replays a step of three micro-batches, and looks at every read.
+/// Replays a step of three micro-batches and checks every read.
 fn replay(recording: &Recording) -> Result<(), String> {
     let mut replay = Replay { recording, owner: HashMap::new(), written: HashSet::new() };
     let phases = &recording.program.phases;
@@ -113,7 +113,7 @@ fn replay(recording: &Recording) -> Result<(), String> {
     Ok(())
 }
 
-/// What every plan must obey, whatever it was made for.
+/// Checks the invariants of every plan.
 fn invariants(plan: &Plan, limits: DeviceLimits) -> Result<(), String> {
     let sum: u64 = plan.buffers.iter().map(|b| b.bytes).sum();
     if sum != plan.bytes() {
@@ -160,7 +160,7 @@ fn invariants(plan: &Plan, limits: DeviceLimits) -> Result<(), String> {
     Ok(())
 }
 
-/// No dispatch is empty, and those that sum blocks cover each block of each window once.
+/// No dispatch is empty. The dispatches that sum blocks cover each block of each window exactly once.
 fn every_window_once(recording: &Recording) -> Result<(), String> {
     let program = &recording.program;
     for (phase, spec) in recording.phases.iter().zip(&program.phases) {
@@ -184,13 +184,13 @@ fn every_window_once(recording: &Recording) -> Result<(), String> {
     Ok(())
 }
 
-/// The results of a step on the twins: leaves per window, and parameters, gradients and moments.
+/// The results of a step on the twins (the f64 reference implementations): per-window leaves, parameters, gradients and moments.
 struct Results {
     leaves: Vec<Vec<f64>>,
     buffers: Vec<Vec<f64>>,
 }
 
-/// The arena starts as NaN: what is read without having been written shows.
+/// The arena starts as NaN, so that a read of an unwritten value is visible in the results.
 fn results(recipe: &Recipe, options: PlanOptions, windows: usize) -> Results {
     let (plan, leaves) = recipe.plan(options).expect("default limits suffice");
     results_of(plan, leaves, windows)
@@ -268,7 +268,7 @@ proptest! {
             let cut = results(&recipe, PlanOptions { micro_batch: Some(micro_batch), ..options(windows) }, windows);
             prop_assert_eq!(bits(&whole.buffers), bits(&cut.buffers), "micro-batches of {}", micro_batch);
         }
-        // A short batch is the same plan.
+        // A short batch uses the same plan.
         let short = results(&recipe, options(windows + 3), windows);
         prop_assert_eq!(bits(&whole.buffers), bits(&short.buffers));
         let gradients = &whole.buffers[1];
@@ -294,7 +294,7 @@ proptest! {
     }
 }
 
-/// The property above is about something: of random masks many choose nodes, and dropout is among what is computed again.
+/// Checks that the property above is not vacuous: many random masks select nodes, and some recomputed nodes use dropout.
 #[test]
 fn random_masks_compute_again() {
     let (mut chosen, mut random) = (0, 0);
@@ -310,7 +310,7 @@ fn random_masks_compute_again() {
     assert!(chosen >= 30 && random >= 5, "{chosen} {random}");
 }
 
-/// The small limits do what they are for: batches are cut into micro-batches, and these into ranges of windows.
+/// Checks that the small limits have an effect: batches are cut into micro-batches, and micro-batches into ranges of windows.
 #[test]
 fn small_limits_force_cuts() {
     let (mut micro, mut ranges) = (0, 0);
@@ -330,7 +330,7 @@ fn samples(count: usize, ops: usize) -> Vec<Recipe> {
     (0..count).map(|_| strategy.new_tree(&mut runner).expect("a recipe").current()).collect()
 }
 
-/// How far the arena is from the most bytes alive at once, which no placement can undercut.
+/// Compares the arena with its lower bound, the maximum of the live bytes.
 #[test]
 fn the_arena_is_close_to_its_lower_bound() {
     let (mut ratios, mut saved) = (vec![], vec![]);
@@ -362,7 +362,7 @@ fn recorded() -> Plan {
     recipe.plan(options(4)).expect("default limits suffice").0
 }
 
-/// Changes one dispatch that `fits` and returns what the checker says.
+/// Changes the first dispatch that `fits` and returns the checker's error.
 fn tampered(fits: impl Fn(&pgat::engine::plan::Dispatch) -> bool, change: impl Fn(&mut pgat::engine::plan::Dispatch)) -> String {
     let mut plan = recorded();
     let limits = DeviceLimits::default();
@@ -391,20 +391,20 @@ fn the_checker_refuses_tampered_recordings() {
     let past = tampered(any, |d| d.ranges[0].offset += 1 << 30);
     assert!(past.contains("past its buffer"), "{past}");
     let large = tampered(any, |d| d.ranges[0].bytes = 1 << 28);
-    assert!(large.contains("larger than a binding"), "{large}");
+    assert!(large.contains("larger than the binding limit"), "{large}");
     let empty = tampered(any, |d| d.ranges[0].bytes = 0);
     assert!(empty.contains("empty"), "{empty}");
     let missing = tampered(any, |d| d.ranges.truncate(d.ranges.len() - 1));
-    assert!(missing.contains("not those of its kernel"), "{missing}");
+    assert!(missing.contains("do not match the bindings of the kernel"), "{missing}");
     let renumbered = tampered(any, |d| d.ranges[0].binding += 20);
-    assert!(renumbered.contains("not those of its kernel"), "{renumbered}");
+    assert!(renumbered.contains("do not match the bindings of the kernel"), "{renumbered}");
     let read_only = tampered(|d| d.ranges.iter().any(|r| r.writes), |d| d.ranges.iter_mut().for_each(|r| r.writable = false));
     assert!(!read_only.is_empty());
     let many = tampered(any, |d| d.ranges = (0..9).map(|i| pgat::engine::plan::BoundRange { binding: i, ..d.ranges[0] }).collect());
     assert!(many.contains("9 storage buffers"), "{many}");
 }
 
-/// The replay above must see what it is for.
+/// Checks that the replay above detects the error it is written for.
 #[test]
 fn the_replay_sees_a_moved_tensor() {
     let mut seen = 0;
@@ -412,7 +412,7 @@ fn the_replay_sees_a_moved_tensor() {
         let mut plan = recorded();
         let regions = &mut plan.recordings[0].regions;
         let Some(mine) = regions[t].filter(in_arena) else { continue };
-        // Every tensor of the arena at one place: some read must find another's values.
+        // All tensors of the arena are at the same place: some read must find the value of another tensor.
         for other in regions.iter_mut().flatten().filter(|r| in_arena(r)) {
             (other.role, other.offset) = (mine.role, mine.offset);
         }
@@ -421,7 +421,7 @@ fn the_replay_sees_a_moved_tensor() {
     assert!(seen > 3, "only {seen} moves were seen");
 }
 
-/// A tensor of one window that no binding holds is an error that names it, not a plan.
+/// A tensor of one window that exceeds every binding is an error that names the tensor.
 #[test]
 fn too_large_for_the_device_is_said() {
     let recipe = Recipe { steps: 5, nodes: 5, quads: 2, ops: vec![[0; 4]], trains: false };
@@ -430,7 +430,7 @@ fn too_large_for_the_device_is_said() {
     assert!(matches!(refused, PlanError::TooLarge { .. } | PlanError::Parameters { .. }), "{refused}");
 }
 
-/// wgpu's own validation of what the planner recorded: bindings, alignment, limits, usages.
+/// wgpu's own validation accepts what the planner recorded: bindings, alignment, limits, usages.
 #[test]
 fn recordings_pass_wgpus_validation() {
     pollster::block_on(async {
@@ -453,8 +453,8 @@ fn recordings_pass_wgpus_validation() {
     });
 }
 
-/// A batch whose tensors are larger than a binding is cut: training into micro-batches, scoring, whose outputs are read after each pass,
-/// into smaller batches. Sizes of a first config of 60 series with the defaults of everything.
+/// A batch whose tensors exceed a binding is cut: training into micro-batches, scoring into smaller batches, because its outputs are read
+/// after each pass. The sizes are those of a generated first config for 60 series with default settings.
 #[test]
 fn a_large_model_is_cut_for_training_and_scoring() {
     let window = WindowShape { history: 168, horizon: 24, num_covariates: 0, num_targets: 60, num_channels: 1, num_calendar: 4 };

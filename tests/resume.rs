@@ -1,4 +1,4 @@
-//! A run killed with -9 at any moment leaves a folder that `pgat train --resume` takes to the same bits as an undisturbed run.
+//! A run that is killed with -9 at any moment leaves a folder from which `pgat train --resume` reaches the bits of an undisturbed run.
 
 use crate::support::not_run::not_run;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn write_data(folder: &Path) {
         let t = f64::from(i);
         let (day, hour) = (1 + i / 24, i % 24);
         let date = format!("2024-{:02}-{:02} {hour:02}:00", 1 + (day - 1) / 28, 1 + (day - 1) % 28);
-        // 28 days a month are a gap in real time: one segment a month, which windows must not straddle.
+        // Every month has 28 days, so that each month is a segment of its own, which no window may cross.
         text += &format!("{date},{:.4},{:.4}\n", (t / 4.0).sin() + 0.1 * (t * 1.7).sin(), (t / 6.0).cos());
     }
     std::fs::write(folder.join("data.csv"), text).expect("a writable folder");
@@ -89,7 +89,7 @@ fn killed_and_resumed_is_the_same_run() {
         let run = format!("killed-{i}");
         let child = pgat(&["train", &path("config.toml"), "--out", &path(&run)]).spawn().expect("the binary runs");
         killed += u32::from(kill(child, &folder.path().join(&run), more));
-        // Killed once more while it resumes.
+        // The run is killed a second time while it resumes.
         let child = pgat(&["train", "--resume", &path(&run)]).spawn().expect("the binary runs");
         kill(child, &folder.path().join(&run), 400 + more);
         finish(&["train", "--resume", &path(&run)]);

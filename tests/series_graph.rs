@@ -1,5 +1,5 @@
-//! Features of series graphs against vectors that numpy made from the definitions (tests/golden/make_graph_golden.py), and under
-//! permutations of the series.
+//! Features of series graphs, compared with vectors that numpy computed from the definitions (tests/golden/make_graph_golden.py), and
+//! under permutations of the series.
 
 use pgat::series_graph::{FeatureSizes, GraphFeatures, SeriesGraph};
 use safetensors::SafeTensors;
@@ -99,7 +99,7 @@ fn features_equal_their_definitions() {
     }
 }
 
-/// A weighted graph of 40 nodes whose parts nothing maps onto one another.
+/// A weighted graph of 40 nodes without symmetries.
 fn lopsided() -> (usize, Vec<f64>) {
     let n = 40;
     let mut weights = vec![0.0; n * n];

@@ -1,5 +1,5 @@
-//! Every WGSL text that can reach a device, without one: it validates, translates to what the drivers of each platform read, uses exactly
-//! the bindings that its op declares, stays within WebGPU's default limits, and takes the uniforms that the planner writes.
+//! Every WGSL text that can reach a device, tested without a device. It validates, translates to the shader language of each platform, uses
+//! exactly the bindings that its op declares, stays within WebGPU's default limits, and reads the uniforms that the planner writes.
 
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::compact::{KeepUnused, compact};
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 
 fn capabilities(subgroups: bool) -> Capabilities {
-    // Nothing beyond core WebGPU, unless the text says so.
+    // Only core WebGPU, unless the text uses subgroups.
     if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() }
 }
 
@@ -29,7 +29,7 @@ fn parse(text: &ShaderText) -> (Module, ModuleInfo) {
     (module, info)
 }
 
-/// One entry point with its constants applied, and nothing that it does not reach.
+/// One entry point with its constants applied, without the items that it does not use.
 fn pipeline(module: &Module, info: &ModuleInfo, subgroups: bool, entry: &str, overrides: &[(&str, f64)]) -> (Module, ModuleInfo) {
     let constants: PipelineConstants = overrides.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect();
     let (module, _) = process_overrides(module, info, Some((ShaderStage::Compute, entry)), &constants)
@@ -41,14 +41,14 @@ fn pipeline(module: &Module, info: &ModuleInfo, subgroups: bool, entry: &str, ov
     (module, info)
 }
 
-/// Bytes of a type, as it lies in memory.
+/// Bytes of a type in memory.
 fn size(module: &Module, ty: Handle<naga::Type>) -> u32 {
     let mut layouter = naga::proc::Layouter::default();
     layouter.update(module.to_ctx()).expect("a valid module has a layout");
     layouter[ty].size
 }
 
-/// Name, offset and scalar of each member of the struct behind a global, and the struct's bytes.
+/// Name, offset and scalar of each member of the struct behind a global, and the struct's size in bytes.
 fn fields(module: &Module, global: &str) -> (Vec<(String, u32, ScalarKind)>, u32) {
     let (_, variable) = module.global_variables.iter().find(|(_, g)| g.name.as_deref() == Some(global)).expect("the uniform exists");
     assert_eq!(variable.space, AddressSpace::Uniform);
@@ -186,7 +186,7 @@ fn step_is_laid_out_as_in_rust() {
     }
 }
 
-/// What each kernel declares, grouped by text: op, definition.
+/// The declarations of all kernels, grouped by text: op, definition.
 fn declared() -> BTreeMap<String, Vec<(&'static str, KernelDef)>> {
     let mut seen = HashSet::new();
     let mut all: BTreeMap<String, Vec<(&'static str, KernelDef)>> = BTreeMap::new();
@@ -200,7 +200,7 @@ fn declared() -> BTreeMap<String, Vec<(&'static str, KernelDef)>> {
     all
 }
 
-/// Calls `check` with every kernel as declared and as naga sees its pipeline.
+/// Calls `check` with every kernel as declared and with naga's view of its pipeline.
 fn each_pipeline(mut check: impl FnMut(&str, &KernelDef, &Module, &ModuleInfo)) {
     let texts: HashMap<String, ShaderText> = texts().into_iter().map(|t| (t.source.clone(), t)).collect();
     let mut count = 0;
@@ -259,7 +259,7 @@ fn loaded(what: &str, module: &Module) -> BTreeSet<usize> {
     fields
 }
 
-/// Bases that a shared entry point reads only behind a flag, of tensors that are not there when it is off.
+/// Base offsets that a shared entry point reads only if a flag is set. With the flag off the tensor does not exist.
 const OPTIONAL_BASES: [(&str, &str); 5] = [
     ("linear_forward", "bias_base"),
     ("linear_fold", "d_bias_base"),
@@ -298,7 +298,7 @@ fn kernels_get_the_params_that_they_use() {
     assert_eq!(optional.len(), OPTIONAL_BASES.len(), "the list of optional bases holds what is never missing: {optional:?}");
 }
 
-/// A field that no kernel is given would always read 0.
+/// A field that no kernel sets would always read 0.
 #[test]
 fn no_field_of_params_is_forgotten() {
     let mut given: HashMap<&str, HashSet<&str>> = HashMap::new();
@@ -316,7 +316,7 @@ fn no_field_of_params_is_forgotten() {
     }
 }
 
-/// The folder that the Tint check reads has a text and its constants for every entry point.
+/// The folder for the Tint check has a text and its constants for every entry point.
 #[test]
 fn texts_can_be_written_for_tint() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -1,5 +1,5 @@
-//! All tests of the library and of the command line as one program: it links once. Tests that measure their own process stand alone
-//! (`growth.rs`, `host_memory.rs`).
+//! All tests of the library and of the command line in one program, which links only once. Tests that measure their own process are
+//! programs of their own (`growth.rs`, `host_memory.rs`).
 
 mod common;
 mod support {
@@ -43,7 +43,7 @@ mod vectors;
 mod verify;
 mod weights;
 
-/// A file that no program names would never run.
+/// A file that no program includes would never run.
 #[test]
 fn every_file_is_in_a_program() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! `pgat synth` and `pgat migrate` as a user meets them: files, stdout, stderr, status.
+//! `pgat synth` and `pgat migrate` as a user runs them: files, stdout, stderr, status.
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
@@ -8,14 +8,14 @@ use pgat::series_graph::SeriesGraph;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Status, stdout, stderr of a command run in a folder.
+/// Runs a command in a folder. Returns status, stdout and stderr.
 fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(cargo_bin("pgat")).current_dir(folder).args(arguments).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// Switches on the graph of a config that `synth` wrote, as its comment says.
+/// Enables the graph in a config that `synth` wrote, as its comment describes.
 fn tell(path: &Path) {
     assert!(Config::open(path).expect("a config").graph.is_default(), "the true graph is told to nobody who does not ask");
     let text = std::fs::read_to_string(path).expect("a file");
@@ -23,7 +23,7 @@ fn tell(path: &Path) {
     std::fs::write(path, text.replace("# [graph]\n# edges", "[graph]\nedges")).expect("a write");
 }
 
-/// The config at a path with its own paths taken from there, its data and its graph.
+/// Reads the config at a path with the data and graph that it names, relative to it.
 fn opened(path: &Path) -> (Config, Dataset, SeriesGraph) {
     let mut config = Config::open(path).expect("a config");
     if let Some(graph) = config.graph_path(path) {
@@ -99,7 +99,7 @@ fn migrate_finds_the_data_beside_the_old_config() {
     assert_eq!((status, out.as_str()), (Some(0), ""));
     let (_, data, _) = opened(&path("new.toml"));
     assert_eq!((data.covariate_names().len(), data.target_names().len()), (6, 2));
-    // From a folder where the old path leads nowhere, the new one is whole.
+    // The new config in another folder is complete, although the relative path of the old one is wrong there.
     std::fs::create_dir(path("elsewhere")).expect("a folder");
     assert_eq!(run(place.path(), &["migrate", "old.yaml", "--out", "elsewhere/new.toml"]).0, Some(0));
     assert_eq!(opened(&path("elsewhere/new.toml")).1.rows(), 600);

@@ -1,5 +1,5 @@
-//! Texts of the command line as they are today: help, tables, JSON, files of a run, errors. A change of wording changes the files in
-//! `tests/snapshots`, and is read there; what the numbers mean is proved elsewhere. On the f64 twins, so that no adapter matters.
+//! Texts of the command line: help, tables, JSON, files of a run, errors. A change of wording changes the files in `tests/snapshots`, where
+//! it is reviewed. Other tests prove the numbers. The tests use the f64 reference backend, so that no adapter affects them.
 
 use crate::support::golden_file::GoldenFile;
 use crate::support::not_run::not_run;
@@ -36,12 +36,12 @@ fn help() {
             if command.is_empty() {
                 let options = text[text.find(COMMON).expect("they are told")..].split("\nExit status").next();
                 options.expect("a text").trim_end().clone_into(&mut common);
-                // This one is hidden.
+                // This command is hidden.
                 more.push("shaders".into());
                 return text.to_owned();
             }
             assert!(text.contains(&common), "{text}");
-            // The parser's empty lines are indented.
+            // clap indents empty lines.
             text.replace(&common, &format!("{COMMON}  (as above)")).lines().map(|line| format!("{}\n", line.trim_end())).collect()
         });
         left.extend(more.iter().rev().map(|name| format!("{command} {name}").trim().to_owned()));
@@ -74,7 +74,7 @@ fn plans() {
     compare("plan", &transcript);
 }
 
-/// A batch that is planned in micro-batches with ops computed again, and is larger than the data.
+/// A batch that is larger than the data and is planned in micro-batches with recomputed ops.
 #[test]
 fn plans_a_large_batch() {
     let place = Place::new();
@@ -91,7 +91,7 @@ fn trains() {
     transcript.twins("train config.toml --out run").twins("train --resume run").twins("train config.toml --max-steps 1 --seed 7 --quiet");
     place.edit("run/config.toml", "max_steps = 4", "max_steps = 6");
     transcript.remark("after max_steps = 6 in run/config.toml").run("train --resume run");
-    // A graph with what is told of it, a switch without effect, and parameters that nothing reads.
+    // A graph with notes, a switch without effect, and parameters that nothing reads.
     let graph = "[graph]\nedges = \"edges.csv\"\n[model]\nuse_hops = false\n";
     place.write("graph.toml", &CONFIG.replace("[model]\n", graph).replace("log_every = 2", "health_every = 2"));
     place.write("edges.csv", "source,target,weight\na,b,1\nc,c,1\n");
@@ -221,7 +221,7 @@ fn makes_first_configs() {
     compare("migrate", &transcript);
 }
 
-/// A config of the original system: keys that are kept, renamed and without meaning here.
+/// A config of the original system: keys that are kept, renamed, or without meaning here.
 const OLD: &str = "
 d_model: 64
 n_heads: 4
@@ -246,7 +246,7 @@ train_epochs: 12
 warmup_epochs: 3
 ";
 
-/// Without any adapter, which Linux lets one pretend.
+/// Tests the output without any adapter, which Linux can simulate.
 const NO_ADAPTER: [(&str, &str); 2] = [("VK_DRIVER_FILES", "/nowhere"), ("VK_ICD_FILENAMES", "/nowhere")];
 
 #[test]
@@ -262,7 +262,7 @@ fn without_an_adapter() {
     compare("no_adapter", &transcript);
 }
 
-/// Needs an adapter; of what it is nothing is shown.
+/// Needs an adapter. The snapshot shows no property of it.
 #[test]
 fn an_adapter() {
     let place = Place::new();
@@ -280,9 +280,9 @@ fn an_adapter() {
     };
     transcript.run("doctor").change(first);
     transcript.run("train config.toml --device nothing").change(|text| {
-        let (start, rest) = text.split_once("there are: ").unwrap_or_else(|| panic!("{text}"));
+        let (start, rest) = text.split_once("available: ").unwrap_or_else(|| panic!("{text}"));
         let (_, end) = rest.split_once('\n').expect("a line");
-        format!("{start}there are: <..>\n{end}")
+        format!("{start}available: <..>\n{end}")
     });
     compare("adapter", &transcript);
 }
@@ -304,7 +304,7 @@ fn verifies() {
     compare("verify", &transcript);
 }
 
-/// Errors of configs and data: the command is `train`.
+/// Errors of configs and data, through the command `train`.
 fn wrong_inputs(transcript: &mut Transcript, place: &Place) {
     let mut config = |from: &str, to: &str| {
         assert!(CONFIG.contains(from), "{from}");
@@ -406,7 +406,7 @@ fn errors() {
     compare("errors", &transcript);
 }
 
-/// The future of a column that is known must be there.
+/// The future values of a known-future column must be present.
 #[test]
 fn errors_of_a_forecast() {
     let place = Place::new();
@@ -422,7 +422,7 @@ fn errors_of_a_forecast() {
     compare("forecast_errors", &transcript);
 }
 
-/// A file that no test compares with would stay for ever.
+/// A snapshot file that no test compares would stay forever.
 #[test]
 fn no_snapshot_is_left_over() {
     let tests = include_str!("texts.rs");

@@ -1,4 +1,4 @@
-//! Training on the adapter: bits, bounds, and what happens when something breaks.
+//! Training on the adapter: bits, memory bounds, and the behaviour on failures.
 
 use crate::common::{Waves, bits, gpu, model_shape, session, settings};
 use pgat::config::TrainingSettings;
@@ -38,7 +38,7 @@ fn assert_same(a: &State, b: &State, what: &str) {
     }
 }
 
-/// One seed, one adapter: one result, in any number of micro-batches, cut into any submits. Another seed gives another.
+/// One seed on one adapter gives one result, for any number of micro-batches and submits. Another seed gives another result.
 #[test]
 fn the_budget_changes_no_bit() {
     let backend = gpu();
@@ -55,7 +55,7 @@ fn the_budget_changes_no_bit() {
     assert_ne!(bits(&whole.parameters), bits(&other.parameters));
 }
 
-/// The twins and the kernels take the same steps.
+/// The twins (f64 reference implementations of the ops) and the kernels take the same steps.
 #[test]
 fn the_twins_train_alike() {
     let losses = |backend: &Backend| {
@@ -82,7 +82,7 @@ fn the_twins_train_alike() {
     assert!(twins[19] < twins[0] - 0.2, "nothing was learnt: {twins:?}");
 }
 
-/// What is created is what was planned; nothing after compilation.
+/// The created buffers are the planned ones. Nothing is created after compilation.
 #[test]
 fn planned_bytes_are_created_bytes() {
     let backend = gpu();
@@ -103,7 +103,7 @@ fn planned_bytes_are_created_bytes() {
     assert_eq!(device, gpu.buffer_counts(), "training or validation created buffers");
 }
 
-/// A device that is destroyed under way is opened anew, and the run ends with the bits of an undisturbed one.
+/// A device that is destroyed during training is reopened, and the run ends with the bits of an undisturbed one.
 #[test]
 fn a_lost_device_changes_no_bit() {
     let undisturbed = run(&gpu(), &settings());
@@ -153,7 +153,7 @@ impl Store for Memory {
     }
 }
 
-/// A run stopped at any step and resumed from its checkpoint ends with the same bits, and with the same memory of its validation.
+/// A run that is stopped at any step and resumed from its checkpoint ends with the same bits and the same validation state.
 #[test]
 fn resuming_changes_no_bit() {
     let backend = gpu();
@@ -177,7 +177,7 @@ fn resuming_changes_no_bit() {
     }
 }
 
-/// A run whose validation loss never falls: nothing is learned at such a rate, and nothing else moves.
+/// A run whose validation loss never falls: the learning rate has no effect on the weights, and nothing else changes.
 fn standing_still(patience: Option<u64>) -> Trainer {
     let settings = settings().with(|s| {
         s.patience = patience;
@@ -196,7 +196,7 @@ fn go_on(_: &Event) -> Control {
     Control::Continue
 }
 
-/// `patience` is the number of validations without improvement at which training stops; the first validation is always the best so far.
+/// `patience` is the number of validations without improvement after which training stops. The first validation is always the best so far.
 #[test]
 fn patience_is_what_it_says() {
     for (patience, outcome, step) in [
@@ -210,7 +210,7 @@ fn patience_is_what_it_says() {
         assert_eq!(pollster::block_on(trainer.run(&mut (), &mut go_on)).expect("a run"), outcome, "{patience:?}");
         assert_eq!((trainer.progress().step, trainer.progress().best_step), (step, 2), "{patience:?}");
         assert!(trainer.is_finished());
-        // A run that has ended stays as it is.
+        // Running a finished run again changes nothing.
         let state = trainer.state().clone();
         assert_eq!(pollster::block_on(trainer.run(&mut (), &mut go_on)).expect("a run"), outcome, "{patience:?}");
         assert_same(&state, trainer.state(), "run once more");
@@ -218,7 +218,7 @@ fn patience_is_what_it_says() {
     }
 }
 
-/// What was without improvement before a pause counts after it.
+/// Validations without improvement before a pause still count after it.
 #[test]
 fn patience_survives_a_resume() {
     let mut memory = Memory::default();
@@ -250,7 +250,7 @@ fn patience_without_validation_is_an_error() {
     }
 }
 
-/// Infinite values in the data: no step touches the parameters, and the run ends with a clear error.
+/// Infinite values in the data: no step changes the parameters, and the run ends with a clear error.
 #[test]
 fn bad_numbers_never_reach_the_parameters() {
     let backend = gpu();
@@ -270,7 +270,7 @@ fn bad_numbers_never_reach_the_parameters() {
     assert!(state.moment1.iter().chain(&state.moment2).all(|v| *v == 0.0));
 }
 
-/// One bad batch among good ones is skipped, and training goes on.
+/// One bad batch among good ones is skipped, and training continues.
 #[test]
 fn one_bad_batch_is_skipped() {
     let backend = gpu();
@@ -295,14 +295,14 @@ fn one_bad_batch_is_skipped() {
     assert!((f64::from(trainer.state().optimiser[0]) - 14.0).abs() < 1e-6, "skipped steps are not counted by the optimiser");
 }
 
-/// A buffer that the device refuses is named, with its size.
+/// An error names the buffer that the device refuses, with its size.
 #[test]
 fn a_refused_buffer_is_named() {
     let Backend::Gpu(gpu) = gpu() else { unreachable!("the device was asked for") };
     let shape = model_shape(&Waves::new(1).shape);
     let model = pgat::engine::model::build(&shape, pgat::engine::model::Mode::Score).expect("a model");
     let program = pgat::engine::graph::Program::forward("too large", model.graph, vec![model.mixture]);
-    // Limits beyond the device's own, as if it had promised more than it holds.
+    // Limits above those of the device, as if it had reported more memory than it has.
     let limits = DeviceLimits { buffer_bytes: 8 << 30, ..DeviceLimits::default() };
     let options = PlanOptions { limits, ..PlanOptions::new(400_000, gpu.class.clone()) };
     let plan = Arc::new(Plan::new(vec![(program, options)]).expect("a plan"));
@@ -312,7 +312,7 @@ fn a_refused_buffer_is_named() {
     assert!(error.to_string().contains(buffer.as_str()) && error.to_string().contains("smaller memory budget"), "{error}");
 }
 
-/// A bound on memory that the plan does not meet is refused before anything is created.
+/// A budget that no plan meets is refused before anything is created.
 #[test]
 fn a_bound_below_the_plan_is_refused() {
     let settings = settings().with(|s| s.memory = Some("100KiB".into()));

@@ -1,5 +1,5 @@
-//! Training steps from the start and with the noise of golden files: losses, gradient norms, and the state afterwards, the moving memory
-//! of the graph among it, against PyTorch's `AdamW`.
+//! Training steps from the initial state and with the noise of golden files: losses, gradient norms and the state afterwards, including
+//! the moving memory of the graph, compared with PyTorch's `AdamW`.
 
 use pgat::engine::executor::Backend;
 use pgat::engine::gpu::Gpu;

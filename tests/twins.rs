@@ -1,17 +1,18 @@
-//! The mathematics of every op, in f64 and without a GPU: backward twins against differences of forward twins, and what a backward twin
-//! promises beside (it adds; a gradient that is not wanted changes nothing).
+//! The mathematics of every op, in f64 and without a GPU. A twin is the f64 reference implementation of an op. Backward twins are compared
+//! with finite differences of forward twins, and further properties of backward twins are checked (they add to the gradient; a gradient
+//! that is not wanted changes nothing).
 //!
 //! Differences are taken along random directions that touch few elements of one input, weighted by random numbers over all outputs. The
-//! formula has five points, so its error falls with the fourth power of the step; the step starts at 1e-3 and shrinks until halving it
-//! leaves the derivative as it is. Near a kink (relu, clamp) that happens once the kink is outside; where it never happens, the direction
-//! is counted as skipped, and few may be.
+//! formula has five points, so its error falls with the fourth power of the step size. The step starts at 1e-3 and shrinks until halving it
+//! leaves the derivative unchanged. Near a kink (relu, clamp) this happens once the kink is outside the interval. If it never happens, the
+//! direction counts as skipped, and only few directions may be skipped.
 
 use crate::support::twin::{Driven, len};
 use pgat::engine::ops::twin::{StepValues, TwinTensor};
 use pgat::engine::ops::{Backward, Case, CaseInput, OPS, OpDef, Operand};
 use pgat::engine::selftest::Draw;
 
-/// Directions for each input of each case, and elements that one touches.
+/// Directions for each input of each case, and elements that one direction touches.
 const DIRECTIONS: usize = 5;
 const TOUCHED: usize = 3;
 /// Allowed error, as a share of the sum of absolute terms.
@@ -22,12 +23,12 @@ const STEPS: [f64; 5] = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7];
 struct Tally {
     compared: usize,
     skipped: usize,
-    /// Directions in which rounding did not set the tolerance and the derivative was not zero.
+    /// Directions in which the tolerance exceeds the rounding error and the derivative is not zero.
     telling: usize,
     worst: f64,
 }
 
-/// A derivative, the sum of its absolute terms, the magnitude of what was subtracted, and that of all weighted outputs.
+/// A derivative, the sum of its absolute terms, the magnitude of the subtracted values, and that of all weighted outputs.
 struct Slope {
     value: f64,
     terms: f64,
@@ -62,7 +63,8 @@ fn slope(driven: &Driven, weights: &[Vec<f64>], i: usize, direction: &[(usize, f
     s
 }
 
-/// Compares one direction. Returns the error over the tolerance, and whether it could tell anything; `None` if no step would do.
+/// Compares one direction. Returns the error divided by the tolerance, and whether the direction is informative; `None` if no step size
+/// works.
 fn compare_direction(driven: &Driven, weights: &[Vec<f64>], i: usize, direction: &[(usize, f64)], gradient: &[f64]) -> Option<(f64, bool)> {
     let analytic: f64 = direction.iter().map(|(e, v)| gradient[*e] * v).sum();
     let analytic_terms: f64 = direction.iter().map(|(e, v)| (gradient[*e] * v).abs()).sum();
@@ -72,7 +74,7 @@ fn compare_direction(driven: &Driven, weights: &[Vec<f64>], i: usize, direction:
             coarse = slope(driven, weights, i, direction, h);
         }
         let fine = slope(driven, weights, i, direction, h / 2.0);
-        // What subtraction of rounded outputs may leave at the smaller step, and what cancels in the backward pass itself.
+        // The rounding error of the subtraction at the smaller step, and of cancellation in the backward pass itself.
         let rounding = 8.0 * f64::EPSILON * (fine.moved / h + 2.0 * fine.all);
         let terms = fine.terms + analytic_terms;
         if (coarse.value - fine.value).abs() <= 0.2 * TOLERANCE * terms + rounding {
@@ -85,7 +87,7 @@ fn compare_direction(driven: &Driven, weights: &[Vec<f64>], i: usize, direction:
     None
 }
 
-/// A case with drawn data.
+/// A case with random data.
 fn drawn(op: &'static OpDef, case: &Case, seed: u64) -> Driven {
     let mut draw = Draw::new(seed << 32);
     let tensor = |i: &CaseInput| {
@@ -135,7 +137,7 @@ fn check_case(op: &'static OpDef, case: &Case, seed: u64, tally: &mut Vec<Tally>
         for d in 0..DIRECTIONS {
             let touched = if d == 0 { 1 } else { TOUCHED.min(gradient.len()) };
             let mut direction: Vec<(usize, f64)> = (0..touched).map(|_| (pick(&mut draw, gradient.len()), draw.normal())).collect();
-            // The same element twice would count twice on one side only.
+            // A repeated element would count twice on only one side.
             direction.sort_by_key(|t| t.0);
             direction.dedup_by_key(|t| t.0);
             let Some((times, telling)) = compare_direction(&driven, &weights, i, &direction, gradient) else {
@@ -174,8 +176,8 @@ fn backward_is_the_derivative_of_forward() {
     }
 }
 
-/// Every input whose gradient some op writes is compared somewhere; an input that no case marks would be missed by all tests, unless the
-/// op says that it is data.
+/// Every input whose gradient some op writes is compared in some case. An input that no case marks would be missed by all tests, unless
+/// the op declares it as data.
 #[test]
 fn inputs_without_a_gradient_are_data() {
     for op in differentiable() {
@@ -230,8 +232,8 @@ fn a_gradient_does_not_depend_on_which_others_are_wanted() {
     }
 }
 
-/// Forward writes all of its outputs (the driver hands it NaN), reads nothing of what it writes, and leaves inputs alone that it does not
-/// say it updates.
+/// Forward writes all of its outputs (the test fills them with NaN before), reads none of them, and changes only the inputs that it
+/// declares as updated.
 #[test]
 fn forward_is_a_function_of_its_inputs() {
     for &op in OPS {
@@ -240,7 +242,7 @@ fn forward_is_a_function_of_its_inputs() {
             let (first, second) = (driven.forward(), driven.forward());
             let bits = |t: &[TwinTensor]| t.iter().flat_map(|t| &t.data).map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&first.outputs), bits(&second.outputs), "{}, {}", op.name, case.name);
-            // Inputs that are not finite are cases of their own.
+            // Some cases have non-finite inputs on purpose.
             let finite = driven.inputs.iter().flat_map(|t| &t.data).all(|v| v.is_finite());
             let mut written = first.outputs.iter().chain(&first.saved).flat_map(|t| &t.data);
             assert!(!finite || written.all(|v| v.is_finite()), "{}, {}: an output was not written", op.name, case.name);

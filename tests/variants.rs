@@ -1,4 +1,5 @@
-//! The generated kernels (products and attention) with the shapes of every class of the table, on the adapter against their f64 twins.
+//! The generated kernels (matrix products and attention) with the shapes of every class of the table, on the adapter, compared with their
+//! twins (the f64 reference implementations).
 
 use crate::support::not_run::not_run;
 use pgat::engine::gpu::Gpu;

@@ -1,5 +1,5 @@
-//! Every op's twins against vectors that PyTorch made in float64 (tests/golden/make_op_vectors.py): a formula that is wrong in twin and
-//! shader alike passes all other tests.
+//! Every op's twin (its f64 reference implementation), compared with vectors that PyTorch computed in float64
+//! (tests/golden/make_op_vectors.py). A formula that is wrong in both twin and shader passes all other tests.
 
 use crate::support::twin::{Driven, len};
 use pgat::engine::compare::compare;
@@ -22,7 +22,7 @@ struct Described {
     continues: bool,
 }
 
-/// An attribute: a number, or a list of them.
+/// An attribute: a number, or a list of numbers.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Numbers {
@@ -43,7 +43,7 @@ fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/ops"))
 }
 
-/// A tensor's extents and values.
+/// Shape and values of a tensor.
 fn tensor(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f64>)> {
     let view = file.tensor(name).ok()?;
     assert_eq!(view.dtype(), Dtype::F64, "{name}");
@@ -139,7 +139,7 @@ fn twins_equal_pytorch() {
         for case in &cases {
             worst = worst.max(check_case(op, &file, case, &mut left, &mut seen));
         }
-        // Every gradient that the op's own cases ask for must have been compared, with values that are not all zero.
+        // Every gradient that the op's own cases compare must also be in a vector, with values that are not all zero.
         for case in (op.cases)() {
             for i in (0..case.inputs.len()).filter(|&i| case.inputs[i].grad) {
                 assert!(seen.contains(&("grad", i)), "{}: no vector has a gradient of input {i}", op.name);

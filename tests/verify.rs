@@ -1,5 +1,5 @@
-//! The model against golden files of the PyTorch reference: every output, loss and gradient; and files that cannot be compared, or only in
-//! part.
+//! The model compared with golden files of the PyTorch reference: every output, loss and gradient. Also files that cannot be compared, or
+//! only in part.
 
 use crate::support::golden_file::GoldenFile;
 use pgat::engine::executor::Backend;
@@ -61,7 +61,7 @@ fn on_twins(file: &GoldenFile) -> Result<Report, VerifyError> {
     compare(&Golden::read(&file.bytes())?, &Backend::Reference)
 }
 
-/// Compared and void tensors of a group.
+/// Numbers of compared and of void tensors of a group.
 fn counts(report: &Report, group: &str) -> (usize, usize) {
     let g = report.groups.iter().find(|g| g.group == group).unwrap_or_else(|| panic!("no group {group}"));
     assert_eq!(g.error.is_none(), g.tensors == 0);
@@ -76,14 +76,14 @@ fn a_tie_of_edges_voids_the_graph_and_what_follows() {
     let [tie] = &report.ties[..] else { panic!("one tie: {:?}", report.ties) };
     assert_eq!((tie.tensor.as_str(), tie.row, tie.window), ("graph.edges.0", 1, None));
     assert!((tie.gap - 1e-5).abs() < 1e-6, "{tie:?}");
-    assert!(tie.to_string().contains("graph.edges.0, receiver 1: the choice hangs on a gap of 1.0e-5"), "{tie}");
+    assert!(tie.to_string().contains("graph.edges.0, receiver 1: the choice depends on a gap of 1.0e-5"), "{tie}");
     assert_eq!(counts(&report, "act"), (1, 11), "the embedding comes before the edges");
     assert_eq!((counts(&report, "out"), counts(&report, "grad").0, counts(&report, "loss")), ((0, 3), 0, (0, 2)));
     file.tie_edges("param.", 2e-4);
     assert_eq!(on_twins(&file).expect("a report").ties, [], "a gap of 2e-4 is no tie");
 }
 
-/// A trajectory is judged by its figures: a tie explains those that are above, and nothing else.
+/// A trajectory is judged by its values: a tie makes void only the values that exceed the tolerance.
 #[test]
 fn a_tie_in_a_trajectory_voids_only_what_disagrees() {
     let mut file = GoldenFile::read("trajectory/full");
@@ -93,13 +93,13 @@ fn a_tie_in_a_trajectory_voids_only_what_disagrees() {
     let report = on_twins(&file).expect("a report");
     assert_eq!((report.ties[0].tensor.as_str(), report.ties[0].step, report.ties[0].row), ("graph.edges.0", Some(0), 1));
     assert_eq!((counts(&report, "step"), counts(&report, "param").0, counts(&report, "param-zeros").0), ((0, 3), 0, 0));
-    // By a looser measure all of it agrees.
+    // With a looser tolerance all values agree.
     let loose = pollster::block_on(verify(&Golden::read(&file.bytes()).expect("a golden file"), &Backend::Reference, |_| 1e3));
     let loose = loose.expect("a report");
     assert!(!loose.ties.is_empty() && loose.groups.iter().all(|g| g.void == 0 && g.error.is_some()), "{loose:?}");
 }
 
-/// Without the keys' weights every lag has the same score.
+/// With the key weights at zero every lag has the same score.
 #[test]
 fn a_tie_of_lags_voids_what_follows_alone() {
     let mut file = GoldenFile::full();
@@ -147,7 +147,7 @@ fn files_that_cannot_be_compared_say_why() {
         (&|f| f.rename("param.decoder.head.bias", "param.decoder.head.biases"), "no tensor param.decoder.head.bias"),
         (&|f| f.config(|c| c["d_model"] = 16.into()), "elements, the model"),
         (&|f| f.config(|c| c["use_magic"] = true.into()), "unknown field `use_magic`"),
-        (&|f| f.config(|c| drop(c.as_object_mut().and_then(|c| c.remove("seq_len")))), "has no seq_len"),
+        (&|f| f.config(|c| drop(c.as_object_mut().and_then(|c| c.remove("seq_len")))), "has no valid seq_len"),
     ];
     for (change, expected) in cases {
         let text = said(change);

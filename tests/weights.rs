@@ -1,5 +1,5 @@
-//! Weights move both ways: a file of the reference's tensors alone is read, and what is written holds the reference's names and shapes, no
-//! more and no fewer. The names are those of `param.*` in golden files, which are the reference's `state_dict`.
+//! Weights move in both directions: a file with only the reference's tensors is read, and a written file holds exactly the reference's
+//! names and shapes. The names are those of `param.*` in golden files, which come from the reference's `state_dict`.
 
 use pgat::engine::model::{ParameterPlace, parameter_places};
 use pgat::engine::train::weights::{Notes, WeightsError, read_weights, write_weights};
@@ -18,7 +18,7 @@ fn tensors(bytes: &[u8], prefix: &str) -> Tensors {
     mine.map(|(name, view)| (name, (view.shape().to_vec(), bytemuck::pod_collect_to_vec(view.data())))).collect()
 }
 
-/// As PyTorch saves them: no metadata.
+/// Writes a file as PyTorch does: without metadata.
 fn saved(all: &Tensors) -> Vec<u8> {
     let views = all.iter().map(|(name, (shape, values))| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).expect("sizes that fit"))
@@ -37,7 +37,7 @@ fn models() -> Vec<(PathBuf, Tensors, Vec<ParameterPlace>)> {
         let golden = Golden::read(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut theirs = tensors(&bytes, "param.");
         if golden.shape.window.num_calendar == 0 {
-            // PyTorch's linear map of no features; the script that made these files leaves it out.
+            // The weight of PyTorch's linear map of zero features, which the script that made these files leaves out.
             theirs.insert("embedding.calendar.weight".into(), (vec![golden.shape.settings.d_model, 0], vec![]));
         }
         all.push((path, theirs, parameter_places(&golden.shape).expect("a model")));

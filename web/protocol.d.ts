@@ -217,12 +217,13 @@ export interface Failure {
 export type EngineEvent =
   /** A step was submitted. */
   | { event: "tick"; step: number; total: number }
-  /** A step was read back. The loss is in standardised units; `ms` is the time per step since the last report. */
-  | { event: "step"; step: number; loss: number; grad_norm: number; learning_rate: number; bad: number; ms: number }
+  /** A step was read back. The loss is in standardised units; loss and norm are null if not finite. `ms` is the time per step since the last
+   * report. */
+  | { event: "step"; step: number; loss: number | null; grad_norm: number | null; learning_rate: number; bad: number; ms: number }
   /** The gradient of a step by parameter group, before clipping. */
   | { event: "gradients"; step: number; gradients: Record<string, { norm: number; zeros: number; non_finite: number }> }
-  /** The validation part was scored. */
-  | { event: "validation"; step: number; loss: number; best: boolean }
+  /** The validation part was scored. A loss that is not finite is null. */
+  | { event: "validation"; step: number; loss: number | null; best: boolean }
   /** The run up to this step as a run file, which is kept if the worker dies. */
   | { event: "checkpoint"; step: number; run: ArrayBuffer }
   /** The device was lost. Training continues from `step` on a new device, with the same results. */

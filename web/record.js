@@ -6,7 +6,7 @@
 export class TrainingRecord {
   /** @type {number[]} */
   steps = [];
-  /** @type {(number | null)[]} */
+  /** @type {(number | null)[]} Null where not finite, or not known at a step. */
   training = [];
   /** @type {(number | null)[]} */
   validation = [];
@@ -27,7 +27,7 @@ export class TrainingRecord {
       this.total = event.total;
     } else if (event.event === "step") {
       this.last = event;
-      this.training[this.#at(event.step)] = finite(event.loss);
+      this.training[this.#at(event.step)] = event.loss;
       this.step = Math.max(this.step, event.step);
     } else if (event.event === "validation") {
       this.#validated(event.step, event.loss, event.best);
@@ -38,12 +38,12 @@ export class TrainingRecord {
 
   /**
    * @param {number} step
-   * @param {number} loss
+   * @param {number | null} loss
    * @param {boolean} best
    */
   #validated(step, loss, best) {
     const at = this.#at(step);
-    this.validation[at] = finite(loss);
+    this.validation[at] = loss;
     if (best) this.#mark(at);
   }
 
@@ -85,6 +85,3 @@ export class TrainingRecord {
     return at;
   }
 }
-
-/** @param {number} x */
-const finite = (x) => (Number.isFinite(x) ? x : null);

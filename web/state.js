@@ -14,9 +14,9 @@ import { showAdapter } from "./device-view.js";
 /** @typedef {"starting" | "no-gpu" | "empty" | "planned" | "compiling" | "training" | "paused" | "scoring" | "done" | "failed"} Phase */
 
 export const engine = new Engine();
-export const training = new TrainingView();
+export const training = new TrainingView(() => isFinished());
 
-/** @type {{ step: number, loss: number }[]} The losses of all step events since the page was loaded. */
+/** @type {{ step: number, loss: number | null }[]} The losses of all step events since the page was loaded. */
 export const losses = [];
 
 export const app = {

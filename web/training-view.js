@@ -25,8 +25,12 @@ export class TrainingView {
   /** Milliseconds per step, smoothed over the reports. */
   #pace = NaN;
   #said = 0;
+  /** Whether no step is left to do. */
+  #finished;
 
-  constructor() {
+  /** @param {() => boolean} finished */
+  constructor(finished) {
+    this.#finished = finished;
     get("loss-details", HTMLDetailsElement).addEventListener("toggle", () => this.#fillTable());
   }
 
@@ -95,7 +99,7 @@ export class TrainingView {
     write(box("step-of"), `of ${count(total)}`);
     write(box("ms-per-step"), milliseconds(last?.ms ?? NaN));
     write(box("elapsed"), clock(elapsed));
-    write(box("remaining"), step >= total ? clock(0) : clock((total - step) * this.#pace));
+    write(box("remaining"), this.#finished() ? clock(0) : clock((total - step) * this.#pace));
     write(box("loss-now"), number(last?.loss));
     write(box("best"), bestPoint ? number(bestPoint.loss) : "–");
     box("best").title = bestPoint ? `at step ${count(bestPoint.step)}` : "";

@@ -28,7 +28,7 @@ def celsius(fahrenheit):
 
 
 def metres_per_second(miles_per_hour):
-    # One reading says 1048 miles per hour (EWR, 2013-02-12 08:00 UTC): a fault, so it becomes a missing value.
+    # One faulty reading of 1048 miles per hour (EWR, 2013-02-12 08:00 UTC) becomes a missing value.
     if miles_per_hour is None or miles_per_hour > 100.0:
         return None
     return miles_per_hour * 0.44704

@@ -1,4 +1,4 @@
-// GELU in its tanh form, and its derivative. tanh's argument is clamped: beyond 10 it is 1 in f32, and some drivers overflow.
+// GELU in its tanh form, and its derivative. The argument of tanh is clamped: beyond 10 tanh is 1 in f32, and some drivers overflow.
 fn gelu_tanh(v: f32) -> f32 {
     return tanh(clamp(0.7978845608028654 * (v + 0.044715 * v * v * v), -10.0, 10.0));
 }

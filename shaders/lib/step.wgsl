@@ -1,7 +1,7 @@
-// What changes from step to step; the same in every kernel (Rust: ops::twin::StepValues).
+// The values that change from step to step; they are the same in every kernel (Rust: ops::twin::StepValues).
 struct Step {
     windows: u32,        // windows in this micro-batch (1 in prologue and epilogue)
-    first_window: u32,   // index, in the epoch's order, of the first of them
+    first_window: u32,   // index of the first of them in the order of the epoch
     key0: u32,           // keys of random numbers, from seed and step
     key1: u32,
     learning_rate: f32,
@@ -11,8 +11,8 @@ struct Step {
 }
 @group(0) @binding(1) var<uniform> step: Step;
 
-// Windows that this dispatch has work for: a chunk may end beyond the last window of a short micro-batch. Params are the op's own, but open
-// with the same fields in every op.
+// Number of windows that this dispatch processes: a chunk may end beyond the last window of a short micro-batch. Each op has its own
+// Params, but all start with the same fields.
 fn active_windows() -> u32 {
     return min(params.windows, step.windows - params.window0);
 }

@@ -1,5 +1,6 @@
-// sin and cos of an angle, to about one unit in the last place: reduced to within an eighth of a turn by quarter turns, each held in
-// three parts (Cody and Waite, 1980), then Cephes' polynomials (Moshier). The built-in functions need only hold 2^-11, and only within pi.
+// sin and cos of an angle, to about one unit in the last place. The angle is reduced to at most an eighth of a turn by quarter turns, whose
+// length is stored in three parts (Cody and Waite, 1980); then Cephes' polynomials are used (Moshier). WGSL guarantees only an error of
+// 2^-11 for the built-in functions, and only between -pi and pi.
 fn sin_cos(angle: f32) -> vec2<f32> {
     let q = round(angle * 0.6366197723675814);
     var a = angle - q * 1.5703125;

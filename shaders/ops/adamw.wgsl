@@ -1,9 +1,9 @@
-// AdamW as PyTorch has it, over flat buffers, with g = gradient * clip factor, c1 = 1 - beta1^t, c2 = 1 - beta2^t:
-//   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+// AdamW as PyTorch defines it, over flat buffers, with g = gradient * clip factor, c1 = 1 - beta1^t, c2 = 1 - beta2^t:
+//   m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2
 //   p = p (1 - rate decay) - rate / c1 m / (sqrt(v) / sqrt(c2) + epsilon)
-// norm = (norm, clip factor, ok, loss). state = (steps, c1, c2, bad steps in a row, bad steps in all, 0, 0, 0).
-// Where ok is 0, only the two counters of bad steps change. All tensors are updated in place.
-// Grid: adamw_update, one invocation four elements, reads the old state; then adamw_state, one invocation. Lengths are multiples of 4.
+// norm = (norm, clip factor, ok, loss). state = (steps, c1, c2, consecutive bad steps, all bad steps, 0, 0, 0).
+// If ok is 0, only the two counters of bad steps change. All tensors are updated in place.
+// Grid: adamw_update, one invocation per four elements, reads the old state; then adamw_state, one invocation. Lengths are multiples of 4.
 struct Params {
     window0: u32,
     windows: u32,
@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> norm: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> state: array<vec4<f32>>;
 
-// (steps, c1, c2, bad steps in a row) after a step that counts.
+// (steps, c1, c2, consecutive bad steps) after a good step.
 fn stepped(old: vec4<f32>) -> vec4<f32> {
     let c1 = old.y * params.beta1 + params.one_minus_beta1;
     let c2 = old.z * params.beta2 + params.one_minus_beta2;

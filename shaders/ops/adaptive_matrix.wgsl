@@ -1,7 +1,7 @@
 // A = softmax over senders j of relu(s_ij), s = receive send^T, send = sender + memory W_s^T, receive = receiver + memory W_r^T.
 //   ds_ij = A_ij (dA_ij - sum_j A_ij dA_ij) [s_ij > 0];  dreceive = ds send;  dsend = ds^T receive;  dW = dfactor^T memory
-// factors: send [N, rank], then receive. Rows of A are padded with zeros to a multiple of 4. Runs once a step.
-// Grid: `_rows`: one workgroup a receiver; `_factors`, `_weights`: one invocation an element. What is kept, A and scratch are
+// factors: send [N, rank], then receive. Rows of A are padded with zeros to a multiple of 4. Runs once per step.
+// Grid: `_rows`: one workgroup per receiver; `_factors`, `_weights`: one invocation per element. The saved factors, A and scratch are
 // overwritten; gradients are added to.
 struct Params {
     window0: u32,
@@ -9,7 +9,7 @@ struct Params {
     first: u32,
     count: u32,        // workgroups or invocations
     n_nodes: u32,
-    padded: u32,       // elements of a row of A
+    padded: u32,       // elements per row of A
     rank: u32,
     width: u32,        // of the memory
     sender_base: u32,
@@ -142,7 +142,7 @@ fn adaptive_matrix_backward_factors(@builtin(workgroup_id) group: vec3<u32>, @bu
     let within = e % own;
     let node = within / params.rank;
     let q = within % params.rank;
-    // send: down a column of ds, with receive; receive: along a row, with send.
+    // send: along a column of ds, with receive; receive: along a row, with send.
     var d_at = params.d_scores_base + node;
     var d_stride = params.padded;
     var other = params.factors_base + own + q;

@@ -1,10 +1,10 @@
 // y = a + b;  d_a = d_b = d_y. Widths are multiples of 4.
-// Grid: one invocation four elements. y is overwritten; d_a and d_b are overwritten unless their accumulate flag says otherwise.
+// Grid: one invocation per four elements. y is overwritten; d_a and d_b are overwritten unless their accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,         // groups of four elements a window
+    count: u32,         // groups of four elements per window
     accumulate_a: u32,
     accumulate_b: u32,
     a_base: u32,
@@ -48,7 +48,7 @@ fn add_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     put_b(i, d);
 }
 
-// Where only one of the two wants a gradient.
+// For the case that only one of the two needs a gradient.
 @compute @workgroup_size(64)
 fn add_backward_a(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.x + params.first) * 64u + lane;

@@ -1,29 +1,30 @@
-// Axial attention: what its kernels share. The kernels themselves are written by src/engine/ops/generator/attention.rs.
+// Axial attention: the part that its kernels share. src/engine/ops/generator/attention.rs generates the kernels.
 //   s_ij = scale q_i . k_j;  lse_i = log sum_j exp s_ij;  p_ij = exp(s_ij - lse_i);  y_i = sum_j p_ij v_j
 //   delta_i = dy_i . y_i;  ds_ij = p_ij (dy_i . v_j - delta_i)
 //   dq_i = scale sum_j ds_ij k_j;  dk_j = scale sum_i ds_ij q_i;  dv_j = sum_i p_ij dy_i
-// i and j run along a line: the steps of a node, or the nodes of a step. A dispatch does one axis and the heads of that axis (grid y).
-// One invocation owns ROWS consecutive positions of a line, for one head: queries (forward, dq) or keys (dkv); it walks the line once.
-// Positions past the end repeat the last one and are not stored. The softmax streams: nothing of length x length is ever stored.
-// The generator puts in front: Vector (vec4, vec2 or f32), LANES (its floats), HEAD_WIDTH, ROWS, and put_q, put_kv, which store a part of
-// dq or dkv. HEAD_WIDTH is a multiple of LANES, every base of a Vector array too.
-// y, lse and delta are overwritten; put_q and put_kv overwrite or add, as the plan says, the columns of the dispatch's heads.
+// i and j run along a line: the steps of a node, or the nodes of a step. A dispatch processes one axis and the heads of that axis (grid y).
+// One invocation owns ROWS consecutive positions of a line, for one head: queries (forward, dq) or keys (dkv); it iterates over the line
+// once. Positions beyond the end repeat the last one and are not stored. The softmax is computed in a stream: nothing of length x length is
+// stored.
+// The generator puts these in front: Vector (vec4, vec2 or f32), LANES (floats per Vector), HEAD_WIDTH, ROWS, and put_q, put_kv, which
+// store a part of dq or dkv. HEAD_WIDTH is a multiple of LANES, as is every base of a Vector array.
+// y, lse and delta are overwritten; put_q and put_kv overwrite or add to the columns of the dispatch's heads, as the plan requires.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,            // invocations a window and head: lines * chunks
+    count: u32,            // invocations per window and head: lines * chunks
     heads: u32,
     head0: u32,            // first head of this axis
-    tokens: u32,           // of a window
-    lines: u32,            // of a window
-    length: u32,           // positions of a line
-    line_stride: u32,      // tokens from a line to the next
-    position_stride: u32,  // tokens from a position to the next
-    chunks: u32,           // invocations a line: ceil(length / ROWS)
-    rows: u32,             // ROWS and PARTS as values, for loops that shall not be unrolled
+    tokens: u32,           // per window
+    lines: u32,            // per window
+    length: u32,           // positions per line
+    line_stride: u32,      // tokens between neighbouring lines
+    position_stride: u32,  // tokens between neighbouring positions
+    chunks: u32,           // invocations per line: ceil(length / ROWS)
+    rows: u32,             // ROWS and PARTS as values, so that compilers do not unroll loops
     parts: u32,
-    lines_first: u32,      // 1: neighbouring invocations take neighbouring lines; 0: neighbouring chunks of a line
+    lines_first: u32,      // 1: neighbouring invocations process neighbouring lines; 0: neighbouring chunks of a line
     scale: f32,            // 1 / sqrt(HEAD_WIDTH)
     q_base: u32,
     kv_base: u32,
@@ -46,7 +47,7 @@ struct Params {
 
 const PARTS: u32 = HEAD_WIDTH / LANES;
 
-// First token of the item's line (of all windows), and the first position that the item owns.
+// First token of the item's line (over all windows), and the first position that the item owns.
 fn locate(item: u32) -> vec2<u32> {
     let window = item / params.count;
     let within = item % params.count;
@@ -59,12 +60,13 @@ fn locate(item: u32) -> vec2<u32> {
     return vec2<u32>(window * params.tokens + line * params.line_stride, chunk * ROWS);
 }
 
-// The token at a position of the line, the last one beyond its end.
+// The token at a position of the line; the last token for positions beyond the end.
 fn token_at(line: u32, position: u32) -> u32 {
     return line + min(position, params.length - 1u) * params.position_stride;
 }
 
-// Index, without the base, of a token's part of a head: in q and its like, of k in kv (v is `heads * PARTS` further), in lse.
+// Index, without the base, of the part of a token that belongs to a head: in q and tensors like it, of k in kv (v starts `heads * PARTS`
+// later), in lse.
 fn row_at(token: u32, head: u32) -> u32 {
     return (token * params.heads + head) * PARTS;
 }

@@ -1,16 +1,16 @@
-// Attention by lag. Steps are taken mod T; a row of qkv is a token's q, k, v.
-//   R[l] = 1/D sum_t q[t + l] . k[t];  lag_i: the k largest, the lowest of equals, in falling order;  w = softmax of their R
+// Attention by lag. Steps are taken mod T. A row of qkv holds q, k, v of a token.
+//   R[l] = 1/D sum_t q[t + l] . k[t]; lag_i: the k largest (the lowest lag first among equals), descending; w = softmax of their R
 //   y[t] = sum_i w_i v[t + lag_i]
-//   dw_i = sum_t dy[t] . v[t + lag_i];  r_i = w_i (dw_i - sum_j w_j dw_j) / D
-//   dq[t] = sum_i r_i k[t - lag_i];  dk[t] = sum_i r_i q[t + lag_i];  dv[t] = sum_i w_i dy[t - lag_i]
-// `lags` keeps (lag, w) of a node's i-th lag. Width is a multiple of 4. One invocation owns: a lag of a node (`_scores`), a node
-// (`_select`), four channels of a token (`_roll`), a kept lag of a node (`_backward_weights`), four columns of dqkv (`_backward`).
-// All outputs are overwritten, dqkv unless its accumulate flag is set. `_select` marks what is taken by overwriting its score.
+//   dw_i = sum_t dy[t] . v[t + lag_i]; r_i = w_i (dw_i - sum_j w_j dw_j) / D
+//   dq[t] = sum_i r_i k[t - lag_i]; dk[t] = sum_i r_i q[t + lag_i]; dv[t] = sum_i w_i dy[t - lag_i]
+// `lags` holds (lag, w) of the i-th lag of a node. Width is a multiple of 4. One invocation owns: a lag of a node (`_scores`), a node
+// (`_select`), four channels of a token (`_roll`), a selected lag of a node (`_backward_weights`), four columns of dqkv (`_backward`).
+// All outputs are overwritten, dqkv unless its accumulate flag is set. `_select` marks a selected lag by overwriting its score.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window
+    count: u32,        // invocations per window
     n_steps: u32,      // T
     n_nodes: u32,
     quads: u32,        // D / 4

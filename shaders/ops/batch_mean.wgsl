@@ -1,7 +1,7 @@
 // loss += sum over windows, in order, of nll[w] * inverse_count;  d_nll[w] = d_loss * inverse_count.
-// inverse_count is 1 / max(1, observed targets of the whole batch), so that micro-batches add up to the batch's mean.
-// Grid: forward, one invocation in all; backward, one invocation a window. loss is an accumulator that the start of a step zeroes;
-// d_nll is overwritten unless accumulate_nll says otherwise.
+// inverse_count is 1 / max(1, observed targets of the whole batch), so that the sum over micro-batches is the mean over the batch.
+// Grid: forward, one invocation in total; backward, one invocation per window. loss is an accumulator that is zeroed at the start of a
+// step; d_nll is overwritten unless accumulate_nll is set.
 struct Params {
     window0: u32,
     windows: u32,

@@ -1,5 +1,5 @@
-// y = w0 a + w1 b, w = softmax(blend);  da += w0 dy;  db += w1 dy;  dblend_0 += w0 w1 (dy . a - dy . b), dblend_1 -= the same
-// Runs once a step. Grid: one invocation an element; `_weights`: one workgroup. y is overwritten, gradients are added to.
+// y = w0 a + w1 b, w = softmax(blend); da += w0 dy; db += w1 dy; dblend_0 += w0 w1 (dy . a - dy . b), dblend_1 -= the same term
+// Runs once per step. Grid: one invocation per element; `_weights`: one workgroup. y is overwritten, gradients are added to.
 struct Params {
     window0: u32,
     windows: u32,

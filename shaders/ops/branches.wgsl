@@ -1,16 +1,18 @@
-// y = x + scale sum_k relu(z_k), z_k[t] = b_k + sum over taps of W_k,tap source[t + tap - taps_k / 2], zero beyond the first and last step.
+// y = x + scale sum_k relu(z_k), z_k[t] = b_k + sum over taps of W_k,tap source[t + tap - taps_k / 2], 0 beyond the first and last step.
 //   dz_k = scale dy [z_k > 0];  dsource = sum of W_k,tap^T dz_k, shifted back (+ dy where x is the source)
 //   dW_k,tap = sum over rows of dz_k source^T;  db_k = sum over rows of dz_k
-// A slice is a tap of a branch; a dispatch does `slices` of them from slice0 on, all of one source. Rows are tokens [step, node]: a step
-// further is n_nodes rows further. weights: [slice][out][in], then [branch][out]. signs: a word for four channels of a token, bit 4 k + i
-// for channel i of branch k. Width is a multiple of 4.
-// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs), as do branch_of, steps_of and branch_ends (src/engine/ops/branches.rs).
-// y, signs, partial are overwritten (later parts of a sum add to y and signs), dsource unless `accumulate` is set; fold adds, left to right.
+// A slice is one tap of one branch. A dispatch processes `slices` slices from slice0 on, all with the same source. Rows are tokens [step,
+// node]: the next step is n_nodes rows later. weights: [slice][out][in], then [branch][out]. signs: one word per four channels of a token;
+// bit 4 k + i is for channel i of branch k. Width is a multiple of 4.
+// The generator (src/engine/ops/generator/matmul.rs) writes the tiled loops; src/engine/ops/branches.rs writes branch_of, steps_of and
+// branch_ends.
+// y, signs, partial are overwritten (later parts of a sum add to y and signs), dsource unless `accumulate` is set; fold adds, left to
+// right.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // rows a window
+    count: u32,        // rows per window
     n_nodes: u32,
     width: u32,
     scale: f32,
@@ -18,10 +20,10 @@ struct Params {
     slices: u32,
     branch0: u32,
     branches: u32,
-    bias_at: u32,      // where biases start in weights
+    bias_at: u32,      // start of the biases in weights
     block_rows: u32,
-    blocks: u32,       // blocks a window
-    group: u32,        // blocks whose partial sums are in scratch
+    blocks: u32,       // blocks per window
+    group: u32,        // blocks whose partial sums are in scratch at a time
     x_base: u32,
     source_base: u32,
     weights_base: u32,
@@ -43,9 +45,9 @@ struct Params {
 @group(0) @binding(9) var<storage, read_write> partial: array<vec4<f32>>;
 @group(0) @binding(10) var<storage, read_write> d_weights: array<vec4<f32>>;
 
-override accumulate: u32 = 0u;  // 1: what is stored by rows is added to what is there
-override first_part: u32 = 1u;  // 0: y and signs hold the parts before
-override residual: u32 = 0u;    // 1: x is the source, dy passes through
+override accumulate: u32 = 0u;  // 1: what is stored by rows is added to the existing values
+override first_part: u32 = 1u;  // 0: y and signs hold the previous parts
+override residual: u32 = 0u;    // 1: x is the source, so dsource includes dy
 
 var<private> slice: u32;
 
@@ -57,7 +59,7 @@ fn quads() -> u32 {
     return params.width / 4u;
 }
 
-// First quad of the row `moved` rows further in the same window, and whether there is one.
+// First quad of the row that is `moved` rows later in the same window, and whether it exists.
 fn shifted(row: u32, moved: i32) -> vec2<u32> {
     let r = min(row, active_rows() - 1u);
     let within = i32(r % params.count) + moved;
@@ -65,7 +67,7 @@ fn shifted(row: u32, moved: i32) -> vec2<u32> {
     return vec2<u32>(u32(select(i32(r), i32(r) + moved, present)) * quads(), u32(present));
 }
 
-// forward: rows x in, in x out. What lies beyond the window is 0, even where it is no number.
+// forward: rows x in, in x out. Elements beyond the window are 0, even if the loaded value is NaN.
 fn forward_a_at(row: u32) -> vec2<u32> {
     let at = shifted(row, steps_of(slice) * i32(params.n_nodes));
     return vec2<u32>(at.x, select(0u, 0xffffffffu, at.y != 0u));
@@ -111,7 +113,7 @@ fn forward_base_store(row: u32, o: u32, total: vec4<f32>, word: u32) {
     signs[params.signs_base + at] = word;
 }
 
-// dy where the branch was above 0; `mask` is the branch's lowest bit.
+// dy where the branch was above 0; `mask` is the lowest bit of the branch.
 fn passed(at: u32, mask: u32) -> vec4<f32> {
     let bits = vec4<u32>(signs[params.signs_base + at]) & (vec4<u32>(1u, 2u, 4u, 8u) * mask);
     return select(vec4<f32>(), d_y[params.d_y_base / 4u + at], bits != vec4<u32>());
@@ -167,7 +169,7 @@ fn weight_a_pair(at: vec2<u32>, o: u32, row: u32) -> vec2<f32> {
     return select(quad.xy, quad.zw, (o & 2u) != 0u);
 }
 
-// The shift is part of the offset; it wraps where it is negative.
+// The shift is part of the offset; a negative shift wraps around.
 fn weight_b_at(i: u32) -> u32 {
     return params.source_base / 4u + u32(steps_of(slice) * i32(params.n_nodes * quads())) + min(i, params.width - 1u) / 4u;
 }
@@ -186,7 +188,7 @@ fn weight_store(slot: u32, o: u32, i: u32, value: vec4<f32>) {
     partial[at + ((slice - params.slice0) * params.width + o) * quads() + i / 4u] = value;
 }
 
-// The middle tap sees every row: its sums are the bias's gradient.
+// The middle tap sees every row, so its row sums are the gradient of the bias.
 fn bias_at(slot: u32) -> u32 {
     return params.partial_base / 4u + slot * partial_quads() + (params.slices * params.width + branch_of(slice) - params.branch0) * quads();
 }
@@ -203,7 +205,7 @@ fn bias_store_pair(slot: u32, o: u32, value: vec2<f32>) {
     partial[at][o % 4u + 1u] = value.y;
 }
 
-// Adds the group's partial sums to the gradients, left to right. One invocation a quad.
+// Adds the partial sums of the group to the gradients, left to right. One invocation per quad.
 @compute @workgroup_size(64)
 fn branches_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = group.x * 64u + lane;

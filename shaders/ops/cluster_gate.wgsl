@@ -1,14 +1,14 @@
-// A branch of the hierarchy comes back to every token. c(t, n) is the pooled token of step group floor(t / r) and cluster[n].
+// Adds a branch of the hierarchy to every token. c(t, n) is the pooled token of step group floor(t / r) and cluster[n].
 //   y[t, n] = base[t, n] + s v[c], s = sigmoid(gate[t, n] + pooled_gate[c])
 //   dgate = dy v s (1 - s);  dpooled_gate[c] = sum over its tokens of dgate;  dv[c] = sum over its tokens of dy s;  dbase = dy
-// `cluster`, `starts`, `members` are whole numbers kept as floats (cluster_mean.wgsl). Width is a multiple of 4. One invocation owns four
+// `cluster`, `starts`, `members` are whole numbers stored as floats (cluster_mean.wgsl). Width is a multiple of 4. One invocation owns four
 // channels: of a token, or of a pooled token (`_pooled`: steps, then members, in order).
-// y is overwritten; gradients are overwritten unless their accumulate flag says otherwise.
+// y is overwritten; gradients are overwritten unless their accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window
+    count: u32,        // invocations per window
     quads: u32,        // width / 4
     n_steps: u32,
     n_nodes: u32,
@@ -47,7 +47,7 @@ struct Params {
 @group(0) @binding(13) var<storage, read_write> d_v: array<vec4<f32>>;
 @group(0) @binding(14) var<storage, read_write> d_base: array<vec4<f32>>;
 
-// exp takes no positive argument here, so nothing overflows.
+// The argument of exp is never positive, so nothing overflows.
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     let e = exp(-abs(x));
     return select(e, vec4<f32>(1.0), x >= vec4<f32>(0.0)) / (1.0 + e);
@@ -62,7 +62,7 @@ fn groups() -> u32 {
     return (params.n_steps + params.group_steps - 1u) / params.group_steps;
 }
 
-// Index, without a base, of the pooled four channels of an item.
+// Index, without a base, of the four pooled channels of an item.
 fn pooled_of(item: u32) -> u32 {
     let token = item / params.quads; // of all windows
     let g = u32(cluster[params.cluster_base + token % params.n_nodes]);

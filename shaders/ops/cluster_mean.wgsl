@@ -1,14 +1,14 @@
-// Tokens pooled in time and in space.
+// Tokens pooled over time and nodes.
 //   y[s, g] = sum_{t in group s, n in cluster g} x[t, n] / (steps of s * nodes of g);  dx[t, n] = dy[s, g] / (steps of s * nodes of g)
-// Group s holds the steps s r .. (s + 1) r, r = group_steps, as far as they exist. Nodes of cluster g: members[starts[g] .. starts[g + 1]].
-// `cluster`, `starts`, `members` are whole numbers kept as floats. Width is a multiple of 4.
-// Forward: one invocation four channels of a pooled token, members in order. Backward: one invocation four channels of a token.
+// Group s holds the existing steps among s r .. (s + 1) r, r = group_steps. The nodes of cluster g are members[starts[g] .. starts[g + 1]].
+// `cluster`, `starts`, `members` are whole numbers stored as floats. Width is a multiple of 4.
+// Forward: one invocation per four channels of a pooled token, members in order. Backward: one invocation per four channels of a token.
 // y is overwritten, d_x unless its accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window
+    count: u32,        // invocations per window
     quads: u32,        // width / 4
     n_steps: u32,
     n_nodes: u32,

@@ -1,18 +1,18 @@
-// y = [a, x] W^T + b, W [columns, 2 inner]: its left half meets a, its right half x.
+// y = [a, x] W^T + b, W [columns, 2 inner]: its left half multiplies a, its right half x.
 //   d_a = d_y W_left;  d_x = d_y W_right;  d_W = sum_rows d_y^T [a, x];  d_b = sum_rows d_y
-// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs): forward has one loop a half. Backward kernels do the half that
-// `half` says; x then is a or x. NAME_quad, put_NAME, set_NAME, Element and LANES come from src/engine/ops/generator/access.rs.
+// The generator (src/engine/ops/generator/matmul.rs) writes the tiled loops; forward has one loop per half. Backward kernels process the
+// half in `half`; their x is a or x. src/engine/ops/generator/access.rs writes NAME_quad, put_NAME, set_NAME, Element and LANES.
 // y and partial are overwritten, d_x unless `accumulate` is set; fold adds to the gradients, left to right.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // rows a window
+    count: u32,        // rows per window
     inner: u32,        // K
     columns: u32,      // M
     block_rows: u32,
-    blocks: u32,       // blocks a window
-    group: u32,        // blocks whose partial sums are in scratch
+    blocks: u32,       // blocks per window
+    group: u32,        // blocks whose partial sums are in scratch at a time
     a_base: u32,
     x_base: u32,
     weight_base: u32,
@@ -41,7 +41,7 @@ fn active_rows() -> u32 {
     return active_windows() * params.count;
 }
 
-// Elements of `extent` from `first` on.
+// Number of elements of `extent` from `first` on.
 fn rest(extent: u32, first: u32) -> u32 {
     return extent - min(first, extent);
 }
@@ -84,7 +84,7 @@ fn backward_store(row: u32, k: u32, value: vec4<f32>) {
 fn weight_a_at(m: u32) -> u32 { return params.d_y_base + min(m, params.columns - 1u); }
 fn weight_a(at: u32, m: u32, row: u32) -> vec4<f32> { return d_y_quad(at + row * params.columns, rest(params.columns, m)); }
 
-// Two neighbours of a row. Where elements come in fours, the four that hold them are loaded.
+// Two neighbours of a row. With quads, the quad that holds them is loaded.
 fn weight_a_pair(at: u32, m: u32, row: u32) -> vec2<f32> {
     if LANES == 1u { return d_y_quad(at + row * params.columns, min(rest(params.columns, m), 2u)).xy; }
     let quad = d_y_quad(at + row * params.columns, 4u);
@@ -114,7 +114,7 @@ fn bias_store_pair(slot: u32, m: u32, value: vec2<f32>) {
     set_partial_pair(at, rest(params.columns, m), value);
 }
 
-// Adds the group's partial sums to the gradients, left to right. One invocation an element (quad).
+// Adds the partial sums of the group to the gradients, left to right. One invocation per element (quad).
 @compute @workgroup_size(64)
 fn concat_linear_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = group.x * 64u + lane;
@@ -126,7 +126,7 @@ fn concat_linear_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
     let matrix = params.columns * inner;
     var at = params.d_weight_base / LANES + (i / inner) * 2u * inner + half * inner + i % inner;
     if i >= matrix {
-        // Both halves have the bias's sums; it is added once.
+        // Both halves have the sums of the bias; they are added only once.
         if half == 1u { return; }
         at = params.d_bias_base / LANES + i - matrix;
     }

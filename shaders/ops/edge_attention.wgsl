@@ -4,23 +4,24 @@
 //   c_e = alpha_e (dy . v_e - sum_j alpha_j dy . v_j);  du = c w;  dw = c u;  ds = du + dw f sigmoid'(s)
 //   dq_i = scale sum_e ds_e k_e;  dk_j = scale sum of ds q over the edges of sender j;  dv_j = sum of alpha dy over them
 //   da_e = sum_t dw;  dlog p_e = sum_t c;  df = sum dw sigmoid(s)
-// `terms` is [edges, 2, heads]: a, then log p. `edges` keeps (s, alpha) of an edge and head, `d_edges` (scale ds, du, dw, c).
-// Edges of sender j: entries[starts[j] .. starts[j + 1]], each receiver * k + e; index, starts, entries are whole numbers kept as floats.
-// The op puts Vector (vec4 or vec2) and LANES (its floats) in front; the width of a head is parts * LANES.
-// One invocation owns: a receiver and head of a step (forward, `_edges`), a Vector of dq, a Vector of dk and the one of dv (`_kv`), an edge
-// and head (`_bias`; `_terms`: steps in order); in `_sums` one workgroup owns a window: each lane adds every 256th, then a tree;
-// `_fold` adds the windows in order. y, edges, scratch are overwritten, gradients unless an accumulate flag is set; df is added to.
+// `terms` is [edges, 2, heads]: a, then log p. `edges` holds (s, alpha) per edge and head, `d_edges` (scale ds, du, dw, c).
+// Edges of sender j: entries[starts[j] .. starts[j + 1]], each receiver * k + e; index, starts, entries are whole numbers stored as floats.
+// The op puts Vector (vec4 or vec2) and LANES (floats per Vector) in front; the width of a head is parts * LANES.
+// One invocation owns: a receiver and head of a step (forward, `_edges`), a Vector of dq, a Vector of dk and the same of dv (`_kv`), an
+// edge and head (`_bias`; `_terms`: steps in order). In `_sums` one workgroup owns a window: each lane adds every 256th element, then a
+// tree reduction follows. `_fold` adds the windows in order. y, edges, scratch are overwritten, gradients unless an accumulate flag is set;
+// df is added to.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window
+    count: u32,        // invocations per window
     heads: u32,
-    parts: u32,        // Vectors of a head
+    parts: u32,        // Vectors per head
     n_steps: u32,
     n_senders: u32,
     n_receivers: u32,
-    k: u32,            // edges of a receiver
+    k: u32,            // edges per receiver
     scale: f32,        // 1 / sqrt(width of a head)
     accumulate_q: u32,
     accumulate_kv: u32,
@@ -67,7 +68,7 @@ struct Params {
 
 var<workgroup> tree: array<f32, 256>;
 
-// exp takes no positive argument here, so nothing overflows.
+// The argument of exp is never positive, so nothing overflows.
 fn sigmoid(x: f32) -> f32 {
     let e = exp(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
@@ -78,13 +79,13 @@ fn sigmoid_slope(x: f32) -> f32 {
     return e / ((1.0 + e) * (1.0 + e));
 }
 
-// A receiver and head of a step. Indices without base.
+// A receiver and head of a step. Indices are without base.
 struct Place {
-    t: u32,        // step, of all windows
+    t: u32,        // step, counted over all windows
     receiver: u32,
     head: u32,
-    row: u32,      // in Vectors of q, y, dy
-    edge: u32,     // first edge and head in `edges` and bias; the next is `heads` further
+    row: u32,      // index in q, y, dy, in Vectors
+    edge: u32,     // index of the first edge in `edges` and bias; the next edge is `heads` later
 }
 
 fn place_of(item: u32) -> Place {
@@ -98,13 +99,13 @@ fn place_of(item: u32) -> Place {
     return p;
 }
 
-// Index in Vectors, without base, of an edge's key in kv; its value is `heads * parts` further.
+// Index in Vectors, without base, of the key of an edge in kv; its value is `heads * parts` later.
 fn key_at(p: Place, e: u32) -> u32 {
     let sender = p.t * params.n_senders + u32(index[params.index_base + p.receiver * params.k + e]);
     return (2u * sender * params.heads + p.head) * params.parts;
 }
 
-// Index, without base, of a in terms; log p is `heads` further.
+// Index, without base, of a in terms; log p is `heads` later.
 fn term_at(p: Place, e: u32) -> u32 {
     let window = p.t / params.n_steps;
     return ((window * params.n_receivers + p.receiver) * params.k + e) * 2u * params.heads + p.head;
@@ -119,7 +120,7 @@ fn product(p: Place, e: u32) -> f32 {
     return params.scale * sum;
 }
 
-// From scores, left in edges beside s, to alpha and y.
+// Computes alpha and y from the scores, which are in `edges` beside s.
 fn attend(p: Place, most: f32) {
     var total = 0.0;
     for (var e = 0u; e < params.k; e++) {
@@ -172,7 +173,7 @@ fn edge_attention_forward_dynamic(@builtin(workgroup_id) group: vec3<u32>, @buil
     attend(p, most);
 }
 
-// Leaves dy . v in d_edges, and gives its mean under alpha.
+// Writes dy . v to d_edges and returns its mean under alpha.
 fn value_products(p: Place) -> f32 {
     var mean = 0.0;
     for (var e = 0u; e < params.k; e++) {

@@ -1,8 +1,8 @@
 // y[receiver, sender] = prob of the edge, 0 elsewhere; rows are padded with zeros to a multiple of 4.
 //   dprob[r, e] += dy[r, index[r, e]]
-// Rows: covariates (none), targets (edges from transitions: stage 2), transitions (edges from series: stage 1). Whole numbers are
-// stored as floats. Runs once a step. Grid: forward, one invocation four neighbours of a row; backward, one an edge of a stage.
-// y is overwritten, gradients are added to.
+// Rows: covariates (no edges), targets (edges from transitions: stage 2), transitions (edges from series: stage 1). Whole numbers are
+// stored as floats. Runs once per step. Grid: forward, one invocation per four neighbours of a row; backward, one per edge of a stage. y is
+// overwritten, gradients are added to.
 struct Params {
     window0: u32,
     windows: u32,
@@ -13,7 +13,7 @@ struct Params {
     n_series: u32,       // covariates and targets
     k1: u32,             // edges of a receiver in stage 1
     k2: u32,
-    stage_k: u32,        // backward: edges of a receiver, first row, first column of the stage
+    stage_k: u32,        // backward: edges per receiver, first row, first column of the stage
     stage_row: u32,
     stage_column: u32,
     prob1_base: u32,
@@ -33,7 +33,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> d_y: array<f32>;
 @group(0) @binding(8) var<storage, read_write> d_prob: array<f32>;
 
-// p in the lane of node `sender`, if it is one of the four from `column` on.
+// p in the lane of node `sender`, if it is one of the four nodes from `column` on.
 fn placed(column: u32, sender: u32, p: f32) -> vec4<f32> {
     return select(vec4<f32>(), vec4<f32>(p), vec4<u32>(column, column + 1u, column + 2u, column + 3u) == vec4<u32>(sender));
 }

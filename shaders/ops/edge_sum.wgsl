@@ -1,20 +1,20 @@
-// What sender and receiver say of an edge.
+// The contributions of the sender and the receiver of an edge.
 //   y[t, i, e] = a[t, index[i, e]] + b[t, i] (+ log max(prob[i, e], 1e-12))
 //   da[t, s] = sum of dy over the edges of sender s;  db[t, i] = sum_e dy[t, i, e];  dprob[i, e] = sum_{windows, t, channels} dy / prob
-// Edges of sender s: entries[starts[s] .. starts[s + 1]], each receiver * k + e; index, starts, entries are whole numbers kept as floats.
-// The op puts Vector (vec4, vec2 or f32), LANES (its floats) and sum_of in front. One invocation owns a Vector of y, of da or of db; in
-// `_sums` an edge of a window; in `_fold` an edge, windows in order.
-// y and sums are overwritten, da and db unless an accumulate flag is set; dprob is added to.
+// Edges of sender s: entries[starts[s] .. starts[s + 1]], each receiver * k + e; index, starts, entries are whole numbers stored as floats.
+// The op puts Vector (vec4, vec2 or f32), LANES (floats per Vector) and sum_of in front. One invocation owns a Vector of y, of da or of db;
+// in `_sums` an edge of a window; in `_fold` an edge, with the windows in order. y and sums are overwritten, da and db unless an accumulate
+// flag is set; dprob is added to.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window (in `_fold`, in all)
+    count: u32,        // invocations per window (in `_fold`, in total)
     parts: u32,        // channels / LANES
     n_steps: u32,
     n_senders: u32,
     n_receivers: u32,
-    k: u32,            // edges of a receiver
+    k: u32,            // edges per receiver
     accumulate_a: u32,
     accumulate_b: u32,
     a_base: u32,

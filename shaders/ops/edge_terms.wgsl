@@ -1,14 +1,14 @@
-// What the weight and the score of an edge hold beside the tokens of a step; y is [edges, 2, heads].
+// The terms of the weight and the score of an edge that do not depend on the tokens of a step; y is [edges, 2, heads].
 //   y[edge, 0] = weight s, s = sigmoid(structure[edge]);  y[edge, 1] = log max(prob[edge], 1e-12), for every head
 //   dstructure = dy0 weight s (1 - s);  dweight = sum dy0 s;  dprob[edge] = sum_heads dy1 / prob
-// One invocation owns an edge and head; in `_sums` an edge of a window; in `_fold_prob` an edge and in `_fold_weight` everything, windows
-// in order. y and sums are overwritten, dstructure unless its accumulate flag is set; dprob and dweight are added to.
+// One invocation owns an edge and head; in `_sums` an edge of a window; in `_fold_prob` an edge and in `_fold_weight` everything, with the
+// windows in order. y and sums are overwritten, dstructure unless its accumulate flag is set; dprob and dweight are added to.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window (in the folds, in all)
-    edges: u32,        // of a window
+    count: u32,        // invocations per window (in the folds, in total)
+    edges: u32,        // per window
     heads: u32,
     accumulate_structure: u32,
     structure_base: u32,
@@ -34,7 +34,7 @@ struct Params {
 
 const LEAST: f32 = 1e-12;
 
-// exp takes no positive argument here, so nothing overflows.
+// The argument of exp is never positive, so nothing overflows.
 fn sigmoid(x: f32) -> f32 {
     let e = exp(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);

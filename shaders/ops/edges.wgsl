@@ -1,6 +1,7 @@
-// For each receiver the k largest of z = (logits + noise) / tau, tau = clamp(exp(log_temperature), 0.1, 10); equal ones by lowest index.
+// For each receiver the k largest of z = (logits + noise) / tau, tau = clamp(exp(log_temperature), 0.1, 10); the lowest index first among
+// equals.
 //   prob = softmax over those k;  dz = prob (dprob - prob . dprob);  dlogits[index] += dz / tau;  dlog_temperature -= sum dz z
-// Runs once a step. Grid: `_choose` and `_backward`: one invocation a receiver; `_by_sender`: one a sender, and one for the end;
+// Runs once per step. Grid: `_choose` and `_backward`: one invocation per receiver; `_by_sender`: one per sender, and one for the end;
 // `_backward_temperature`: one. Whole numbers are stored as floats. Outputs and terms are overwritten, gradients are added to.
 struct Params {
     window0: u32,
@@ -54,7 +55,7 @@ fn edges_choose(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     var last_at = 0u;
     var sum = 0.0;
     for (var slot = 0u; slot < params.k; slot++) {
-        // The best of those that come after the last one chosen: smaller, or equal with a higher index.
+        // The best candidate after the last chosen one: its score is smaller, or equal with a higher index.
         var best = -3.0e38;
         var best_at = params.senders;
         for (var s = 0u; s < params.senders; s++) {
@@ -71,7 +72,7 @@ fn edges_choose(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         let e = exp((best - most) / tau);
         sum += e;
         prob[params.prob_base + to + slot] = e;
-        // Scores that are no numbers are in no order: any sender will do, the step is bad anyway.
+        // NaN scores have no order. Any sender is acceptable, because the step is bad anyway.
         index[params.index_base + to + slot] = f32(min(best_at, params.senders - 1u));
     }
     for (var slot = 0u; slot < params.k; slot++) {
@@ -108,7 +109,7 @@ fn edges_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     for (var slot = 0u; slot < params.k; slot++) {
         mean += prob[params.prob_base + at + slot] * d_prob[params.d_prob_base + at + slot];
     }
-    // dz sums to 0 over a row, so that z may be counted from the largest.
+    // dz sums to 0 over a row, so z can be measured relative to its maximum.
     let most = score(r, u32(index[params.index_base + at]));
     var term = 0.0;
     for (var slot = 0u; slot < params.k; slot++) {

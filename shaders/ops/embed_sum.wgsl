@@ -1,14 +1,15 @@
-// What a token starts from: a base per place, its series, the calendar.
+// The sum of the parts of a token: the base of its place, its series, the calendar.
 //   y[t, n] = base[t, n] + (n < Nx ? series[t, n] : 0) + calendar[t]
 //   dbase[t, n] = sum_windows dy[t, n];  dseries[t, n] = dy[t, n], n < Nx;  dcalendar[t] = sum_n dy[t, n]
-// base is per step, all else per window. Width is a multiple of 4. One invocation owns four channels: of a token (forward, dbase), of
-// a series token (dseries), of a step (dcalendar). `_base` walks the windows in order, so that no micro-batch changes its bits.
-// y is overwritten, dseries and dcalendar unless an accumulate flag says to add; dbase is always added to.
+// base is per step, all other inputs are per window. Width is a multiple of 4. One invocation owns four channels: of a token (forward,
+// dbase), of a series token (dseries), of a step (dcalendar). `_base` adds the windows in order, so that micro-batches do not change its
+// bits.
+// y is overwritten, dseries and dcalendar unless an accumulate flag is set; dbase is always added to.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window; of all windows in `_base`
+    count: u32,        // invocations per window; in `_base`, over all windows
     quads: u32,        // width / 4
     n_nodes: u32,
     n_series: u32,

@@ -1,12 +1,12 @@
 // y = s (mixed - x), s = sigmoid(g).
 //   d_g = d_y (mixed - x) s (1 - s);  d_mixed = d_y s;  d_x = -d_y s
-// Widths are multiples of 4. Grid: one invocation four elements. y is overwritten; gradients are overwritten unless their accumulate
-// flag says otherwise. s is computed again in backward.
+// Widths are multiples of 4. Grid: one invocation per four elements. y is overwritten; gradients are overwritten unless their accumulate
+// flag is set. The backward pass recomputes s.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,             // groups of four elements a window
+    count: u32,             // groups of four elements per window
     accumulate_g: u32,
     accumulate_mixed: u32,
     accumulate_x: u32,
@@ -29,7 +29,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_mixed: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> d_x: array<vec4<f32>>;
 
-// exp takes no positive argument here, so nothing overflows.
+// The argument of exp is never positive, so nothing overflows.
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {
     let e = exp(-abs(v));
     return select(e, vec4<f32>(1.0), v >= vec4<f32>(0.0)) / (1.0 + e);
@@ -82,7 +82,7 @@ fn gate_change_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
     put_x(i, -moved);
 }
 
-// Where not all three want a gradient: one each.
+// For the case that not all three need a gradient: one kernel for each.
 @compute @workgroup_size(64)
 fn gate_change_backward_g(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.x + params.first) * 64u + lane;

@@ -1,12 +1,13 @@
 // y = sigmoid(g1) a + sigmoid(g2) b.
-// Backward, for each pair (gate, value) alone, as eight bindings do not hold both: d_gate = d_y value s (1 - s);  d_value = d_y s.
-// Widths are multiples of 4. Grid: one invocation four elements. y is overwritten; gradients are overwritten unless their accumulate
-// flag says otherwise. s is computed again in backward.
+// The backward pass has one dispatch per pair (gate, value), because eight bindings are too few for both: d_gate = d_y value s (1 - s);
+// d_value = d_y s.
+// Widths are multiples of 4. Grid: one invocation per four elements. y is overwritten; gradients are overwritten unless their accumulate
+// flag is set. The backward pass recomputes s.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,             // groups of four elements a window
+    count: u32,             // groups of four elements per window
     accumulate_gate: u32,
     accumulate_value: u32,
     g1_base: u32,
@@ -32,7 +33,7 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> d_gate: array<vec4<f32>>;
 @group(0) @binding(11) var<storage, read_write> d_value: array<vec4<f32>>;
 
-// exp takes no positive argument here, so nothing overflows.
+// The argument of exp is never positive, so nothing overflows.
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {
     let e = exp(-abs(v));
     return select(e, vec4<f32>(1.0), v >= vec4<f32>(0.0)) / (1.0 + e);
@@ -71,7 +72,7 @@ fn gate_mix_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_inv
     put_value(i, d * sigmoid(opening));
 }
 
-// Where only one of the pair wants a gradient.
+// For the case that only one of the pair needs a gradient.
 @compute @workgroup_size(64)
 fn gate_mix_backward_gate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.x + params.first) * 64u + lane;

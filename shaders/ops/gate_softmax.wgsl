@@ -1,12 +1,12 @@
 // y = softmax over the proposals that are present, 0 for the others;  d_x = y (d_y - y . d_y)
-// Grid: one invocation a row of three. y is overwritten, d_x unless its accumulate flag says otherwise.
+// Grid: one invocation per row of three. y is overwritten, d_x unless its accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,            // rows a window
-    dynamic_graph: u32,    // whether the second is present
-    adaptive_graph: u32,   // whether the third is
+    count: u32,            // rows per window
+    dynamic_graph: u32,    // whether the second proposal is present
+    adaptive_graph: u32,   // whether the third proposal is present
     accumulate_x: u32,
     x_base: u32,
     y_base: u32,

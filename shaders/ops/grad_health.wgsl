@@ -1,7 +1,8 @@
-// Of each parameter tensor's gradient: sum of the squares of what is finite, how many are zero, how many are not finite (tests of bits:
-// a compiler may assume NaN away). The padding between tensors is left out. A sum above the largest number is that number.
-// Grid: grad_health_chunks, one invocation a chunk (at most 256 gradients of one tensor) in order; grad_health_tensors, one invocation a
-// tensor, over its chunks in order. The order depends on the tensors' sizes alone. Outputs are overwritten.
+// Statistics of the gradient of each parameter tensor: sum of the squares of the finite elements, number of zeros, number of non-finite
+// elements. The tests are on bits, because a compiler may assume that NaN does not occur. The padding between tensors is not counted. A sum
+// above the largest f32 becomes the largest f32.
+// Grid: grad_health_chunks, one invocation per chunk (at most 256 gradients of one tensor), in order; grad_health_tensors, one invocation
+// per tensor, over its chunks in order. The order depends only on the sizes of the tensors. Outputs are overwritten.
 struct Params {
     window0: u32,
     windows: u32,
@@ -20,10 +21,10 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partial: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> health: array<vec4<f32>>;
 
-// Starts are given in this many elements.
+// The unit of starts, in elements.
 const UNIT: u32 = 64u;
 
-// Adds (square, zeros, not finite) of each of four gradients that is one.
+// Adds (square, zeros, non-finite) of each present gradient of the four.
 fn count_four(sum: vec4<f32>, bits: vec4<u32>, present: vec4<bool>) -> vec4<f32> {
     let bad = (bits & vec4<u32>(0x7f800000u)) == vec4<u32>(0x7f800000u);
     let zero = (bits & vec4<u32>(0x7fffffffu)) == vec4<u32>(0u);

@@ -1,8 +1,9 @@
-// The gradient's global norm and whether the step is usable: norm = (|g|, min(1, clip / (|g| + 1e-6)), ok, loss).
-// ok = 1 if all gradients, the loss and the sum of squares are finite (a test of bits: a compiler may assume NaN away); else norm and
-// factor are 0. clip = 0: no clipping.
-// Grid: grad_norm_blocks, one workgroup 4096 gradients (lane l takes l, l + 256, ..), then a tree; grad_norm_total, one workgroup: lane l
-// takes blocks l, l + 256, .., then a tree. The order depends on the number of gradients alone. Outputs are overwritten.
+// The global norm of the gradient, and whether the step is usable: norm = (|g|, min(1, clip / (|g| + 1e-6)), ok, loss).
+// ok = 1 if all gradients, the loss and the sum of squares are finite (tested on bits, because a compiler may assume that NaN does not
+// occur); otherwise ok, norm and factor are 0. clip = 0: no clipping.
+// Grid: grad_norm_blocks, one workgroup per 4096 gradients (lane l adds l, l + 256, ..), then a tree reduction; grad_norm_total, one
+// workgroup: lane l adds the blocks l, l + 256, .., then a tree reduction. The order depends only on the number of gradients. Outputs are
+// overwritten.
 struct Params {
     window0: u32,
     windows: u32,
@@ -24,7 +25,7 @@ struct Params {
 
 const BLOCK: u32 = 4096u;
 
-// Sum of squares; how many are not finite.
+// Sum of squares; number of non-finite elements.
 var<workgroup> sums: array<vec2<f32>, 256>;
 
 fn not_finite(bits: u32) -> bool {

@@ -1,9 +1,9 @@
-// What the fixed graph says of a node: four parts side by side, each of width q = quarter.
+// The features of a node in the fixed graph: four parts side by side, each of width q = quarter.
 //   y[n] = [distance[hop_n], W_c c_n + b_c, W_s s_n + b_s, W_w w_n + b_w]
 //   ddistance[h] = sum_{n: hop_n = h} dy;  dW = sum_n dy f^T;  db = sum_n dy
-// A row of `features` is [hop, 4 centralities, spectral, random walk]; hop is a whole number. Runs once a step.
-// Forward: one invocation an element of y. Backward: one an element of the distance table (`_distance`), or of the weight and then of the
-// bias of part 1 to 3 (`_part`), nodes in order. y is overwritten, gradients are added to.
+// A row of `features` is [hop, 4 centralities, spectral, random walk]; hop is a whole number. Runs once per step.
+// Forward: one invocation per element of y. Backward: one per element of the distance table (`_distance`), or of the weight and then the
+// bias of parts 1 to 3 (`_part`), with the nodes in order. y is overwritten, gradients are added to.
 struct Params {
     window0: u32,
     windows: u32,
@@ -14,8 +14,8 @@ struct Params {
     quarter: u32,
     n_spectral: u32,
     n_walk: u32,
-    part: u32,              // backward: part whose gradient this is
-    first_feature: u32,     // and its features
+    part: u32,              // backward: part whose gradient is computed
+    first_feature: u32,     // first feature of this part
     length: u32,
     features_base: u32,
     distance_base: u32,

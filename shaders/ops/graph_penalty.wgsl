@@ -1,6 +1,7 @@
 // y = 0.01 sum over both tables of mean |w| + 0.001 sum over all rows of H, H = -sum_j p_j ln p_j, p = softmax(row).
 //   d_w[j] = d_y (0.01 sign(w[j]) / elements - 0.001 p_j (ln p_j + H))
-// Runs once a step. Grid: one invocation a row (a's rows, then b's); `_total`: one invocation adds the rows' terms, in order.
+// Runs once per step. Grid: one invocation per row (first the rows of a, then those of b); `_total`: one invocation adds the terms of the
+// rows in order.
 // terms and y are overwritten; gradients of parameters are added to.
 struct Params {
     window0: u32,

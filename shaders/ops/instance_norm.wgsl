@@ -1,9 +1,10 @@
-// Instance norm of the targets' channel 0 and patches of [values, mask]. x = values * observed;
-//   shift = mean, scale = sqrt(var + epsilon) of the observed history of each target (0 and 1 where nothing was, or switched off)
+// Instance norm of channel 0 of the targets, and patches of [values, mask]. x = values * observed;
+//   shift = mean, scale = sqrt(var + epsilon) of the observed history of each target (0 and 1 if nothing was observed, or if switched off)
 //   x[s, target, 0] = (x - shift) / scale * observed
-//   features[t, n] = [x of the patch, channel fastest; observed of the patch, likewise];  history[target, s] = x[s, target, 0], s < L
-// No backward: it reads data only. Every output is overwritten.
-// Grid: statistics and history, one invocation a target; features, one invocation a value (and its mask).
+//   features[t, n] = [x of the patch, channel fastest; observed of the patch, in the same order]; history[target, s] = x[s, target, 0], s <
+//   L
+// No backward pass: the op reads only data. Every output is overwritten.
+// Grid: statistics and history, one invocation per target; features, one invocation per value (and its mask).
 struct Params {
     window0: u32,
     windows: u32,

@@ -1,18 +1,18 @@
 // y = time u, u_i = sum_j W_ij space_j within each head. W is [head][out][in].
 //   dtime = dy u;  du = dy time;  dspace_j = sum_i W_ij du_i;  dW_ij = sum_rows du_i space_j
-// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs), one head a workgroup; u is computed again in backward.
-// NAME_quad, put_NAME, set_NAME, Element and LANES come from src/engine/ops/generator/access.rs.
+// The generator (src/engine/ops/generator/matmul.rs) writes the tiled loops, with one head per workgroup. The backward pass recomputes u.
+// src/engine/ops/generator/access.rs writes NAME_quad, put_NAME, set_NAME, Element and LANES.
 // y and partial are overwritten, dtime and dspace unless `accumulate` is set; fold adds to the gradient, left to right.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // rows a window
+    count: u32,        // rows per window
     heads: u32,
     head_width: u32,
     block_rows: u32,
-    blocks: u32,       // blocks a window
-    group: u32,        // blocks whose partial sums are in scratch
+    blocks: u32,       // blocks per window
+    group: u32,        // blocks whose partial sums are in scratch at a time
     time_base: u32,
     space_base: u32,
     weight_base: u32,
@@ -42,7 +42,7 @@ fn active_rows() -> u32 {
     return active_windows() * params.count;
 }
 
-// Elements of `extent` from `first` on.
+// Number of elements of `extent` from `first` on.
 fn rest(extent: u32, first: u32) -> u32 {
     return extent - min(first, extent);
 }
@@ -51,7 +51,7 @@ fn present(i: u32) -> u32 {
     return rest(params.head_width, i);
 }
 
-// First element of a row's head.
+// First element of the head in a row.
 fn head_at(row: u32) -> u32 {
     return (row * params.heads + head) * params.head_width;
 }
@@ -110,7 +110,7 @@ fn weight_a(at: u32, i: u32, row: u32) -> vec4<f32> {
     return d_y_quad(params.d_y_base + e, present(i)) * time_quad(params.time_base + e, present(i));
 }
 
-// Two neighbours of a row. Where elements come in fours, the four that hold them are loaded.
+// Two neighbours of a row. With quads, the quad that holds them is loaded.
 fn weight_a_pair(at: u32, i: u32, row: u32) -> vec2<f32> {
     let quad = weight_a(at, i, row);
     return select(quad.xy, quad.zw, LANES == 4u && (i & 2u) != 0u);
@@ -132,7 +132,7 @@ fn weight_store(slot: u32, i: u32, j: u32, value: vec4<f32>) {
     set_partial(at, present(j), value);
 }
 
-// Adds the group's partial sums to the gradient, left to right. One invocation an element (quad).
+// Adds the partial sums of the group to the gradient, left to right. One invocation per element (quad).
 @compute @workgroup_size(64)
 fn interaction_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = group.x * 64u + lane;

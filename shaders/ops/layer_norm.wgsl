@@ -1,22 +1,23 @@
 // Layer norm over the last axis, of x or of x + dropout(change).
 //   z = summand(x, change);  m = mean z;  s = 1 / sqrt(var z + 1e-5);  y = gamma (z - m) s + beta
 //   g = dy gamma;  dz = s (g - mean g - h mean(g h)) with h = (z - m) s;  dgamma = sum_rows dy h;  dbeta = sum_rows dy
-// Width is a multiple of 4. Forward: one invocation a row. Backward: one workgroup a block of rows (blocks never cross a window):
-// first a row an invocation (dz), then a column group an invocation (partial sums over the block's rows, in order).
-// `summand` and `add_to_gradients` come from layer_norm_plain.wgsl or layer_norm_residual.wgsl.
-// y, stats, dx, dchange, partial are overwritten unless an accumulate flag says otherwise; fold adds to the gradients.
+// Width is a multiple of 4. Forward: one invocation per row. Backward: one workgroup per block of rows (a block never crosses the boundary
+// of a window): first one row per invocation (dz), then one column group per invocation (partial sums over the rows of the block, in
+// order).
+// layer_norm_plain.wgsl or layer_norm_residual.wgsl defines `summand` and `add_to_gradients`.
+// y, stats, dx, dchange, partial are overwritten unless an accumulate flag is set; fold adds to the gradients.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // rows a window
+    count: u32,        // rows per window
     width: u32,
     node: u32,
-    threshold: u32,    // dropout: bits below are dropped
+    threshold: u32,    // dropout: an element with smaller random bits is dropped
     keep_scale: f32,
     block_rows: u32,
-    blocks: u32,       // blocks a window
-    group: u32,        // blocks whose partial sums are in scratch
+    blocks: u32,       // blocks per window
+    group: u32,        // blocks whose partial sums are in scratch at a time
     accumulate_x: u32,
     accumulate_change: u32,
     x_base: u32,
@@ -112,7 +113,7 @@ fn layer_norm_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
     }
 }
 
-// Adds the group's partial sums to the gradients, left to right. One invocation a column group of gamma or beta.
+// Adds the partial sums of the group to the gradients, left to right. One invocation per column group of gamma or beta.
 @compute @workgroup_size(64)
 fn layer_norm_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let quads = params.width / 4u;

@@ -1,4 +1,4 @@
-// layer_norm of x alone.
+// layer_norm of x without a change.
 fn summand(row: u32, i: u32) -> vec4<f32> {
     return x[params.x_base / 4u + row * (params.width / 4u) + i];
 }

@@ -1,4 +1,4 @@
-// layer_norm of x + dropout(change). The dropout is drawn anew from its counter in backward, never stored.
+// layer_norm of x + dropout(change). The backward pass draws the same dropout again from its counter; it is never stored.
 @group(0) @binding(6) var<storage, read_write> change: array<vec4<f32>>;
 @group(0) @binding(10) var<storage, read_write> d_change: array<vec4<f32>>;
 

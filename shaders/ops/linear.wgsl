@@ -1,27 +1,27 @@
-// y = a(x) W^T + b (+ residual), a = identity, relu or tanh-gelu, then dropout: what is activated is what is loaded, so that the
-// activation's output is never stored. W is [columns, inner], row-major, as in PyTorch:
-// the columns from column0 on of a weight with rows of `stride` (column0 = 0 and stride = inner where nothing is sliced).
+// y = a(x) W^T + b (+ residual), a = identity, relu or tanh-gelu, then dropout. The activation is applied to loaded values, so that its
+// output is never stored. W is [columns, inner], row-major, as in PyTorch: the columns from column0 on of a weight with rows of `stride`
+// elements (column0 = 0 and stride = inner without `column0`).
 //   d_x = a'(x) (d_y W);   d_W = sum_rows d_y^T a(x);   d_b = sum_rows d_y;   d_residual = d_y
-// The tiled loops come from the generator (src/engine/ops/generator/matmul.rs). They call the functions below: `.._at` gives the first element
-// of a row (clamped: what lies beyond is loaded, but never stored), the others load or store four elements.
-// linear_quads.wgsl (inner and columns are multiples of 4) or linear_scalars.wgsl (any extents) go in front: Element, LANES, and
-// `.._quad(at, present)` and `put_..(at, present, value)`, which reach the first `present` of four elements from `at` on.
-// y, d_x, partial are overwritten unless `accumulate` says otherwise; fold adds to the gradients, left to right.
+// The generator (src/engine/ops/generator/matmul.rs) writes the tiled loops. They call the functions below: `.._at` returns the first
+// element of a row (clamped: a row beyond the end is loaded, but never stored), the others load or store four elements.
+// linear_quads.wgsl (inner and columns are multiples of 4) or linear_scalars.wgsl (any extents) are put in front: Element, LANES, and
+// `.._quad(at, present)` and `put_..(at, present, value)`, which access the first `present` of the four elements from `at` on.
+// y, d_x, partial are overwritten unless `accumulate` is set; fold adds to the gradients, left to right.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // rows a window
+    count: u32,        // rows per window
     inner: u32,        // K
     columns: u32,      // M
-    stride: u32,       // elements from a row of the weight to the next
-    column0: u32,      // first column of W in it
+    stride: u32,       // elements between neighbouring rows of the weight
+    column0: u32,      // first column of W in the weight
     node: u32,
-    threshold: u32,    // dropout: bits below are dropped
+    threshold: u32,    // dropout: an element with smaller random bits is dropped
     keep_scale: f32,
     block_rows: u32,
-    blocks: u32,       // blocks a window
-    group: u32,        // blocks whose partial sums are in scratch
+    blocks: u32,       // blocks per window
+    group: u32,        // blocks whose partial sums are in scratch at a time
     has_bias: u32,
     x_base: u32,
     weight_base: u32,
@@ -48,14 +48,14 @@ struct Params {
 
 override activation: u32 = 0u; // 0 identity, 1 relu, 2 gelu (tanh form)
 override drops: u32 = 0u;      // 1: dropout after the activation
-override biased: u32 = 0u;     // 1: there is a bias
-override accumulate: u32 = 0u; // 1: what is stored by rows is added to what is there
+override biased: u32 = 0u;     // 1: the map has a bias
+override accumulate: u32 = 0u; // 1: what is stored by rows is added to the existing values
 
 fn active_rows() -> u32 {
     return active_windows() * params.count;
 }
 
-// Elements of `extent` from `first` on.
+// Number of elements of `extent` from `first` on.
 fn rest(extent: u32, first: u32) -> u32 {
     return extent - min(first, extent);
 }
@@ -187,7 +187,7 @@ fn bias_store_pair(slot: u32, m: u32, value: vec2<f32>) {
     put_partial_pair(at, rest(params.columns, m), value);
 }
 
-// Adds the group's partial sums to the gradients, left to right. One invocation an element (quad).
+// Adds the partial sums of the group to the gradients, left to right. One invocation per element (quad).
 @compute @workgroup_size(64)
 fn linear_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = group.x * 64u + lane;

@@ -1,4 +1,4 @@
-// linear where inner and columns are multiples of 4: every four elements are one load or store, and wholly there.
+// linear if inner and columns are multiples of 4: each group of four elements is one load or store, and all four exist.
 alias Element = vec4<f32>;
 const LANES: u32 = 4u;
 

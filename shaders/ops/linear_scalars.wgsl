@@ -1,4 +1,4 @@
-// linear with any extents: every element is looked at on its own.
+// linear with any extents: every element is accessed individually.
 alias Element = f32;
 const LANES: u32 = 1u;
 

@@ -1,8 +1,8 @@
-// The decoder's head as a mixture in the data's units, step = token * p + position:
+// The output of the decoder's head as a mixture in the units of the data, step = token * p + position:
 //   mean = (head + highway[n, step]) scale + shift;  log_std = clamp(head, -7, 5) + ln scale;  logit = head
 //   d_head = d_mean scale, d_log_std where -7 <= head <= 5, d_logit;  d_highway[n, step] = sum_k d_mean scale
-// Grid: one invocation a (step, target, component) and its three numbers; for d_highway one a (target, step).
-// mixture is overwritten; gradients are overwritten unless their accumulate flag says otherwise.
+// Grid: one invocation per (step, target, component) and its three numbers; for d_highway one per (target, step).
+// mixture is overwritten; gradients are overwritten unless their accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
@@ -12,7 +12,7 @@ struct Params {
     targets: u32,       // Nt
     components: u32,    // K
     patch_len: u32,     // p
-    parts: u32,         // 3, or 1: means alone (no log std, no logit)
+    parts: u32,         // 3, or 1: only means (no log std, no logit)
     accumulate_head: u32,
     accumulate_highway: u32,
     head_base: u32,
@@ -35,7 +35,7 @@ struct Params {
 const LEAST: f32 = -7.0;
 const MOST: f32 = 5.0;
 
-// What an item is about.
+// The indices of an item.
 struct Place {
     window: u32,
     s: u32,        // step of the horizon
@@ -66,7 +66,7 @@ fn decode(q: Place, added: f32) {
     let to = params.mixture_base + q.mixture;
     mixture[to] = (head[from_head] + added) * stats[stat + 1u] + stats[stat];
     if params.parts == 1u { return; }
-    // Comparisons, not clamp(), which may turn a NaN into a number.
+    // Comparisons instead of clamp(), which may replace NaN by a number.
     let raw = head[from_head + apart];
     let log_std = select(select(raw, MOST, raw > MOST), LEAST, raw < LEAST);
     mixture[to + params.count] = log_std + log(stats[stat + 1u]);

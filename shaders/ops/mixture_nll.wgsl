@@ -2,9 +2,9 @@
 //   term_k = logit_k - z_k^2 / 2 - log_std_k - ln(2 pi) / 2, z_k = (y - mean_k) / std_k
 //   nll = sum over observed of (lse_k logit_k - lse_k term_k)
 //   with r = softmax(term), w = softmax(logit):  d_mean = -r z / std;  d_log_std = r (1 - z^2);  d_logit = w - r, times d_nll
-// Log-sums are taken from the largest term. Where nothing was observed neither pass evaluates anything: it adds 0 and writes 0.
-// Grid: forward, one workgroup a window: each lane sums every 256th target in order, then a tree, whatever the number of windows;
-// backward, one invocation a target. nll is overwritten; d_mixture is overwritten unless accumulate_mixture says otherwise.
+// Log-sums are computed relative to the largest term. For an unobserved target both passes skip the computation: they add 0 and write 0.
+// Grid: forward, one workgroup per window: each lane sums every 256th target in order, then a tree reduction follows, independent of the
+// number of windows; backward, one invocation per target. nll is overwritten; d_mixture is overwritten unless accumulate_mixture is set.
 struct Params {
     window0: u32,
     windows: u32,

@@ -1,5 +1,5 @@
-// stored += rate (mean - stored), unless norm = (norm, clip factor, ok, loss) says that the step is bad. In place.
-// Grid: one invocation an element.
+// stored += rate (mean - stored), in place, unless norm = (norm, clip factor, ok, loss) has ok = 0 (a bad step).
+// Grid: one invocation per element.
 struct Params {
     window0: u32,
     windows: u32,

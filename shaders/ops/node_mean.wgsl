@@ -1,10 +1,10 @@
 // y[n] += sum over windows, in order, of (sum over steps of x[t, n]) / (steps * windows of the batch).
-// Width is a multiple of 4. Grid: one invocation four channels of a node. y is an accumulator that the start of a step zeroes.
+// Width is a multiple of 4. Grid: one invocation per four channels of a node. y is an accumulator that is zeroed at the start of a step.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,      // quads of a step
+    count: u32,      // quads per step
     n_steps: u32,
     share: f32,      // 1 / steps
     x_base: u32,

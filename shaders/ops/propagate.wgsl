@@ -1,20 +1,21 @@
-// y[t, i] = sum_j M[i, j] x[t, j], M = sum_k gate_k A_k of the window: prior, dynamic, adaptive. M is formed as it is loaded, never stored.
+// y[t, i] = sum_j M[i, j] x[t, j], M = sum_k gate_k A_k of the window: prior, dynamic, adaptive. M is formed when it is loaded and never
+// stored.
 //   dx[t, j] = sum_i M[i, j] dy[t, i];  G[i, j] = sum over t, channels of dy[t, i] x[t, j]
 //   dgate_k = sum_ij A_k[i, j] G[i, j];  dA_k = sum over windows of gate_k G
-// Rows of A are `padded` long, zeros behind the nodes; width is a multiple of 4. A column of the product is a step's channel. The tiled
-// loops come from the generator (src/engine/ops/generator/matmul.rs), `mixed` and `weighed` from src/engine/ops/propagate.rs.
-// y and partial are overwritten, dx and dgates unless their accumulate flags say otherwise; fold adds to dA, window after window.
+// Rows of A have `padded` elements, with zeros behind the nodes; width is a multiple of 4. A column of the product is a channel of a step.
+// The generator (src/engine/ops/generator/matmul.rs) writes the tiled loops, src/engine/ops/propagate.rs writes `mixed` and `weighed`.
+// y and partial are overwritten, dx and dgates unless their accumulate flags are set; fold adds to dA, window after window.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,            // tiles of rows a window
+    count: u32,            // tiles of rows per window
     n_steps: u32,
     n_nodes: u32,
     padded: u32,
     width: u32,
-    gate_stride: u32,      // 3, or 0 where all windows have the same gates
-    group: u32,            // windows whose G are in scratch
+    gate_stride: u32,      // 3, or 0 if all windows have the same gates
+    group: u32,            // windows whose G are in scratch at a time
     accumulate_x: u32,
     accumulate_gates: u32,
     x_base: u32,
@@ -42,7 +43,7 @@ struct Params {
 @group(0) @binding(11) var<storage, read_write> d_matrix: array<vec4<f32>>;
 @group(0) @binding(12) var<storage, read_write> d_gates: array<f32>;
 
-override component: u32 = 1u; // fold: 1 the dynamic graph's gate, 2 the adaptive one's
+override component: u32 = 1u; // fold: 1 for the gate of the dynamic graph, 2 for that of the adaptive graph
 
 var<private> window: u32;
 var<private> gate: vec3<f32>;
@@ -57,13 +58,14 @@ fn quads() -> u32 {
     return params.width / 4u;
 }
 
-// First quad of a column's channels: node 0 of its step.
+// First quad of the channels of a column: node 0 of its step.
 fn column_at(column: u32) -> u32 {
     let c = min(column, params.n_steps * params.width - 4u);
     return ((window * params.n_steps + c / params.width) * params.n_nodes) * quads() + (c % params.width) / 4u;
 }
 
-// forward: receivers x senders, senders x columns. The last loads of a row meet zeros of A: any sender that exists will do.
+// forward: receivers x senders, senders x columns. The last loads of a row are multiplied by the zeros of A, so they may read any existing
+// sender.
 fn forward_a_at(i: u32) -> u32 {
     return min(i, params.n_nodes - 1u) * (params.padded / 4u);
 }
@@ -141,7 +143,7 @@ fn outer_store(slot: u32, i: u32, j: u32, value: vec4<f32>) {
     partial[at] = select(vec4<f32>(), value, nodes < vec4<u32>(params.n_nodes));
 }
 
-// dA += gate G, window after window. One invocation a quad.
+// dA += gate G, window after window. One invocation per quad.
 @compute @workgroup_size(64)
 fn propagate_fold(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let q = group.x * 64u + lane;

@@ -1,4 +1,4 @@
-// dgate_k = sum_ij A_k[i, j] G[i, j]. One workgroup a window of the group.
+// dgate_k = sum_ij A_k[i, j] G[i, j]. One workgroup per window of the group.
 var<workgroup> sums: array<vec3<f32>, 64>;
 
 @compute @workgroup_size(64)

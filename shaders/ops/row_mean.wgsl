@@ -1,11 +1,11 @@
 // y[l] = mean over the rows of line l of x;  d_x[row] = d_y[line of the row] / rows
-// Width is a multiple of 4. Grid: one invocation four channels of a line (forward), of a row (backward). y is overwritten, d_x unless
-// its accumulate flag says otherwise.
+// Width is a multiple of 4. Grid: one invocation per four channels of a line (forward), of a row (backward). y is overwritten, d_x unless
+// its accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,         // invocations a window
+    count: u32,         // invocations per window
     quads: u32,         // width / 4
     rows: u32,          // of a line
     share: f32,         // 1 / rows

@@ -1,16 +1,16 @@
-// y = a x + b r, r = dropout(relu(change)), a and b learned numbers.
+// y = a x + b r, r = dropout(relu(change)), where a and b are learned scalars.
 //   dx = a dy;  dchange = b keep relu' dy;  da = sum dy x;  db = sum dy r
-// Width is a multiple of 4. One invocation owns four elements; in `_sums` one workgroup owns a window: each lane adds every 256th group
-// of four, then a tree. `_fold`, one invocation, adds the windows in order to the gradients. The dropout is drawn anew in backward.
-// y and sums are overwritten, dx and dchange unless an accumulate flag is set.
+// Width is a multiple of 4. One invocation owns four elements. In `_sums` one workgroup owns a window: each lane adds every 256th group of
+// four, then a tree reduction follows. `_fold`, one invocation, adds the windows in order to the gradients. The backward pass draws the
+// same dropout again. y and sums are overwritten, dx and dchange unless an accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,           // invocations (in `_sums`, workgroups) a window
+    count: u32,           // invocations (in `_sums`, workgroups) per window
     quads_of_window: u32,
     node: u32,
-    threshold: u32,       // dropout: bits below are dropped
+    threshold: u32,       // dropout: an element with smaller random bits is dropped
     keep_scale: f32,
     accumulate_x: u32,
     accumulate_change: u32,

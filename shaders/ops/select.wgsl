@@ -1,12 +1,12 @@
-// A box of steps and nodes.
-//   y[t, n] = x[step0 + t, node0 + n];  dx[t, n] = dy[t - step0, n - node0] inside the box, 0 outside
-// Width is a multiple of 4. Forward: one invocation four channels of y. Backward: one invocation four channels of dx.
-// y is overwritten; so is all of dx, unless the accumulate flag says to add (then dx outside the box stays as it is).
+// A range of steps and a range of nodes.
+//   y[t, n] = x[step0 + t, node0 + n]; dx[t, n] = dy[t - step0, n - node0] inside the ranges, 0 outside
+// Width is a multiple of 4. Forward: one invocation per four channels of y. Backward: one invocation per four channels of dx.
+// y is overwritten; so is all of dx, unless the accumulate flag is set (then dx outside the ranges does not change).
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,        // invocations a window
+    count: u32,        // invocations per window
     quads: u32,        // width / 4
     x_steps: u32,
     x_nodes: u32,

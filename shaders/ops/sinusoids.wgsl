@@ -1,6 +1,6 @@
 // y[t, j, 2i] = sin(speed_j a[t, i]);  y[t, j, 2i + 1] = cos(speed_j a[t, i])
 //   dspeed_j += sum over t, i of a[t, i] (cos dy[2i] - sin dy[2i + 1])
-// Runs once a step. Grid: forward, one invocation a pair; backward, one workgroup a speed. y is overwritten, dspeed is added to.
+// Runs once per step. Grid: forward, one invocation per pair; backward, one workgroup per speed. y is overwritten, dspeed is added to.
 struct Params {
     window0: u32,
     windows: u32,

@@ -1,10 +1,10 @@
-// a = x[.., ..first];  b = x[.., first..];  d_x is made of d_a and d_b.
-// Grid: one invocation four channels of x. a and b are overwritten, d_x unless its accumulate flag says otherwise.
+// a = x[.., ..first]; b = x[.., first..]; d_x consists of d_a and d_b.
+// Grid: one invocation per four channels of x. a and b are overwritten, d_x unless its accumulate flag is set.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,         // quads of x a window
+    count: u32,         // quads of x per window
     quads: u32,         // width of x / 4
     first_quads: u32,   // width of a / 4
     accumulate_x: u32,

@@ -1,13 +1,13 @@
-// y = [branch][tap][out][in] matrices, then [branch][out] biases; one dispatch a branch. weight is [out, in, taps], bias [out].
-// Runs once a step. Grid: one invocation an element of the branch. y is overwritten, gradients are added to.
+// y = [branch][tap][out][in] matrices, then [branch][out] biases; one dispatch per branch. weight is [out, in, taps], bias [out].
+// Runs once per step. Grid: one invocation per element of the branch. y is overwritten, gradients are added to.
 struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,       // elements of the branch's weight and bias
+    count: u32,       // elements of the weight and bias of the branch
     width: u32,
     taps: u32,
-    matrix_at: u32,   // where the branch's matrices, and its bias, lie in y
+    matrix_at: u32,   // start of the matrices of the branch, and of its bias, in y
     bias_at: u32,
     weight_base: u32,
     bias_base: u32,
@@ -22,7 +22,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> d_y: array<f32>;
 @group(0) @binding(5) var<storage, read_write> d_weights: array<f32>;
 
-// Element of [out, in, taps] at element e of [taps, out, in].
+// Index in [out, in, taps] of element e of [taps, out, in].
 fn scattered(e: u32) -> u32 {
     let square = params.width * params.width;
     return (e % square) * params.taps + e / square;

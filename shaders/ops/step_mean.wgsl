@@ -5,7 +5,7 @@ struct Params {
     window0: u32,
     windows: u32,
     first: u32,
-    count: u32,         // invocations a window
+    count: u32,         // invocations per window
     n_steps: u32,
     quads_of_step: u32, // N width / 4
     accumulate_x: u32,

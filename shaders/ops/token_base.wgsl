@@ -1,10 +1,10 @@
-// What every token holds whatever the data.
+// The part of every token that does not depend on the data.
 //   y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n];  k(n): 0 covariate, 1 target, 2 transition node
 //   dnode[n] = sum_t dy[t, n];  dkind[k] = sum_{n of kind k} sum_t dy[t, n];  dtemporal[t] = sum_n dy[t, n];  dadaptive = dy
 //   dgraph = dnode
-// Runs once a step. Width is a multiple of 4. One invocation owns four channels: of a token (forward), of a node (`_nodes`), of a kind
-// (`_kinds`, from the sums that `_nodes` left in scratch), of a step (`_temporal`). `_graph` adds the same sums
-// to the graph encoding's gradient. `adaptive` is there only if the flag is set.
+// Runs once per step. Width is a multiple of 4. One invocation owns four channels: of a token (forward), of a node (`_nodes`), of a kind
+// (`_kinds`, from the sums that `_nodes` wrote to scratch), of a step (`_temporal`). `_graph` adds the same sums to the gradient of the
+// graph encoding. `adaptive` exists only if its flag is set.
 // y and the scratch are overwritten, dtemporal unless its accumulate flag is set; gradients of parameters are always added to.
 struct Params {
     window0: u32,

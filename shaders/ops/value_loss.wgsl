@@ -1,7 +1,8 @@
-// Loss of a window's observed targets under values v_q: loss = sum over observed of 1/Q sum_q l(y - v_q).
+// Loss of the observed targets of a window under values v_q: loss = sum over observed of 1/Q sum_q l(y - v_q).
 //   kind 0: e^2;  1: |e|;  2: e^2 / 2 up to delta, delta (|e| - delta / 2) beyond;  3: max(p e, (p - 1) e), p = levels[q]
-//   dv = -l'(e) / Q, times dloss; 0 where nothing was observed
-// Grid: forward, one workgroup a window: each lane sums every 256th target in order, then a tree; backward, one invocation a target.
+//   dv = -l'(e) / Q, times dloss; 0 if the target is unobserved
+// Grid: forward, one workgroup per window: each lane sums every 256th target in order, then a tree reduction follows; backward, one
+// invocation per target.
 // loss is overwritten, d_values unless its accumulate flag is set.
 struct Params {
     window0: u32,

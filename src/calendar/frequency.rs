@@ -1,12 +1,10 @@
-//! The time step between rows: its text form, and how it is inferred from timestamps.
+//! The time step between rows and its text form.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::grid::Grid;
-use super::stamp::{DAY, civil, months};
-use super::steps::Steps;
+use super::stamp::DAY;
 
 /// The time step between rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,20 +17,6 @@ pub enum Frequency {
 }
 
 impl Frequency {
-    /// The most frequent step between ascending timestamps. It is in calendar months if all timestamps are on a monthly grid.
-    pub(crate) fn infer(stamps: &Steps) -> Option<Self> {
-        let common = commonest(stamps.runs().map(|run| (run.step, run.times)))?;
-        if common < 28 * DAY {
-            return Some(Self::Seconds(common));
-        }
-        let pairs = || stamps.iter().zip(stamps.iter().skip(1));
-        let month = |stamp| months(civil(stamp).date());
-        let count = commonest(pairs().map(|(from, to)| (month(to) - month(from), 1)))?;
-        let grid = Grid::of(Self::Months(count), stamps);
-        let monthly = count > 0 && pairs().all(|(from, to)| grid.steps(from, to).is_some());
-        Some(if monthly { Self::Months(count) } else { Self::Seconds(common) })
-    }
-
     /// Rows per season: a day for steps of less than a day, a week for steps of days, a year for steps of weeks or months; at least 1.
     #[must_use]
     pub fn season(self) -> usize {
@@ -44,15 +28,6 @@ impl Frequency {
         };
         usize::try_from(rows.max(1)).unwrap_or(1)
     }
-}
-
-/// The most frequent value; the smallest one if several are equally frequent. Each item is (value, number of occurrences).
-fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
-    let mut counts = std::collections::BTreeMap::new();
-    for (value, times) in values {
-        *counts.entry(value).or_insert(0) += times;
-    }
-    counts.into_iter().max_by_key(|&(value, count)| (count, std::cmp::Reverse(value))).map(|(value, _)| value)
 }
 
 impl fmt::Display for Frequency {
@@ -111,17 +86,9 @@ impl From<Frequency> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::parse_stamp;
 
     #[test]
-    fn frequencies_are_inferred_and_written() {
-        let infer = |texts: &[&str]| Frequency::infer(&texts.iter().map(|t| parse_stamp(t).unwrap()).collect()).unwrap().to_string();
-        assert_eq!(infer(&["2020-01-01", "2020-02-01", "2020-03-01", "2020-05-01"]), "1mo");
-        assert_eq!(infer(&["2020-01-01", "2020-04-01", "2020-07-01"]), "3mo");
-        assert_eq!(infer(&["2019-01-01", "2020-01-01", "2021-01-01"]), "1y");
-        assert_eq!(infer(&["2020-01-06", "2020-01-13", "2020-01-27", "2020-02-03"]), "1w");
-        assert_eq!(infer(&["2020-01-06 00:00", "2020-01-06 00:15", "2020-01-06 00:30"]), "15min");
-        assert_eq!(infer(&["2020-01-01", "2020-01-29", "2020-02-26"]), "4w");
+    fn frequencies_are_read_and_written() {
         for text in ["15min", "1h", "1d", "1w", "1mo", "1y", "90s"] {
             assert_eq!(text.parse::<Frequency>().unwrap().to_string(), text);
         }

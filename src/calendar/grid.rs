@@ -1,6 +1,6 @@
-//! Regular grids of timestamps.
+//! Regular grids of timestamps, and how the grid of a column of timestamps is inferred.
 
-use super::stamp::{Stamp, civil, day_in_month, months, stamp_of};
+use super::stamp::{DAY, Stamp, civil, day_in_month, months, stamp_of};
 use super::{Frequency, Steps};
 
 /// A regular grid of timestamps.
@@ -43,6 +43,31 @@ impl Grid {
     }
 }
 
+impl Frequency {
+    /// The most frequent step between ascending timestamps. It is in calendar months if all timestamps are on a monthly grid.
+    pub(crate) fn infer(stamps: &Steps) -> Option<Self> {
+        let common = commonest(stamps.runs().map(|run| (run.step, run.times)))?;
+        if common < 28 * DAY {
+            return Some(Self::Seconds(common));
+        }
+        let pairs = || stamps.iter().zip(stamps.iter().skip(1));
+        let month = |stamp| months(civil(stamp).date());
+        let count = commonest(pairs().map(|(from, to)| (month(to) - month(from), 1)))?;
+        let grid = Grid::of(Self::Months(count), stamps);
+        let monthly = count > 0 && pairs().all(|(from, to)| grid.steps(from, to).is_some());
+        Some(if monthly { Self::Months(count) } else { Self::Seconds(common) })
+    }
+}
+
+/// The most frequent value; the smallest one if several are equally frequent. Each item is (value, number of occurrences).
+fn commonest(values: impl Iterator<Item = (i64, usize)>) -> Option<i64> {
+    let mut counts = std::collections::BTreeMap::new();
+    for (value, times) in values {
+        *counts.entry(value).or_insert(0) += times;
+    }
+    counts.into_iter().max_by_key(|&(value, count)| (count, std::cmp::Reverse(value))).map(|(value, _)| value)
+}
+
 /// `rows` timestamps at this time step, from `start` on.
 pub(crate) fn grid_stamps(frequency: Frequency, start: Stamp, rows: usize) -> impl Iterator<Item = Stamp> {
     let grid = Grid::of(frequency, &std::iter::once(start).collect());
@@ -56,6 +81,17 @@ mod tests {
 
     fn stamp(text: &str) -> Stamp {
         parse_stamp(text).unwrap()
+    }
+
+    #[test]
+    fn frequencies_are_inferred() {
+        let infer = |texts: &[&str]| Frequency::infer(&texts.iter().map(|t| parse_stamp(t).unwrap()).collect()).unwrap().to_string();
+        assert_eq!(infer(&["2020-01-01", "2020-02-01", "2020-03-01", "2020-05-01"]), "1mo");
+        assert_eq!(infer(&["2020-01-01", "2020-04-01", "2020-07-01"]), "3mo");
+        assert_eq!(infer(&["2019-01-01", "2020-01-01", "2021-01-01"]), "1y");
+        assert_eq!(infer(&["2020-01-06", "2020-01-13", "2020-01-27", "2020-02-03"]), "1w");
+        assert_eq!(infer(&["2020-01-06 00:00", "2020-01-06 00:15", "2020-01-06 00:30"]), "15min");
+        assert_eq!(infer(&["2020-01-01", "2020-01-29", "2020-02-26"]), "4w");
     }
 
     #[test]

@@ -4,16 +4,14 @@ use super::bench_budgets as budgets;
 use super::budget::MemoryBudget;
 use super::console::{milliseconds, table, thousands};
 use super::context::{self, Context};
+use super::setting::Setting;
 use super::{Ending, console, open};
 use anyhow::bail;
 use pgat::config::Config;
-use pgat::data::PartWindows;
 use pgat::engine::bench::{self, PartTime};
 use pgat::engine::executor::{Backend, Executor};
-use pgat::engine::model::ModelShape;
 use pgat::engine::plan::AdapterClass;
 use pgat::engine::session::{Session, Setup};
-use pgat::experiment::Experiment;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -164,22 +162,6 @@ fn step(backend: &Backend, config: &Config, class: Option<&AdapterClass>) -> any
         parts,
     };
     Ok((report, measured))
-}
-
-/// The model of a config and a batch of its windows.
-pub(super) struct Setting {
-    pub(super) shape: ModelShape,
-    pub(super) source: PartWindows,
-    pub(super) indices: Vec<usize>,
-}
-
-impl Setting {
-    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
-        let experiment = Experiment::open(config.clone())?;
-        let (shape, source) = (experiment.shape(), experiment.training_windows()?);
-        let indices = (0..config.training.batch_size.min(source.index.len())).collect();
-        Ok(Self { shape, source, indices })
-    }
 }
 
 fn text(r: &StepReport) -> String {

@@ -1,8 +1,8 @@
 //! `pgat bench --budgets`: measures the training step of a config within several memory budgets.
 
-use super::bench::Setting;
 use super::console::{milliseconds, table, thousands};
 use super::context::Context;
+use super::setting::Setting;
 use anyhow::Context as _;
 use pgat::bytes::Budget;
 use pgat::config::Config;

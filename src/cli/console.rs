@@ -1,6 +1,5 @@
 //! Output to stdout and stderr.
 
-use super::error::ClosedPipe;
 pub(crate) use pgat::bytes::rounded_text as bytes;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -9,6 +8,16 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Whoever read stdout went away.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout was closed")]
+struct ClosedPipe;
+
+/// Whether an error is no more than that.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(<dyn std::error::Error>::is::<ClosedPipe>)
+}
 
 /// Writes a result to stdout.
 pub(crate) fn result(text: &str) -> anyhow::Result<()> {

@@ -39,22 +39,6 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     }
 }
 
-/// The reader of stdout closed the pipe.
-#[derive(Debug)]
-pub(crate) struct ClosedPipe;
-
-impl fmt::Display for ClosedPipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("stdout was closed")
-    }
-}
-
-impl Error for ClosedPipe {}
-
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(<dyn Error>::is::<ClosedPipe>)
-}
-
 /// The causes on one line, the outermost first. A cause that the preceding text already contains is omitted.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();

@@ -1,6 +1,7 @@
 //! `pgat inspect`.
 
 use super::context::{self, Context};
+use super::out::write_files;
 use super::{Ending, console, memory, open};
 use anyhow::Context as _;
 use pgat::config::GraphSettings;
@@ -109,18 +110,6 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         What::Memory(options) => memory::run(context, run, options),
     }
     .map(|()| Ending::Done)
-}
-
-/// Writes the files of `--out`.
-pub(crate) fn write_files(context: &Context, folder: Option<&Path>, files: &[(&str, &str)]) -> anyhow::Result<()> {
-    let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
-    for (name, content) in files {
-        let path = folder.join(name);
-        open::write(&path, content.as_bytes())?;
-        context.say(&format!("written: {}", path.display()));
-    }
-    Ok(())
 }
 
 fn count(n: u64) -> usize {

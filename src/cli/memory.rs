@@ -3,8 +3,8 @@
 use super::budget::MemoryBudget;
 use super::console::{self, bytes, table, thousands};
 use super::context::Context;
-use super::inspect::write_files;
 use super::open;
+use super::out::write_files;
 use pgat::engine::executor::{Backend, Executor};
 use pgat::engine::gpu::AdapterRecord;
 use pgat::engine::plan::map::{ArenaMap, MapBox};

@@ -10,6 +10,7 @@ mod budget;
 mod console;
 mod context;
 mod doctor;
+mod ending;
 mod error;
 mod evaluate;
 mod forecast;
@@ -18,8 +19,10 @@ mod inspect;
 mod memory;
 mod migrate;
 mod open;
+mod out;
 mod plan;
 mod progress;
+mod setting;
 mod shaders;
 mod synth;
 mod train;
@@ -28,6 +31,7 @@ mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use context::{BackendKind, Context};
+pub(crate) use ending::Ending;
 use std::process::ExitCode;
 
 /// Probabilistic forecasting of many time series, on any GPU.
@@ -76,27 +80,14 @@ enum Command {
     Shaders(shaders::Options),
 }
 
-/// How a command ended, other than with an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Done,
-    Negative,
-    /// The comparison has no valid result.
-    Void,
-    Interrupted,
-}
-
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     console::log(global.verbose, global.quiet);
     let context = Context { device: global.device, backend: global.backend, quiet: global.quiet };
     match run(&context, command) {
-        Ok(Ending::Done) => ExitCode::SUCCESS,
-        Ok(Ending::Negative) => ExitCode::from(1),
-        Ok(Ending::Void) => ExitCode::from(2),
-        Ok(Ending::Interrupted) => ExitCode::from(130),
-        Err(e) if error::is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Ok(ending) => ending.into(),
+        Err(e) if console::is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
             error::print(&e);
             ExitCode::from(2)

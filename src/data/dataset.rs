@@ -1,13 +1,12 @@
-//! The data in memory, and access to windows.
+//! The data in memory.
 
 use std::io::Read;
 
 use super::error::DataError;
-use super::grid::regularise;
+use super::grid::{Segment, regularise};
 use super::read::read;
-use super::scaler::Scaler;
 use super::schema::{Column, Layout, Schema, Slot};
-use super::source::{WindowMut, WindowShape};
+use super::source::WindowShape;
 use super::table::Table;
 use super::windows::{Pace, WindowId};
 use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Stamp, format_date, format_stamp};
@@ -16,17 +15,6 @@ use crate::numbers::to_f32;
 
 /// Maximum number of columns with missing cells that the notes list one by one.
 const COLUMNS_NAMED: usize = 5;
-
-/// Consecutive rows at regular time steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// Index of the first row, counted over all segments.
-    pub first_row: usize,
-    /// Number of rows.
-    pub rows: usize,
-    /// Timestamp of the first row; `None` without a time column.
-    pub start: Option<Stamp>,
-}
 
 /// The results of reading a file, for the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,7 +40,7 @@ pub struct Dataset {
     pub(super) table: Table,
     pub(super) segments: Vec<Segment>,
     pub(super) grid: Option<Grid>,
-    calendar: Vec<CalendarFeature>,
+    pub(super) calendar: Vec<CalendarFeature>,
     pub(super) shape: WindowShape,
     pub(super) split: SplitRule,
     pub(super) training_pace: Pace,
@@ -261,74 +249,6 @@ impl Dataset {
         }
         let value = self.table.get(slot.column, segment.first_row + row);
         (!value.is_nan()).then_some(value)
-    }
-
-    /// Fills the buffers of one window. Rows beyond the end of the segment are unobserved.
-    ///
-    /// # Panics
-    /// If the length of a buffer does not match [`Dataset::shape`], or the segment does not exist.
-    pub fn fill(&self, id: WindowId, scaler: &Scaler, out: WindowMut<'_>) {
-        out.check(&self.shape);
-        let WindowMut { values, observed, calendar, target, target_observed } = out;
-        self.fill_inputs(id, scaler, values, observed);
-        self.fill_calendar(id, calendar);
-        self.fill_targets(id, scaler, target, target_observed);
-    }
-
-    /// Fills `values` and `observed`, `[S, Nx, F]`.
-    fn fill_inputs(&self, id: WindowId, scaler: &Scaler, values: &mut [f32], observed: &mut [f32]) {
-        values.fill(0.0);
-        observed.fill(0.0);
-        let history = self.shape.history;
-        let slots = self.layout.slots.len();
-        for (index, slot) in self.layout.slots.iter().enumerate() {
-            let Some(slot) = slot else { continue };
-            let first = if slot.hidden { history } else { 0 };
-            let end = if slot.known_future { self.shape.steps() } else { history };
-            let rows = self.segment_rows(slot.column, id, first, end);
-            for (step, raw) in (first..end).zip(rows) {
-                if !raw.is_nan() {
-                    values[step * slots + index] = scaler.standardise(index, raw);
-                    observed[step * slots + index] = 1.0;
-                }
-            }
-        }
-    }
-
-    /// Steps `first..end` of a window in a column, up to the end of the segment.
-    fn segment_rows(&self, column: usize, id: WindowId, first: usize, end: usize) -> impl Iterator<Item = f32> {
-        let segment = self.segments[id.segment as usize];
-        let row = |step: usize| segment.first_row + (id.row as usize + step).min(segment.rows);
-        self.table.values(column, row(first)..row(end.max(first)))
-    }
-
-    /// Fills `calendar`, `[S, C]`.
-    fn fill_calendar(&self, id: WindowId, calendar: &mut [f32]) {
-        if self.calendar.is_empty() {
-            return;
-        }
-        for (step, features) in calendar.chunks_exact_mut(2 * self.calendar.len()).enumerate() {
-            let stamp = self.stamp(id.segment, id.row as usize + step).expect("a calendar needs stamps");
-            for (pair, feature) in features.chunks_exact_mut(2).zip(&self.calendar) {
-                pair.copy_from_slice(&feature.at(stamp));
-            }
-        }
-    }
-
-    /// Fills `target` and `target_observed`, `[H, Nt]`.
-    fn fill_targets(&self, id: WindowId, scaler: &Scaler, target: &mut [f32], target_observed: &mut [f32]) {
-        target.fill(0.0);
-        target_observed.fill(0.0);
-        let count = self.shape.num_targets;
-        for index in 0..count {
-            let rows = self.segment_rows(self.target_slot(index).column, id, self.shape.history, self.shape.steps());
-            for (step, raw) in rows.enumerate() {
-                if !raw.is_nan() {
-                    target[step * count + index] = scaler.standardise_target(index, raw);
-                    target_observed[step * count + index] = 1.0;
-                }
-            }
-        }
     }
 }
 

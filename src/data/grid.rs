@@ -1,6 +1,5 @@
 //! From timestamps to segments: rows at regular time steps without gaps.
 
-use super::dataset::Segment;
 use super::error::DataError;
 use super::read::Cells;
 use super::table::Table;
@@ -9,6 +8,17 @@ use crate::config::DataSettings;
 
 /// Maximum number of gaps that the notes list one by one. Further gaps are counted.
 const GAPS_NAMED: usize = 3;
+
+/// Consecutive rows at regular time steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Index of the first row, counted over all segments.
+    pub first_row: usize,
+    /// Number of rows.
+    pub rows: usize,
+    /// Timestamp of the first row; `None` without a time column.
+    pub start: Option<Stamp>,
+}
 
 /// The results of [`regularise`].
 #[derive(Debug)]

@@ -7,16 +7,19 @@
 //!
 //! Memory: the table takes rows x used columns x 4 bytes, and reading takes little more; see docs/memory.md.
 //!
-//! Files: `schema` (header to columns), `lines` and `read` (cells to numbers), `table` (storage of the numbers), `grid` (timestamps to
-//! segments), `dataset` (access and [`Dataset::fill`]), `windows` (parts and indices), `scaler`, `shuffle`, `forecast`.
+//! Files: `schema` (header to columns), `lines` and `read` (cells to numbers), `table` (storage of the numbers), `grid` (timestamps
+//! to segments), `dataset` (access), `windows` and `parts` (windows of the parts), `scaler`, `source` and `fill` (windows to buffers:
+//! [`Dataset::fill`]), `shuffle`, `forecast`.
 
 mod correlation;
 mod dataset;
 mod error;
 mod expression;
+mod fill;
 mod forecast;
 mod grid;
 pub(crate) mod lines;
+mod parts;
 mod read;
 mod scaler;
 mod schema;
@@ -28,11 +31,13 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
-pub use dataset::{DataReport, Dataset, Segment};
+pub use dataset::{DataReport, Dataset};
 pub use error::DataError;
+pub use fill::PartWindows;
 pub use forecast::ForecastWindow;
+pub use grid::Segment;
 pub(crate) use lines::unpacked;
 pub use scaler::Scaler;
 pub use shuffle::Permutation;
-pub use source::{PartWindows, WindowBuffers, WindowMut, WindowShape, WindowSource};
+pub use source::{WindowBuffers, WindowMut, WindowShape, WindowSource};
 pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};

@@ -1,10 +1,4 @@
-//! Windows for the training loop: sizes, buffers, and a source that fills the buffers.
-
-use std::sync::Arc;
-
-use super::dataset::Dataset;
-use super::scaler::Scaler;
-use super::windows::{WindowId, WindowIndex, WindowRun};
+//! Windows for the training loop: sizes, buffers, and the trait of a source that fills the buffers.
 
 /// Sizes of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,53 +130,4 @@ pub trait WindowSource {
     /// # Panics
     /// If `index` is not less than [`WindowSource::len`] or a buffer has the wrong length.
     fn fill(&self, index: usize, out: WindowMut<'_>);
-}
-
-/// The windows of one part of a dataset.
-#[derive(Debug, Clone)]
-pub struct PartWindows {
-    /// The data.
-    pub dataset: Arc<Dataset>,
-    /// The scaler, fitted on the training rows.
-    pub scaler: Arc<Scaler>,
-    /// The windows.
-    pub index: WindowIndex,
-}
-
-impl PartWindows {
-    /// The windows of `index`.
-    #[must_use]
-    pub fn new(dataset: Arc<Dataset>, scaler: Arc<Scaler>, index: WindowIndex) -> Self {
-        Self { dataset, scaler, index }
-    }
-
-    /// A single window.
-    #[must_use]
-    pub fn one(dataset: Arc<Dataset>, scaler: Arc<Scaler>, id: WindowId) -> Self {
-        let run = WindowRun { segment: id.segment, first: id.row, stride: 1, count: 1 };
-        Self::new(dataset, scaler, WindowIndex::new(vec![run]))
-    }
-
-    /// The id of window `index`.
-    ///
-    /// # Panics
-    /// If `index` is not less than the number of windows.
-    #[must_use]
-    pub fn id(&self, index: usize) -> WindowId {
-        self.index.get(index)
-    }
-}
-
-impl WindowSource for PartWindows {
-    fn shape(&self) -> &WindowShape {
-        self.dataset.shape()
-    }
-
-    fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    fn fill(&self, index: usize, out: WindowMut<'_>) {
-        self.dataset.fill(self.index.get(index), &self.scaler, out);
-    }
 }

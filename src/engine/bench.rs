@@ -1,5 +1,5 @@
-//! What `pgat bench` measures, only when asked: the adapter's ceilings, matrix products, an encoder layer's training step. Times are the
-//! least of several runs, and beside each rate stands its share of the ceiling measured in the same minute.
+//! Measurements of `pgat bench`: the maximum rates of the adapter (ceilings), matrix products, a training step of an encoder layer. Times
+//! are the minimum of several runs. Rates are also given as a fraction of the ceiling measured in the same run.
 
 use crate::gpu::probe::{Ceilings, ceilings};
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
@@ -17,14 +17,14 @@ use crate::step::StepInput;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A benchmark failed.
+/// Errors of a benchmark.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// Its graph.
+    /// The graph of a benchmark.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// Its plan.
+    /// The plan of a benchmark.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The device.
@@ -43,53 +43,53 @@ pub struct ProductTime {
     pub inner: usize,
     /// Columns of y.
     pub columns: usize,
-    /// Least milliseconds.
+    /// Minimum time in milliseconds.
     pub ms: f64,
-    /// 10^9 floating-point operations a second.
+    /// 10^9 floating-point operations per second.
     pub gflops: f64,
-    /// Share of the multiply-add ceiling.
+    /// Fraction of the multiply-add ceiling.
     pub share: f64,
 }
 
-/// Part of a step.
+/// The time of one op in one direction within a step.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct PartTime {
     /// Op.
     pub op: String,
     /// Direction.
     pub direction: Direction,
-    /// Dispatches in a step.
+    /// Dispatches per step.
     pub dispatches: usize,
-    /// Milliseconds, each phase submitted and awaited on its own.
+    /// Milliseconds. Each phase is submitted and awaited separately.
     pub ms: f64,
-    /// Share of the sum over all parts.
+    /// Fraction of the sum over all parts.
     pub share: f64,
 }
 
-/// A training step.
+/// The time of a training step.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct StepTime {
-    /// What is trained.
+    /// Description of the benchmark.
     pub what: String,
-    /// Dispatches in a step.
+    /// Dispatches per step.
     pub dispatches: usize,
-    /// Bytes of the plan.
+    /// Size of the plan in bytes.
     pub bytes: u64,
     /// Seconds from the start of compilation to the end of the first step.
     pub first_seconds: f64,
-    /// Least milliseconds of a later step.
+    /// Minimum milliseconds of a later step.
     pub ms: f64,
     /// Median milliseconds.
     pub median_ms: f64,
-    /// 10^9 floating-point operations of a step, from the ops' own counts.
+    /// 10^9 floating-point operations per step, from the op counts of the ops.
     pub gflop: f64,
-    /// Share of the multiply-add ceiling.
+    /// Fraction of the multiply-add ceiling.
     pub share: f64,
-    /// Split by op.
+    /// Times by op and direction.
     pub parts: Vec<PartTime>,
 }
 
-/// An op on its own. Cases are small: read fixed costs off these, not rates.
+/// The time of a single op. The cases are small, so the results show fixed costs, not rates.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct OpTime {
     /// Op.
@@ -100,43 +100,43 @@ pub struct OpTime {
     pub direction: Direction,
     /// Dispatches.
     pub dispatches: usize,
-    /// Least milliseconds, submit and wait included.
+    /// Minimum milliseconds, including submit and wait.
     pub ms: f64,
-    /// 10^9 floating-point operations a second.
+    /// 10^9 floating-point operations per second.
     pub gflops: f64,
-    /// 10^9 bytes a second, each tensor counted once.
+    /// 10^9 bytes per second, with each tensor counted once.
     pub gigabytes_per_second: f64,
 }
 
-/// Everything measured.
+/// All measurements.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct BenchReport {
     /// The adapter.
     pub adapter: AdapterRecord,
-    /// Class whose kernel shapes were measured.
+    /// Class that determines the measured kernel shapes.
     pub class: String,
-    /// Its ceilings.
+    /// Maximum rates of the adapter.
     pub ceilings: Ceilings,
-    /// An encoder layer's training step.
+    /// A training step of an encoder layer.
     pub encoder: StepTime,
     /// Matrix products.
     pub products: Vec<ProductTime>,
-    /// Each op's largest test case.
+    /// The largest test case of each op.
     pub ops: Vec<OpTime>,
 }
 
-/// Rows, inner and columns of the products measured.
+/// Rows, inner dimension and columns of the measured products.
 pub const PRODUCTS: [[usize; 3]; 6] =
     [[12_288, 64, 64], [12_288, 64, 128], [12_288, 64, 192], [12_288, 64, 256], [12_288, 256, 64], [19_872, 64, 64]];
 
-/// Measures everything with the kernel shapes of `class`; `progress` is told what is next.
+/// Runs all measurements with the kernel shapes of `class`. `progress` receives the name of each measurement before it starts.
 ///
 /// # Errors
-/// Fails if the device does.
+/// Fails if the device reports an error.
 pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, BenchError> {
     progress("ceilings");
     let mut best = ceilings(gpu)?;
-    // First, so that the time of its first step holds the compilation of every kernel in it.
+    // Runs first, so that the time of its first step includes the compilation of all its kernels.
     progress("encoder layer");
     let mut encoder = encoder(gpu, class).await?;
     best = best.better(&ceilings(gpu)?);
@@ -153,13 +153,13 @@ pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(
         progress(op.name);
         ops.extend(op_times(gpu, class, op).await?);
     }
-    // Shares are of the best ceiling seen between the measurements: other work on the machine slows both.
+    // Fractions refer to the best rate seen between the measurements, because other load on the machine slows both.
     products.iter_mut().for_each(|p| p.share = p.gflops * 1e9 / best.fma_flops_per_second);
     encoder.share = encoder.gflop * 1e12 / encoder.ms / best.fma_flops_per_second;
     Ok(BenchReport { adapter: gpu.adapter.clone(), class: class.name.clone(), ceilings: best, encoder, products, ops })
 }
 
-/// Times of an op's largest case, forward and backward.
+/// Times of the largest case of an op, forward and backward.
 async fn op_times(gpu: &Arc<Gpu>, class: &AdapterClass, op: &'static OpDef) -> Result<Vec<OpTime>, BenchError> {
     let size = |c: &Case| c.windows * c.inputs.iter().map(|i| i.shape.iter().product::<usize>()).sum::<usize>();
     let Some(case) = (op.cases)().into_iter().max_by_key(size) else { return Ok(vec![]) };
@@ -191,10 +191,10 @@ async fn op_times(gpu: &Arc<Gpu>, class: &AdapterClass, op: &'static OpDef) -> R
     Ok(plan.recordings[0].phases.iter().zip(least).map(line).collect())
 }
 
-/// Milliseconds of the products of one kind: by rows, or gradients of weights.
+/// Milliseconds of the products of one kind: row products, or weight gradients.
 ///
 /// # Errors
-/// Fails if the device does.
+/// Fails if the device reports an error.
 pub async fn products_ms(gpu: &Arc<Gpu>, class: &AdapterClass, weights: bool) -> Result<f64, BenchError> {
     let kinds: &[&'static str] = if weights { &["dW = dy^T x"] } else { &["y = x W^T + b", "dx = dy W"] };
     let mut total = 0.0;
@@ -206,7 +206,7 @@ pub async fn products_ms(gpu: &Arc<Gpu>, class: &AdapterClass, weights: bool) ->
     Ok(total)
 }
 
-/// Windows into which the rows are cut.
+/// Number of windows into which the rows are divided.
 const WINDOWS: usize = 32;
 
 async fn product(
@@ -242,7 +242,7 @@ async fn product(
     Ok(ProductTime { what, rows, inner, columns, ms: seconds * 1e3, gflops: flops / 1e9, share: 0.0 })
 }
 
-/// With a bias, of an x that is activated as it is loaded.
+/// A layer with a bias. `activation` is applied to x when it is loaded.
 fn linear(activation: Activation) -> Linear {
     Linear { bias: true, residual: false, activation, dropout: 0.0, column0: None }
 }
@@ -251,7 +251,7 @@ fn input(inputs: &[Vec<f32>]) -> StepInput<'_> {
     StepInput { windows: WINDOWS, first_window: 0, keys: [1, 2], learning_rate: 1e-3, inverse_count: 1e-4, inputs }
 }
 
-/// One encoder layer on 32 windows of 96 steps and 4 nodes, width 64, 4 heads along time, feed-forward 256, squared distance to a
+/// One encoder layer on 32 windows of 96 steps and 4 nodes: width 64, 4 heads along time, feed-forward width 256, squared distance to a
 /// target, AdamW.
 fn encoder_program() -> Result<Program, GraphError> {
     use Activation::{Gelu, Identity};
@@ -300,7 +300,7 @@ async fn encoder(gpu: &Arc<Gpu>, class: &AdapterClass) -> Result<StepTime, Bench
     step_time("encoder layer, 12,288 tokens", &mut run, &inputs, start).await
 }
 
-/// Times whole steps of the run's first recording, then its parts.
+/// Times whole steps of the first recording, then its parts.
 async fn step_time(what: &str, run: &mut GpuRun, inputs: &[Vec<f32>], start: Instant) -> Result<StepTime, BenchError> {
     run.step(0, &input(inputs)).await?;
     run.finish()?;
@@ -329,7 +329,7 @@ async fn step_time(what: &str, run: &mut GpuRun, inputs: &[Vec<f32>], start: Ins
     })
 }
 
-/// Floating-point operations of a step on a whole batch, from the ops' own counts.
+/// Floating-point operations of a step on a whole batch, from the op counts of the ops.
 #[must_use]
 pub fn step_flops(run: &GpuRun, recording: usize) -> f64 {
     let recording = &run.plan().recordings[recording];
@@ -337,7 +337,7 @@ pub fn step_flops(run: &GpuRun, recording: usize) -> f64 {
     recording.phases.iter().map(|p| p.cost.flops * windows(p.section)).sum()
 }
 
-/// Times of a step's parts by op and direction, the longest first: least of `repeats`.
+/// Times of a step by op and direction, the longest first. Each time is the minimum of `repeats` runs.
 ///
 /// # Errors
 /// Fails if the device is lost.
@@ -364,7 +364,8 @@ pub fn step_split(run: &GpuRun, recording: usize, windows: usize, repeats: usize
     Ok(parts)
 }
 
-/// The plan's class with factors for the ops measured: parts of a micro-batch of `windows` windows over what the rates alone predict.
+/// The class of the plan, with factors for the measured ops: the time of the parts of a micro-batch of `windows` windows, divided by the
+/// prediction from the rates alone.
 #[must_use]
 pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> AdapterClass {
     let recording = &plan.recordings[0];
@@ -374,7 +375,7 @@ pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> Adapte
         let (op, direction) = (part.op.clone(), part.direction);
         recording.phases.iter().filter(move |p| p.op == op && p.direction == direction)
     };
-    // Each phase was submitted and awaited on its own: what the quickest took is no work.
+    // Each phase was submitted and awaited separately, so the shortest time is pure overhead.
     let each = |part: &PartTime| part.ms / 1e3 / phases_of(part).count().max(1) as f64;
     let wait = parts.iter().map(each).fold(f64::INFINITY, f64::min);
     for part in parts {
@@ -389,7 +390,7 @@ pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> Adapte
         let more = part.dispatches.saturating_sub(phases.len()) as f64 * class.dispatch_seconds;
         let measured = part.ms / 1e3 - phases.len() as f64 * wait - more;
         if predicted > 0.0 {
-            // Two digits: more would only record the noise of one measurement.
+            // Two digits are enough: more would record the noise of one measurement.
             let factor = (measured.max(0.0) / predicted).clamp(0.01, 100.0);
             class.factors.insert(name, format!("{factor:.1e}").parse().unwrap_or(factor));
         }
@@ -402,13 +403,13 @@ pub fn measured_class(plan: &Plan, parts: &[PartTime], windows: usize) -> Adapte
 }
 
 impl BenchReport {
-    /// As aligned text.
+    /// The report as aligned text.
     #[must_use]
     pub fn to_text(&self) -> String {
         use std::fmt::Write;
         let c = &self.ceilings;
         let mut text = format!(
-            "{}\nkernel shapes of class {}\nceilings: {:.1} GFLOP/s multiply-add, {:.1} GB/s triad, {:.1} us an empty dispatch\n\n",
+            "{}\nkernel shapes of class {}\nceilings: {:.1} GFLOP/s multiply-add, {:.1} GB/s triad, {:.1} us per empty dispatch\n\n",
             self.adapter,
             self.class,
             c.fma_flops_per_second / 1e9,
@@ -429,7 +430,7 @@ impl BenchReport {
         let e = &self.encoder;
         let _ = writeln!(
             text,
-            "\n{}: {:.1} ms a step (median {:.1}), {:.2} GFLOP, {:.1} % of the ceiling, {} dispatches, {} bytes; first step {:.1} s",
+            "\n{}: {:.1} ms per step (median {:.1}), {:.2} GFLOP, {:.1} % of the ceiling, {} dispatches, {} bytes; first step {:.1} s",
             e.what,
             e.ms,
             e.median_ms,
@@ -443,7 +444,7 @@ impl BenchReport {
             let name = format!("{} {}", p.op, if p.direction == Direction::Forward { "forward" } else { "backward" });
             let _ = writeln!(text, "  {name:<28} {:>8.2} ms {:>5.1} % {:>3} dispatches", p.ms, 100.0 * p.share, p.dispatches);
         }
-        text.push_str("\nops, largest test case of each, submit and wait included:\n");
+        text.push_str("\nops, largest test case of each, including submit and wait:\n");
         for o in &self.ops {
             let name = format!("{} {}", o.op, if o.direction == Direction::Forward { "forward" } else { "backward" });
             let _ = writeln!(

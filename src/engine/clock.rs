@@ -1,6 +1,6 @@
-//! A clock that natively and in browsers tells the same: milliseconds since some moment.
+//! A clock for native builds and browsers: milliseconds since a fixed moment.
 
-/// Milliseconds since the program first asked.
+/// Milliseconds since the first call.
 #[cfg(not(target_arch = "wasm32"))]
 #[must_use]
 pub fn milliseconds() -> f64 {
@@ -10,7 +10,7 @@ pub fn milliseconds() -> f64 {
     1000.0 * START.elapsed().as_secs_f64()
 }
 
-/// Milliseconds since the page was opened, by the `performance` of a window or a worker.
+/// Milliseconds since the page was opened, from the `performance` object of a window or a worker.
 #[cfg(target_arch = "wasm32")]
 #[must_use]
 pub fn milliseconds() -> f64 {

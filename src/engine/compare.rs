@@ -1,10 +1,10 @@
-//! The comparator behind `verify`, the self-test and the tests: it says where two tensors differ most, and refuses comparisons that
-//! could not fail.
+//! The comparator of `verify`, the self-test and the tests. It reports where two tensors differ most, and refuses comparisons that could
+//! not fail.
 
-/// Two tensors do not agree, or cannot be compared.
+/// Two tensors differ, or cannot be compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Mismatch {
-    /// Different numbers of elements.
+    /// The tensors have different numbers of elements.
     #[error("expected {expected} elements, found {found}")]
     Length {
         /// Elements of the reference.
@@ -12,40 +12,40 @@ pub enum Mismatch {
         /// Elements found.
         found: usize,
     },
-    /// Nothing to compare.
+    /// The tensors have no elements.
     #[error("there is nothing to compare")]
     Empty,
-    /// NaN or infinity.
+    /// An element is NaN or infinite.
     #[error("element {index} is {found}, expected {expected}")]
     NotFinite {
-        /// Where.
+        /// Index of the element.
         index: usize,
-        /// Reference.
+        /// Value in the reference.
         expected: f64,
-        /// Found.
+        /// Value found.
         found: f64,
     },
-    /// The reference is zero throughout: agreement would prove nothing.
-    #[error("the reference is zero throughout")]
+    /// The reference is entirely zero, so agreement would prove nothing.
+    #[error("the reference is entirely zero")]
     AllZero,
-    /// Too far apart.
+    /// An error is above the tolerance.
     #[error("element {index}: expected {expected:e}, found {found:e}: {times:.1} times the tolerance")]
     Differs {
-        /// Where.
+        /// Index of the element.
         index: usize,
-        /// Reference.
+        /// Value in the reference.
         expected: f64,
-        /// Found.
+        /// Value found.
         found: f64,
-        /// Error over tolerance.
+        /// Error divided by the tolerance.
         times: f64,
     },
 }
 
-/// The largest error relative to `scale`, and where. `scale` must be positive.
+/// The largest error relative to `scale`, and its index. `scale` must be positive.
 ///
 /// # Errors
-/// Fails on wrong lengths, nothing to compare, and what is not finite on either side.
+/// Fails if the lengths differ, if there is nothing to compare, or if an element of either side is not finite.
 pub fn largest_error(expected: &[f64], found: &[f64], scale: f64) -> Result<(f64, usize), Mismatch> {
     if expected.len() != found.len() {
         return Err(Mismatch::Length { expected: expected.len(), found: found.len() });
@@ -73,10 +73,10 @@ pub fn magnitude(values: &[f64]) -> f64 {
 }
 
 /// Compares element by element: |expected - found| <= tolerance (|expected| + largest magnitude / 8 + floor). Returns the largest error
-/// over the tolerance. `floor` is for what is zero but for rounding: the magnitude of the terms that cancel.
+/// divided by the tolerance. `floor` is for values that are zero except for rounding errors: it is the magnitude of the terms that cancel.
 ///
 /// # Errors
-/// Says what is wrong; an all-zero reference is refused unless `zero_allowed`, and then zeros are expected exactly.
+/// States the mismatch. An all-zero reference is an error unless `zero_allowed` is set; then only exact zeros agree with it.
 pub fn compare(expected: &[f64], found: &[f64], tolerance: f64, floor: f64, zero_allowed: bool) -> Result<f64, Mismatch> {
     largest_error(expected, found, 1.0)?;
     let largest = magnitude(expected);

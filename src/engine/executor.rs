@@ -1,4 +1,4 @@
-//! One face for both executors: the device, and the f64 twins.
+//! One interface to both executors: the device, and the f64 reference implementations of the ops (the "twins").
 
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::TensorId;
@@ -7,28 +7,28 @@ use crate::reference::Reference;
 use crate::step::StepInput;
 use std::sync::Arc;
 
-/// Where recordings run.
+/// A backend that runs recordings.
 #[derive(Clone)]
 pub enum Backend {
-    /// On a device.
+    /// A device.
     Gpu(Arc<Gpu>),
-    /// On the f64 twins.
+    /// The f64 reference implementations.
     Reference,
 }
 
 impl Backend {
-    /// The best adapter, or the best whose name, backend or driver contains `wanted`.
+    /// The best adapter, or the best one whose name, backend or driver contains `wanted`.
     ///
     /// # Errors
-    /// Fails if there is no adapter, none matches, or it gives no device.
+    /// Fails if there is no adapter, if none matches, or if it provides no device.
     pub async fn open(wanted: Option<&str>) -> Result<Self, GpuError> {
         Ok(Self::Gpu(Arc::new(Gpu::open(wanted).await?)))
     }
 
-    /// Class name of the twins.
+    /// Class name of the f64 reference backend.
     pub const REFERENCE: &str = "reference";
 
-    /// Options of a plan for it: its limits, the kernel shapes of its class.
+    /// Plan options for this backend: its limits, and the kernel shapes of its class.
     #[must_use]
     pub fn plan_options(&self, batch: usize) -> PlanOptions {
         match self {
@@ -37,7 +37,7 @@ impl Backend {
         }
     }
 
-    /// The adapter; nothing for the twins.
+    /// The adapter; `None` for the f64 reference backend.
     #[must_use]
     pub fn adapter(&self) -> Option<&AdapterRecord> {
         match self {
@@ -46,7 +46,7 @@ impl Backend {
         }
     }
 
-    /// Name of the adapter's class: same class, same bits.
+    /// Name of the adapter class. Results are bit-identical within a class.
     #[must_use]
     pub fn class_name(&self) -> &str {
         self.adapter().map_or(Self::REFERENCE, |a| &a.class)
@@ -57,15 +57,15 @@ impl Backend {
 pub enum Executor {
     /// On a device.
     Gpu(Box<GpuRun>),
-    /// On the f64 twins.
+    /// On the f64 reference implementations.
     Reference(Reference),
 }
 
 impl Executor {
-    /// Makes everything that the plan needs.
+    /// Creates everything that the plan needs.
     ///
     /// # Errors
-    /// Fails if the device refuses a buffer or a kernel.
+    /// Fails if the device cannot allocate a buffer or rejects a kernel.
     pub async fn new(backend: &Backend, plan: Arc<Plan>) -> Result<Self, GpuError> {
         Ok(match backend {
             Backend::Gpu(gpu) => Self::Gpu(Box::new(GpuRun::new(gpu.clone(), plan).await?)),
@@ -87,7 +87,7 @@ impl Executor {
         }
     }
 
-    /// Reads tensors in f64, each with that many windows if it is per window.
+    /// Reads tensors in f64. A tensor per window is read for `windows` windows.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -115,7 +115,7 @@ impl Executor {
         }
     }
 
-    /// The first `n` elements of several buffers, with one wait.
+    /// Reads the first `n` elements of several buffers, with a single wait.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -140,7 +140,7 @@ impl Executor {
         }
     }
 
-    /// Bytes of all buffers created on the device; what the plan says, for the twins.
+    /// Total size of all buffers created on the device in bytes; for the f64 reference backend, the size in the plan.
     #[must_use]
     pub fn created_bytes(&self) -> u64 {
         match self {

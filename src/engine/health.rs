@@ -1,36 +1,35 @@
-//! What gradients look like, by groups of parameters: a group that gets none, or one that is full of infinities, shows here long before
-//! it shows in the loss.
+//! Gradient statistics by parameter group. A group whose gradient is zero or not finite is visible here long before it affects the loss.
 
 use crate::model::ParameterPlace;
 use crate::ops::grad_health::NUMBERS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The gradient of a group of parameters in one step, before the clip.
+/// The gradient of a parameter group in one step, before clipping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupHealth {
-    /// L2 norm of what is finite.
+    /// L2 norm of the finite elements.
     pub norm: f64,
-    /// Share of numbers that are exactly zero, 0 to 1.
+    /// Fraction of the elements that are exactly zero, from 0 to 1.
     pub zeros: f64,
-    /// How many numbers are infinite or none.
+    /// Number of elements that are infinite or NaN.
     pub non_finite: u64,
 }
 
-/// By group: `embedding`, `graph`, `layers.0`, .., `decoder`.
+/// Statistics by group: `embedding`, `graph`, `layers.0`, .., `decoder`.
 pub type GradientHealth = BTreeMap<String, GroupHealth>;
 
-/// What is wrong with a gradient.
+/// A problem of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ailment {
-    /// Every number is zero: these parameters do not learn.
+    /// Every element is zero: these parameters do not learn.
     AllZero,
-    /// Some numbers are infinite or none.
+    /// Some elements are infinite or NaN.
     NotFinite,
 }
 
 impl GroupHealth {
-    /// What is wrong, if anything.
+    /// The problem of this gradient, if any.
     #[must_use]
     pub fn ailment(&self) -> Option<Ailment> {
         match self {
@@ -41,7 +40,7 @@ impl GroupHealth {
     }
 }
 
-/// The group of a parameter: the first part of its name, and the second where that is a number.
+/// The group of a parameter: the first part of its name, followed by the second part if that is a number.
 #[must_use]
 pub fn group_of(name: &str) -> &str {
     let mut dots = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
@@ -51,11 +50,11 @@ pub fn group_of(name: &str) -> &str {
     &name[..if numbered { second } else { first }]
 }
 
-/// Sums what `grad_health` found (a row for each trained parameter, in the order of their places) by group.
+/// Sums the results of `grad_health` by group. `rows` holds one row per trainable parameter tensor, in the order of `places`.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "counts, held as floats")]
 pub(crate) fn by_group(places: &[ParameterPlace], rows: &[f64]) -> GradientHealth {
-    // Squares, zeros, not finite, elements.
+    // Sum of squares, zeros, non-finite elements, elements.
     let mut sums: BTreeMap<&str, [f64; 4]> = BTreeMap::new();
     for (place, row) in places.iter().filter(|p| p.trained).zip(rows.chunks(NUMBERS)) {
         let elements = place.shape.iter().product::<usize>() as f64;

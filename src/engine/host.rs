@@ -1,61 +1,61 @@
-//! How much memory of the host a run needs, known once the data have been read: pure sums, no device.
+//! Host memory of a run, computed from sizes once the data has been read. Requires no device.
 //!
-//! What was read is one table of f32: rows x used columns x 4 bytes ([`table_bytes`]), and nothing else that grows with the file but
-//! [`SEGMENT_BYTES`] a hole (and, until it is read, some bytes for each change of the time step). There is no scaled copy: a window is standardised as it is filled. Reading adds buffers of fixed size, which
-//! lie within [`ALLOWANCE`]; `tests/host_memory.rs` measures both.
+//! The data is one f32 table of rows x used columns x 4 bytes ([`table_bytes`]). Nothing else grows with the file, except [`SEGMENT_BYTES`]
+//! per gap and, while the file is read, a few bytes for each change of the time step. There is no scaled copy: each window is standardised
+//! when it is filled. Reading adds buffers of fixed size within [`ALLOWANCE`]; `tests/host_memory.rs` measures both.
 //!
-//! Two things grow with the file beyond that, each while it is needed: the numbers of the windows that validate (8 bytes each), and the
-//! climatology of targets whose history is hidden (`data.hide_history`; 4.2 bytes for each observed training value). The f64 twins
-//! (`--backend reference`) keep twice the plan's device memory on the host, which is not counted here. In a browser the file itself
-//! lies in memory while it is read.
+//! Two temporary allocations also grow with the file: the indices of the validation windows (8 bytes each), and the climatology of targets
+//! with a hidden history (`data.hide_history`; 4.2 bytes for each observed training value). The f64 reference implementations, selected by
+//! `--backend reference`, keep twice the planned device memory on the host, which is not counted here. In a browser, the file itself is in
+//! memory while it is read.
 
 use crate::data::{Dataset, Segment, WindowShape};
 use crate::gpu::Gpu;
 use crate::series_graph::FeatureCache;
 
-/// Bytes that reading may take beside the table, and that everything not listed in [`HostMemory`] shares afterwards: the program, the plan,
-/// buffers of readers and writers, blocks of forecasts that are scored.
+/// Bytes that reading may use in addition to the table, and that afterwards covers everything not listed in [`HostMemory`]: the program,
+/// the plan, buffers of readers and writers, blocks of forecasts during scoring.
 pub const ALLOWANCE: u64 = 64 << 20;
 
-/// Bytes of a segment, of which every hole in the file that is not filled begins one.
+/// Size of a segment in bytes. Every gap in the file that is not filled starts a new segment.
 pub const SEGMENT_BYTES: u64 = size_of::<Segment>() as u64;
 
-/// Bytes of a table of f32.
+/// Size of an f32 table in bytes.
 #[must_use]
 pub const fn table_bytes(rows: usize, columns: usize) -> u64 {
     4 * rows as u64 * columns as u64
 }
 
-/// Bytes of what training keeps of its state, at its peak (a checkpoint): the first parameters and the best ones; the last good state, the
-/// one that is read back, and a copy of it on its way from the device or into a file. A state is parameters and two moments for those
-/// that are trained.
+/// Peak host memory of the training state in bytes (during a checkpoint): the initial and the best parameters; the last good state, the
+/// state that is read back, and one temporary copy of it (from the device or for a file). A state consists of the parameters and two
+/// moments per trainable parameter.
 #[must_use]
 pub const fn state_bytes(parameters: usize, trained: usize) -> u64 {
     let state = 4 * (parameters as u64 + 2 * trained as u64);
     2 * 4 * parameters as u64 + 3 * state
 }
 
-/// What host memory depends on.
+/// The sizes that determine the host memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostNeeds {
-    /// Rows of the table, filled ones included.
+    /// Rows of the table, including filled ones.
     pub rows: usize,
-    /// Its columns: the used ones, and one for each expression.
+    /// Columns of the table: the used columns, and one per expression.
     pub columns: usize,
-    /// Pieces of the data between holes.
+    /// Number of segments between gaps.
     pub segments: usize,
-    /// Sizes of a window.
+    /// Shape of a window.
     pub window: WindowShape,
-    /// Windows in a batch: the whole batch lies on the host, however it is cut into micro-batches.
+    /// Windows per batch. The host holds the whole batch, even if it is divided into micro-batches.
     pub batch: usize,
-    /// Elements of the inputs that a step has once, whatever its windows (noise).
+    /// Elements of the inputs that exist once per step (noise).
     pub step_inputs: usize,
-    /// Bytes of the state; [`state_bytes`] for training, the parameters' for scoring.
+    /// Size of the state in bytes: [`state_bytes`] for training, the size of the parameters for scoring.
     pub state: u64,
 }
 
 impl HostNeeds {
-    /// Of training or scoring on this dataset.
+    /// The sizes for training or scoring on this dataset.
     #[must_use]
     pub fn of(dataset: &Dataset, batch: usize, step_inputs: usize, state: u64) -> Self {
         Self {
@@ -70,23 +70,23 @@ impl HostNeeds {
     }
 }
 
-/// Bytes of host memory by what they hold.
+/// Host memory in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct HostMemory {
-    /// The data: rows x used columns x 4, and the segments.
+    /// The data: rows x used columns x 4 bytes, and the segments.
     pub data: u64,
     /// Inputs of a batch.
     pub batch: u64,
-    /// Parameters and moments that are kept or on their way.
+    /// Parameters and moments, including temporary copies.
     pub state: u64,
-    /// Bounds of the caches: features of graphs, texts of pipelines.
+    /// Size limits of the caches: graph features, pipelines.
     pub caches: u64,
     /// [`ALLOWANCE`].
     pub allowance: u64,
 }
 
 impl HostMemory {
-    /// What these needs come to, at most.
+    /// Upper bound of the host memory for these sizes.
     ///
     /// ```
     /// use pgat::data::WindowShape;
@@ -110,7 +110,7 @@ impl HostMemory {
         }
     }
 
-    /// All of it.
+    /// Total size in bytes.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.data + self.batch + self.state + self.caches + self.allowance
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_dataset_says_its_columns_and_rows() {
-        // b is used twice and stored once, d is not used, the hole is filled, the expression is a column.
+        // b is used twice but stored once, d is not used, the gap of one row is filled, the expression is a column.
         let text = "t,a,b,c,d\n2020-01-01,1,2,3,4\n2020-01-02,5,6,7,8\n2020-01-04,9,8,7,6\n2020-01-08,5,4,3,2\n";
         let config = "[data]\npath = \"x\"\ntime = \"t\"\ntargets = [\"a\", \"b\"]\nmax_gap = 1\n\
             covariates = [{ column = \"b\" }, { name = \"e\", expression = \"b + c\" }]\n[window]\nhistory = 1\nhorizon = 1";

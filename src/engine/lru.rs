@@ -1,9 +1,9 @@
-//! A cache that drops what was used longest ago, bounded in bytes.
+//! A least-recently-used cache with a size limit in bytes.
 //!
-//! Crates with such caches bound the number of entries; ours differ in size by orders of magnitude. They hold some hundred entries at
-//! most, so that they are searched one by one, and keys need no hash.
+//! Existing crates limit the number of entries, but the entries of pgat differ in size by orders of magnitude. A cache holds at most a few
+//! hundred entries, so a linear search suffices and keys need no hash.
 
-/// Entries from the one used longest ago to the one used last, their bytes together within a bound.
+/// Entries in order of their last use, the oldest first. Their total size stays within the limit.
 #[derive(Debug)]
 pub struct Lru<K, V> {
     bound: usize,
@@ -20,33 +20,33 @@ struct Entry<K, V> {
     bytes: usize,
 }
 
-/// What a cache did and holds.
+/// Statistics of a cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheStatistics {
-    /// Entries that were asked for and there.
+    /// Lookups that found an entry.
     pub hits: u64,
-    /// Entries that were asked for and had to be made.
+    /// Lookups that found no entry.
     pub misses: u64,
-    /// Entries held.
+    /// Number of entries.
     pub entries: usize,
-    /// Their bytes.
+    /// Total size of the entries in bytes.
     pub bytes: usize,
 }
 
 impl<K: PartialEq, V: Clone> Lru<K, V> {
-    /// A cache that holds at most so many bytes.
+    /// A cache with a size limit in bytes.
     #[must_use]
     pub const fn new(bound: usize) -> Self {
         Self { bound, bytes: 0, entries: vec![], hits: 0, misses: 0 }
     }
 
-    /// The most bytes that it holds.
+    /// The size limit in bytes.
     #[must_use]
     pub const fn bound(&self) -> usize {
         self.bound
     }
 
-    /// The entry whose key is the one that is meant, which counts as used now; a hit or a miss.
+    /// Returns the first entry whose key satisfies `meant`, and marks it as used. Counts a hit or a miss.
     pub fn get(&mut self, meant: impl Fn(&K) -> bool) -> Option<V> {
         let Some(at) = self.entries.iter().position(|e| meant(&e.key)) else {
             self.misses += 1;
@@ -57,8 +57,8 @@ impl<K: PartialEq, V: Clone> Lru<K, V> {
         self.entries.last().map(|e| e.value.clone())
     }
 
-    /// Keeps an entry of that many bytes, in the place of an earlier one of its key, and drops those used longest ago until all are within
-    /// the bound. What is larger than the bound is not kept.
+    /// Stores an entry of the given size and replaces an earlier entry with the same key. Evicts the least recently used entries until all
+    /// fit into the limit. An entry larger than the limit is not stored.
     pub fn keep(&mut self, key: K, value: V, bytes: usize) {
         if let Some(at) = self.entries.iter().position(|e| e.key == key) {
             self.bytes -= self.entries.remove(at).bytes;
@@ -66,7 +66,7 @@ impl<K: PartialEq, V: Clone> Lru<K, V> {
         if bytes > self.bound {
             return;
         }
-        // Room first: at no time is more held than the bound.
+        // Evict first, so that the limit is never exceeded.
         let mut dropped = 0;
         while self.bytes > self.bound - bytes {
             self.bytes -= self.entries[dropped].bytes;
@@ -77,12 +77,12 @@ impl<K: PartialEq, V: Clone> Lru<K, V> {
         self.entries.push(Entry { key, value, bytes });
     }
 
-    /// Forgets all entries, and what was counted.
+    /// Removes all entries and resets the statistics.
     pub fn clear(&mut self) {
         *self = Self::new(self.bound);
     }
 
-    /// What was counted since the start or the last [`Lru::clear`].
+    /// Statistics since the start or the last [`Lru::clear`].
     #[must_use]
     pub fn statistics(&self) -> CacheStatistics {
         CacheStatistics { hits: self.hits, misses: self.misses, entries: self.entries.len(), bytes: self.bytes }
@@ -93,7 +93,7 @@ impl<K: PartialEq, V: Clone> Lru<K, V> {
 mod tests {
     use super::*;
 
-    /// Keys from the one used longest ago.
+    /// Keys, the least recently used first.
     fn keys(cache: &Lru<&'static str, u32>) -> Vec<&'static str> {
         cache.entries.iter().map(|e| e.key).collect()
     }
@@ -121,10 +121,10 @@ mod tests {
     #[test]
     fn hits_and_misses_are_counted() {
         let mut cache = of(&[("a", 10), ("b", 90)]);
-        assert_eq!((cache.statistics().hits, cache.statistics().misses), (0, 0), "keeping is no use");
+        assert_eq!((cache.statistics().hits, cache.statistics().misses), (0, 0), "keep does not count as a use");
         assert_eq!([cache.get(|k| *k == "a"), cache.get(|k| *k == "x"), cache.get(|k| *k == "b")], [Some(0), None, Some(1)]);
         cache.keep("c", 2, 1);
-        assert_eq!(cache.get(|k| *k == "a"), None, "dropped");
+        assert_eq!(cache.get(|k| *k == "a"), None, "evicted");
         assert_eq!(cache.statistics(), CacheStatistics { hits: 2, misses: 2, entries: 2, bytes: 91 });
     }
 
@@ -133,11 +133,11 @@ mod tests {
         let mut cache = of(&[("a", 60), ("b", 101)]);
         assert_eq!(keys(&cache), ["a"]);
         cache.keep("a", 7, 200);
-        assert_eq!((cache.statistics().bytes, keys(&cache).len()), (0, 0), "an older value of the key is not left to be found");
+        assert_eq!((cache.statistics().bytes, keys(&cache).len()), (0, 0), "the older value of the key is removed");
         let mut none = Lru::new(0);
         none.keep("a", 1, 1);
         none.keep("b", 1, 0);
-        assert_eq!((none.bound(), none.statistics().entries), (0, 1), "nothing weighs nothing");
+        assert_eq!((none.bound(), none.statistics().entries), (0, 1), "an entry of size 0 fits into a limit of 0");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The engine: ops, graphs, plans, devices, the training loop. **Unstable**: any version of the crate may change what is in here.
+//! The engine: ops, graphs, plans, devices, the training loop. **Unstable**: any version of the crate may change its contents.
 //!
-//! From below: [`ops`] (what is computed), [`graph`] (models as graphs of ops, gradients), [`plan`] (which bytes and dispatches), [`gpu`]
-//! and [`mod@reference`] (where a plan runs), [`executor`] (one face for both), [`model`] (the forecaster as a graph), [`session`] (a model on
-//! a backend), [`train`] (the loop). ARCHITECTURE.md of the repository is the map.
+//! The layers, lowest first: [`ops`] (the computations), [`graph`] (models as graphs of ops, gradients), [`plan`] (buffers, offsets and
+//! dispatches), [`gpu`] and [`mod@reference`] (the backends that run a plan), [`executor`] (one interface to both), [`model`] (the
+//! forecaster as a graph), [`session`] (a model on a backend), [`train`] (the training loop). ARCHITECTURE.md in the repository describes
+//! all modules.
 
 #[cfg(feature = "native")]
 pub mod bench;

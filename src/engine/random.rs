@@ -1,9 +1,9 @@
-//! Random numbers of the host. Those of kernels are PCG4D: see `ops/twin.rs`.
+//! Random numbers of the host. Kernels use PCG4D: see `ops/twin.rs`.
 //!
-//! A sample of a forecast is a function of its address, not of the order in which samples are drawn. Each number is SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA
-//! 2014), started from a state into which seed, window, series, step and sample were mixed one after the other. So a forecast of
-//! one series alone, or on another machine, has the samples that it has in the whole (up to the last rounding of the platform's
-//! `ln`, `cos` and `exp`).
+//! A sample of a forecast is a function of its address, not of the order in which samples are drawn. Each number is from SplitMix64 (G. L.
+//! Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). Its initial state is a mix of seed,
+//! window, series, step and sample, one after the other. So a forecast of one series alone, or on another machine, has the same samples as
+//! in the forecast of all series (up to the last rounding of the platform's `ln`, `cos` and `exp`).
 
 /// SplitMix64's increment, 2^64 divided by the golden ratio.
 pub(crate) const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -15,7 +15,7 @@ pub(crate) fn finalise(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The number at `index` of the numbers that belong to `seed`, as two words: the first is what the other 32 bits are not.
+/// The number at `index` of the sequence of `seed`, as two words: its upper and its lower 32 bits.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of 64 bits")]
 pub fn keys(seed: u64, index: u64) -> [u32; 2] {
@@ -23,7 +23,7 @@ pub fn keys(seed: u64, index: u64) -> [u32; 2] {
     [bits as u32, (bits >> 32) as u32]
 }
 
-/// A standard normal number from two numbers that are uniform in (0, 1] (G. E. P. Box and M. E. Muller, 1958).
+/// A standard normal number from two uniform numbers in (0, 1] (G. E. P. Box and M. E. Muller, 1958).
 #[must_use]
 pub fn box_muller(radius: f64, angle: f64) -> f64 {
     (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
@@ -36,7 +36,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream that SplitMix64 gives for this state.
+    /// The SplitMix64 stream that starts from this state.
     pub fn new(state: u64) -> Self {
         Self { state }
     }
@@ -65,7 +65,7 @@ pub struct SampleKey {
     pub seed: u64,
     /// Index of the window (or of the origin's row).
     pub window: u64,
-    /// Index of the target series.
+    /// Step of the horizon, from 0.
     pub series: u64,
     /// Step of the horizon, 0 first.
     pub step: u64,
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn splitmix_matches_its_published_sequence() {
-        // The outputs for seed 1234567 that implementations of SplitMix64 are commonly checked against.
+        // The outputs for seed 1234567 that are commonly used to test implementations of SplitMix64.
         let mut stream = Stream::new(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64];
         assert_eq!([stream.next_u64(), stream.next_u64(), stream.next_u64()], expected);

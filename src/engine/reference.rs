@@ -1,5 +1,6 @@
-//! Runs recordings on the f64 twins, phase by phase: slow, exact, no GPU. For tests, for bisecting a kernel bug, and for machines with no
-//! adapter. It uses the plan's own memory layout, one f64 for each 4-byte element, so that a wrong lifetime shows here too.
+//! Runs recordings with the f64 reference implementations of the ops ("twins"), phase by phase. It is slow and exact and needs no GPU. It
+//! serves tests, the search for kernel bugs, and machines without adapter. It uses the memory layout of the plan, with one f64 for each
+//! 4-byte element, so that it also detects wrong lifetimes.
 
 use crate::graph::{Direction, PhaseSpec, Section, TensorId};
 use crate::ops::twin::{StepValues, TwinCall, TwinTensor};
@@ -9,7 +10,7 @@ use crate::step::StepInput;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Host memory in place of a device.
+/// Host memory that replaces a device.
 pub struct Reference {
     plan: Arc<Plan>,
     memory: BTreeMap<BufferRole, Vec<f64>>,
@@ -20,7 +21,7 @@ fn elements(bytes: u64) -> usize {
 }
 
 impl Reference {
-    /// Memory for a plan, constants filled in.
+    /// Memory for a plan, with its constants.
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
         let storage = plan.buffers.iter().filter(|b| b.role.is_storage());
@@ -153,7 +154,7 @@ impl Reference {
         &self.plan
     }
 
-    /// A whole buffer.
+    /// The contents of a buffer.
     #[must_use]
     pub fn read_buffer(&self, role: BufferRole) -> &[f64] {
         self.memory.get(&role).map_or(&[], Vec::as_slice)
@@ -162,7 +163,7 @@ impl Reference {
     /// Overwrites the start of a buffer.
     ///
     /// # Panics
-    /// Panics if the plan has no such buffer or it is shorter.
+    /// Panics if the plan has no such buffer or if the buffer is shorter than `data`.
     pub fn write_buffer(&mut self, role: BufferRole, data: &[f64]) {
         let memory = self.memory.get_mut(&role).unwrap_or_else(|| panic!("the plan has no buffer {role:?}"));
         memory[..data.len()].copy_from_slice(data);

@@ -1,8 +1,9 @@
-//! Proves kernels on an adapter: each case of each op runs on the device and on the f64 twins, and element by element they must agree.
+//! Tests the kernels on an adapter. Each case of each op runs on the device and on the f64 reference implementation of the op (its "twin"),
+//! and every element must agree.
 //!
-//! Behind `pgat doctor --self-test` and the test suite. Beside the values it checks that outputs are wholly overwritten (the arena starts
-//! as NaN), that nothing else is touched (guard bands), that a second run gives the same bits, and that neither micro-batches nor chunks
-//! change a bit of what is summed over windows. At the end the whole model runs against results of PyTorch.
+//! `pgat doctor --self-test` and the test suite use this module. Beside the values it checks that outputs are completely overwritten (the
+//! arena initially holds NaN), that nothing else is written (guard bands), that a second run gives the same bits, and that neither
+//! micro-batches nor chunks change a bit of the sums over windows. Finally, the whole model runs and is compared with results of PyTorch.
 
 use crate::compare::{Mismatch, compare};
 use crate::executor::Backend;
@@ -16,7 +17,7 @@ use crate::step::StepInput;
 use crate::verify::{self, Golden, GroupError, VerifyError};
 use std::sync::Arc;
 
-/// A golden file of the whole model, small enough to be downloaded with the program.
+/// A golden file of the whole model, small enough to be part of the program.
 #[cfg(feature = "native")]
 pub const MODEL: &[u8] = include_bytes!("../../assets/self-test.safetensors");
 
@@ -33,10 +34,10 @@ pub enum SelfTestError {
         case: &'static str,
         /// Tensor.
         tensor: String,
-        /// How.
+        /// The mismatch.
         mismatch: Mismatch,
     },
-    /// Bits that must be equal are not, or bytes were written that belong to nobody.
+    /// Bits that must be equal differ, or bytes outside all tensors were written.
     #[error("{op}, {case}: {what}")]
     Bits {
         /// Op.
@@ -46,18 +47,18 @@ pub enum SelfTestError {
         /// What was found.
         what: String,
     },
-    /// The whole model is further from PyTorch's than rounding takes it.
-    #[error("model: {tensor} is off by {error:.1e}, and {tolerance:.0e} is allowed")]
+    /// The error of the whole model against PyTorch is larger than rounding explains.
+    #[error("model: the error of {tensor} is {error:.1e}, above the tolerance {tolerance:.0e}")]
     Model {
         /// Tensor.
         tensor: String,
         /// Its error.
         error: f64,
-        /// The largest that is allowed.
+        /// The tolerance.
         tolerance: f64,
     },
-    /// The whole model gives other bits within another budget.
-    #[error("model: gradients have other bits in micro-batches of one window with everything computed again")]
+    /// The bits of the whole model depend on the memory budget.
+    #[error("model: with micro-batches of one window and recomputed tensors the gradients have different bits")]
     ModelBits,
     /// The whole model cannot be compared.
     #[error("model: {0}")]
@@ -73,7 +74,7 @@ pub enum SelfTestError {
     Gpu(#[from] GpuError),
 }
 
-/// Deterministic test data.
+/// A generator of deterministic test data.
 pub struct Draw(u64);
 
 impl Draw {
@@ -115,22 +116,22 @@ impl Draw {
     }
 }
 
-/// A case made into a program, with its data.
+/// The program of a case, with its data.
 pub struct Prepared {
     /// The program, all results pinned.
     pub program: Program,
-    /// Data of the per-window inputs, in order.
+    /// Data of the per-window inputs, in their order.
     pub inputs: Vec<Vec<f32>>,
-    /// Data of parameters: the flat buffer.
+    /// Data of the parameters: the flat buffer.
     pub parameters: Vec<f32>,
     /// Results to compare.
     pub results: Vec<TensorId>,
 }
 
-/// Builds the program of a case: one node, its gradient from random cotangents.
+/// Builds the program of a case: one node, and its gradient from random output gradients.
 ///
 /// # Errors
-/// Fails if the op refuses its own case.
+/// Fails if the op does not accept its own case.
 pub fn prepare(op: &'static OpDef, case: &Case, seed: u64) -> Result<Prepared, GraphError> {
     let mut draw = Draw::new(seed << 32);
     let mut graph = Graph::default();
@@ -181,7 +182,7 @@ pub fn prepare(op: &'static OpDef, case: &Case, seed: u64) -> Result<Prepared, G
     Ok(Prepared { program, inputs, parameters: flat, results })
 }
 
-/// Values of the results on the twins.
+/// Values of the results in the f64 reference implementation.
 ///
 /// # Errors
 /// Fails if the case cannot be planned.
@@ -202,7 +203,7 @@ fn step_input<'a>(case: &Case, inputs: &'a [Vec<f32>]) -> StepInput<'a> {
     StepInput { windows: case.windows, first_window: 5, keys: [17, 4], learning_rate: 0.01, inverse_count: 0.125, inputs }
 }
 
-/// Values of the results on a device, and the whole arena.
+/// Values of the results on a device, and a description of the first write outside all tensors.
 async fn run_device(
     gpu: &Arc<Gpu>,
     op: &'static OpDef,
@@ -224,7 +225,7 @@ async fn run_device(
         run.upload(page.role, 0, bytemuck::cast_slice(&words)).await?;
     }
     run.step(0, &step_input(case, &prepared.inputs)).await?;
-    // After several micro-batches, per-window results are those of the last one alone: only sums over windows are compared.
+    // After several micro-batches, per-window results are those of the last one. So only sums over windows are compared.
     let windows = if whole { case.windows } else { 1 };
     let values = run.read(0, &results, windows).await?;
     let mut stray = None;
@@ -238,26 +239,26 @@ async fn run_device(
 /// A NaN that no kernel writes by chance.
 const SENTINEL: u32 = 0x7fc0_dead;
 
-/// The first word outside every tensor that is no longer the sentinel.
+/// Describes the first word outside all tensors that no longer holds the sentinel.
 fn touched_outside(plan: &Plan, role: BufferRole, words: &[u32]) -> Option<String> {
     let rec = &plan.recordings[0];
     let regions = rec.regions.iter().flatten().chain(rec.scratch.iter().flatten());
     let inside: Vec<&Region> = regions.filter(|r| r.role == role).collect();
     let owned = |i: u64| inside.iter().any(|r| r.offset <= i && i < r.offset + r.bytes);
     let stray = words.iter().enumerate().find(|(i, w)| **w != SENTINEL && !owned(4 * *i as u64))?;
-    Some(format!("byte {} of {role:?} was written, but belongs to no tensor", 4 * stray.0))
+    Some(format!("byte {} of {role:?} was written, although it belongs to no tensor", 4 * stray.0))
 }
 
-/// Tolerance of a case: f32 sums of `reduction` terms.
+/// Tolerance of a case, for f32 sums of `reduction` terms.
 #[must_use]
 pub fn tolerance(case: &Case) -> f64 {
     1e-5 * (1.0 + (case.reduction as f64).sqrt() / 4.0)
 }
 
-/// Runs one case of one op on a device against the twins. Returns the largest error, as a share of the tolerance.
+/// Runs one case of one op on a device and compares it with the f64 reference. Returns the largest error relative to the tolerance.
 ///
 /// # Errors
-/// Says what differs.
+/// States what differs.
 pub async fn check_case(gpu: &Arc<Gpu>, op: &'static OpDef, case: &Case, seed: u64) -> Result<f64, SelfTestError> {
     let bits = |what: String| SelfTestError::Bits { op: op.name, case: case.name, what };
     let expected = run_reference(op, case, seed)?;
@@ -278,17 +279,17 @@ pub async fn check_case(gpu: &Arc<Gpu>, op: &'static OpDef, case: &Case, seed: u
     }
     let (again, _) = run_device(gpu, op, case, seed, |_| {}).await?;
     if !same_bits(&first, &again) {
-        return Err(bits("a second run gives other bits".into()));
+        return Err(bits("a second run gives different bits".into()));
     }
     let (chunked, _) = run_device(gpu, op, case, seed, |o| o.submit_seconds = 1e-12).await?;
     if !same_bits(&first, &chunked) {
-        return Err(bits("dispatches of single windows give other bits".into()));
+        return Err(bits("dispatches of single windows give different bits".into()));
     }
     if case.windows > 1 {
         let (micro, _) = run_device(gpu, op, case, seed, |o| o.micro_batch = Some(1)).await?;
         for (((tensor, _), a), b) in expected.iter().zip(&first).zip(&micro) {
             if a.len() == b.len() && !same_bits(std::slice::from_ref(a), std::slice::from_ref(b)) {
-                return Err(bits(format!("{tensor} has other bits in micro-batches of one window")));
+                return Err(bits(format!("micro-batches of one window give different bits of {tensor}")));
             }
         }
     }
@@ -304,12 +305,12 @@ impl From<VerifyError> for SelfTestError {
     }
 }
 
-/// Runs the whole model, forward and backward, against PyTorch's results in a golden file, and against itself in micro-batches of one window
-/// with everything computed again that can be: two budgets, the same bits. Returns the largest error, as a share of its tolerance, and the
-/// errors by group.
+/// Runs the whole model, forward and backward. It compares the results with those of PyTorch in a golden file. It then compares the
+/// gradients bit by bit with those of a second run within a smaller memory budget: micro-batches of one window, with every tensor
+/// recomputed that can be. Returns the largest error relative to its tolerance, and the errors by group.
 ///
 /// # Errors
-/// Says what differs.
+/// States what differs.
 pub async fn check_model(gpu: &Arc<Gpu>, golden: &[u8]) -> Result<(f64, Vec<GroupError>), SelfTestError> {
     let (golden, backend) = (Golden::read(golden)?, Backend::Gpu(gpu.clone()));
     let tolerance = |group: &str| verify::tolerance(&backend, group);

@@ -1,5 +1,6 @@
-//! Every WGSL text that can reach a device: each op, each of its cases, each class of adapter, forward and backward, each combination of
-//! wanted gradients and of those that are added to. Tests translate them with naga, and `scripts/check-wgsl.mjs` shows them to Tint.
+//! Every WGSL text that can be sent to a device: each op, each of its cases, each class of adapter, forward and backward, each combination
+//! of gradients that are needed and that are added to. Tests translate these texts with naga, and `scripts/check-wgsl.mjs` checks them with
+//! Tint.
 
 use crate::ops::{Attrs, Backward, Case, KernelDef, OPS, OpCtx, OpDef, Operand, Phase, Scope};
 use crate::plan::AdapterClass;
@@ -8,22 +9,22 @@ use std::collections::BTreeMap;
 /// Pipeline-overridable constants of one pipeline.
 pub type Overrides = Vec<(&'static str, f64)>;
 
-/// A WGSL text and the pipelines made of it.
+/// A WGSL text and its pipelines.
 #[derive(Clone, Debug)]
 pub struct ShaderText {
-    /// Name of the op and a number: the file stem.
+    /// File stem: name of the op and a number.
     pub name: String,
     /// The op.
     pub op: &'static str,
     /// Complete WGSL text.
     pub source: String,
-    /// Entry points with their constants: each pair is a pipeline, none twice.
+    /// Entry points with their constants. Each pair is a pipeline; there are no duplicates.
     pub entries: Vec<(&'static str, Overrides)>,
     /// Whether it needs subgroups.
     pub subgroups: bool,
 }
 
-/// The classes of the table.
+/// The classes for which texts are generated.
 #[must_use]
 pub fn classes() -> Vec<AdapterClass> {
     vec![
@@ -35,7 +36,7 @@ pub fn classes() -> Vec<AdapterClass> {
     ]
 }
 
-/// Calls `visit` with every kernel that a class of adapter may get for an op's cases.
+/// Calls `visit` with every kernel that a class of adapter may receive for the cases of an op.
 pub fn each_kernel(mut visit: impl FnMut(&'static OpDef, &Case, &AdapterClass, &KernelDef)) {
     let classes = classes();
     for &op in OPS {
@@ -49,7 +50,7 @@ pub fn each_kernel(mut visit: impl FnMut(&'static OpDef, &Case, &AdapterClass, &
     }
 }
 
-/// Whether an op's texts depend on the class of the adapter: kernels that [`crate::ops::generator`] writes for its shapes.
+/// Whether the texts of an op depend on the class of the adapter: [`crate::ops::generator`] writes these kernels for its shapes.
 #[must_use]
 pub fn depends_on_class(op: &'static OpDef) -> bool {
     let texts = |case: &Case, class: &AdapterClass| -> Vec<_> {
@@ -59,7 +60,7 @@ pub fn depends_on_class(op: &'static OpDef) -> bool {
     (op.cases)().iter().any(|case| classes.iter().skip(1).any(|class| texts(case, class) != texts(case, &classes[0])))
 }
 
-/// Forward, and backward for every combination of what is wanted and what is added to.
+/// Forward, and backward for every combination of gradients that are needed and that are added to.
 fn phases(op: &'static OpDef, case: &Case, class: &AdapterClass) -> Vec<Phase> {
     let inputs: Vec<Operand> = case.inputs.iter().map(|i| Operand { shape: i.shape.clone(), scope: i.scope }).collect();
     let outputs = outputs(op, &inputs, &case.attrs);
@@ -67,7 +68,7 @@ fn phases(op: &'static OpDef, case: &Case, class: &AdapterClass) -> Vec<Phase> {
         OpCtx { attrs: &case.attrs, inputs: &inputs, outputs: &outputs, wants: &[], accumulate: &[], variants: &class.variants, node: 1 };
     let mut phases = vec![(op.forward)(&plain)];
     let Backward::Kernels(backward) = op.backward else { return phases };
-    // Parameters always want their gradients, and what exists once a step is always added to.
+    // The gradients of parameters are always needed, and gradients of per-step tensors are always added to.
     let may_want: Vec<usize> = (0..inputs.len()).filter(|&i| case.inputs[i].grad && !case.inputs[i].parameter).collect();
     for wanted in subsets(&may_want) {
         let wants: Vec<bool> =
@@ -86,7 +87,7 @@ fn phases(op: &'static OpDef, case: &Case, class: &AdapterClass) -> Vec<Phase> {
 
 /// Shapes of the outputs, as a graph makes them.
 fn outputs(op: &'static OpDef, inputs: &[Operand], attrs: &Attrs) -> Vec<Operand> {
-    let inferred = op.infer(inputs, attrs).unwrap_or_else(|e| panic!("an op must take its own cases: {e}"));
+    let inferred = op.infer(inputs, attrs).unwrap_or_else(|e| panic!("an op must accept its own cases: {e}"));
     let window = inputs.iter().any(|i| i.scope == Scope::Window) && !inferred.reduces_windows;
     let scope = if window { Scope::Window } else { Scope::Step };
     inferred.outputs.into_iter().map(|shape| Operand { shape, scope }).collect()
@@ -97,7 +98,7 @@ fn subsets(of: &[usize]) -> Vec<Vec<usize>> {
     (0..1_usize << of.len()).map(member).collect()
 }
 
-/// Every text, none twice, in order of ops.
+/// Every text, without duplicates, in the order of the ops.
 #[must_use]
 pub fn texts() -> Vec<ShaderText> {
     let mut texts: Vec<ShaderText> = vec![];
@@ -124,24 +125,24 @@ pub fn texts() -> Vec<ShaderText> {
     texts
 }
 
-/// Whether a text calls a subgroup function or takes a subgroup's builtin value.
+/// Whether a text calls a subgroup function or uses a subgroup builtin value.
 fn uses_subgroups(source: &str) -> bool {
     let code = source.lines().map(|l| l.split("//").next().unwrap_or_default());
     code.into_iter().any(|l| l.contains("@builtin(subgroup_") || l.contains("subgroupBroadcast("))
 }
 
-/// Names of the entry points in a text, in its order.
+/// Names of the entry points in a text, in order.
 #[must_use]
 pub fn entry_points(source: &str) -> Vec<&str> {
     let after = source.split("@compute").skip(1);
     after.filter_map(|rest| rest.split_once("fn ")).filter_map(|(_, rest)| rest.split('(').next()).collect()
 }
 
-/// Writes each text as `NAME.wgsl` with its constants beside it in `NAME.json`, an object from entry points to lists of constants, as
-/// `scripts/check-wgsl.mjs` reads them. Entry points that no pipeline is made of get the constants of all others. Returns their number.
+/// Writes each text as `NAME.wgsl`, and its constants as `NAME.json`, an object from entry points to lists of constants, as
+/// `scripts/check-wgsl.mjs` reads them. Entry points without pipeline get the constants of all others. Returns the number of texts.
 ///
 /// # Errors
-/// Fails where a file cannot be written.
+/// Fails if a file cannot be written.
 #[cfg(feature = "native")]
 pub fn write_all(dir: &std::path::Path) -> std::io::Result<usize> {
     use serde_json::{Map, Value};

@@ -1,5 +1,5 @@
-//! `pgat tune`: tries a few kernel shapes on the adapter, when asked, and makes a class of what won. A run uses it only if told to, and
-//! keeps it: other shapes add in another order, so the choice belongs to the run.
+//! `pgat tune`: measures a few kernel shapes on the adapter and makes a class of the fastest ones. A run uses this class only on request,
+//! and then keeps it: other kernel shapes add in another order, so the choice belongs to the run.
 
 use super::bench::{self, BenchError, BenchReport};
 use crate::gpu::Gpu;
@@ -7,21 +7,21 @@ use crate::ops::generator::{Broadcast, Tile, Variants};
 use crate::plan::AdapterClass;
 use std::sync::Arc;
 
-/// A candidate and how it did.
+/// A candidate and its time.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Tried {
     /// `rows` (y = x W^T, dx) or `weights` (dW).
     pub kernel: &'static str,
-    /// The shape.
+    /// The tile shape.
     pub tile: Tile,
-    /// Milliseconds of all products of that kind.
+    /// Milliseconds of all products of this kind.
     pub ms: f64,
 }
 
-/// What tuning found.
+/// The result of tuning.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Tuned {
-    /// The class to be stored: built-in figures replaced by measured ones.
+    /// The class to store: measured figures replace the built-in ones.
     pub class: AdapterClass,
     /// All candidates.
     pub tried: Vec<Tried>,
@@ -36,15 +36,15 @@ fn candidates(gpu: &Gpu, built_in: Tile, weights: bool) -> Vec<Tile> {
     all.retain(|t| t.broadcast != Broadcast::Subgroup || t.lanes == built_in.lanes);
     let known = |i: usize, t: &Tile| !all[..i].contains(t);
     let unique: Vec<Tile> = all.iter().enumerate().filter(|(i, t)| known(*i, t)).map(|(_, t)| *t).collect();
-    // A device allows so many invocations at least; what it refuses is not a candidate.
+    // Drop shapes with more invocations per workgroup than the device allows.
     let most = gpu.device.limits().max_compute_invocations_per_workgroup as usize;
     unique.into_iter().filter(|t| t.threads <= most).collect()
 }
 
-/// Tries at most four shapes of each kind of product.
+/// Measures at most four shapes for each kind of product.
 ///
 /// # Errors
-/// Fails if the device does.
+/// Fails if the device reports an error.
 pub async fn tune(gpu: &Arc<Gpu>, start: &AdapterClass, progress: &mut dyn FnMut(&str)) -> Result<Tuned, BenchError> {
     let mut class = start.clone();
     let mut tried = vec![];
@@ -73,7 +73,7 @@ pub async fn tune(gpu: &Arc<Gpu>, start: &AdapterClass, progress: &mut dyn FnMut
     let report = bench::run(gpu, &class, progress).await?;
     let (sum, n) = report.products.iter().fold((0.0, 0.0), |(s, n), p| (s + p.gflops * 1e9, n + 1.0));
     let rate = sum / n;
-    // Factors are over the rate: what they predict stays.
+    // Factors are relative to the rate, so scale them to keep the predicted times.
     class.factors.values_mut().for_each(|factor| *factor *= rate / class.flops_per_second);
     class.flops_per_second = rate;
     class.bytes_per_second = report.ceilings.triad_bytes_per_second;

@@ -7,12 +7,12 @@ use crate::forecast::{ForecastTable, HistoryTable, SampleKey, TargetTransform};
 use crate::session::{Session, WindowMixture};
 use std::sync::Arc;
 
-/// What a forecast is to hold.
+/// Options of a forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForecastOptions {
     /// Quantile levels, ascending.
     pub levels: Vec<f64>,
-    /// Samples of each value.
+    /// Number of samples per value.
     pub samples: usize,
     /// Seed of the samples.
     pub seed: u64,
@@ -28,23 +28,23 @@ impl Default for ForecastOptions {
 /// A forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// Stamp of the last row with an observed target.
+    /// Timestamp of the last row with an observed target.
     pub origin: String,
-    /// The numbers, with the window's history.
+    /// The forecast values, with the history of the window.
     pub table: ForecastTable,
 }
 
-/// A forecast of a window of a part, with what came after.
+/// A forecast of one window of a part, with the observed values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowForecast {
-    /// Windows of the part.
+    /// Number of windows in the part.
     pub windows: usize,
-    /// The forecast; its table holds the truth.
+    /// The forecast; its table contains the truth.
     pub forecast: Forecast,
 }
 
 /// Forecasts the steps after the last observed target of a dataset, in original units. Samples of different steps and series are drawn
-/// independently, each by its own address: a seed names the same samples everywhere.
+/// independently, each with its own key, so a seed gives the same samples on every machine.
 ///
 /// # Errors
 /// Fails if the history is too short, a known-future value is missing, or the device is lost.
@@ -60,7 +60,7 @@ pub async fn forecast(
     Ok(Forecast { origin: window.origin, table })
 }
 
-/// Forecasts one window that [`evaluate`](super::evaluate) scores, and puts what came after beside it.
+/// Forecasts one window that [`evaluate`](super::evaluate) scores, and adds the observed values.
 ///
 /// # Errors
 /// Fails if the part has no such window, or the device is lost.
@@ -80,7 +80,7 @@ pub async fn forecast_window(
     Ok(WindowForecast { windows, forecast: Forecast { origin, table } })
 }
 
-/// The window with that number in a part, from 0, and how many there are.
+/// The window with this number in a part, counted from 0, and the number of windows in the part.
 ///
 /// # Errors
 /// Fails if the part has no such window.
@@ -151,7 +151,7 @@ fn fill(
     Ok(())
 }
 
-/// Targets in original units, NaN where unobserved, [rows, Nt].
+/// Targets in original units, NaN if unobserved, `[rows, Nt]`.
 fn values(dataset: &Dataset, id: WindowId, rows: std::ops::Range<usize>) -> Vec<f32> {
     let targets = dataset.target_names().len();
     let value = |row: usize, target: usize| dataset.target_value(id.segment, row, target).unwrap_or(f32::NAN);

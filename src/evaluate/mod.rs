@@ -1,86 +1,34 @@
-//! Scores and forecasts in original units: what the command line and the browser ask of a trained session. Needs no files.
+//! Scores and forecasts of a trained session in original units, for the command line and the browser. Requires no files.
 
+mod error;
 mod forecast;
+mod units;
 
-use crate::config::{Config, Head, ModelSettings};
-use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, WindowIndex};
-use crate::forecast::baselines::BaselineError;
-use crate::forecast::metrics::ScoreError;
-use crate::forecast::{
-    Baselines, Mixture, MixtureError, Point, Predicted, Quantiles, Report, ScoreSpec, Scored, Scores, TableError, TargetTransform,
-    TransformError,
-};
-use crate::session::{Session, SessionError, WindowMixture};
+use crate::config::{Config, ModelSettings};
+use crate::data::{Dataset, Part, PartWindows, Scaler, WindowIndex};
+use crate::forecast::{Baselines, Report, ScoreSpec, Scored, Scores, TargetTransform};
+use crate::session::{Session, WindowMixture};
 use serde::Serialize;
 use std::sync::Arc;
 
+pub use error::EvaluateError;
 pub(crate) use forecast::window_of;
 pub use forecast::{Forecast, ForecastOptions, WindowForecast, forecast, forecast_window};
+pub(crate) use units::distribution;
+pub use units::transforms;
 
-/// A model cannot be scored, or a forecast cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvaluateError {
-    /// The device or the plan.
-    #[error("{0}")]
-    Session(#[from] SessionError),
-    /// The data.
-    #[error("{0}")]
-    Data(#[from] DataError),
-    /// Scale or bounds of a target.
-    #[error("target \"{series}\": {source}")]
-    Transform {
-        /// The target.
-        series: String,
-        /// What is wrong.
-        source: TransformError,
-    },
-    /// Levels or deviations.
-    #[error("{0}")]
-    Score(#[from] ScoreError),
-    /// There is nothing to compare with.
-    #[error("{0}")]
-    Baseline(#[from] BaselineError),
-    /// The model's numbers are no distribution: its weights are damaged or the training diverged.
-    #[error("the forecast of \"{series}\" for {time} is no distribution: {source}")]
-    Mixture {
-        /// The target.
-        series: String,
-        /// Stamp of the step.
-        time: String,
-        /// What is wrong.
-        source: MixtureError,
-    },
-    /// The table.
-    #[error("{0}")]
-    Table(#[from] TableError),
-    /// The split has no such part.
-    #[error("there is no {0} part to score: [split] gives it no rows")]
-    NoPart(Part),
-    /// A window that a part does not have.
-    #[error("the {part} part has {windows} windows, numbered from 0: there is no window {window}")]
-    NoWindow {
-        /// The part.
-        part: Part,
-        /// What was asked for.
-        window: usize,
-        /// How many there are.
-        windows: usize,
-    },
-}
-
-/// Scores of a model beside its baselines.
+/// Scores of a model and its baselines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// "validation" or "test".
     pub part: String,
-    /// Forecasts scored.
+    /// Number of scored windows.
     pub windows: usize,
-    /// Origin (last row of the history) of the first of them.
+    /// Origin (last row of the history) of the first window.
     pub first_origin: String,
-    /// Origin of the last.
+    /// Origin of the last window.
     pub last_origin: String,
-    /// Mean negative log-likelihood of the model in standardised units: what training and validation report.
+    /// Mean negative log-likelihood of the model in standardised units, as reported by training and validation.
     pub standardised_nll: Option<f64>,
     /// The scores.
     #[serde(flatten)]
@@ -88,7 +36,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Whether and by how much the model beats its reference, in words.
+    /// A sentence on whether the model beats its reference, and by how much.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         let [model, .., reference] = self.report.forecasters.as_slice() else { return None };
@@ -102,26 +50,26 @@ impl Evaluation {
         let mut text = format!("The model {verb} {}: its CRPS is {} ({score:.4} against {other:.4})", reference.label, than(all));
         if scored > 1 {
             if let Some(mean) = skill.mean_crps_over_series {
-                text += &format!(", {} as a mean over series", than(mean));
+                text += &format!(", {} on average over the series", than(mean));
             }
             text += &format!("; it is better on {better} of {scored} series");
         }
         text.push('.');
-        // Praise for beating the reference must not hide that something simpler is better.
+        // A simpler baseline that beats the model must be mentioned, even if the model beats the reference.
         for naive in &self.report.forecasters[1..self.report.forecasters.len() - 1] {
             if let Some(crps) = naive.overall.crps.filter(|crps| *crps < score) {
-                text += &format!(" But {} is better than the model: its CRPS is {crps:.4}.", naive.label);
+                text += &format!(" However, {} is better than the model: its CRPS is {crps:.4}.", naive.label);
             }
         }
         Some(text)
     }
 }
 
-/// Scores every window that `[evaluation]` asks for in a part, in original units, beside the baselines on the same windows.
-/// `progress` gets the windows done and the windows in all. Memory does not grow with their number.
+/// Scores the windows of a part that `[evaluation]` selects, in original units, together with the baselines on the same windows. `progress`
+/// receives the number of completed windows and the total. Memory does not grow with the number of windows.
 ///
 /// # Errors
-/// Fails if the part holds no window, the device is lost, or the model's numbers are no distributions.
+/// Fails if the part has no window, the device is lost, or the model's output is not a distribution.
 #[tracing::instrument(level = "info", skip_all, fields(part = %part))]
 pub async fn evaluate(
     session: &mut Session,
@@ -164,13 +112,13 @@ pub async fn evaluate(
     })
 }
 
-/// Bytes of mixtures that are held at a time.
+/// Maximum bytes of mixtures in memory at a time.
 const BLOCK_BYTES: usize = 16 << 20;
-/// Windows that one thread scores at a time. Sums are merged piece by piece, so this constant, not the number of cores, decides in
-/// which order numbers are added.
+/// Windows per work item of a thread. Sums are merged item by item, so the order of additions depends on this constant, not on the number
+/// of cores.
 const PIECE: usize = 4;
 
-/// Windows between two scorings on the host: whole batches, as many as [`BLOCK_BYTES`] hold.
+/// Windows per block that the host scores: as many whole batches as fit into [`BLOCK_BYTES`].
 fn block_windows(session: &Session) -> usize {
     let (shape, batch) = (session.shape(), session.plan().recordings.last().map_or(1, |r| r.batch.max(1)));
     let (parts, components) = shape.settings.outputs();
@@ -179,7 +127,7 @@ fn block_windows(session: &Session) -> usize {
     batch * batches.clamp(1, 8)
 }
 
-/// From original to standardised units: a density of x = mean + std z is that of z over std.
+/// Converts from original to standardised units: with x = mean + std z, the density of x is the density of z divided by std.
 fn standardised_nll(model: &Scored, spec: &ScoreSpec) -> Option<f64> {
     let parts = model.per_series.iter().zip(&spec.deviation).filter(|(m, _)| m.count > 0);
     let (mut sum, mut count) = (0.0, 0.0);
@@ -190,44 +138,7 @@ fn standardised_nll(model: &Scored, spec: &ScoreSpec) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// How the standardised values of each target become original units.
-///
-/// # Errors
-/// Fails if the scaler's numbers or the bounds cannot be.
-pub fn transforms(scaler: &Scaler, config: &Config) -> Result<Vec<TargetTransform>, EvaluateError> {
-    let (lower, upper) = (config.evaluation.lower, config.evaluation.upper);
-    let one = |(t, series): (usize, &String)| {
-        let (mean, std) = scaler.target_scale(t);
-        TargetTransform::new(mean, std, lower, upper).map_err(|source| EvaluateError::Transform { series: series.clone(), source })
-    };
-    scaler.target_names().iter().enumerate().map(one).collect()
-}
-
-/// What a window's forecast says of one value.
-pub(crate) fn distribution(
-    output: &WindowMixture,
-    cell: usize,
-    settings: &ModelSettings,
-    transform: &TargetTransform,
-) -> Result<Predicted, MixtureError> {
-    let components = settings.outputs().1;
-    let range = cell * components..(cell + 1) * components;
-    let values = || output.mean[range.clone()].iter().map(|v| transform.to_original(f64::from(*v))).collect::<Vec<_>>();
-    match settings.head {
-        Head::Mixture | Head::Gaussian => {
-            let parts = [&output.mean, &output.log_std, &output.logit].map(|part| &part[range.clone()]);
-            Ok(Predicted::Mixture(transform.distribution(Mixture::from_decoder(parts[0], parts[1], parts[2])?)))
-        }
-        Head::Quantile => Ok(Predicted::Quantiles(Quantiles::new(&settings.quantile_levels, &values())?)),
-        Head::Point => match values()[..] {
-            [value] if value.is_finite() => Ok(Predicted::Point(Point(value))),
-            [value] => Err(MixtureError::Value { what: "value", component: 0, value }),
-            _ => Err(MixtureError::Empty),
-        },
-    }
-}
-
-/// Everything that scores need beside the model's output.
+/// Everything that scoring needs in addition to the model's output.
 struct Judge<'a> {
     dataset: &'a Dataset,
     index: &'a WindowIndex,
@@ -258,7 +169,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// Scores of nothing: the model's, then one of each baseline.
+    /// Empty scores: those of the model, then those of each baseline.
     fn empty(&self) -> Result<Vec<Scores>, EvaluateError> {
         let empty = Scores::new(self.spec.clone())?;
         Ok(vec![empty; 1 + self.baselines.kinds().len()])
@@ -311,7 +222,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// `f` of every item, on all cores, results in the order of the items.
+/// Applies `f` to every item on all cores. The results are in the order of the items.
 #[cfg(feature = "native")]
 fn map_in_order<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -333,7 +244,7 @@ fn map_in_order<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Ve
     all.into_iter().map(|r| r.1).collect()
 }
 
-/// `f` of every item: a page has no threads to share memory with.
+/// Applies `f` to every item on one thread: a web page has no threads with shared memory.
 #[cfg(not(feature = "native"))]
 fn map_in_order<T, R>(items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
     items.iter().map(f).collect()

@@ -1,15 +1,14 @@
-//! Forecasts that any model should beat: naive, seasonal naive, and the training climatology where a target's own history is
-//! hidden.
+//! Baseline forecasts that any model should beat: naive, seasonal naive, and the training climatology for targets with a hidden history.
 
 use crate::forecast::empirical::Empirical;
 use crate::forecast::predictive::{Point, Predictive};
 use thiserror::Error;
 
-/// Access to a target's past in original units.
+/// Access to the past of a target in original units.
 pub trait TargetHistory {
-    /// The value of `target` at `steps_before_origin` rows before the last history row of `window` (0 is that row itself);
-    /// `None` where it is missing or lies before the data (or before the window's segment) begin. Rows before the window's
-    /// history may be asked for: a season can be longer than the history.
+    /// The value of `target`, `steps_before_origin` rows before the last history row of `window` (0 is that row itself). `None` if the
+    /// value is missing, or if the row is before the start of the data or of the window's segment. Callers may ask for rows before the
+    /// window's history, because a season can be longer than the history.
     fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f32>;
 }
 
@@ -22,9 +21,9 @@ impl<F: Fn(usize, usize, usize) -> Option<f32>> TargetHistory for F {
 /// A kind of baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Baseline {
-    /// The last observed value; missing ones are stepped over.
+    /// The last observed value; missing values are skipped.
     Naive,
-    /// The value at the same place of the latest season before the origin; where it is missing, one season earlier, and so on.
+    /// The value at the same position in the latest season before the origin. If it is missing, the value one season earlier, and so on.
     SeasonalNaive,
     /// The empirical distribution of the training values.
     Climatology,
@@ -41,30 +40,30 @@ impl Baseline {
     }
 }
 
-/// A target without a training value: nothing to fall back on.
+/// Errors of baselines.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BaselineError {
-    /// No finite training value.
-    #[error("target {target} has no observed value in the training part, so no baseline can be made; drop it or move the split")]
+    /// The target has no finite training value.
+    #[error("target {target} has no observed value in the training part, so it has no baseline: remove the target or move the split")]
     NoTrainingValue {
         /// Index of the target.
         target: usize,
     },
-    /// `hidden` and the training values disagree about the number of targets.
-    #[error("{hidden} targets are declared hidden or visible, but {targets} have training values")]
+    /// `hidden` and the training values have different numbers of targets.
+    #[error("hidden has {hidden} entries, but there are {targets} targets with training values")]
     Targets {
         /// Number of entries in `hidden`.
         hidden: usize,
         /// Number of targets with training values.
         targets: usize,
     },
-    /// A season of no steps.
+    /// The season has no steps.
     #[error("the season must be at least one step")]
     Season,
 }
 
-/// A baseline's forecast of one value.
+/// The forecast of a baseline for one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BaselineForecast<'a> {
     /// Naive or seasonal naive.
@@ -75,8 +74,8 @@ pub enum BaselineForecast<'a> {
 
 /// The baselines of all targets.
 ///
-/// Nothing observed within `reach` rows before the origin: the point is the training mean. A target whose history is hidden gets
-/// its climatology in the place of both naive forecasts.
+/// If nothing was observed within `reach` rows before the origin, the point forecast is the training mean. A target with a hidden history
+/// gets its climatology instead of both naive forecasts.
 #[derive(Debug, Clone)]
 pub struct Baselines {
     season: usize,
@@ -85,13 +84,13 @@ pub struct Baselines {
     training: Vec<Training>,
 }
 
-/// What is kept of a target's training values. The values themselves take as much memory as the data, so that they are kept only
-/// where they are needed.
+/// The stored summary of a target's training values. The values themselves take as much memory as the data, so they are kept only if
+/// needed.
 #[derive(Debug, Clone)]
 enum Training {
-    /// Their distribution, where the target's own history is hidden.
+    /// The distribution of the training values, if the target's history is hidden.
     Hidden(Empirical),
-    /// Their mean, where it is visible.
+    /// The mean of the training values, if the history is visible.
     Visible(f64),
 }
 
@@ -115,8 +114,8 @@ impl Training {
 }
 
 impl Baselines {
-    /// `season` and `reach` (how far back a value is looked for) in steps; `hidden` says per target whether its own history is
-    /// hidden; `training` gives each target's training values in original units (those that are not finite are left out).
+    /// `season` and `reach` (the number of rows to search back) are in steps. `hidden` tells for each target whether its history is hidden.
+    /// `training` holds the training values of each target in original units; non-finite values are skipped.
     pub fn new<V>(season: usize, reach: usize, hidden: &[bool], training: impl IntoIterator<Item = V>) -> Result<Self, BaselineError>
     where
         V: IntoIterator<Item = f32>,
@@ -125,7 +124,7 @@ impl Baselines {
             return Err(BaselineError::Season);
         }
         let fit = |(target, values)| {
-            // Too few declarations are refused below.
+            // A `hidden` that is too short is rejected below.
             let hidden = hidden.get(target).copied().unwrap_or(false);
             Training::of(values, hidden).ok_or(BaselineError::NoTrainingValue { target })
         };
@@ -136,13 +135,13 @@ impl Baselines {
         Ok(Self { season, reach, training })
     }
 
-    /// The kinds worth scoring: climatology alone when every target's history is hidden, else the two naive ones. The last one
-    /// is the reference for skill.
+    /// The baselines to score: only climatology if the history of every target is hidden, otherwise the two naive ones. The last one is the
+    /// reference for skill.
     pub fn kinds(&self) -> &'static [Baseline] {
         if self.training.iter().all(Training::is_hidden) { &[Baseline::Climatology] } else { &[Baseline::Naive, Baseline::SeasonalNaive] }
     }
 
-    /// Name of `kind` in reports; it says where climatology stands in for some targets.
+    /// Name of `kind` in reports. It mentions the climatology if this replaces the baseline for some targets.
     pub fn label(&self, kind: Baseline) -> String {
         if kind != Baseline::Climatology && self.training.iter().any(Training::is_hidden) {
             format!("{} (climatology where hidden)", kind.label())
@@ -151,8 +150,8 @@ impl Baselines {
         }
     }
 
-    /// The forecast for `step` (0 first) of the horizon of `window`. The climatology of a target whose history is visible is its mean
-    /// alone.
+    /// The forecast for `step` (0 is the first) of the horizon of `window`. For a target with a visible history, the climatology is only
+    /// the mean.
     pub fn forecast(
         &self,
         kind: Baseline,
@@ -165,7 +164,7 @@ impl Baselines {
             Training::Hidden(climatology) => return BaselineForecast::Climatology(climatology),
             Training::Visible(mean) => *mean,
         };
-        // Steps before the origin: where to look first, and how far from there to look next.
+        // Rows before the origin: the first row to try, and the stride to the next ones.
         let (first, stride) = match kind {
             Baseline::Climatology => return BaselineForecast::Point(Point(mean)),
             Baseline::Naive => (0, 1),
@@ -216,7 +215,7 @@ impl Predictive for BaselineForecast<'_> {
 mod tests {
     use super::*;
 
-    /// Row t of the series holds t; the origin of window w is row w. Rows before 0 do not exist.
+    /// Row t of the series has the value t; the origin of window w is row w. Rows before 0 do not exist.
     fn ramp(missing: &'static [usize]) -> impl TargetHistory {
         move |window: usize, _target: usize, back: usize| {
             let row = window.checked_sub(back)?;
@@ -244,7 +243,7 @@ mod tests {
             assert_eq!(point(&b, Baseline::Naive, &ramp(&[]), 40, step), 40.0);
             assert_eq!(point(&b, Baseline::Naive, &ramp(&[40, 39]), 40, step), 38.0);
         }
-        // Only rows within reach count: rows 39 and 40 here.
+        // Only rows within reach count; here these are rows 39 and 40.
         assert_eq!(point(&baselines(24, 2), Baseline::Naive, &ramp(&[40, 39]), 40, 0), -2.0);
     }
 
@@ -266,10 +265,10 @@ mod tests {
         let b = baselines(24, 1000);
         // Target row 501; rows 477 and 453 are missing.
         assert_eq!(point(&b, Baseline::SeasonalNaive, &ramp(&[477, 453]), 500, 0), 429.0);
-        // Nothing before the beginning of the data: the training mean, with its missing value left out.
+        // No rows before the start of the data: the result is the training mean without its missing value.
         assert_eq!(point(&b, Baseline::SeasonalNaive, &ramp(&[]), 10, 0), -2.0);
         assert_eq!(point(&b, Baseline::SeasonalNaive, &ramp(&[]), 10, 13), 0.0);
-        // A season beyond the reach.
+        // The season exceeds the reach.
         assert_eq!(point(&baselines(24, 23), Baseline::SeasonalNaive, &ramp(&[]), 500, 0), -2.0);
     }
 

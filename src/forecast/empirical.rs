@@ -2,15 +2,16 @@
 
 use crate::forecast::predictive::Predictive;
 
-/// The empirical distribution of n values: mass 1/n on each.
+/// The empirical distribution of n values, with mass 1/n on each.
 ///
-/// Quantiles interpolate linearly between order statistics, at position (n - 1) p (numpy's default, type 7 of R. J. Hyndman and
-/// Y. Fan, 1996). The CRPS is that of the step function.
+/// Quantiles interpolate linearly between order statistics, at position (n - 1) p (numpy's default, type 7 of R. J. Hyndman and Y. Fan,
+/// 1996). The CRPS is that of the step function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Empirical {
     /// Ascending, `[n]`.
     sorted: Vec<f32>,
-    /// Sum of the first [`SPACING`] i values at position i: the others are added up from there, to the same bits.
+    /// Element i is the sum of the first [`SPACING`] * i values. Sums in between continue from there in the same order, so they are
+    /// bit-identical.
     partial_sums: Vec<f64>,
     sum: f64,
     std: f64,
@@ -18,21 +19,21 @@ pub struct Empirical {
     half_spread: f64,
 }
 
-/// Values from one partial sum that is kept to the next.
+/// Number of values between two stored partial sums.
 const SPACING: usize = 64;
 
 impl Empirical {
-    /// The distribution of the finite ones among `values`; `None` when there is none.
+    /// The distribution of the finite values in `values`; `None` if there are none.
     pub fn new(values: impl IntoIterator<Item = f32>) -> Option<Self> {
         let values = values.into_iter();
-        // As many as there may be: a vector that doubles would hold too much, or be copied.
+        // Reserve the upper bound: a vector that grows by doubling would hold too much memory, or be copied.
         let mut sorted = Vec::with_capacity(values.size_hint().1.unwrap_or(0));
         sorted.extend(values.filter(|v| v.is_finite()));
         sorted.shrink_to_fit();
         if sorted.is_empty() {
             return None;
         }
-        // In place; equal numbers are the same bits.
+        // The unstable sort needs no extra memory. Equal values have identical bits, so their order does not matter.
         sorted.sort_unstable_by(f32::total_cmp);
         let n = sorted.len() as f64;
         let mut partial_sums = Vec::with_capacity(sorted.len().div_ceil(SPACING));
@@ -43,12 +44,13 @@ impl Empirical {
         }
         let mean = sum / n;
         let squares: f64 = sorted.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum();
-        // sum_{i<j} (x_j - x_i) = sum_i (2 i + 1 - n) x_i for ascending x, i from 0; about the mean, against cancellation.
+        // sum_{i<j} (x_j - x_i) = sum_i (2 i + 1 - n) x_i for ascending x, i from 0. Values are taken relative to the mean, to reduce
+        // cancellation.
         let pairs: f64 = (0_u32..).zip(&sorted).map(|(i, &v)| (2.0 * f64::from(i) + 1.0 - n) * (f64::from(v) - mean)).sum();
         Some(Self { std: (squares / n).sqrt(), half_spread: pairs / (n * n), sorted, partial_sums, sum })
     }
 
-    /// Sum of the `n` least values.
+    /// Sum of the `n` smallest values.
     fn sum_of_first(&self, n: usize) -> f64 {
         let whole = (n / SPACING).min(self.partial_sums.len() - 1);
         self.sorted[whole * SPACING..n].iter().fold(self.partial_sums[whole], |sum, &v| sum + f64::from(v))

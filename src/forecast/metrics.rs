@@ -1,18 +1,18 @@
-//! Streaming scores: one call per (window, step, target), nothing kept but sums.
+//! Streaming scores: one call per (window, step, target). Only sums are stored.
 
 use crate::forecast::predictive::Predictive;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Central intervals whose coverage is counted.
+/// Central intervals whose coverage is measured.
 pub const INTERVALS: [f64; 3] = [0.5, 0.8, 0.9];
 
-/// What is scored.
+/// The specification of the scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoreSpec {
     /// Names of the targets, `[Nt]`.
     pub series: Vec<String>,
-    /// Deviation of each target's training part in original units, `[Nt]`; standardised errors are divided by it.
+    /// Standard deviation of each target's training part in original units, `[Nt]`. Standardised errors are divided by it.
     pub deviation: Vec<f64>,
     /// H.
     pub horizon: usize,
@@ -20,19 +20,19 @@ pub struct ScoreSpec {
     pub levels: Vec<f64>,
 }
 
-/// A specification that cannot be scored.
+/// Errors of a specification.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ScoreError {
-    /// Series and deviations differ in number.
-    #[error("{series} series need as many training deviations, found {deviation}")]
+    /// The numbers of series and deviations differ.
+    #[error("{series} series need {series} training deviations, found {deviation}")]
     Lengths {
         /// Number of series.
         series: usize,
         /// Number of deviations.
         deviation: usize,
     },
-    /// A deviation that is not positive.
+    /// A deviation is not positive.
     #[error("the training deviation of series {series:?} is {deviation}, so its errors cannot be standardised")]
     Deviation {
         /// Name of the series.
@@ -40,13 +40,13 @@ pub enum ScoreError {
         /// The deviation.
         deviation: f64,
     },
-    /// A quantile level outside (0, 1).
+    /// A quantile level is outside (0, 1).
     #[error("quantile level {0} is not between 0 and 1")]
     Level(f64),
 }
 
-/// Mean scores over some set of values; a measure that does not apply, or that nothing was scored on, is `None` (JSON: null) or
-/// empty. Units as in [`Scores`].
+/// Mean scores over a set of values. A measure that does not apply, or for which nothing was scored, is `None` (JSON: null) or empty. Units
+/// as in [`Scores`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// Number of observed values scored.
@@ -63,7 +63,7 @@ pub struct Measures {
     pub mean_pinball: Option<f64>,
     /// Pinball loss at each level, `[Q]`.
     pub pinball: Vec<f64>,
-    /// Share of values inside the central intervals, in the order of `intervals`, in [0, 1].
+    /// Fraction of the values inside each central interval, in the order of `intervals`, in [0, 1].
     pub coverage: Vec<f64>,
     /// `mae` after dividing errors by the training deviation.
     pub standardised_mae: Option<f64>,
@@ -71,12 +71,12 @@ pub struct Measures {
     pub standardised_mse: Option<f64>,
 }
 
-/// One forecaster's scores.
+/// The scores of one forecaster.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     /// Name of the forecaster.
     pub label: String,
-    /// Over everything.
+    /// Over all values.
     pub overall: Measures,
     /// Per target, `[Nt]`.
     pub per_series: Vec<Measures>,
@@ -88,9 +88,9 @@ pub struct Scored {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Sums {
     count: u64,
-    /// Values whose forecast had a density.
+    /// Number of values whose forecast had a density.
     with_nll: u64,
-    /// Values whose forecast had intervals.
+    /// Number of values whose forecast had intervals.
     with_intervals: u64,
     nll: f64,
     crps: f64,
@@ -122,7 +122,7 @@ impl Sums {
         self.pinball.iter_mut().zip(&other.pinball).for_each(|(a, b)| *a += b);
     }
 
-    /// Means; `None` where nothing was scored, or where not every forecast had what the measure needs.
+    /// Means; `None` if nothing was scored, or if some forecast lacked what the measure needs.
     fn measures(&self) -> Measures {
         let mean_over = |sum: f64, count: u64| (count > 0 && count == self.count).then(|| sum / count as f64);
         let mean = |sum: f64| mean_over(sum, self.count);
@@ -151,9 +151,9 @@ pub fn pinball(level: f64, quantile: f64, y: f64) -> f64 {
 
 /// Running scores of one forecaster: overall, per series, per step.
 ///
-/// All in original units: NLL (nats), CRPS, MAE of the median, MSE of the mean, pinball loss at each level, coverage of the
-/// central [`INTERVALS`]; and standardised MAE and MSE, errors divided by the target's training deviation (what the long-term
-/// forecasting literature reports). Every observed value counts the same, whatever its series or window.
+/// NLL (nats), CRPS, MAE of the median, MSE of the mean, pinball loss at each level and coverage of the central [`INTERVALS`] are in
+/// original units. For standardised MAE and MSE, errors are divided by the target's training deviation (the long-term forecasting
+/// literature reports these). Every observed value has the same weight, regardless of its series or window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
     spec: ScoreSpec,
@@ -166,7 +166,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Scores of nothing yet.
+    /// Empty scores.
     pub fn new(spec: ScoreSpec) -> Result<Self, ScoreError> {
         if spec.series.len() != spec.deviation.len() {
             return Err(ScoreError::Lengths { series: spec.series.len(), deviation: spec.deviation.len() });
@@ -182,15 +182,15 @@ impl Scores {
         Ok(Self { per_series: vec![empty.clone(); spec.series.len()], per_step: vec![empty.clone(); spec.horizon], one: empty, spec })
     }
 
-    /// What is scored.
+    /// The specification.
     pub fn spec(&self) -> &ScoreSpec {
         &self.spec
     }
 
-    /// Scores one forecast against the observed value; an unobserved one (`None`, or not finite) is skipped.
+    /// Scores one forecast against the observed value. An unobserved value (`None`, or not finite) is skipped.
     ///
     /// # Panics
-    /// When `series` or `step` is out of range.
+    /// Panics if `series` or `step` is out of range.
     pub fn add<P: Predictive + ?Sized>(&mut self, series: usize, step: usize, forecast: &P, observed: Option<f64>) {
         let Some(y) = observed.filter(|y| y.is_finite()) else {
             return;
@@ -226,14 +226,14 @@ impl Scores {
     /// Adds the sums of another part of the same evaluation.
     ///
     /// # Panics
-    /// When the two do not score the same thing.
+    /// Panics if the specifications differ.
     pub fn merge(&mut self, other: &Scores) {
         assert_eq!(self.spec, other.spec, "scores of different evaluations cannot be merged");
         self.per_series.iter_mut().zip(&other.per_series).for_each(|(a, b)| a.add(b));
         self.per_step.iter_mut().zip(&other.per_step).for_each(|(a, b)| a.add(b));
     }
 
-    /// The means so far, under the forecaster's name.
+    /// The means so far, under the name of the forecaster.
     pub fn finish(&self, label: &str) -> Scored {
         let mut overall = Sums::new(self.spec.levels.len());
         self.per_series.iter().for_each(|s| overall.add(s));

@@ -14,7 +14,7 @@ fn scores() -> Scores {
     Scores::new(spec()).expect("a valid specification")
 }
 
-/// A forecast and a value for each (window, step, series), some of them unobserved.
+/// A forecast and a value for each (window, step, series); some values are unobserved.
 fn cells() -> Vec<(usize, usize, TargetDistribution, Option<f64>)> {
     let mut stream = Stream::new(9);
     let transform = TargetTransform::new(1.0, 2.0, Some(0.0), None).expect("valid");
@@ -38,7 +38,7 @@ fn close(found: Option<f64>, expected: f64, what: &str) {
     assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{what}: {found} against {expected}");
 }
 
-/// Every measure over the cells that `keep` selects, by plain loops over kept windows.
+/// Every measure over the cells that `keep` selects, computed with plain loops over the stored windows.
 fn brute(keep: impl Fn(usize, usize) -> bool) -> Measures {
     let kept: Vec<_> =
         cells().into_iter().filter_map(|(series, step, d, y)| y.filter(|_| keep(series, step)).map(|y| (series, d, y))).collect();
@@ -141,7 +141,7 @@ fn a_point_has_its_absolute_error_as_crps_and_no_density() {
 
 #[test]
 fn a_calibrated_forecast_covers_what_it_says() {
-    // Values drawn from the forecasts themselves, clipped at 0 in one series and free in the other.
+    // Values drawn from the forecasts themselves, clipped at 0 in one series and unbounded in the other.
     let mut scores = scores();
     let bounds = [None, Some(-50.0)];
     let transforms = bounds.map(|b| TargetTransform::new(0.0, 1.0, b, None).expect("valid"));

@@ -10,7 +10,7 @@ const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 /// One normal distribution of a mixture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Component {
-    /// Share of the mixture, in [0, 1]; all shares add up to 1.
+    /// Weight in [0, 1]; all weights sum to 1.
     pub weight: f64,
     /// Mean.
     pub mean: f64,
@@ -30,14 +30,14 @@ pub struct Mixture {
     components: Vec<Component>,
 }
 
-/// Numbers that make no mixture.
+/// Errors of a mixture.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum MixtureError {
-    /// No component.
+    /// The mixture has no component.
     #[error("a mixture needs at least one component")]
     Empty,
-    /// The decoder's three vectors differ in length.
+    /// The decoder's three vectors have different lengths.
     #[error("a mixture needs as many means ({mean}) as log deviations ({log_std}) and logits ({logit})")]
     Lengths {
         /// Number of means.
@@ -47,8 +47,8 @@ pub enum MixtureError {
         /// Number of logits.
         logit: usize,
     },
-    /// A value that is no number, or out of its range.
-    #[error("{what} of mixture component {component} is {value}")]
+    /// A value is not finite, or out of its range.
+    #[error("{what} of mixture component {component} is not valid: {value}")]
     Value {
         /// "mean", "deviation", "logit" or "weight".
         what: &'static str,
@@ -60,8 +60,8 @@ pub enum MixtureError {
 }
 
 impl Mixture {
-    /// From the decoder's output for one (window, step, target): `mean`, `log_std`, `logit`, each `[K]`; weights are the softmax of
-    /// the logits.
+    /// A mixture from the decoder's output for one (window, step, target): `mean`, `log_std`, `logit`, each `[K]`. The weights are the
+    /// softmax of the logits.
     pub fn from_decoder(mean: &[f32], log_std: &[f32], logit: &[f32]) -> Result<Self, MixtureError> {
         if mean.len() != log_std.len() || mean.len() != logit.len() {
             return Err(MixtureError::Lengths { mean: mean.len(), log_std: log_std.len(), logit: logit.len() });
@@ -78,7 +78,7 @@ impl Mixture {
         Self::new(parts.collect())
     }
 
-    /// From components `[K]`; weights are divided by their sum.
+    /// A mixture of components `[K]`. The weights are divided by their sum.
     pub fn new(mut components: Vec<Component>) -> Result<Self, MixtureError> {
         if components.is_empty() {
             return Err(MixtureError::Empty);
@@ -106,7 +106,7 @@ impl Mixture {
         &self.components
     }
 
-    /// The mixture of shift + scale X, scale > 0.
+    /// The distribution of shift + scale X, scale > 0.
     #[must_use]
     pub fn affine(mut self, scale: f64, shift: f64) -> Self {
         debug_assert!(scale > 0.0, "scale {scale} of a mixture is not positive");
@@ -142,7 +142,7 @@ impl Mixture {
         self.weighted(|c| normal::pdf(c.z(x)) / c.std)
     }
 
-    /// Logarithm of the density, by log-sum-exp: finite far out in the tails, where the density itself is 0 in f64.
+    /// Logarithm of the density, by log-sum-exp. Finite in the far tails, where the density itself underflows to 0 in f64.
     pub fn log_pdf(&self, x: f64) -> f64 {
         let term = |c: &Component| c.weight.ln() - c.std.ln() - HALF_LN_2PI - 0.5 * c.z(x).powi(2);
         let largest = self.components.iter().map(term).fold(f64::NEG_INFINITY, f64::max);
@@ -157,8 +157,9 @@ impl Mixture {
         -self.log_pdf(y)
     }
 
-    /// An interval that surely holds the p-quantile: it lies between the smallest and the largest p-quantile of the components,
-    /// and a normal one is at most sqrt(-2 ln(2 min(p, 1 - p))) deviations from its mean (Chernoff), on the side of p.
+    /// An interval that contains the p-quantile. This quantile is between the smallest and the largest p-quantile of the components, and
+    /// the p-quantile of a normal distribution is at most sqrt(-2 ln(2 min(p, 1 - p))) standard deviations from its mean (Chernoff), on the
+    /// side of p.
     fn bracket(&self, p: f64) -> (f64, f64) {
         let reach = (-2.0 * (2.0 * p.min(1.0 - p)).ln()).max(0.0).sqrt() * (1.0 + 1e-12);
         let (below, above) = if p < 0.5 { (reach, 0.0) } else { (0.0, reach) };
@@ -168,10 +169,10 @@ impl Mixture {
 
     /// The p-quantile: the x with F(x) = p.
     ///
-    /// Newton's step where it stays inside the bracket and the bracket keeps halving, else bisection. It ends when |F(x) - p| is
-    /// 1e-12 of min(p, 1 - p), or 2^-51 (f64's grain just below 1), or when the bracket is a 1e-12 part of the narrowest
-    /// deviation or one rounding of x; so levels that differ by more than 1e-11 come out in order, however narrow or far apart
-    /// the components. p <= 0 gives -infinity, p >= 1 infinity.
+    /// Uses a Newton step if it stays inside the bracket and the bracket keeps halving, otherwise bisection. Stops if |F(x) - p| is at most
+    /// 1e-12 min(p, 1 - p), or at most 2^-51 for p > 0.5 (rounding of F near 1), or if the bracket is at most 1e-12 times the smallest
+    /// standard deviation, or one rounding step of x. So quantiles at levels that differ by more than 1e-11 are in order, regardless of the
+    /// width and distance of the components. Returns -infinity for p <= 0 and infinity for p >= 1.
     pub fn quantile(&self, p: f64) -> f64 {
         if !(p > 0.0 && p < 1.0) {
             return if p.is_nan() {
@@ -186,7 +187,7 @@ impl Mixture {
         self.solve(p, low, high)
     }
 
-    /// Quantiles at `levels`, each exactly as [`Mixture::quantile`] gives it.
+    /// Quantiles at `levels`, each identical to [`Mixture::quantile`].
     pub fn quantiles(&self, levels: &[f64]) -> Vec<f64> {
         levels.iter().map(|&p| self.quantile(p)).collect()
     }
@@ -194,7 +195,8 @@ impl Mixture {
     fn solve(&self, p: f64, mut low: f64, mut high: f64) -> f64 {
         let narrowest = self.components.iter().map(|c| c.std).fold(f64::INFINITY, f64::min);
         let residual = (1e-12 * p.min(1.0 - p)).max(if p > 0.5 { 2f64.powi(-51) } else { 0.0 });
-        // Start from the normal of the same moments; its quantile by Tukey's lambda distribution, good to about 0.005.
+        // The initial value is the quantile of the normal distribution with the same moments, from Tukey's lambda distribution (error about
+        // 0.005).
         let z = (p.powf(0.135) - (1.0 - p).powf(0.135)) / 0.1975;
         let mut x = (self.mean() + z * self.std()).clamp(low, high);
         let mut width = high - low;
@@ -213,7 +215,7 @@ impl Mixture {
                 return middle;
             }
             let newton = x - excess / self.pdf(x);
-            // A Newton step may leave the bracket lopsided; two in a row that do not halve it are followed by a bisection.
+            // Newton steps may shrink the bracket on one side only. After two steps that do not halve it, bisect.
             let useful = newton > low && newton < high && (newton - x).abs() < 0.5 * width;
             width = if useful { (newton - x).abs() } else { high - low };
             x = if useful { newton } else { middle };
@@ -221,7 +223,7 @@ impl Mixture {
         x
     }
 
-    /// The random value at an address: a component by its weight, then a normal number.
+    /// The random value for a key: selects a component by weight, then draws a normal value.
     pub fn sample(&self, key: SampleKey) -> f64 {
         let mut stream = key.stream();
         let mut left = stream.uniform();

@@ -6,7 +6,7 @@ fn mixture(parts: &[(f64, f64, f64)]) -> Mixture {
     Mixture::new(components).expect("valid components")
 }
 
-/// Ordinary ones, overlapping ones, and the awkward: narrow within wide, far apart, tiny weight, tiny and huge scale.
+/// Ordinary and overlapping mixtures, and difficult ones: narrow within wide, far apart, tiny weight, tiny and huge scale.
 fn zoo() -> Vec<Mixture> {
     vec![
         mixture(&[(1.0, 0.0, 1.0)]),
@@ -50,7 +50,7 @@ fn quantile_inverts_the_distribution_function() {
     for m in zoo() {
         for &p in &levels {
             let x = m.quantile(p);
-            // Where the density is finite a rounding of x is worth pdf(x) ulp(x); beyond that the level comes back.
+            // A rounding step of x changes the level by pdf(x) ulp(x); apart from that, the quantile reproduces the level.
             let slack = 2e-12 * p.min(1.0 - p) + 5e-16 + 4.0 * f64::EPSILON * x.abs() * m.pdf(x);
             assert!((m.cdf(x) - p).abs() <= slack, "{m:?}: F({x}) = {} for {p}", m.cdf(x));
         }
@@ -65,7 +65,7 @@ fn quantiles_never_cross() {
         let crossed = quantiles.windows(2).position(|w| w[0] > w[1]);
         assert_eq!(crossed, None, "{m:?}");
     }
-    // Steps of 1e-10 about the level at which two distant components meet, where the density is 0 over a wide gap.
+    // Steps of 1e-10 around the level at which two distant components meet, where the density is 0 over a wide gap.
     let m = &zoo()[3];
     let near: Vec<f64> = (-50..=50).map(|i| m.quantile(0.5 + f64::from(i) * 1e-10)).collect();
     assert!(near.windows(2).all(|w| w[0] <= w[1]), "{near:?}");
@@ -73,7 +73,7 @@ fn quantiles_never_cross() {
 
 #[test]
 fn quantile_is_precise_in_units_of_the_component_it_falls_in() {
-    // Half the mass within 1e-3 of -1000: its own median is level 0.25, its upper decile level 0.45.
+    // Half the mass is within 1e-3 of -1000: the median of this component is at level 0.25, its upper decile at level 0.45.
     let m = &zoo()[3];
     assert!((m.quantile(0.25) + 1000.0).abs() < 1e-12);
     assert!((m.quantile(0.45) - (-1000.0 + 1e-3 * 1.281_551_565_544_600_4)).abs() < 1e-12);
@@ -124,7 +124,7 @@ fn affine_shifts_and_scales_everything() {
         let moved = m.clone().affine(3.0, -7.0);
         let x = m.quantile(0.3);
         assert!((moved.mean() - (3.0 * m.mean() - 7.0)).abs() <= 1e-12 * moved.mean().abs().max(7.0));
-        // The shift costs the spread of a narrow mixture some digits.
+        // The shift costs some digits of the spread of a narrow mixture.
         let rounding = 1e-12 + 8.0 * f64::EPSILON * 7.0 / m.std();
         assert!((moved.std() / m.std() - 3.0).abs() < rounding, "{m:?}");
         let slack = 1e-9 + 4.0 * f64::EPSILON * x.abs().max(7.0) * m.pdf(x);
@@ -140,7 +140,7 @@ fn samples_have_a_uniform_probability_integral_transform() {
         let key = |sample| SampleKey { seed: 11, window, series: 0, step: 0, sample };
         let mut pit: Vec<f64> = (0..u64::from(count)).map(|s| m.cdf(m.sample(key(s)))).collect();
         pit.sort_by(f64::total_cmp);
-        // Kolmogorov-Smirnov; 1.95 / sqrt(n) is exceeded once in a thousand.
+        // Kolmogorov-Smirnov test: the distance exceeds 1.95 / sqrt(n) once in a thousand draws.
         let steps = (0..count).zip(&pit);
         let distance = steps.map(|(i, u)| (u - (f64::from(i) + 0.5) / f64::from(count)).abs()).fold(0.0, f64::max);
         assert!(distance < 1.95 / f64::from(count).sqrt(), "{m:?}: Kolmogorov-Smirnov distance {distance}");

@@ -1,22 +1,22 @@
-//! From the decoder's numbers to a forecast in the user's units: distribution, scores, baselines, tables and pictures.
+//! Turns the outputs of the decoder into a forecast in original units: distribution, scores, baselines, tables and charts.
 //!
 //! | file | subject |
 //! |---|---|
-//! | [`normal`] | the normal density and distribution function in f64 |
-//! | [`mixture`] | mixtures of normals: moments, quantiles, samples, CRPS, NLL |
-//! | [`quadrature`] | adaptive Gauss-Kronrod, for what has no closed form |
-//! | [`predictive`] | what a forecast of one value must answer to be scored ([`Predictive`]); point forecasts |
-//! | [`quantiles`] | distributions known at some quantiles; what a head predicts, whichever it is |
-//! | [`transform`] | the one way from standardised values to original units: scale, link, bounds |
+//! | [`normal`] | density and distribution function of the standard normal distribution in f64 |
+//! | [`mixture`] | mixtures of normal distributions: moments, quantiles, samples, CRPS, NLL |
+//! | [`quadrature`] | adaptive Gauss-Kronrod quadrature, for integrals without a closed form |
+//! | [`predictive`] | the interface of a scored forecast of one value ([`Predictive`]); point forecasts |
+//! | [`quantiles`] | distributions given by quantiles; the prediction of any head |
+//! | [`transform`] | the only conversion from standardised values to original units: scale, link, bounds |
 //! | [`empirical`] | the empirical distribution of training values |
 //! | [`baselines`] | naive, seasonal naive and training climatology |
 //! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage; their means |
-//! | [`report`] | finished scores side by side, as JSON and as text |
+//! | [`report`] | scores of several forecasters, as JSON and as text |
 //! | [`table`] | a forecast as CSV |
 //! | [`plot`] | a forecast as a fan chart |
 //!
-//! Shape letters: H horizon steps, L history steps, Nt target series, K mixture components, Q quantile levels, S samples.
-//! A tensor `[H, Nt]` is flat and row-major: the last letter is fastest.
+//! Shape letters: H horizon steps, L history steps, Nt target series, K mixture components, Q quantile levels, S samples. A tensor
+//! `[H, Nt]` is flat and row-major: the last dimension is contiguous.
 
 pub mod baselines;
 pub mod empirical;

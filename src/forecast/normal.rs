@@ -1,4 +1,5 @@
-//! The standard normal's density and distribution function, to about 1e-15; far out, where they are small, to 1e-12 of themselves.
+//! Density and distribution function of the standard normal distribution. The absolute error is about 1e-15; the relative error in the far
+//! tails is at most 1e-12.
 
 /// 1 / sqrt(2 pi).
 const INV_SQRT_2PI: f64 = 0.398_942_280_401_432_7;

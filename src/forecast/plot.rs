@@ -1,4 +1,4 @@
-//! A forecast as a fan chart: small multiples, one panel a series, as SVG.
+//! A forecast as a fan chart in SVG: one panel per series.
 
 use crate::forecast::table::{ForecastTable, TableError};
 use crate::forecast::ticks::{Tick, shorten, time_ticks, value_ticks};
@@ -7,14 +7,14 @@ use crate::svg::Level::{Centre, Top};
 use crate::svg::{Colour, Element, Font, GRID, INK, MUTED, Point, width};
 use thiserror::Error;
 
-/// Text and extent of a chart.
+/// Title and limits of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FanChartOptions {
-    /// Title, above everything.
+    /// Title above all panels.
     pub title: String,
-    /// Most series drawn, the first ones of the table; at most 12.
+    /// Maximum number of series to draw, from the start of the table; at most 12.
     pub max_series: usize,
-    /// Most steps of history drawn, the latest ones.
+    /// Maximum number of history steps to draw, the latest ones.
     pub history_steps: usize,
 }
 
@@ -24,14 +24,14 @@ impl Default for FanChartOptions {
     }
 }
 
-/// A chart that cannot be drawn.
+/// Errors of a chart.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PlotError {
-    /// The table does not fit together.
+    /// The table is inconsistent.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// No series or no step.
+    /// The forecast has no series or no steps.
     #[error("there is nothing to draw: the forecast has {series} series and {steps} steps")]
     Empty {
         /// Number of series.
@@ -44,26 +44,26 @@ pub enum PlotError {
 const PAST: Colour = Colour(0x5a_60_68);
 const MEDIAN: Colour = Colour(0x16_48_8c);
 const TRUTH: Colour = Colour(0xd6_54_14);
-/// Central intervals, widest first, and their colours.
+/// Central intervals with their colours, widest first.
 const BANDS: [(f64, &str, Colour); 3] =
     [(0.9, "90 %", Colour(0xd9_e6_f5)), (0.8, "80 %", Colour(0xb6_cf_ec)), (0.5, "50 %", Colour(0x7e_aa_db))];
 
 const HEADER: f64 = 64.0;
-/// Least room for value labels.
+/// Minimum width for value labels.
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 30.0;
-/// Size of the labels of axes.
+/// Size of the axis labels.
 const LABEL: f64 = 11.0;
 
-/// One series' lines, by position on the time axis: history at 0..L, forecast from L.
+/// The lines of one series, by position on the time axis: history at 0..L, forecast from L on.
 struct Panel {
     name: String,
     past: Vec<f64>,
     median: Vec<f64>,
     truth: Vec<f64>,
-    /// Per band of `BANDS`: lower and upper ends; empty where the table lacks the levels.
+    /// Per band of `BANDS`: lower and upper ends; empty if the table lacks the levels.
     bands: Vec<Vec<Point>>,
 }
 
@@ -86,7 +86,7 @@ impl Panel {
         }
     }
 
-    /// Range of all values, a little wider; [-1, 1] around a constant.
+    /// Range of all values with a margin; [-1, 1] if there are no finite values.
     fn range(&self) -> (f64, f64) {
         let ends = self.bands.iter().flatten().flat_map(|b| [b.0, b.1]);
         let lines = self.past.iter().chain(&self.median).chain(&self.truth).copied();
@@ -102,7 +102,7 @@ impl Panel {
     }
 }
 
-/// Runs of finite values as polylines, the first value at position `first`.
+/// Splits the values into polylines of consecutive finite values. The first value is at position `first`.
 fn runs(values: &[f64], first: usize) -> Vec<Vec<Point>> {
     let mut runs: Vec<Vec<Point>> = vec![Vec::new()];
     for (i, &v) in values.iter().enumerate() {
@@ -116,8 +116,8 @@ fn runs(values: &[f64], first: usize) -> Vec<Vec<Point>> {
     runs
 }
 
-/// Draws `table` as SVG: history, median and central 50, 80 and 90 % bands (those whose quantile levels the table has; without
-/// the median, the mean), and the truth where it is given. Each panel has its own value axis.
+/// Draws `table` as SVG: history, median and the central 50, 80 and 90 % bands (those whose quantile levels the table has; the mean if it
+/// has no median), and the truth if it is given. Each panel has its own value axis.
 pub fn fan_chart(table: &ForecastTable, options: &FanChartOptions) -> Result<String, PlotError> {
     table.check()?;
     let shown = table.series.len().min(options.max_series.clamp(1, 12));
@@ -140,7 +140,7 @@ pub fn fan_chart(table: &ForecastTable, options: &FanChartOptions) -> Result<Str
     let labels = panels.iter().flat_map(|p| value_ticks(p.range().0, p.range().1));
     let left = labels.map(|(_, label)| width(&label, LABEL) + 12.0).fold(LEFT, f64::max).ceil();
     let frame = Frame { size, left, origin: stamps.len() - table.horizon() };
-    // A time label and the space around it take 72 pixels.
+    // A time label with its margin takes 72 pixels.
     let ticks = time_ticks(&stamps, fitting(frame.room().0, 72.0));
     let mut root = Element::picture(full, &options.title);
     header(&mut root, table, options, shown, (left, full.0));
@@ -151,13 +151,13 @@ pub fn fan_chart(table: &ForecastTable, options: &FanChartOptions) -> Result<Str
     Ok(format!("{root}\n"))
 }
 
-/// How many pieces of a size fit a room.
+/// The number of pieces of length `size` that fit into `room`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
 fn fitting(room: f64, size: f64) -> usize {
     (room / size).max(0.0) as usize
 }
 
-/// Title, what is shown, and the legend; from `left`, on a chart of this `width`.
+/// Title, legend and a note on omitted series. `left` and `right` are the horizontal limits of the text.
 fn header(root: &mut Element, table: &ForecastTable, options: &FanChartOptions, shown: usize, (left, right): (f64, f64)) {
     let title = shorten(&options.title, fitting(right - left - RIGHT, width("x", 17.0)));
     root.push(Element::text((left, 12.0), Font(17.0, INK, Start, Top), &title));
@@ -186,11 +186,11 @@ fn header(root: &mut Element, table: &ForecastTable, options: &FanChartOptions, 
     }
 }
 
-/// What the panels of a chart share.
+/// Layout shared by all panels of a chart.
 struct Frame {
     /// Width and height of a panel, in pixels.
     size: Point,
-    /// Room for value labels, in pixels.
+    /// Width for value labels, in pixels.
     left: f64,
     /// Position of the first forecast step on the time axis.
     origin: usize,
@@ -203,7 +203,7 @@ impl Frame {
     }
 }
 
-/// From (position, value) to pixels of the panel.
+/// Maps (position, value) to pixels of the panel.
 struct Scale {
     time: (f64, f64),
     value: (f64, f64),
@@ -214,7 +214,7 @@ struct Scale {
 impl Scale {
     fn new(panel: &Panel, frame: &Frame) -> Self {
         let last = frame.origin + panel.median.len() - 1;
-        // A lone step gets some width.
+        // Give a single step some width.
         let time = if last == 0 { (-1.5, 1.5) } else { (0.0, last as f64) };
         Self { time, value: panel.range(), left: frame.left, room: frame.room() }
     }
@@ -232,7 +232,7 @@ impl Scale {
 }
 
 impl Panel {
-    /// The panel at a place of the chart.
+    /// Draws the panel at a position of the chart.
     fn draw(&self, corner: Point, frame: &Frame, ticks: &[Tick]) -> Element {
         let mut group = Element::moved(corner);
         let scale = Scale::new(self, frame);
@@ -242,7 +242,7 @@ impl Panel {
         group
     }
 
-    /// Name, grid, ticks and labels.
+    /// Draws name, grid, ticks and labels.
     fn draw_axes(&self, group: &mut Element, frame: &Frame, scale: &Scale, ticks: &[Tick]) {
         let (left, right, foot) = (frame.left, frame.left + frame.room().0, TOP + frame.room().1);
         let name = shorten(&self.name, fitting(right - left, width("x", 13.0)));
@@ -255,7 +255,7 @@ impl Panel {
         for Tick { at, label } in ticks {
             let x = scale.pixel((*at as f64, 0.0)).0;
             group.push(Element::line(&[(x, foot), (x, foot + 4.0)], MUTED));
-            // Labels at the ends stay within the panel.
+            // Keep labels at the ends within the panel.
             let half = width(label, LABEL) / 2.0;
             let centre = x.clamp(half, (frame.size.0 - half).max(half));
             group.push(Element::text((centre, foot + 8.0), Font(LABEL, MUTED, Middle, Top), label));
@@ -263,7 +263,7 @@ impl Panel {
         group.push(Element::line(&[(left, foot), (right, foot)], MUTED));
     }
 
-    /// Values from the origin on; the fan opens at the last history value, if that was observed.
+    /// Values from the origin on. The fan starts at the last history value, if that was observed.
     fn after_origin(&self, frame: &Frame, values: impl Iterator<Item = f64>) -> Vec<Vec<Point>> {
         let anchor = self.past.last().copied().filter(|v| v.is_finite());
         let values: Vec<f64> = anchor.into_iter().chain(values).collect();
@@ -281,7 +281,7 @@ impl Panel {
         }
     }
 
-    /// The origin, dashed, and the lines of history, median and truth.
+    /// Draws the origin (dashed) and the lines of history, median and truth.
     fn draw_lines(&self, group: &mut Element, frame: &Frame, scale: &Scale) {
         if frame.origin > 0 {
             let (x, foot) = scale.pixel((frame.origin as f64 - 0.5, scale.value.0));
@@ -303,7 +303,7 @@ impl Panel {
     }
 }
 
-/// Gives a run of a single step some width, so that it can be seen.
+/// Gives a run of a single step some width, so that it is visible.
 fn widen(mut runs: Vec<Vec<Point>>) -> Vec<Vec<Point>> {
     for run in &mut runs {
         if let [(t, v)] = *run.as_slice() {

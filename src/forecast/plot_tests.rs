@@ -8,7 +8,7 @@ fn hourly(from: usize, count: usize) -> Vec<String> {
     (from..from + count).map(|h| format!("2013-08-{:02}T{:02}:00:00", 1 + h / 24, h % 24)).collect()
 }
 
-/// A daily wave in [0, 1], its forecast widening with the step.
+/// A daily wave in [0, 1] and its forecast, which widens with the step.
 fn table(series: usize, past: usize, horizon: usize, truth: bool) -> ForecastTable {
     let names = (0..series).map(|i| format!("farm {}", i + 1)).collect();
     let levels = vec![0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
@@ -52,7 +52,7 @@ fn a_chart_names_what_it_shows() {
         assert_eq!(texts.iter().filter(|t| **t == expected).count(), 1, "{expected:?} in {texts:?}");
     }
     assert_eq!(svg.matches("<polygon").count(), 2 * 3);
-    // A gap in the history cuts its line in two: with median and truth four lines a panel, wider than the tick marks.
+    // A gap in the history splits its line in two: with median and truth, each panel has four lines with more points than the tick marks.
     let long = svg.split("<polyline").skip(1).filter_map(|l| l.split_once("/>")).filter(|l| l.0.matches(',').count() > 8).count();
     assert_eq!(long, 2 * 4);
 }

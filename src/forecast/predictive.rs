@@ -1,4 +1,4 @@
-//! What a forecast of one value must answer so that it can be scored and tabulated.
+//! The interface of a forecast of one value, for scores and tables.
 
 /// A forecast of one value, in original units: a distribution or a point.
 pub trait Predictive {
@@ -14,18 +14,17 @@ pub trait Predictive {
     /// Continuous ranked probability score of the value `y`.
     fn crps(&self, y: f64) -> f64;
 
-    /// Negative log-likelihood of the value `y` in nats; `None` when the forecast has no density.
+    /// Negative log-likelihood of the value `y` in nats; `None` if the forecast has no density.
     fn nll(&self, y: f64) -> Option<f64>;
 
-    /// Whether `y` lies in the central interval that should hold the share `central` of all values, ends included; `None` when
-    /// the forecast has no intervals.
+    /// Whether `y` is in the central interval with nominal coverage `central`, ends included; `None` if the forecast has no intervals.
     fn covers(&self, y: f64, central: f64) -> Option<bool> {
         let tail = 0.5 * (1.0 - central);
         Some(y >= self.quantile(tail) && y <= self.quantile(1.0 - tail))
     }
 }
 
-/// A point forecast: all quantiles are the point, the CRPS is the absolute error; no density and no intervals.
+/// A point forecast: all quantiles equal the point, and the CRPS is the absolute error. It has no density and no intervals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point(pub f64);
 

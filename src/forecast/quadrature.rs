@@ -1,7 +1,7 @@
 //! Adaptive Gauss-Kronrod quadrature.
 
-/// Nodes of the 15-point Kronrod rule in [0, 1], largest first; odd positions are the 7-point Gauss rule's
-/// (R. Piessens et al., QUADPACK, 1983, qk15).
+/// Nodes of the 15-point Kronrod rule in [0, 1], largest first. The nodes at odd positions also belong to the 7-point Gauss rule (R.
+/// Piessens et al., QUADPACK, 1983, qk15).
 const NODES: [f64; 8] = [
     0.991_455_371_120_812_6,
     0.949_107_912_342_758_5,
@@ -24,10 +24,10 @@ const KRONROD: [f64; 8] = [
 ];
 const GAUSS: [f64; 4] = [0.129_484_966_168_869_7, 0.279_705_391_489_276_64, 0.381_830_050_505_118_9, 0.417_959_183_673_469_4];
 
-/// Most halvings of one interval.
+/// Maximum number of halvings of one interval.
 const DEPTH: u32 = 40;
 
-/// (Kronrod's value, its distance from Gauss's value) of the integral of `f` over [a, b].
+/// The integral of `f` over [a, b] by the Kronrod rule, and its distance from the Gauss rule.
 fn rule(f: &impl Fn(f64) -> f64, a: f64, b: f64) -> (f64, f64) {
     let (centre, half) = (0.5 * (a + b), 0.5 * (b - a));
     let (mut kronrod, mut gauss) = (0.0, 0.0);
@@ -50,9 +50,10 @@ fn refine(f: &impl Fn(f64) -> f64, a: f64, b: f64, tolerance: f64, depth: u32) -
     refine(f, a, middle, 0.5 * tolerance, depth - 1) + refine(f, middle, b, 0.5 * tolerance, depth - 1)
 }
 
-/// Integral of `f` from the first to the last of `points` (ascending), smooth between neighbours, to the absolute `tolerance`.
+/// Integral of `f` from the first to the last of `points` (ascending), with the absolute `tolerance`. `f` must be smooth between
+/// neighbouring points.
 ///
-/// Put a point at each jump, kink and narrow feature: the rule cannot find what none of its nodes sees.
+/// Add a point at each jump, kink and narrow feature: the rule misses a feature that contains none of its nodes.
 pub fn integrate(f: impl Fn(f64) -> f64, points: &[f64], tolerance: f64) -> f64 {
     let share = tolerance / points.len().max(1) as f64;
     points.windows(2).filter(|pair| pair[1] > pair[0]).map(|pair| refine(&f, pair[0], pair[1], share, DEPTH)).sum()
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_rule_is_exact_for_its_degree_and_not_beyond() {
-        // Kronrod's 15 points are exact up to degree 23 (even powers: 22), Gauss's 7 up to 13.
+        // The 15-point Kronrod rule is exact up to degree 23 (even powers: 22), the 7-point Gauss rule up to degree 13.
         for power in 0..=22 {
             let (value, error) = rule(&|x: f64| x.powi(power), 0.0, 2.0);
             let exact = 2f64.powi(power + 1) / f64::from(power + 1);

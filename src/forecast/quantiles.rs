@@ -1,15 +1,15 @@
-//! A distribution that is known at some quantiles, and what a model's head predicts of one value, whichever head it is.
+//! A distribution given by quantiles, and the prediction of any head for one value.
 
 use crate::forecast::mixture::MixtureError;
 use crate::forecast::predictive::{Point, Predictive};
 use crate::forecast::transform::TargetDistribution;
 use crate::random::SampleKey;
 
-/// A distribution by its quantiles at a few levels: the quantile function is linear between them and flat outside, so that the lowest and
-/// the highest one hold a point mass. Quantiles that cross were put in order (sorting never raises the pinball loss: V. Chernozhukov,
-/// I. Fernandez-Val and A. Galichon, "Quantile and probability curves without crossing", Econometrica 78, 2010).
+/// A distribution given by its quantiles at a few levels. The quantile function is linear between the levels and constant outside, so the
+/// lowest and the highest quantile carry a point mass. Crossing quantiles are sorted (sorting never increases the pinball loss: V.
+/// Chernozhukov, I. Fernandez-Val and A. Galichon, "Quantile and probability curves without crossing", Econometrica 78, 2010).
 ///
-/// It has no density, so no NLL; and no interval that reaches beyond its levels.
+/// It has no density, so no NLL, and no interval beyond its outermost levels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantiles {
     /// (level, quantile), both ascending; at least one.
@@ -17,10 +17,10 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// From values at ascending levels; values are sorted.
+    /// A distribution from values at ascending levels. The values are sorted.
     ///
     /// # Errors
-    /// When there is none, their numbers differ, or one is not finite.
+    /// Fails if there are no values, if the lengths differ, or if a value is not finite.
     pub fn new(levels: &[f64], values: &[f64]) -> Result<Self, MixtureError> {
         if values.is_empty() || levels.len() != values.len() {
             return Err(MixtureError::Empty);
@@ -33,14 +33,14 @@ impl Quantiles {
         Ok(Self { knots: levels.iter().copied().zip(sorted).collect() })
     }
 
-    /// Pieces of the quantile function: (from level, to level, from value, to value).
+    /// Segments of the quantile function: (from level, to level, from value, to value).
     fn pieces(&self) -> impl Iterator<Item = (f64, f64, f64, f64)> + '_ {
         let (first, last) = (self.knots[0], self.knots[self.knots.len() - 1]);
         let between = self.knots.windows(2).map(|k| (k[0].0, k[1].0, k[0].1, k[1].1));
         std::iter::once((0.0, first.0, first.1, first.1)).chain(between).chain(std::iter::once((last.0, 1.0, last.1, last.1)))
     }
 
-    /// Integral over the levels of `f(level, quantile)`, which is at most cubic on each piece (Simpson's rule is exact there).
+    /// Integral of `f(level, quantile)` over the levels. `f` is at most cubic on each segment, where Simpson's rule is exact.
     fn integral(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
         self.pieces().map(|piece| simpson(piece, &f)).sum()
     }
@@ -67,7 +67,7 @@ impl Predictive for Quantiles {
         })
     }
 
-    /// Twice the pinball loss integrated over all levels, each piece cut where the quantile function passes `y`.
+    /// Twice the pinball loss integrated over all levels. The segment in which the quantile function crosses `y` is split there.
     fn crps(&self, y: f64) -> f64 {
         let loss = |below: bool, p: f64, v: f64| if below { (p - 1.0) * (y - v) } else { p * (y - v) };
         let piece = |(p, q, low, high): (f64, f64, f64, f64)| {
@@ -88,21 +88,21 @@ impl Predictive for Quantiles {
     }
 
     fn covers(&self, y: f64, central: f64) -> Option<bool> {
-        // A rounding of 1 - (1 - c) / 2 must not hide an interval whose ends are levels.
+        // The tolerance allows for rounding in 1 - (1 - c) / 2, so that an interval that ends exactly at the levels is found.
         let tail = 0.5 * (1.0 - central);
         let known = self.knots[0].0 <= tail + 1e-9 && self.knots[self.knots.len() - 1].0 >= 1.0 - tail - 1e-9;
         known.then(|| y >= self.quantile(tail) && y <= self.quantile(1.0 - tail))
     }
 }
 
-/// What a model predicts of one value, in original units.
+/// The prediction of a model for one value, in original units.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predicted {
     /// A mixture of normal distributions.
     Mixture(TargetDistribution),
     /// Quantiles.
     Quantiles(Quantiles),
-    /// A number.
+    /// A single value.
     Point(Point),
 }
 
@@ -115,7 +115,7 @@ impl Predicted {
         }
     }
 
-    /// The random value at an address; of a number, itself.
+    /// The random value for a key; for a point forecast, the point.
     #[must_use]
     pub fn sample(&self, key: SampleKey) -> f64 {
         match self {
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    /// Against midpoint sums over many levels.
+    /// Compares with midpoint sums over many levels.
     #[test]
     fn moments_and_crps_are_integrals_over_the_levels() {
         let q = quantiles();

@@ -1,23 +1,23 @@
-//! Finished scores of several forecasters side by side: JSON for programs, aligned text for people.
+//! Final scores of several forecasters: JSON for programs, aligned text for people.
 
 use crate::forecast::metrics::{INTERVALS, Measures, ScoreSpec, Scored};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
-/// Improvement over a reference: 1 - score / reference's score; 1 is perfect, 0 no better, negative worse.
+/// Improvement over a reference: 1 - score / score of the reference. 1 is perfect, 0 is no improvement, negative is worse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Skill {
     /// Name of the reference.
     pub reference: String,
-    /// Of the CRPS over everything.
+    /// Skill of the overall CRPS.
     pub crps: Option<f64>,
-    /// Of the mean pinball loss over everything.
+    /// Skill of the overall mean pinball loss.
     pub mean_pinball: Option<f64>,
-    /// Of the MAE over everything.
+    /// Skill of the overall MAE.
     pub mae: Option<f64>,
-    /// Of the MSE over everything.
+    /// Skill of the overall MSE.
     pub mse: Option<f64>,
-    /// CRPS skill of each series, averaged: no series counts more for its unit. Series without skill (nothing observed, or a
+    /// Mean of the CRPS skills of the series, so that units do not weight the series. Series without a skill (nothing observed, or a
     /// perfect reference) are left out.
     pub mean_crps_over_series: Option<f64>,
 }
@@ -33,7 +33,7 @@ pub struct Report {
     pub intervals: Vec<f64>,
     /// The model first, then the baselines.
     pub forecasters: Vec<Scored>,
-    /// The first forecaster against the last; absent with a single one.
+    /// Skill of the first forecaster against the last; `None` if there is only one.
     pub skill: Option<Skill>,
 }
 
@@ -60,7 +60,7 @@ impl Skill {
 }
 
 impl Report {
-    /// The report on `forecasters`: the model first, the reference for skill (seasonal naive, or climatology) last.
+    /// The report on `forecasters`: the model first; the reference for skill (seasonal naive, or climatology) last.
     pub fn new(spec: &ScoreSpec, forecasters: Vec<Scored>) -> Self {
         let skill = match forecasters.as_slice() {
             [first, .., last] => Some(Skill::new(first, last)),
@@ -70,12 +70,12 @@ impl Report {
         Self { series, levels, intervals: INTERVALS.to_vec(), forecasters, skill }
     }
 
-    /// As JSON, indented.
+    /// The report as indented JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
 
-    /// The overall scores as aligned text: a row per measure, a column per forecaster, then the skill.
+    /// The overall scores as aligned text: one row per measure, one column per forecaster, followed by the skill.
     pub fn to_text(&self) -> String {
         let mut rows = vec![self.header("")];
         let row = |name: String, value: &dyn Fn(&Measures) -> Option<String>| {
@@ -115,12 +115,12 @@ impl Report {
         text
     }
 
-    /// CRPS of each series as aligned text, a column per forecaster.
+    /// The CRPS of each series as aligned text, one column per forecaster.
     pub fn series_text(&self) -> String {
         self.crps_rows("CRPS by series", &self.series, |f| &f.per_series)
     }
 
-    /// CRPS of each step of the horizon as aligned text, a column per forecaster; the first step is 1.
+    /// The CRPS of each step of the horizon as aligned text, one column per forecaster. The first step is 1.
     pub fn step_text(&self) -> String {
         let steps = self.forecasters.first().map_or(0, |f| f.per_step.len());
         let names: Vec<String> = (1..=steps).map(|step| step.to_string()).collect();
@@ -141,7 +141,7 @@ impl Report {
     }
 }
 
-/// Five significant digits.
+/// Formats with five significant digits.
 fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -159,7 +159,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// Columns padded to their widest cell, two spaces apart: the first one to the left, the others to the right.
+/// Pads columns to their widest cell, two spaces apart. The first column is left-aligned, the others are right-aligned.
 fn align(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
     let mut text = String::new();

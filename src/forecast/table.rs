@@ -1,22 +1,22 @@
-//! A forecast as a table: every step of every series, and as CSV.
+//! A forecast as a table with one entry per step and series, and its CSV output.
 
 use crate::forecast::predictive::Predictive;
 use std::io::Write;
 use thiserror::Error;
 
-/// The past that a chart shows before the forecast.
+/// The history that a chart shows before the forecast.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistoryTable {
-    /// Time stamps, oldest first, `[L]`.
+    /// Timestamps, oldest first, `[L]`.
     pub stamps: Vec<String>,
-    /// Values in original units, NaN where unobserved, `[L, Nt]`.
+    /// Values in original units, NaN if unobserved, `[L, Nt]`.
     pub values: Vec<f32>,
 }
 
 /// One forecast (one origin) in original units.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForecastTable {
-    /// Time stamps of the horizon, `[H]`.
+    /// Timestamps of the horizon, `[H]`.
     pub stamps: Vec<String>,
     /// Names of the targets, `[Nt]`.
     pub series: Vec<String>,
@@ -30,33 +30,33 @@ pub struct ForecastTable {
     pub quantiles: Vec<f32>,
     /// Samples, `[S, H, Nt]`.
     pub samples: Option<Vec<f32>>,
-    /// What came before.
+    /// Observed history.
     pub history: Option<HistoryTable>,
-    /// What came after, where it is known (NaN where not), `[H, Nt]`.
+    /// Observed values of the horizon, if known (NaN where unobserved), `[H, Nt]`.
     pub truth: Option<Vec<f32>>,
 }
 
-/// A table that does not fit together, or cannot be written.
+/// Errors of a table.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TableError {
     /// A field has the wrong number of values.
-    #[error("the forecast table's {field} holds {found} values, {expected} were expected for shape {shape}")]
+    #[error("the forecast table's {field} has {found} values, expected {expected} for shape {shape}")]
     Length {
         /// Name of the field.
         field: &'static str,
-        /// The shape in words.
+        /// The shape as text.
         shape: &'static str,
-        /// Number of values that the shape asks for.
+        /// Number of values that the shape requires.
         expected: usize,
         /// Number of values found.
         found: usize,
     },
-    /// Levels out of order or out of range.
-    #[error("quantile levels must ascend within (0, 1), found {0:?}")]
+    /// The levels are out of order or out of range.
+    #[error("quantile levels must be ascending within (0, 1), found {0:?}")]
     Levels(Vec<f64>),
-    /// Samples were asked for and are not there.
-    #[error("this forecast holds no samples")]
+    /// The forecast has no samples.
+    #[error("this forecast has no samples")]
     NoSamples,
     /// The CSV could not be written.
     #[error("the forecast could not be written as CSV")]
@@ -72,7 +72,7 @@ fn narrow(value: f64) -> f32 {
 }
 
 impl ForecastTable {
-    /// A table of this shape, filled with NaN, without samples, history and truth.
+    /// A table of this shape, filled with NaN, without samples, history or truth.
     pub fn new(stamps: Vec<String>, series: Vec<String>, levels: Vec<f64>) -> Self {
         let cells = stamps.len() * series.len();
         Self {
@@ -96,10 +96,10 @@ impl ForecastTable {
         step * self.series.len() + series
     }
 
-    /// Enters mean, deviation and quantiles of one value's forecast.
+    /// Stores mean, standard deviation and quantiles of the forecast of one value.
     ///
     /// # Panics
-    /// When `step` or `series` is out of range.
+    /// Panics if `step` or `series` is out of range.
     pub fn set<P: Predictive + ?Sized>(&mut self, step: usize, series: usize, forecast: &P) {
         let cell = self.cell(step, series);
         self.mean[cell] = narrow(forecast.mean());
@@ -109,7 +109,7 @@ impl ForecastTable {
         }
     }
 
-    /// Fills `count` samples: `draw(sample, step, series)` gives each value.
+    /// Fills `count` samples. `draw(sample, step, series)` returns each value.
     pub fn fill_samples(&mut self, count: usize, mut draw: impl FnMut(usize, usize, usize) -> f64) {
         let mut samples = Vec::with_capacity(count * self.mean.len());
         for sample in 0..count {
@@ -126,7 +126,7 @@ impl ForecastTable {
         Some(self.quantiles[self.cell(step, series) * self.levels.len() + q])
     }
 
-    /// Whether all fields fit together.
+    /// Checks that all fields are consistent.
     pub fn check(&self) -> Result<(), TableError> {
         let ascending = self.levels.windows(2).all(|w| w[0] < w[1]);
         if !(ascending && self.levels.iter().all(|&p| p > 0.0 && p < 1.0)) {
@@ -156,7 +156,7 @@ impl ForecastTable {
         Ok(())
     }
 
-    /// Writes the long form, a row per step and series: `time,series,mean,std,q0.05,...`.
+    /// Writes the long form, one row per step and series: `time,series,mean,std,q0.05,...`.
     pub fn write_csv(&self, out: impl Write) -> Result<(), TableError> {
         self.check()?;
         let mut csv = csv::Writer::from_writer(out);
@@ -177,7 +177,7 @@ impl ForecastTable {
         Ok(csv.flush()?)
     }
 
-    /// Writes the samples, a row per step, series and sample: `time,series,sample,value`; samples count from 0.
+    /// Writes the samples, one row per step, series and sample: `time,series,sample,value`. Samples are numbered from 0.
     pub fn write_samples_csv(&self, out: impl Write) -> Result<(), TableError> {
         self.check()?;
         let samples = self.samples.as_ref().ok_or(TableError::NoSamples)?;

@@ -8,7 +8,7 @@ fn distribution(step: u32, series: u32) -> TargetDistribution {
     TargetTransform::new(10.0, 3.0, None, None).expect("valid").distribution(mixture)
 }
 
-/// H = 3, Nt = 2, Q = 3, S = 4; a series' name holds what CSV must quote.
+/// H = 3, Nt = 2, Q = 3, S = 4; the name of one series contains characters that CSV must quote.
 fn table() -> ForecastTable {
     let stamps = ["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00"].map(str::to_owned).to_vec();
     let names = vec!["plain".to_owned(), "a \"b\", c".to_owned()];
@@ -44,7 +44,7 @@ fn csv_comes_back_to_the_same_bits() {
         expected.extend([0.05, 0.5, 0.95].map(|p| table.quantile(step, series, p).expect("a level of the table")));
         assert_eq!(values, expected);
     }
-    // And the right numbers in the right place: step 2 of series 1 is 10 + 3 * 2.1, deviation 1.5.
+    // Also check the values: step 2 of series 1 has mean 10 + 3 * 2.1 and standard deviation 1.5.
     assert_eq!(rows[6][2].parse::<f32>().expect("a number"), 16.3);
     assert_eq!(rows[6][3].parse::<f32>().expect("a number"), 1.5);
     let upper: f64 = rows[6][6].parse().expect("a number");
@@ -69,19 +69,19 @@ fn what_does_not_fit_together_is_refused() {
     let refused = |change: &dyn Fn(&mut ForecastTable)| {
         let mut table = table();
         change(&mut table);
-        table.write_csv(Vec::new()).expect_err("must be refused").to_string()
+        table.write_csv(Vec::new()).expect_err("must be rejected").to_string()
     };
     assert!(refused(&|t| t.levels.swap(0, 1)).contains("ascend"));
-    assert!(refused(&|t| t.std.truncate(5)).contains("std holds 5 values, 6"));
-    assert!(refused(&|t| t.quantiles.push(0.0)).contains("quantiles holds 19 values, 18"));
+    assert!(refused(&|t| t.std.truncate(5)).contains("std has 5 values, expected 6"));
+    assert!(refused(&|t| t.quantiles.push(0.0)).contains("quantiles has 19 values, expected 18"));
     assert!(refused(&|t| t.truth = Some(vec![0.0])).contains("truth"));
     assert!(refused(&|t| t.samples = Some(vec![0.0; 7])).contains("samples"));
     let history = HistoryTable { stamps: vec![String::new()], values: vec![0.0] };
-    assert!(refused(&|t| t.history = Some(history.clone())).contains("history holds 1 values, 2"));
+    assert!(refused(&|t| t.history = Some(history.clone())).contains("history has 1 values, expected 2"));
     assert!(table().check().is_ok());
 }
 
-/// A writer whose device is full.
+/// A writer on a full device.
 struct Full;
 
 impl std::io::Write for Full {

@@ -1,15 +1,15 @@
-//! Where ticks stand and what they say: time axes from stamps, value axes from their range.
+//! Positions and labels of ticks: time axes from timestamps, value axes from the range of values.
 
-/// A tick: position along the axis and its label.
+/// A tick: its position along the axis, and its label.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
-    /// Index of the stamp.
+    /// Index of the timestamp.
     pub(super) at: usize,
     /// Label.
     pub(super) label: String,
 }
 
-/// Date ("2024-05-01") and time of day ("13:00") of a stamp in the manner of ISO 8601; `None` for anything else.
+/// Date ("2024-05-01") and time of day ("13:00") of a timestamp similar to ISO 8601; `None` for anything else.
 fn parts(stamp: &str) -> Option<(&str, &str)> {
     let date = stamp.get(..10)?;
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -23,7 +23,7 @@ fn parts(stamp: &str) -> Option<(&str, &str)> {
     is_date.then_some((date, time))
 }
 
-/// Whether a stamp of this date and time begins a unit of the calendar; ordered from long to short.
+/// Whether a timestamp with this date and time begins a calendar unit.
 type Begins = fn(&str, &str) -> bool;
 const UNITS: [Begins; 9] = [
     |date, time| &date[5..] == "01-01" && time == "00:00",
@@ -37,8 +37,8 @@ const UNITS: [Begins; 9] = [
     |_, time| matches!(time, "00:00" | "03:00" | "06:00" | "09:00" | "12:00" | "15:00" | "18:00" | "21:00"),
 ];
 
-/// At most `most` ticks: at the beginnings of years, months, days or hours, whichever gives the most that fit but at least three;
-/// else at every n-th of the longest of these units that occurs three times; else evenly spaced.
+/// At most `most` ticks, at the beginnings of years, months, days or hours: the unit with the most ticks that fit, if it has at least
+/// three. Otherwise every n-th beginning of the longest unit that occurs at least three times. Otherwise evenly spaced.
 pub(super) fn time_ticks(stamps: &[&str], most: usize) -> Vec<Tick> {
     let most = most.max(1);
     let parsed: Option<Vec<(&str, &str)>> = stamps.iter().map(|s| parts(s)).collect();
@@ -61,7 +61,7 @@ pub(super) fn time_ticks(stamps: &[&str], most: usize) -> Vec<Tick> {
     at.into_iter().map(|i| Tick { at: i, label: label(parsed[i].0, parsed[i].1) }).collect()
 }
 
-/// The shortest style of label that tells these stamps apart.
+/// The shortest label style that distinguishes these timestamps.
 fn label_style(stamps: &[(&str, &str)]) -> fn(&str, &str) -> String {
     let same = |part: fn(&(&str, &str)) -> String| stamps.windows(2).all(|w| part(&w[0]) == part(&w[1]));
     let midnight = stamps.iter().all(|(_, time)| *time == "00:00");
@@ -82,7 +82,7 @@ fn label_style(stamps: &[(&str, &str)]) -> fn(&str, &str) -> String {
     }
 }
 
-/// `text` cut to at most `most` characters, with an ellipsis where something was cut.
+/// `text` cut to at most `most` characters, with an ellipsis if it was cut.
 pub(crate) fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -90,8 +90,8 @@ pub(crate) fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Round values (1, 2 or 5 times a power of ten apart) within [low, high], at most eight, with labels of equal precision
-/// (but for a plain 0).
+/// At most eight round values within [low, high] (spaced 1, 2 or 5 times a power of ten), with labels of equal precision (except a plain
+/// 0).
 pub(crate) fn value_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let span = high - low;
     if !(span.is_finite() && span > 0.0) {
@@ -111,7 +111,7 @@ pub(crate) fn value_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
         _ => format!("{v:.decimals$}"),
     };
     let first = (low / step).ceil();
-    // Whole multiples, so that rounding does not add up and zero is zero.
+    // Multiples of the step do not accumulate rounding errors, and zero is exact.
     let multiples = (0..12).map(|i| (first + f64::from(i)) * step);
     multiples.take_while(|&v| v <= high + 1e-9 * span).map(|v| if v == 0.0 { 0.0 } else { v }).map(|v| (v, label(v))).collect()
 }
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(text(-3.0, 2.0), ["-3", "-2", "-1", "0", "1", "2"]);
         assert_eq!(text(0.031, 0.049), ["0.035", "0.040", "0.045"]);
         assert_eq!(text(0.0, 4e9), ["0", "1.0e9", "2.0e9", "3.0e9", "4.0e9"]);
-        // Far from zero the labels still differ.
+        // Far from zero, the labels still differ.
         let far = text(1e9, 1e9 + 3.0);
         assert!(far.windows(2).all(|w| w[0] != w[1]), "{far:?}");
         assert!(text(1.0, 1.0).is_empty());

@@ -1,7 +1,7 @@
-//! The one way from standardised values to original units: x = clip(link(mean + std z), lower, upper).
+//! The only conversion from standardised values to original units: x = clip(link(mean + std z), lower, upper).
 //!
-//! The model's mixture is a distribution of z. Mean, quantiles, samples, CRPS and NLL of x all pass through
-//! [`TargetDistribution`]; nothing outside this file knows how x follows from z.
+//! The mixture of the model is a distribution of z. Mean, quantiles, samples, CRPS and NLL of x all use [`TargetDistribution`]; no code
+//! outside this file depends on the relation between x and z.
 
 use crate::forecast::mixture::{Component, Mixture};
 use crate::forecast::normal;
@@ -11,10 +11,10 @@ use crate::random::SampleKey;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A smooth increasing map from the latent scale, on which the model's mixture lives, to original units.
+/// A smooth increasing map from the latent scale, on which the mixture of the model is defined, to original units.
 ///
-/// A new variant (logarithm, logit) adds its arms to the methods below and to [`TargetDistribution`]'s moments, which are closed
-/// forms per link; everything else uses the methods only.
+/// A new variant (logarithm, logit) needs new arms in the methods below and in the moments of [`TargetDistribution`], which have a closed
+/// form per link. All other code uses only the methods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -25,14 +25,14 @@ pub enum Link {
 }
 
 impl Link {
-    /// Original value of the latent value `v`.
+    /// The original value for the latent value `v`.
     pub fn forward(self, v: f64) -> f64 {
         match self {
             Link::Identity => v,
         }
     }
 
-    /// Latent value of the original value `x`; NaN outside the link's range.
+    /// The latent value for the original value `x`; NaN outside the range of the link.
     pub fn inverse(self, x: f64) -> f64 {
         match self {
             Link::Identity => x,
@@ -47,7 +47,7 @@ impl Link {
     }
 }
 
-/// How standardised values of one target become original units.
+/// The conversion of one target from standardised values to original units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct TargetTransform {
@@ -58,7 +58,7 @@ pub struct TargetTransform {
     link: Link,
 }
 
-/// The serialised form, checked on its way in.
+/// The serialised form, validated when it is read.
 #[derive(Serialize, Deserialize)]
 struct Fields {
     mean: f64,
@@ -85,28 +85,28 @@ impl From<TargetTransform> for Fields {
     }
 }
 
-/// Numbers that make no transform.
+/// Errors of a transform.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum TransformError {
-    /// Mean or deviation is not finite, or the deviation not positive.
-    #[error("a target's scale needs a finite mean and a positive deviation, found {mean} and {std}")]
+    /// Mean or standard deviation is not finite, or the standard deviation is not positive.
+    #[error("a target needs a finite mean and a positive standard deviation, found {mean} and {std}")]
     Scale {
         /// The mean found.
         mean: f64,
-        /// The deviation found.
+        /// The standard deviation found.
         std: f64,
     },
-    /// A bound is not finite, or the lower one not below the upper one.
-    #[error("bounds need finite numbers with lower < upper, found {lower:?} and {upper:?}; leave out a bound that is not there")]
+    /// A bound is not finite, or the lower bound is not below the upper bound.
+    #[error("bounds must be finite with lower < upper, found {lower:?} and {upper:?}: omit a bound that does not exist")]
     Bounds {
         /// The lower bound found.
         lower: Option<f64>,
         /// The upper bound found.
         upper: Option<f64>,
     },
-    /// A bound outside the range of the link.
-    #[error("the bound {bound} is no value that the link {link:?} can take")]
+    /// A bound is outside the range of the link.
+    #[error("the bound {bound} is outside the range of the link {link:?}")]
     OutsideLink {
         /// The bound.
         bound: f64,
@@ -116,8 +116,8 @@ pub enum TransformError {
 }
 
 impl TargetTransform {
-    /// The affine transform with the training part's `mean` and `std` (both on the link's latent scale), clipped to the bounds
-    /// that are there (original units).
+    /// The affine transform with `mean` and `std` of the training part (both on the latent scale of the link), clipped to the given bounds
+    /// (original units).
     pub fn new(mean: f64, std: f64, lower: Option<f64>, upper: Option<f64>) -> Result<Self, TransformError> {
         if !(mean.is_finite() && std.is_finite() && std > 0.0) {
             return Err(TransformError::Scale { mean, std });
@@ -139,12 +139,12 @@ impl TargetTransform {
         }
     }
 
-    /// Deviation of the training part, on the link's latent scale.
+    /// Standard deviation of the training part, on the latent scale of the link.
     pub fn std(&self) -> f64 {
         self.std
     }
 
-    /// Mean of the training part, on the link's latent scale.
+    /// Mean of the training part, on the latent scale of the link.
     pub fn center(&self) -> f64 {
         self.mean
     }
@@ -154,17 +154,17 @@ impl TargetTransform {
         (self.lower, self.upper)
     }
 
-    /// Original value, clipped, of the standardised value `z`.
+    /// The original value, clipped, for the standardised value `z`.
     pub fn to_original(&self, z: f64) -> f64 {
         self.clip(self.link.forward(self.mean + self.std * z))
     }
 
-    /// Standardised value of the original value `x` (not clipped: bounds concern forecasts, not data).
+    /// The standardised value for the original value `x`. It is not clipped: bounds apply to forecasts, not to data.
     pub fn to_standard(&self, x: f64) -> f64 {
         (self.link.inverse(x) - self.mean) / self.std
     }
 
-    /// `x` (original units) moved into the bounds.
+    /// Clips `x` (original units) to the bounds.
     pub fn clip(&self, x: f64) -> f64 {
         let above = self.lower.map_or(x, |l| x.max(l));
         self.upper.map_or(above, |u| above.min(u))
@@ -176,19 +176,19 @@ impl TargetTransform {
     }
 }
 
-/// A forecast's distribution in original units: a mixture of normals, through the link, clipped to the bounds.
+/// The distribution of a forecast in original units: a mixture of normal distributions, mapped by the link and clipped to the bounds.
 ///
-/// With bounds it has a point mass at each: quantiles, samples, mean, deviation, CRPS and intervals are those of the clipped
-/// distribution. The NLL alone is that of the distribution before clipping: a density and a probability do not compare, and the
-/// unclipped density is what the model was trained on.
+/// Each bound carries a point mass. Quantiles, samples, mean, standard deviation, CRPS and intervals are those of the clipped distribution.
+/// Only the NLL is that of the distribution before clipping: a density and a probability are not comparable, and the model was trained on
+/// the unclipped density.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetDistribution {
-    /// Distribution of the latent value: original units, but for link and bounds.
+    /// Distribution of the latent value: original units without link and bounds.
     latent: Mixture,
     transform: TargetTransform,
 }
 
-/// Beyond this many deviations from a component's mean its share of an integral of F^2 or (1 - F)^2 is below 1e-22.
+/// Beyond this many standard deviations from its mean, a component contributes less than 1e-22 to an integral of F^2 or (1 - F)^2.
 const REACH: f64 = 7.0;
 
 impl TargetDistribution {
@@ -197,7 +197,7 @@ impl TargetDistribution {
         &self.latent
     }
 
-    /// P(X <= x), steps at the bounds included.
+    /// P(X <= x), including the steps at the bounds.
     pub fn cdf(&self, x: f64) -> f64 {
         let t = &self.transform;
         if t.lower.is_some_and(|l| x < l) {
@@ -221,7 +221,7 @@ impl TargetDistribution {
         }
     }
 
-    /// The random value at an address.
+    /// The random value for a key.
     pub fn sample(&self, key: SampleKey) -> f64 {
         self.transform.clip(self.transform.link.forward(self.latent.sample(key)))
     }
@@ -231,9 +231,9 @@ impl TargetDistribution {
         self.latent.components().iter().map(|c| c.weight * f(c)).sum()
     }
 
-    /// The CRPS by integrating (F - 1{x >= y})^2 dx over the latent scale, between the bounds; the part between a bound and a
-    /// value beyond it is their distance. Absolute tolerance: 1e-9 of the deviation, or of the distance between the bounds where
-    /// that is less.
+    /// The CRPS, by integrating (F - 1{x >= y})^2 dx over the latent scale between the bounds. If `y` is outside a bound, its distance from
+    /// the bound is added. The absolute tolerance is 1e-9 of the standard deviation, or of the distance between the bounds if that is
+    /// smaller.
     fn crps_numeric(&self, y: f64) -> f64 {
         let t = &self.transform;
         let outside = (y - t.clip(y)).abs();
@@ -256,7 +256,7 @@ impl TargetDistribution {
         outside + quadrature::integrate(integrand, &points, tolerance)
     }
 
-    /// Whether so little lies beyond the bounds that clipping changes no score: then `F^2` beyond them is below 1e-14.
+    /// Whether the mass beyond the bounds is too small to change a score: `F^2` beyond them is below 1e-14.
     fn bounds_do_not_bite(&self, y: f64) -> bool {
         let t = &self.transform;
         let inside = t.clip(y) == y;
@@ -292,7 +292,7 @@ impl Predictive for TargetDistribution {
         self.transform.clip(self.transform.link.forward(self.latent.quantile(p)))
     }
 
-    /// Closed form where the link is the identity and the bounds cut nothing off, else by integration.
+    /// The closed form if the link is the identity and the bounds cut off nothing, otherwise by integration.
     fn crps(&self, y: f64) -> f64 {
         match self.transform.link {
             Link::Identity if self.bounds_do_not_bite(y) => self.latent.crps(y),
@@ -300,7 +300,7 @@ impl Predictive for TargetDistribution {
         }
     }
 
-    /// Of the distribution before clipping: -ln f(v) + ln(dx/dv), v the latent value; infinite outside the link's range.
+    /// NLL of the distribution before clipping: -ln f(v) + ln(dx/dv) with the latent value v; infinite outside the range of the link.
     fn nll(&self, y: f64) -> Option<f64> {
         let latent_y = self.transform.link.inverse(y);
         if latent_y.is_nan() {
@@ -309,16 +309,16 @@ impl Predictive for TargetDistribution {
         Some(self.latent.nll(latent_y) + self.transform.link.log_slope(latent_y))
     }
 
-    /// Through the distribution function: y is at or above the a-quantile where P(X <= y) >= a, and at or below the b-quantile
-    /// where P(X < y) <= b. So a value on a bound is covered when the interval reaches that bound.
+    /// Uses the distribution function: y is at or above the a-quantile if P(X <= y) >= a, and at or below the b-quantile if P(X < y) <= b.
+    /// So a value on a bound is covered if the interval reaches that bound.
     fn covers(&self, y: f64, central: f64) -> Option<bool> {
         let tail = 0.5 * (1.0 - central);
         Some(self.cdf(y) >= tail && self.cdf_below(y) <= 1.0 - tail)
     }
 }
 
-/// First and second moment about `about` of a normal variable clipped to the bounds (a doubly censored normal): with
-/// a = (l - m)/s, b = (u - m)/s and l, u, m taken relative to `about`,
+/// First and second moment about `about` of a normal variable clipped to the bounds (a doubly censored normal). With `a = (l - m)/s`,
+/// `b = (u - m)/s` and l, u, m relative to `about`:
 ///
 /// E X = l Phi(a) + u (1 - Phi(b)) + m (Phi(b) - Phi(a)) + s (phi(a) - phi(b)),
 /// E X^2 = l^2 Phi(a) + u^2 (1 - Phi(b)) + (m^2 + s^2)(Phi(b) - Phi(a)) + 2 m s (phi(a) - phi(b)) + s^2 (a phi(a) - b phi(b))

@@ -17,7 +17,7 @@ fn standardised() -> Vec<Mixture> {
     ]
 }
 
-/// 0.4 + 0.3 z, clipped in four ways.
+/// 0.4 + 0.3 z, with four choices of bounds.
 fn transforms() -> Vec<TargetTransform> {
     let bounds = [(None, None), (Some(0.05), None), (None, Some(1.0)), (Some(0.05), Some(1.0))];
     bounds.map(|(lower, upper)| TargetTransform::new(0.4, 0.3, lower, upper).expect("valid")).to_vec()
@@ -27,7 +27,7 @@ fn cases() -> Vec<TargetDistribution> {
     transforms().iter().flat_map(|t| standardised().into_iter().map(|m| t.distribution(m))).collect()
 }
 
-/// Ends and knots for integrals over x: far beyond everything, with a knot at each jump and each component.
+/// Ends and knots for integrals over x: the ends are beyond all mass, with a knot at each jump and each component.
 fn knots(d: &TargetDistribution, extra: &[f64]) -> Vec<f64> {
     let spans = d.latent.components().iter().flat_map(|c| [-9.0, -3.0, 0.0, 3.0, 9.0].map(|z| c.mean + z * c.std));
     let mut knots: Vec<f64> = spans.chain([-20.0, 0.05, 1.0, 20.0]).chain(extra.iter().copied()).collect();
@@ -48,7 +48,7 @@ fn crps_is_the_integral_over_the_clipped_distribution_function() {
 
 #[test]
 fn crps_equals_the_pinball_integral() {
-    // CRPS = 2 * integral of the pinball loss over all levels: ties crps() to quantile().
+    // CRPS = 2 * integral of the pinball loss over all levels. This checks crps() against quantile().
     for d in cases() {
         let y = 0.31;
         let n = 4000_u32;
@@ -103,7 +103,7 @@ fn intervals_agree_with_quantiles() {
     for d in cases() {
         for central in [0.5, 0.8, 0.9] {
             let (low, high) = (d.quantile(0.5 - 0.5 * central), d.quantile(0.5 + 0.5 * central));
-            // Not closer to an end than rounding, unless the end is a bound.
+            // The candidates keep a distance from the ends that exceeds the rounding error, except at bounds.
             let candidates = [-0.5, 0.05, 0.1, 0.39, 0.5, 0.99, 1.0, 1.4, low - 1e-6, low + 1e-6, high - 1e-6, high + 1e-6];
             for y in candidates {
                 assert_eq!(d.covers(y, central), Some(y >= low && y <= high), "{d:?}: {y} in [{low}, {high}], {central}");
@@ -129,7 +129,7 @@ fn nll_is_in_original_units_and_ignores_the_bounds() {
 
 #[test]
 fn the_shortcut_where_bounds_cut_nothing_off_changes_nothing() {
-    // From mass on the bounds (0) to none: the closed form takes over below 1e-7, without a step.
+    // The mass on the bounds decreases to 0. The closed form applies below 1e-7; the score does not jump there.
     let t = TargetTransform::new(0.0, 1.0, Some(0.0), Some(1.0)).expect("valid");
     for std in [0.2, 0.1, 0.097, 0.096, 0.09, 0.05] {
         let d = t.distribution(mixture(&[(1.0, 0.5, std)]));

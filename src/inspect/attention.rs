@@ -1,5 +1,5 @@
-//! Axial attention of one window (section 5 of docs/model.md). The engine streams over keys and stores no weights: they are formed here in
-//! f64 from its queries, keys and values, and their output is held against the engine's own.
+//! Axial attention of one window (section 5 of docs/model.md). The engine streams over keys and does not store the weights. This module
+//! computes them in f64 from the engine's queries, keys and values, and compares the resulting output with the engine's output.
 
 use super::{InspectError, LookedAt, field};
 use crate::data::WindowSource;
@@ -7,26 +7,26 @@ use crate::model::ModelShape;
 use crate::session::Session;
 use serde::Serialize;
 
-/// What a head attends along.
+/// The axis along which a head attends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Axis {
-    /// The steps of a node.
+    /// The steps of one node.
     Steps,
-    /// The nodes of a step.
+    /// The nodes of one step.
     Nodes,
 }
 
-/// Weights of a head.
+/// The attention weights of a head.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Head {
-    /// From 0.
+    /// Layer, counted from 0.
     pub layer: usize,
-    /// From 0, within its layer.
+    /// Head within its layer, counted from 0.
     pub head: usize,
-    /// What it attends along.
+    /// Axis along which it attends.
     pub axis: Axis,
-    /// `[M, M]`, row = who attends, its sum 1: M steps, averaged over nodes; or M nodes, averaged over steps.
+    /// `[M, M]`, row = the attending position; each row sums to 1. M steps, averaged over nodes; or M nodes, averaged over steps.
     pub weights: Vec<f64>,
 }
 
@@ -38,11 +38,11 @@ pub struct Attention {
     pub window: LookedAt,
     /// Names of the nodes.
     pub nodes: Vec<String>,
-    /// Names of the steps: rows of the window that a token holds, from 1; the history comes first.
+    /// Names of the steps: the rows of the window in each token, counted from 1, starting with the history.
     pub steps: Vec<String>,
     /// Heads of all layers.
     pub heads: Vec<Head>,
-    /// Largest difference between the attention's output formed from these weights and the engine's.
+    /// Largest difference between the attention output computed from these weights and the engine's output.
     pub deviation: f64,
 }
 
@@ -79,7 +79,7 @@ pub async fn look(
     Ok(Attention { window, nodes, steps: steps.collect(), heads, deviation })
 }
 
-/// T, N, D and h.
+/// Sizes T, N, D and h.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
     steps: usize,
@@ -88,8 +88,9 @@ struct Sizes {
     heads: usize,
 }
 
-/// Weights of a layer's heads, averaged over the other axis, and the output `[T, N, D]`, from queries `[T, N, D]`, and keys and values
-/// `[T, N, 2 D]`: softmax(q k^T / sqrt(D/h)) v, the first half of the heads along steps, the others across nodes.
+/// Weights of the heads of a layer, averaged over the other axis, and the output `[T, N, D]`. Inputs are the queries `[T, N, D]`, and the
+/// keys and values `[T, N, 2 D]`. Computes softmax(q k^T / sqrt(D/h)) v. The first half of the heads attends along steps, the other half
+/// across nodes.
 fn attend(s: &Sizes, layer: usize, query: &[f64], key_value: &[f64]) -> (Vec<Head>, Vec<f64>) {
     let (d, width) = (s.width, s.width / s.heads);
     let mut output = vec![0.0; s.steps * s.nodes * d];
@@ -137,7 +138,7 @@ impl Attention {
         }
     }
 
-    /// As CSV: layer, head, axis, who attends, to what, weight.
+    /// The weights as CSV: layer, head, axis, attending position, attended position, weight.
     #[must_use]
     pub fn csv(&self) -> String {
         let mut text = String::from("layer,head,axis,from,to,weight\n");

@@ -1,5 +1,5 @@
-//! What each part of the model is worth: its loss on windows of a part with one switch off at a time, the weights as they are. A model that
-//! was trained without the part might do as well: this says what the trained one leans on.
+//! The contribution of each part of the model: the loss on windows of a part with one switch off at a time and unchanged weights. A model
+//! trained without the part might reach the same loss; this measures what the trained model depends on.
 
 use super::{InspectError, field};
 use crate::config::{Config, ModelSettings};
@@ -10,27 +10,28 @@ use crate::session::Session;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Scores on the windows that are looked at.
+/// Scores on the inspected windows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Worth {
-    /// What training minimises, without the graph's penalty: for heads with a density the mean negative log-likelihood, standardised.
+    /// The training loss without the penalty of the graph; for heads with a density, the mean negative log-likelihood in standardised
+    /// units.
     pub loss: f64,
-    /// Mean CRPS, of each target in its training deviations.
+    /// Mean CRPS, in units of the training deviation of each target.
     pub crps: f64,
 }
 
-/// A switch.
+/// A switch of the model and its effect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Switch {
     /// Key in `[model]`.
     pub key: String,
     /// Whether the run was trained with it.
     pub on: bool,
-    /// Scores with it off; nothing where it was off already, or cannot be switched off alone.
+    /// Scores with the switch off; `None` if it is already off, or cannot be switched off alone.
     pub without: Option<Worth>,
-    /// Loss without it minus loss with everything: above 0, the model does better with it.
+    /// Loss with the switch off minus loss of the full model. Above 0, the part improves the model.
     pub change: Option<f64>,
-    /// Why it cannot be switched off alone.
+    /// The reason why it cannot be switched off alone.
     pub why_not: Option<String>,
 }
 
@@ -39,22 +40,22 @@ pub struct Switch {
 pub struct Features {
     /// "validation" or "test".
     pub part: String,
-    /// Windows scored.
+    /// Number of scored windows.
     pub windows: usize,
-    /// Scores of the run's model as it is.
+    /// Scores of the unchanged model.
     pub with_all: Worth,
-    /// Switches: those that matter most first, then those that were not scored.
+    /// The scored switches, the largest change first, followed by those that were not scored.
     pub switches: Vec<Switch>,
 }
 
-/// Keys of `[model]` that switch a part of the model, in their order there, and whether each is on.
+/// Keys in `[model]` that switch a part of the model, in alphabetical order, and whether each is on.
 #[must_use]
 pub fn switches(settings: &ModelSettings) -> Vec<(String, bool)> {
     let Ok(Value::Object(all)) = serde_json::to_value(settings) else { return vec![] };
     all.into_iter().filter(|(key, _)| key.starts_with("use_")).filter_map(|(key, on)| on.as_bool().map(|on| (key, on))).collect()
 }
 
-/// The settings with a switch off; nothing if there is no such switch.
+/// The settings with one switch off; `None` if there is no such switch.
 #[must_use]
 pub fn without(settings: &ModelSettings, key: &str) -> Option<ModelSettings> {
     let mut all = serde_json::to_value(settings).ok()?;
@@ -62,10 +63,10 @@ pub fn without(settings: &ModelSettings, key: &str) -> Option<ModelSettings> {
     serde_json::from_value(all).ok()
 }
 
-/// Scores of a session's model on these windows.
+/// Scores of the model of a session on the given windows.
 ///
 /// # Errors
-/// Fails if the device is lost, or the model's numbers are no distributions.
+/// Fails if the device is lost, or the model's output is not a distribution.
 pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config, windows: &[usize]) -> Result<Worth, InspectError> {
     let (dataset, scaler): (&Dataset, &Scaler) = (&source.dataset, &source.scaler);
     let (transforms, shape, settings) = (transforms(scaler, config)?, *dataset.shape(), session.shape().settings.clone());
@@ -95,7 +96,8 @@ pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config,
 }
 
 impl Features {
-    /// Puts scores together: of the model as it is, and with each switch off (nothing where it is off already; in words why it cannot).
+    /// Combines the scores of the unchanged model with those for each switch: `None` if the switch is already off, an error text if it
+    /// cannot be switched off alone.
     #[must_use]
     pub fn new(part: String, windows: usize, with_all: Worth, scored: Vec<(String, Option<Result<Worth, String>>)>) -> Self {
         let switch = |(key, outcome): (String, Option<Result<Worth, String>>)| {
@@ -111,7 +113,7 @@ impl Features {
         Self { part, windows, with_all, switches }
     }
 
-    /// As CSV: switch, on, loss and CRPS without it, change of the loss.
+    /// The table as CSV: switch, on, loss and CRPS without it, change of the loss.
     #[must_use]
     pub fn csv(&self) -> String {
         let mut text = format!("switch,on,loss,crps,change\n,,{:.6},{:.6},\n", self.with_all.loss, self.with_all.crps);

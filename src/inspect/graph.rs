@@ -1,4 +1,4 @@
-//! The graph that a model moves information on: section 4 of docs/model.md, read off its weights, and its gates.
+//! The learned graph of a model (section 4 of docs/model.md), read from its weights, and its gates.
 
 use super::{InspectError, field, node_names};
 use crate::config::ModelSettings;
@@ -7,9 +7,9 @@ use crate::model::{ModelShape, ParameterPlace};
 use crate::session::Session;
 use serde::Serialize;
 
-/// Bounds of the temperature exp(`log_temperature`).
+/// Limits of the temperature exp(`log_temperature`).
 const TEMPERATURE: (f64, f64) = (0.1, 10.0);
-/// Tensor names of the stages' logits.
+/// Names of the logit tensors of the two stages.
 const LOGITS: [&str; 2] = ["graph.series_to_transition", "graph.transition_to_target"];
 
 /// An edge that the model uses.
@@ -21,20 +21,20 @@ pub struct Edge {
     pub source: String,
     /// Receiver.
     pub target: String,
-    /// Among the edges that the receiver keeps: they sum to 1.
+    /// Probability among the edges that the receiver keeps; they sum to 1.
     pub probability: f64,
 }
 
 /// A stage of the learned graph.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stage {
-    /// Names, one a row.
+    /// Names of the receivers, one per row.
     pub receivers: Vec<String>,
-    /// Names, one a column.
+    /// Names of the senders, one per column.
     pub senders: Vec<String>,
-    /// `[R, S]`: softmax over senders of logits / temperature, without noise, before any is dropped.
+    /// `[R, S]`: softmax over senders of logits / temperature, without noise and before the top-k selection.
     pub probabilities: Vec<f64>,
-    /// Senders that each receiver keeps.
+    /// Number of senders that each receiver keeps.
     pub kept: usize,
 }
 
@@ -45,23 +45,23 @@ pub struct LearnedGraph {
     pub temperature: f64,
     /// Series to hubs, hubs to targets.
     pub stages: [Stage; 2],
-    /// The first so many senders of the first stage are covariates.
+    /// Number of covariates; these are the first senders of the first stage.
     pub covariates: usize,
 }
 
-/// How strongly drivers reach targets.
+/// Scores of drivers for targets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scores {
-    /// Names, one a row.
+    /// Names of the targets, one per row.
     pub targets: Vec<String>,
-    /// Names of the covariates, one a column.
+    /// Names of the covariates, one per column.
     pub drivers: Vec<String>,
     /// `[targets, drivers]`.
     pub values: Vec<f64>,
 }
 
 impl LearnedGraph {
-    /// Reads the graph off the weights: `series` names the covariates, then the targets.
+    /// Reads the graph from the weights. `series` holds the names of the covariates, followed by those of the targets.
     ///
     /// # Errors
     /// Fails if the model has no learned graph.
@@ -92,7 +92,7 @@ impl LearnedGraph {
         Ok(Self { temperature, stages, covariates })
     }
 
-    /// The edges that the model uses: of each receiver the likeliest senders, their probabilities made to sum to 1.
+    /// The edges that the model uses: the most probable senders of each receiver, with their probabilities normalised to sum to 1.
     #[must_use]
     pub fn edges(&self) -> Vec<Edge> {
         let mut all = vec![];
@@ -113,7 +113,7 @@ impl LearnedGraph {
         all
     }
 
-    /// P2 P1 over the covariates' columns: the probability that a walk from a target back over a hub ends at a driver.
+    /// P2 P1, restricted to the columns of the covariates: the probability that a walk from a target back over a hub ends at a driver.
     #[must_use]
     pub fn scores(&self) -> Scores {
         let [first, second] = &self.stages;
@@ -125,7 +125,7 @@ impl LearnedGraph {
 }
 
 impl Scores {
-    /// As CSV: source, target, score, the highest first.
+    /// The scores as CSV: source, target, score, the highest first.
     #[must_use]
     pub fn csv(&self) -> String {
         let mut order: Vec<usize> = (0..self.values.len()).collect();
@@ -158,21 +158,21 @@ fn softmax(row: &[f64], temperature: f64) -> Vec<f64> {
     parts.into_iter().map(|p| p / total).collect()
 }
 
-/// Names of the gates' columns.
+/// Names of the columns of the gates.
 pub const GATES: [&str; 3] = ["prior", "dynamic", "adaptive"];
 
-/// Weights of the proposals, in windows of a part.
+/// Gates: the weights of the graph proposals, in windows of a part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Gates {
-    /// Windows, by their number in the part.
+    /// Numbers of the windows in the part.
     pub windows: Vec<usize>,
     /// Weights of prior, dynamic and adaptive graph in each window.
     pub values: Vec<[f64; 3]>,
-    /// Their means over the windows.
+    /// Means over the windows.
     pub mean: [f64; 3],
 }
 
-/// Whether a model has learned edges.
+/// Checks that a model has learned edges.
 ///
 /// # Errors
 /// Fails if it has none.
@@ -183,7 +183,7 @@ pub fn check(settings: &ModelSettings) -> Result<(), InspectError> {
     }
 }
 
-/// Names of the tensors that [`look`] reads: gates, and the adaptive graph where there is one.
+/// Names of the tensors that [`look`] reads: gates, and the adaptive graph if the model has one.
 #[must_use]
 pub fn tensors(shape: &ModelShape) -> Vec<String> {
     let mut names = vec!["graph.gates".to_owned()];
@@ -193,7 +193,7 @@ pub fn tensors(shape: &ModelShape) -> Vec<String> {
     names
 }
 
-/// Gates in these windows, and the adaptive graph `[N, N]`, row = receiver, where there is one.
+/// Gates in these windows, and the adaptive graph `[N, N]`, row = receiver, if the model has one.
 ///
 /// # Errors
 /// Fails if the device is lost.
@@ -203,7 +203,7 @@ pub async fn look(session: &mut Session, source: &dyn WindowSource, windows: &[u
     session
         .look(source, windows, |_, tensors| {
             values.push([0, 1, 2].map(|i| tensors[0][i]));
-            // Lines are padded to a multiple of four.
+            // Rows are padded to a multiple of four.
             adaptive = tensors.get(1).map(|padded| padded.chunks(n.next_multiple_of(4)).flat_map(|row| row[..n].to_vec()).collect());
         })
         .await?;
@@ -212,7 +212,7 @@ pub async fn look(session: &mut Session, source: &dyn WindowSource, windows: &[u
 }
 
 impl Gates {
-    /// As CSV: window, prior, dynamic, adaptive.
+    /// The gates as CSV: window, prior, dynamic, adaptive.
     #[must_use]
     pub fn csv(&self) -> String {
         let lines = self.windows.iter().zip(&self.values);

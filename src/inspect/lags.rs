@@ -1,5 +1,5 @@
-//! Lags of autocorrelation attention in one window (section 8 of docs/model.md): which were taken, with which weight, out of which
-//! scores.
+//! Lags of autocorrelation attention in one window (section 8 of docs/model.md): the selected lags, their weights, and the scores of all
+//! lags.
 
 use super::{InspectError, LookedAt, field};
 use crate::data::WindowSource;
@@ -7,14 +7,14 @@ use crate::model::ModelShape;
 use crate::session::Session;
 use serde::Serialize;
 
-/// A lag that was taken.
+/// A selected lag.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Lag {
-    /// In tokens.
+    /// Lag in tokens.
     pub tokens: usize,
-    /// In rows of the data: tokens times patch length.
+    /// Lag in rows of the data: tokens times patch length.
     pub rows: usize,
-    /// Its share: those of a target sum to 1.
+    /// Weight; the weights of a target sum to 1.
     pub weight: f64,
 }
 
@@ -23,23 +23,23 @@ pub struct Lag {
 pub struct TargetLags {
     /// Name.
     pub target: String,
-    /// Lags that the engine took, the likeliest first.
+    /// Lags that the engine selected, the largest weight first.
     pub taken: Vec<Lag>,
-    /// R of every lag 0 .. T - 1, from which it took them: mean over channels of sum_t q[t + l] k`[t]`, indices mod T.
+    /// R of every lag 0 .. T - 1, from which the lags are selected: mean over channels of sum_t q[t + l] k`[t]`, indices mod T.
     pub scores: Vec<f64>,
 }
 
-/// Lags of one window. With lag l, token t becomes the value of token t + l, mod T: l tokens on, or T - l back.
+/// Lags of one window. With lag l, token t takes the value of token t + l, mod T: l tokens forward, or T - l tokens back.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lags {
     /// The window.
     #[serde(flatten)]
     pub window: LookedAt,
-    /// T: tokens of a series.
+    /// T: tokens per series.
     pub tokens: usize,
-    /// Rows of a token.
+    /// Rows per token.
     pub patch: usize,
-    /// Time from row to row, where rows have times.
+    /// Time between two rows, if the rows have timestamps.
     pub step: Option<String>,
     /// Targets.
     pub targets: Vec<TargetLags>,
@@ -56,7 +56,7 @@ pub fn tensors(shape: &ModelShape) -> Result<Vec<String>, InspectError> {
     Ok(["autocorr.qkv", "autocorr.rolled.lags"].map(str::to_owned).to_vec())
 }
 
-/// Lags in the first window of a source, which `window` describes; `step` is the time from row to row.
+/// Lags in the first window of a source, which `window` describes. `step` is the time between two rows.
 ///
 /// # Errors
 /// Fails if the device is lost.
@@ -85,7 +85,7 @@ pub async fn look(
     Ok(Lags { window, tokens, patch, step, targets })
 }
 
-/// R of every lag for node n, from queries, keys and values `[T, N, 3 D]`.
+/// R of every lag for node n, computed from queries, keys and values `[T, N, 3 D]`.
 fn scores(qkv: &[f64], tokens: usize, nodes: usize, d: usize, n: usize) -> Vec<f64> {
     let row = |t: usize, part: usize| &qkv[((t % tokens * nodes + n) * 3 + part) * d..][..d];
     let product = |t: usize, lag: usize| row(t + lag, 0).iter().zip(row(t, 1)).map(|(q, k)| q * k).sum::<f64>();
@@ -93,7 +93,7 @@ fn scores(qkv: &[f64], tokens: usize, nodes: usize, d: usize, n: usize) -> Vec<f
 }
 
 impl Lags {
-    /// As CSV: target, rank, lag in tokens and rows, weight.
+    /// The lags as CSV: target, rank, lag in tokens and rows, weight.
     #[must_use]
     pub fn csv(&self) -> String {
         let mut text = String::from("target,rank,lag_tokens,lag_rows,weight\n");

@@ -1,15 +1,15 @@
-//! Looking inside a trained model: the edges that it learned, what attends to what in a window, the lags of autocorrelation, and what each
-//! part of the model is worth. Needs no files.
+//! Inspection of a trained model: its learned edges, the attention in a window, the lags of autocorrelation, and the contribution of each
+//! part of the model. Requires no files.
 //!
 //! | file | subject |
 //! |---|---|
-//! | [`graph`] | edges of the learned graph, what reaches which target, gates |
-//! | [`truth`] | how well scores find the edges of a known graph |
+//! | [`graph`] | edges of the learned graph, scores of drivers for targets, gates |
+//! | [`truth`] | average precision of scores against a known graph |
 //! | [`attention`] | axial attention of one window |
-//! | [`lags`] | lags that autocorrelation attention takes in one window |
+//! | [`lags`] | lags that autocorrelation attention selects in one window |
 //! | [`features`] | loss with each part of the model switched off |
 //! | [`memory`] | the arena over a step as SVG |
-//! | [`plot`] | heat maps, node-link pictures and bars as SVG |
+//! | [`plot`] | heat maps, node-link diagrams and bar charts as SVG |
 
 pub mod attention;
 pub mod features;
@@ -25,32 +25,34 @@ use crate::session::SessionError;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// There is nothing to look at, or looking failed.
+/// Errors of an inspection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InspectError {
-    /// The device or the plan.
+    /// An error of the device or the plan.
     #[error("{0}")]
     Session(#[from] SessionError),
-    /// The data.
+    /// An error of the data.
     #[error("{0}")]
     Data(#[from] DataError),
-    /// The part or the window.
+    /// The part or the window does not exist.
     #[error("{0}")]
     Evaluate(#[from] EvaluateError),
     /// The part of the model is switched off.
-    #[error("the model has no {what}: its config says model.{key} = false")]
+    #[error("the model has no {what}: its config sets model.{key} = false")]
     Off {
-        /// What was asked for.
+        /// The requested part of the model.
         what: &'static str,
-        /// The switch.
+        /// The key of its switch.
         key: &'static str,
     },
-    /// The weights lack a tensor.
-    #[error("the weights have no tensor {0} of the size that the model wants")]
+    /// The weights lack a tensor of this name and size.
+    #[error("the weights have no tensor {0} of the size that the model needs")]
     Weights(&'static str),
-    /// Nothing to find, or nothing to tell it from.
-    #[error("{edges} of the {pairs} pairs of driver and target are edges of the true graph: an average precision says nothing of that")]
+    /// None or all of the pairs are edges, so the average precision is meaningless.
+    #[error(
+        "{edges} of the {pairs} pairs of driver and target are edges of the true graph: the average precision needs edges and non-edges"
+    )]
     Truth {
         /// True edges among the pairs.
         edges: usize,
@@ -59,24 +61,24 @@ pub enum InspectError {
     },
 }
 
-/// Names of all nodes in the model's order: covariates, targets, then hubs that it learned for itself.
+/// Names of all nodes in the order of the model: covariates, targets, then learned hubs.
 #[must_use]
 pub fn node_names<'a>(series: impl Iterator<Item = &'a str>, hubs: usize) -> Vec<String> {
     series.map(str::to_owned).chain((0..hubs).map(|i| format!("hub_{i}"))).collect()
 }
 
-/// A window of a part that is looked at.
+/// The inspected window of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LookedAt {
     /// "validation" or "test".
     pub part: String,
-    /// Number of the window in its part, from 0, as `pgat evaluate` counts them.
+    /// Number of the window in its part, counted from 0 as in `pgat evaluate`.
     pub window: usize,
-    /// Stamp of the last row of its history.
+    /// Timestamp of the last row of its history.
     pub origin: String,
 }
 
-/// The window with that number in a part, as a source of that window alone.
+/// The window with this number in a part, as a source of this single window.
 ///
 /// # Errors
 /// Fails if the part has no such window.
@@ -92,14 +94,14 @@ pub fn one_window(
     Ok((LookedAt { part: part.to_string(), window, origin }, source))
 }
 
-/// At most `most` numbers below `len`, evenly spread over them, ascending.
+/// At most `most` evenly spaced numbers below `len`, ascending.
 #[must_use]
 pub fn spread(len: usize, most: usize) -> Vec<usize> {
     let n = most.min(len);
     (0..n).map(|i| i * len / n).collect()
 }
 
-/// A field of a CSV line: in quotes where it holds a comma, a quote or a line break.
+/// A CSV field; quoted if it contains a comma, a quote or a line break.
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Pictures of what is inside a model, as SVG: heat maps, the learned graph as nodes and links, lags as bars.
+//! SVG pictures of a model: heat maps, the learned graph as a node-link diagram, lags as bars.
 
 use super::attention::{Attention, Axis};
 use super::graph::{Edge, LearnedGraph, Scores};
@@ -10,29 +10,29 @@ use crate::svg::{Colour, Element, Font, INK, MUTED, PAPER, Point, px, width};
 
 const MARGIN: f64 = 16.0;
 const HEADER: f64 = 62.0;
-/// Most characters of a name.
+/// Maximum number of characters of a name.
 const NAME: usize = 22;
-/// Size of names.
+/// Font size of names.
 const LABEL: f64 = 11.0;
-/// Headings of parts of a picture.
+/// Font of the headings within a picture.
 const HEADING: Font = Font(13.0, INK, Start, Top);
 const NOTE: Font = Font(12.0, MUTED, Start, Top);
-/// Colours from nothing to all.
+/// Colour ramp from 0 to the maximum.
 const RAMP: [Colour; 4] = [Colour(0xf7_f9_fc), Colour(0xb6_cf_ec), Colour(0x4a_81_bf), Colour(0x0e_30_60)];
 
-/// A colour for a share 0 to 1.
+/// The colour of a value between 0 and 1.
 fn colour(share: f64) -> Colour {
     let at = share.clamp(0.0, 1.0) * 3.0;
     let low = if at >= 2.0 { 2 } else { usize::from(at >= 1.0) };
     RAMP[low].mix(RAMP[low + 1], at - low as f64)
 }
 
-/// Pixels of the longest of names, and some beside it.
+/// Pixel width of the longest name, with a margin.
 fn room(names: &[String]) -> f64 {
     names.iter().map(|name| width(&shorten(name, NAME), LABEL)).fold(0.0, f64::max).ceil() + 14.0
 }
 
-/// A picture with its title, and a line of explanation below it; at least so wide that both fit.
+/// A picture with a title and a note below it; wide enough for both.
 fn picture((wide, tall): Point, title: &str, note: &str) -> Element {
     let needed = width(title, 17.0).max(width(note, NOTE.0)) + 2.0 * MARGIN;
     let mut root = Element::picture((wide.max(needed).ceil(), tall), title);
@@ -41,7 +41,7 @@ fn picture((wide, tall): Point, title: &str, note: &str) -> Element {
     root
 }
 
-/// A table of numbers, 0 or more, with names.
+/// A heat map of non-negative numbers with row and column names.
 struct HeatMap<'a> {
     title: String,
     rows: &'a [String],
@@ -50,31 +50,31 @@ struct HeatMap<'a> {
 }
 
 impl HeatMap<'_> {
-    /// Top of the cells.
+    /// Offset of the first row of cells.
     const TOP: f64 = 26.0;
 
     fn most(&self) -> f64 {
         self.values.iter().copied().fold(0.0, f64::max)
     }
 
-    /// Pixels of a cell, so that maps of any size fit a page and names fit their cells where there are few.
+    /// Cell size in pixels: small enough for a page, and large enough for names if there are few.
     fn cell(&self) -> usize {
         (420 / self.rows.len().max(self.columns.len()).max(1)).clamp(2, 26)
     }
 
-    /// Place of a row's or a column's first pixel.
+    /// Position of the first pixel of a row or a column.
     fn at(&self, index: usize) -> f64 {
         (index * self.cell()) as f64
     }
 
     fn size(&self) -> Point {
         let wide = room(self.rows) + self.at(self.columns.len());
-        // Names of columns stand upright below the map.
+        // Column names are vertical, below the map.
         let tall = Self::TOP + self.at(self.rows.len()) + room(self.columns);
         (wide.max(width(&self.heading(), HEADING.0)) + MARGIN, tall)
     }
 
-    /// Its title with the number that the darkest colour stands for; maps of few and of many names have their own scales.
+    /// The title with the value of the darkest colour. Each map has its own scale.
     fn heading(&self) -> String {
         format!("{} (darkest: {:.3})", self.title, self.most())
     }
@@ -89,7 +89,7 @@ impl HeatMap<'_> {
             let fill = colour(if most > 0.0 { value / most } else { 0.0 });
             group.push(Element::rectangle((x, y), (x + side, y + side)).with("fill", fill));
         }
-        // Where cells are small, every so-many-th name is written.
+        // If cells are small, only every n-th name is drawn.
         let (every, middle) = (13_usize.div_ceil(cell), cell as f64 / 2.0);
         let label = Font(LABEL, MUTED, End, Centre);
         for (i, name) in self.rows.iter().enumerate().step_by(every) {
@@ -104,7 +104,7 @@ impl HeatMap<'_> {
     }
 }
 
-/// Maps side by side, two in a row.
+/// Heat maps, two per row.
 fn heat_maps(title: &str, note: &str, maps: &[HeatMap]) -> String {
     let rows: Vec<&[HeatMap]> = maps.chunks(2).collect();
     let height = |row: &[HeatMap]| row.iter().map(|m| m.size().1).fold(0.0, f64::max) + MARGIN;
@@ -123,7 +123,7 @@ fn heat_maps(title: &str, note: &str, maps: &[HeatMap]) -> String {
     format!("{root}\n")
 }
 
-/// What reaches which target, and the two stages that it comes from, as heat maps.
+/// Heat maps of the driver-target scores and of the two stages.
 #[must_use]
 pub fn graph_map(title: &str, graph: &LearnedGraph, scores: &Scores) -> String {
     let stage = |title: &str, i: usize| {
@@ -133,10 +133,10 @@ pub fn graph_map(title: &str, graph: &LearnedGraph, scores: &Scores) -> String {
     let reach = HeatMap { title: "driver to target".into(), rows: &scores.targets, columns: &scores.drivers, values: &scores.values };
     let maps = [reach, stage("series to hubs", 0), stage("hubs to targets", 1)];
     let maps: Vec<HeatMap> = maps.into_iter().filter(|m| !m.columns.is_empty()).collect();
-    heat_maps(title, "Probability that the row listens to the column, before the top k are taken; rows of a stage sum to 1.", &maps)
+    heat_maps(title, "Probability that the row receives from the column, before the top-k selection; rows of a stage sum to 1.", &maps)
 }
 
-/// Attention of each head.
+/// Heat maps of all heads.
 #[must_use]
 pub fn attention_map(title: &str, attention: &Attention) -> String {
     let maps = attention.heads.iter().map(|h| {
@@ -145,10 +145,15 @@ pub fn attention_map(title: &str, attention: &Attention) -> String {
         HeatMap { title: format!("layer {}, head {}: {along}", h.layer, h.head), rows: names, columns: names, values: &h.weights }
     });
     let maps: Vec<HeatMap> = maps.collect();
-    heat_maps(title, "The row attends to the column; rows sum to 1. Steps averaged over nodes, nodes averaged over steps.", &maps)
+    heat_maps(
+        title,
+        "The row attends to the column; rows sum to 1. Heads along steps are averaged over nodes, heads across nodes over steps.",
+        &maps,
+    )
 }
 
-/// The learned edges as nodes and links: series, hubs, targets from left to right; a link is as wide and as dark as its probability.
+/// The learned edges as a node-link diagram: series, hubs and targets from left to right. Width and darkness of a link show its
+/// probability.
 #[must_use]
 pub fn node_link(title: &str, graph: &LearnedGraph, edges: &[Edge]) -> String {
     const ROW: f64 = 24.0;
@@ -159,8 +164,11 @@ pub fn node_link(title: &str, graph: &LearnedGraph, edges: &[Edge]) -> String {
     let height = ROW * (most + 1) as f64;
     let x = [0.0, 1.0, 2.0].map(|i| MARGIN + 6.0 + room(columns[0]) + i * GAP);
     let size = (x[2] + 6.0 + room(columns[2]) + MARGIN, HEADER + height + MARGIN);
-    let mut root =
-        picture(size, title, "Links that the model uses: each receiver's likeliest senders, as wide and dark as they are likely.");
+    let mut root = picture(
+        size,
+        title,
+        "Links that the model uses: the most probable senders of each receiver. Width and darkness show the probability.",
+    );
     let place = |column: usize, n: usize| {
         let share = (n as f64 + 0.5) / columns[column].len() as f64;
         (x[column], HEADER + 24.0 + share * (height - 24.0))
@@ -180,7 +188,7 @@ pub fn node_link(title: &str, graph: &LearnedGraph, edges: &[Edge]) -> String {
             let (at, driver) = (place(i, n), i > 0 || n < graph.covariates);
             root.push(Element::circle(at, 6.0).with("fill", PAPER));
             root.push(Element::circle(at, 3.5).with("fill", if driver { INK } else { PAPER }).with("stroke", INK));
-            // Hubs have links on both sides: their names stand above them.
+            // Hubs have links on both sides, so their names are above them.
             let (at, level) = if i == 1 { ((at.0, at.1 - 8.0), Base) } else { ((at.0 + shift, at.1), Centre) };
             root.push(Element::text(at, Font(LABEL, MUTED, anchor, level), &shorten(name, NAME)));
         }
@@ -188,7 +196,7 @@ pub fn node_link(title: &str, graph: &LearnedGraph, edges: &[Edge]) -> String {
     format!("{root}\n")
 }
 
-/// A line that leaves and arrives level.
+/// A curve with horizontal ends.
 fn link(from: Point, to: Point, probability: f64) -> Element {
     let third = (to.0 - from.0) / 3.0;
     let [x0, y0, x1, x2, x3, y3] = [from.0, from.1, from.0 + third, to.0 - third, to.0, to.1].map(px);
@@ -196,18 +204,18 @@ fn link(from: Point, to: Point, probability: f64) -> Element {
     curve.with("stroke", colour(0.25 + 0.75 * probability)).with("stroke-width", px(1.0 + 5.0 * probability))
 }
 
-/// Panels of lags drawn, at most.
+/// Maximum number of lag panels.
 const PANELS: usize = 12;
-/// Size of such a panel.
+/// Size of a lag panel.
 const PANEL: Point = (560.0, 150.0);
 
-/// Scores of all lags as bars, those that were taken dark and with their weights; the first targets.
+/// Scores of all lags as bars, for the first targets. Selected lags are dark and labelled with their weights.
 #[must_use]
 pub fn lag_bars(title: &str, lags: &Lags) -> String {
     let shown = lags.targets.len().min(PANELS);
     let columns = shown.clamp(1, 2);
     let size = (columns as f64 * PANEL.0, HEADER + shown.div_ceil(2) as f64 * PANEL.1 + MARGIN);
-    let mut root = picture(size, title, "R of every lag; those that the model took are dark, with their share of the sum.");
+    let mut root = picture(size, title, "R of every lag; the lags that the model selected are dark, with their weights.");
     if shown < lags.targets.len() {
         let more = format!("first {shown} of {} targets", lags.targets.len());
         root.push(Element::text((size.0 - MARGIN, 37.0), Font(NOTE.0, MUTED, End, Top), &more));

@@ -1,4 +1,4 @@
-//! How well scores of pairs find the edges of a known graph.
+//! Average precision of pair scores against the edges of a known graph.
 
 use super::InspectError;
 use super::graph::Scores;
@@ -6,24 +6,24 @@ use crate::random::Stream;
 use crate::series_graph::SeriesGraph;
 use serde::Serialize;
 
-/// Scores beside the true graph.
+/// Average precision of scores against the true graph.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Recovery {
     /// Average precision of the scores.
     pub average_precision: f64,
-    /// Share of pairs that are true edges: the average precision that scores without any knowledge have in the mean of many edges.
+    /// Fraction of the pairs that are true edges. Random scores reach this average precision on average if there are many edges.
     pub density: f64,
     /// True edges among the pairs.
     pub edges: usize,
     /// Pairs of driver and target.
     pub pairs: usize,
-    /// Average precision that a random order reaches in the mean, a little above the density where edges are few.
+    /// Mean average precision of a random order, slightly above the density if there are few edges.
     pub chance: f64,
-    /// Share of random orders whose average precision is as high.
+    /// Fraction of random orders whose average precision is at least as high.
     pub p_value: f64,
 }
 
-/// Compares scores of driver and target with the edges of a graph of the same series.
+/// Compares driver-target scores with the edges of a graph of the same series.
 ///
 /// # Errors
 /// Fails if none or all of the pairs are edges.
@@ -42,11 +42,11 @@ pub fn recovery(scores: &Scores, truth: &SeriesGraph) -> Result<Recovery, Inspec
     Ok(Recovery { average_precision, density, edges, pairs, chance, p_value })
 }
 
-/// Average precision: the sum over falling thresholds of precision times the recall gained. Equal scores share one threshold, so that
-/// scores that know nothing get the share of what is true, in whatever order they stand. 0 where nothing is true.
+/// Average precision: the sum, over falling thresholds, of the precision times the gain in recall. Equal scores share one threshold, so
+/// constant scores reach the fraction of true pairs, whatever their order. 0 if no pair is true.
 ///
 /// # Panics
-/// If the slices differ in length.
+/// Panics if the slices differ in length.
 #[must_use]
 pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
     assert_eq!(scores.len(), truth.len(), "a score for each pair");
@@ -62,10 +62,11 @@ pub fn average_precision(scores: &[f64], truth: &[bool]) -> f64 {
     sum / f64::max(hits as f64, 1.0)
 }
 
-/// Random orders that stand for all.
+/// Number of random orders in the sample.
 const ORDERS: u32 = 10_000;
 
-/// Mean average precision of random orders, and the share of them that reaches `found`; the same for equal arguments.
+/// Mean average precision of random orders, and the fraction of them that reaches `found`. Deterministic: equal arguments give equal
+/// results.
 fn by_chance(truth: &[bool], found: f64) -> (f64, f64) {
     let (mut random, mut sum, mut reached) = (Stream::new(1), 0.0, 0);
     for _ in 0..ORDERS {

@@ -4,8 +4,19 @@ use toml::{Table, Value};
 
 use super::draft::Draft;
 use super::yaml::{Entry, Old};
-use super::{DataFile, Fate, MigrateError};
+use super::{Fate, MigrateError};
 use crate::config::suggest::{nearest, nearest_few};
+
+/// Information about the data file that is not in the old configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataFile {
+    /// The path for the new configuration; none to use the path of the old one.
+    pub path: Option<String>,
+    /// The column names, if they are known.
+    pub header: Option<Vec<String>>,
+    /// The number of rows without the header, if it is known.
+    pub rows: Option<usize>,
+}
 
 /// Column names of a time column.
 const TIMES: [&str; 4] = ["date", "time", "timestamp", "datetime"];

@@ -5,9 +5,6 @@ use super::yaml::{Entry, Old};
 use super::{DataFile, Fate, MigrateError, data};
 use crate::synth::original_frequency;
 
-/// Headings that can group keys.
-pub(super) const GROUPS: [&str; 4] = ["model", "memory", "data", "training"];
-
 /// A key of the original system.
 pub(super) struct Key {
     pub(super) name: &'static str,

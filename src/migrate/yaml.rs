@@ -5,8 +5,10 @@ use std::fmt;
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
 use super::MigrateError;
-use super::keys::GROUPS;
 use crate::config::suggest::nearest;
+
+/// Headings that can group keys.
+const GROUPS: [&str; 4] = ["model", "memory", "data", "training"];
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
-//! From settings to a graph.
+//! Builds a graph from settings.
 
 use super::read::{Reader, some_names};
 use super::{SeriesGraph, SeriesGraphError};
@@ -6,13 +6,13 @@ use crate::config::GraphSettings;
 use crate::data::Dataset;
 
 impl SeriesGraph {
-    /// The graph that `settings` describe for the series of `dataset`, and notes for the user. `file` is what
-    /// [`GraphSettings::path`] names, plain or gzip'd.
+    /// The graph that `settings` describe for the series of `dataset`, and notes for the user. `file` holds the contents of the file at
+    /// [`GraphSettings::path`], plain or gzip-compressed.
     ///
-    /// Correlations are those of the training rows alone.
+    /// Correlations use only the training rows.
     ///
     /// # Errors
-    /// Whatever is wrong with the file, with its line, and what to do.
+    /// Fails if the file is not valid; the error names the line and what to do.
     pub fn build(settings: &GraphSettings, dataset: &Dataset, file: Option<&[u8]>) -> Result<(Self, Vec<String>), SeriesGraphError> {
         let names: Vec<String> = dataset.series_names().map(str::to_owned).collect();
         let (mut weights, mut notes) = if let Some(count) = settings.nearest {
@@ -37,10 +37,10 @@ impl SeriesGraph {
         Ok((graph, notes))
     }
 
-    /// As [`SeriesGraph::build`], with the file read from where [`GraphSettings::path`] says.
+    /// Like [`SeriesGraph::build`], but reads the file at [`GraphSettings::path`].
     ///
     /// # Errors
-    /// As [`SeriesGraph::build`], and when the file cannot be read.
+    /// As [`SeriesGraph::build`]; also fails if the file cannot be read.
     #[cfg(feature = "native")]
     pub fn open(settings: &GraphSettings, dataset: &Dataset) -> Result<(Self, Vec<String>), SeriesGraphError> {
         let read = |path: &str| std::fs::read(path).map_err(|source| SeriesGraphError::Open { path: path.into(), source });
@@ -48,7 +48,7 @@ impl SeriesGraph {
         Self::build(settings, dataset, bytes.as_deref())
     }
 
-    /// Notes about series without edges, and about a graph in pieces.
+    /// Notes about series without edges and about a disconnected graph.
     fn lonely(&self) -> Vec<String> {
         let neighbours = self.neighbours();
         let alone: Vec<&str> = self.names.iter().zip(&neighbours).filter(|(_, n)| n.is_empty()).map(|(name, _)| name.as_str()).collect();
@@ -67,21 +67,21 @@ impl SeriesGraph {
         }
         let mut notes = vec![];
         if pieces == 0 && self.len() > 1 {
-            notes.push("the series graph has no edges: its features tell series apart by their order alone".into());
+            notes.push("the series graph has no edges: its features distinguish series only by their order".into());
         } else if !alone.is_empty() {
             notes.push(format!(
-                "series without an edge in the graph: {}; the model sees them through learned graphs",
+                "series without edges in the graph: {}; the model connects them only through learned graphs",
                 some_names(alone.into_iter())
             ));
         }
         if pieces > 1 {
-            notes.push(format!("the series graph is in {pieces} pieces that no edge joins"));
+            notes.push(format!("the series graph has {pieces} disconnected components"));
         }
         notes
     }
 }
 
-/// To each series an edge from the `count` others of greatest absolute correlation, in node order among equals.
+/// Links each series to the `count` others with the largest absolute correlation. The node order breaks ties.
 fn nearest(count: usize, n: usize, correlations: &[f64]) -> (Vec<f64>, Vec<String>) {
     let mut weights = vec![0.0; n * n];
     for (i, row) in weights.chunks_exact_mut(n.max(1)).enumerate() {
@@ -94,12 +94,12 @@ fn nearest(count: usize, n: usize, correlations: &[f64]) -> (Vec<f64>, Vec<Strin
     }
     let mut notes = vec![];
     if count >= n {
-        notes.push(format!("graph.nearest = {count}, but there are {n} series: each is linked to all others"));
+        notes.push(format!("graph.nearest = {count}, but there are {n} series: each series is linked to all others"));
     }
     (weights, notes)
 }
 
-/// Each pair gets the greater of its two weights.
+/// Sets both weights of each pair to the larger one.
 fn symmetrise(weights: &mut [f64], n: usize) -> Option<String> {
     let mut differ = 0;
     for i in 0..n {
@@ -110,5 +110,5 @@ fn symmetrise(weights: &mut [f64], n: usize) -> Option<String> {
         }
     }
     (differ > 0)
-        .then(|| format!("{differ} pairs have different weights in the two directions: the greater one is used (graph.directed = false)"))
+        .then(|| format!("{differ} pairs have different weights in the two directions: the larger one is used (graph.directed = false)"))
 }

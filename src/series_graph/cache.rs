@@ -1,11 +1,11 @@
-//! Features by a graph's content.
+//! A cache of graph features, by graph content.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{FeatureSizes, GraphFeatures, SeriesGraph, SeriesGraphError};
 use crate::lru::{CacheStatistics, Lru};
 
-/// Keeps features of the graphs used last, up to a bound in bytes.
+/// Caches the features of the most recently used graphs, with a size limit in bytes.
 ///
 /// ```
 /// use pgat::config::ModelSettings;
@@ -25,32 +25,32 @@ pub struct FeatureCache {
     entries: Mutex<Lru<Key, Arc<GraphFeatures>>>,
 }
 
-/// What features depend on.
+/// Everything that the features depend on.
 #[derive(Debug, PartialEq)]
 struct Key {
     sizes: FeatureSizes,
-    /// `[Nx, Nx]`; names do not matter. Compared whole: two graphs are never taken for one another.
+    /// `[Nx, Nx]`; names do not matter. All weights are compared, so two graphs are never confused.
     weights: Vec<f64>,
 }
 
 impl FeatureCache {
-    /// Bound of [`FeatureCache::shared`], in bytes: some dozen graphs of 300 series.
+    /// Size limit of [`FeatureCache::shared`] in bytes: a few dozen graphs of 300 series.
     pub const SHARED_BYTES: usize = 64 << 20;
 
-    /// A cache that holds at most so many bytes.
+    /// A cache with a size limit in bytes.
     #[must_use]
     pub const fn new(bound: usize) -> Self {
         Self { entries: Mutex::new(Lru::new(bound)) }
     }
 
-    /// The process's own, of [`FeatureCache::SHARED_BYTES`].
+    /// The shared cache of the process, limited to [`FeatureCache::SHARED_BYTES`].
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: FeatureCache = FeatureCache::new(FeatureCache::SHARED_BYTES);
         &SHARED
     }
 
-    /// The features of a graph, computed if they are not there. What is larger than the bound is not kept.
+    /// The features of a graph, computed if they are not cached. Features larger than the limit are not cached.
     ///
     /// # Errors
     /// As [`GraphFeatures::of`].
@@ -58,7 +58,7 @@ impl FeatureCache {
         if let Some(features) = self.lock().get(|key| key.sizes == *sizes && key.weights == graph.weights()) {
             return Ok(features);
         }
-        // Not under the lock: others need not wait for it.
+        // Compute without the lock, so that other threads do not wait.
         let features = Arc::new(GraphFeatures::of(graph, sizes)?);
         let key = Key { sizes: sizes.clone(), weights: graph.weights().to_vec() };
         let bytes = size_of_val(&key) + size_of_val(key.weights.as_slice()) + features.bytes();
@@ -66,25 +66,25 @@ impl FeatureCache {
         Ok(features)
     }
 
-    /// The most bytes that are held.
+    /// The size limit in bytes.
     #[must_use]
     pub fn bound(&self) -> usize {
         self.lock().bound()
     }
 
-    /// Forgets all features, and what was counted.
+    /// Removes all features and resets the statistics.
     pub fn clear(&self) {
         self.lock().clear();
     }
 
-    /// What was counted since the start or the last [`FeatureCache::clear`].
+    /// Statistics since the start or the last [`FeatureCache::clear`].
     #[must_use]
     pub fn statistics(&self) -> CacheStatistics {
         self.lock().statistics()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lru<Key, Arc<GraphFeatures>>> {
-        // Nothing that can panic runs under the lock, so that what is behind a poisoned one is whole.
+        // No code that can panic runs under the lock, so the data behind a poisoned lock is consistent.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

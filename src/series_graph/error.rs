@@ -1,137 +1,138 @@
-//! What can be wrong with a series graph.
+//! Errors of series graphs.
 
 use crate::data::DataError;
 
-/// What is wrong with a series graph, where, and what to do about it.
+/// What is wrong with a series graph, where it is, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesGraphError {
     /// The file cannot be opened.
     #[cfg(feature = "native")]
-    #[error("{}: the graph cannot be opened ({source}); check graph.edges or graph.matrix", path.display())]
+    #[error("{}: the graph file cannot be opened ({source}); check graph.edges or graph.matrix", path.display())]
     Open {
         /// The file.
         path: std::path::PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The settings name a file, but its bytes were not given.
-    #[error("graph: the bytes of {0} are needed; give them with the configuration")]
+    /// The settings name a file, but its contents were not given.
+    #[error("graph: the contents of {0} are missing; pass them with the configuration")]
     NoBytes(String),
     /// Decompressing or reading failed.
-    #[error("the graph cannot be read after line {line} ({source}); is the file whole?")]
+    #[error("the graph file cannot be read after line {line} ({source}); check that the file is complete")]
     Read {
         /// The last line that was read.
         line: u64,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// No line, or only a header.
-    #[error("the graph file holds no {0}; check that the export is complete, or drop [graph] for a graph without edges")]
+    /// The file has no lines, or only a header.
+    #[error("the graph file has no {0}; check that the export is complete, or remove [graph] for a graph without edges")]
     Empty(&'static str),
-    /// Text that is not UTF-8.
+    /// The file is not UTF-8.
     #[error("line {line}: the graph file is not UTF-8 text; save it as UTF-8 CSV")]
     Text {
-        /// Line, from 1.
+        /// Line, counted from 1.
         line: u64,
     },
-    /// An edge list without a column that it needs.
+    /// The edge list lacks a required column.
     #[error(
         "line 1: the edge list has no column \"{name}\" (it has {header}); name the columns source, target and weight, \
          or set graph.delimiter"
     )]
     Column {
-        /// The column.
+        /// The missing column.
         name: &'static str,
-        /// The columns that are there.
+        /// The columns found.
         header: String,
     },
-    /// A row with too many or too few fields.
-    #[error("line {line}: {found} fields where {expected} are expected; {advice}")]
+    /// A row has too many or too few fields.
+    #[error("line {line}: found {found} fields, expected {expected}; {advice}")]
     FieldCount {
-        /// Line, from 1.
+        /// Line, counted from 1.
         line: u64,
-        /// Fields in the row.
+        /// Number of fields in the row.
         found: usize,
-        /// Fields expected.
+        /// Expected number of fields.
         expected: usize,
         /// What to do.
         advice: &'static str,
     },
-    /// A series that the data do not have.
-    #[error("line {line}: no series is named \"{name}\"; {hint}, or set graph.skip_unknown = true to leave such series out")]
+    /// The data has no series of this name.
+    #[error("line {line}: no series is named \"{name}\"; {hint} (graph.skip_unknown = true ignores unknown series)")]
     UnknownSeries {
-        /// Line, from 1.
+        /// Line, counted from 1.
         line: u64,
         /// The name.
         name: String,
-        /// Near names.
+        /// Similar names.
         hint: String,
     },
-    /// A weight that cannot be used.
-    #[error("line {line}, {place}: \"{text}\" is {problem}; weights are 0 or more")]
+    /// A weight in a file is not valid.
+    #[error("line {line}, {place}: \"{text}\" is {problem}; weights must be finite and at least 0")]
     Cell {
-        /// Line, from 1.
+        /// Line, counted from 1.
         line: u64,
         /// Column.
         place: String,
-        /// The cell.
+        /// Contents of the cell.
         text: String,
-        /// What it is.
+        /// The problem.
         problem: &'static str,
     },
-    /// An edge that is listed twice.
-    #[error("line {line}: the edge from \"{source_name}\" to \"{target}\" is on line {previous} too; keep one of them")]
+    /// An edge occurs twice.
+    #[error("line {line}: the edge from \"{source_name}\" to \"{target}\" is also on line {previous}; remove one of them")]
     DuplicateEdge {
-        /// Line, from 1.
+        /// Line, counted from 1.
         line: u64,
-        /// Line of the first.
+        /// Line of the first occurrence.
         previous: u64,
         /// Source.
         source_name: String,
         /// Target.
         target: String,
     },
-    /// A name that stands twice in a matrix.
-    #[error("line {line}: \"{name}\" names two {what} of the matrix; drop one")]
+    /// A name occurs twice in a matrix.
+    #[error("line {line}: \"{name}\" names two {what} of the matrix; remove one")]
     DuplicateName {
-        /// Line, from 1.
+        /// Line, counted from 1.
         line: u64,
         /// The name.
         name: String,
         /// Rows or columns.
         what: &'static str,
     },
-    /// A matrix whose rows and columns are not of the same series.
-    #[error("the matrix is not square: {problem}; it needs the same series as rows and as columns")]
+    /// The rows and columns of a matrix are not the same series.
+    #[error("the matrix is not square: {problem}; rows and columns must have the same series")]
     NotSquare {
-        /// How.
+        /// The problem.
         problem: String,
     },
-    /// A matrix without names of another size than the data.
+    /// A matrix without names has a size different from the number of series.
     #[error(
-        "the matrix has {found} rows and no names, the data have {series} series; give it names in header and first column, \
-         or a row for each series (covariates first, then targets)"
+        "the matrix has {found} rows and no names, but the data has {series} series; add names in the header and the first column, \
+         or give one row per series (covariates first, then targets)"
     )]
     Rows {
-        /// Rows of the matrix.
+        /// Number of rows of the matrix.
         found: usize,
-        /// Series of the data.
+        /// Number of series in the data.
         series: usize,
     },
-    /// Weights of another number of series.
-    #[error("{found} weights are no {series} x {series} matrix; give a weight for each pair of series, 0 for no edge")]
+    /// The number of weights does not fit the number of series.
+    #[error("{found} weights do not form a {series} x {series} matrix; give one weight per pair of series, 0 for no edge")]
     Size {
-        /// Weights.
+        /// Number of weights.
         found: usize,
-        /// Series.
+        /// Number of series.
         series: usize,
     },
-    /// A weight that cannot be used, given by a program.
+    /// A weight given by a program is not valid.
     #[error(
-        "the edge from \"{source_name}\" to \"{target}\" has weight {weight}; give finite weights of 0 or more, 0 from a series to itself"
+        "the edge from \"{source_name}\" to \"{target}\" has weight {weight}; weights must be finite and at least 0, \
+         and 0 from a series to itself"
     )]
     Weight {
         /// Source.
@@ -147,15 +148,15 @@ pub enum SeriesGraphError {
     /// The solver did not converge.
     #[error("the eigenvectors of the graph of {0} series could not be computed; please report this with the graph file")]
     Eigenvectors(usize),
-    /// A stored graph that cannot be read.
-    #[error("the stored graph is damaged: {0}; delete it, it is computed anew from the data or graph file")]
+    /// A stored graph cannot be read.
+    #[error("the stored graph is damaged: {0}; delete it, and it is computed again from the data or the graph file")]
     Damaged(String),
-    /// A stored graph of a newer version.
+    /// A stored graph has a newer version.
     #[error("the stored graph has format version {found}; this pgat reads up to {supported}: update pgat")]
     Newer {
         /// Version found.
         found: u32,
-        /// The newest that can be read.
+        /// The newest supported version.
         supported: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! What the model reads off the series graph.
+//! The features of the series graph that the model uses.
 
 use nalgebra::DMatrix;
 
@@ -8,18 +8,18 @@ use super::{SeriesGraph, SeriesGraphError};
 use crate::config::ModelSettings;
 use crate::numbers::to_f32;
 
-/// How many features of each kind, and for which scales of the hierarchy.
+/// The number of features of each kind, and the scales of the hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureSizes {
     /// Nr.
     pub num_transitions: usize,
-    /// Rows of the table of hop distances.
+    /// Rows of the hop distance table.
     pub max_hop_distance: usize,
-    /// Spectral features of a node.
+    /// Number of spectral features per node.
     pub num_spectral: usize,
-    /// Random-walk features of a node.
+    /// Number of random-walk features per node.
     pub num_random_walk: usize,
-    /// Eigenmaps of a node.
+    /// Number of eigenmaps per node.
     pub num_eigenvectors: usize,
     /// Scales r of the hierarchy.
     pub hierarchy: Vec<usize>,
@@ -38,7 +38,7 @@ impl From<&ModelSettings> for FeatureSizes {
     }
 }
 
-/// Features of a series graph, row-major; rows of transition nodes are 0 (but in `prior` and `clusters`). Sections 3 and 4.1 of
+/// Features of a series graph, row-major. Rows of transition nodes are 0, except in `prior` and `clusters`. See sections 3 and 4.1 of
 /// docs/model.md.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphFeatures {
@@ -46,23 +46,23 @@ pub struct GraphFeatures {
     pub nodes: usize,
     /// Sizes.
     pub sizes: FeatureSizes,
-    /// `[N, N]`, row = receiver, rows sum to 1: weights and self-loops of 1; transition nodes share one unit of weight.
+    /// `[N, N]`, row = receiver, rows sum to 1: weights and self-loops of weight 1; the transition nodes together have one unit of weight.
     pub prior: Vec<f64>,
-    /// `[N]`: mean number of hops to all series (Nx to one that cannot be reached), rounded down, below `max_hop_distance`.
+    /// `[N]`: mean number of hops to all series (Nx for an unreachable one), rounded down, less than `max_hop_distance`.
     pub hop_distance: Vec<u32>,
     /// `[N, 4]`: degree, eigenvector, closeness, betweenness centrality.
     pub centrality: Vec<f64>,
-    /// `[N, num_spectral]`: eigenvectors 1.. of the normalised Laplacian, 0 beyond the last.
+    /// `[N, num_spectral]`: eigenvectors 1.. of the normalised Laplacian; 0 if there are fewer.
     pub spectral: Vec<f64>,
-    /// `[N, num_random_walk]`: probabilities that a random walk is back after 1, 2, .. steps.
+    /// `[N, num_random_walk]`: probabilities that a random walk has returned after 1, 2, .. steps.
     pub random_walk: Vec<f64>,
-    /// `[N, num_eigenvectors]`: the first eigenvectors of the normalised Laplacian, 0 beyond the last.
+    /// `[N, num_eigenvectors]`: the first eigenvectors of the normalised Laplacian; 0 if there are fewer.
     pub eigenmaps: Vec<f64>,
-    /// For each scale `[N]`: cluster of each node, from 0; transition nodes are the last cluster, ceil(Nx / r).
+    /// For each scale `[N]`: cluster of each node, counted from 0. The transition nodes form the last cluster, ceil(Nx / r).
     pub clusters: Vec<Vec<u32>>,
 }
 
-/// [`GraphFeatures`] as the device takes them: the same fields, rounded to f32.
+/// [`GraphFeatures`] for the device: the same fields, rounded to f32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphConstants {
     /// `[N, N]`.
@@ -82,7 +82,7 @@ pub struct GraphConstants {
 }
 
 impl GraphConstants {
-    /// Of some of the nodes, in the order given: what sizes depend on is kept, and no more than that is meant.
+    /// Selects nodes, in the given order. For size estimates only: the values are not the features of the smaller graph.
     #[must_use]
     pub fn of_nodes(&self, nodes: &[usize]) -> Self {
         let n = self.hop_distance.len();
@@ -102,8 +102,8 @@ impl GraphConstants {
         }
     }
 
-    /// Of series of which nothing is known: each listens to itself, all features are 0. Not those of a graph without edges, which by
-    /// the order of the series tell them apart.
+    /// Features of unknown series: each series receives only from itself, and all features are 0. They differ from the features of a graph
+    /// without edges, which distinguish series by their order.
     #[must_use]
     pub fn blank(series: usize, sizes: &FeatureSizes) -> Self {
         let n = series + sizes.num_transitions;
@@ -120,24 +120,24 @@ impl GraphConstants {
 }
 
 impl GraphFeatures {
-    /// Computes them; see [`super::FeatureCache`] to do it once.
+    /// Computes the features. [`super::FeatureCache`] avoids repeated computation.
     ///
     /// # Errors
-    /// If the eigenvectors cannot be computed.
+    /// Fails if the eigenvectors cannot be computed.
     pub fn of(graph: &SeriesGraph, sizes: &FeatureSizes) -> Result<Self, SeriesGraphError> {
         let (m, neighbours) = (graph.len(), graph.neighbours());
         let nodes = m + sizes.num_transitions;
-        let degree: Vec<f64> = neighbours.iter().map(|n| to_f64(n.len())).collect();
+        let degree: Vec<f64> = neighbours.iter().map(|n| n.len() as f64).collect();
         let (distance_sums, betweenness) = distances_and_betweenness(&neighbours);
         let laplacian = Spectrum::of(laplacian(&neighbours, &degree))?;
         let first = laplacian.first_positive();
         let columns = (1 + sizes.num_spectral).max(sizes.num_eigenvectors).max(first.map_or(0, |k| k + 1));
         let vectors = laplacian.canonical(columns);
         let principal = Spectrum::of(adjacency(&neighbours))?.principal();
-        let others = to_f64(m.saturating_sub(1));
+        let others = m.saturating_sub(1) as f64;
         let mut centrality = vec![0.0; nodes * 4];
         for (i, row) in centrality.chunks_exact_mut(4).take(m).enumerate() {
-            let closeness = others / to_f64(distance_sums[i]).max(1.0);
+            let closeness = others / (distance_sums[i] as f64).max(1.0);
             row.copy_from_slice(&[degree[i] / others.max(1.0), principal[i], closeness, betweenness[i]]);
         }
         let top = u32::try_from(sizes.max_hop_distance.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -156,7 +156,7 @@ impl GraphFeatures {
         })
     }
 
-    /// Rounded to f32.
+    /// The features rounded to f32.
     #[must_use]
     pub fn constants(&self) -> GraphConstants {
         let narrow = |values: &[f64]| values.iter().map(|v| to_f32(*v)).collect();
@@ -171,25 +171,20 @@ impl GraphFeatures {
         }
     }
 
-    /// Clusters of scale number `scale`, the one of the transition nodes included.
+    /// Number of clusters of scale number `scale`, including the cluster of the transition nodes.
     #[must_use]
     pub fn num_clusters(&self, scale: usize) -> usize {
         let series = self.nodes - self.sizes.num_transitions;
         series.div_ceil(self.sizes.hierarchy[scale].max(1)) + usize::from(self.sizes.num_transitions > 0)
     }
 
-    /// Bytes in memory, about.
+    /// Approximate memory in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let wide = self.prior.len() + self.centrality.len() + self.spectral.len() + self.random_walk.len() + self.eigenmaps.len();
         let narrow = self.hop_distance.len() + self.clusters.iter().map(Vec::len).sum::<usize>();
         size_of::<Self>() + 8 * wide + 4 * narrow
     }
-}
-
-/// Counts are far below 2^53.
-pub(super) fn to_f64(count: usize) -> f64 {
-    count as f64
 }
 
 fn adjacency(neighbours: &[Vec<usize>]) -> DMatrix<f64> {
@@ -200,7 +195,7 @@ fn adjacency(neighbours: &[Vec<usize>]) -> DMatrix<f64> {
     a
 }
 
-/// I - D^-1/2 A D^-1/2; rows of nodes without an edge are 0.
+/// I - D^-1/2 A D^-1/2; rows of nodes without edges are 0.
 fn laplacian(neighbours: &[Vec<usize>], degree: &[f64]) -> DMatrix<f64> {
     let mut l = DMatrix::zeros(neighbours.len(), neighbours.len());
     for (i, row) in neighbours.iter().enumerate() {
@@ -220,7 +215,7 @@ fn prior(graph: &SeriesGraph, transitions: usize) -> Vec<f64> {
         let (series, hubs) = row.split_at_mut(m);
         if i < m {
             series.copy_from_slice(&graph.weights()[i * m..(i + 1) * m]);
-            hubs.fill(1.0 / to_f64(transitions.max(1)));
+            hubs.fill(1.0 / transitions.max(1) as f64);
         } else {
             series.fill(1.0);
         }
@@ -231,10 +226,10 @@ fn prior(graph: &SeriesGraph, transitions: usize) -> Vec<f64> {
     prior
 }
 
-/// For each number of steps from 1 the probabilities `[Nx]` that a random walk is back where it began.
+/// For each number of steps from 1, the probabilities `[Nx]` that a random walk is back at its start.
 ///
-/// With P = D^-1/2 (I - L) D^1/2 and L = V diag(l) V^T the diagonal of P^t is that of V diag((1 - l)^t) V^T. A walk from a node without
-/// an edge goes nowhere and is never back.
+/// With P = D^-1/2 (I - L) D^1/2 and L = V diag(l) V^T, the diagonal of P^t is that of V diag((1 - l)^t) V^T. A walk from a node without
+/// edges has return probability 0.
 fn returns(laplacian: &Spectrum, degree: &[f64], steps: usize) -> Vec<Vec<f64>> {
     let mut all = vec![vec![0.0; degree.len()]; steps];
     for (k, value) in laplacian.values.iter().enumerate() {
@@ -251,7 +246,7 @@ fn returns(laplacian: &Spectrum, degree: &[f64], steps: usize) -> Vec<Vec<f64>> 
     all
 }
 
-/// `[nodes, width]` from columns: cut to width, or zeros; so are rows beyond a column's end.
+/// `[nodes, width]` from columns, cut to `width` columns. Missing columns and missing rows are 0.
 fn table(nodes: usize, width: usize, columns: &[Vec<f64>]) -> Vec<f64> {
     let mut all = vec![0.0; nodes * width];
     for (k, column) in columns.iter().take(width).enumerate() {
@@ -262,13 +257,13 @@ fn table(nodes: usize, width: usize, columns: &[Vec<f64>]) -> Vec<f64> {
     all
 }
 
-/// Series ordered by `vector` (rounded to 9 decimals; ties, and a graph without edges, by index), cut into ceil(Nx / r) runs of
-/// near-equal length; all transition nodes are one more cluster.
+/// Sorts the series by `vector` (rounded to 9 decimals; ties, and a graph without edges, by index) and divides them into ceil(Nx / r) runs
+/// of nearly equal length. All transition nodes form one more cluster.
 fn clusters(series: usize, vector: Option<&[f64]>, r: usize, transitions: usize) -> Vec<u32> {
     let groups = series.div_ceil(r.max(1));
     let mut order: Vec<usize> = (0..series).collect();
     if let Some(v) = vector {
-        // -0 and 0 are ties.
+        // Adding 0 makes -0 and 0 equal.
         let key = |i: usize| rounded(v[i]) + 0.0;
         order.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
     }

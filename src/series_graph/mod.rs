@@ -1,14 +1,14 @@
-//! The fixed graph of the series, and what the model reads off it.
+//! The fixed graph of the series, and the features that the model reads from it.
 //!
 //! A [`SeriesGraph`] comes from an edge list, a matrix, or the correlations of the training rows (`[graph]` of the configuration), or has
-//! no edges. [`GraphFeatures`] are computed from it once, in f64, and kept in a [`FeatureCache`] and with the run ([`KnownGraph`]).
+//! no edges. [`GraphFeatures`] are computed from it once, in f64, and stored in a [`FeatureCache`] and with the run ([`KnownGraph`]).
 //! Formulas: sections 3 and 4.1 of docs/model.md. Shapes: Nx series, Nr transition nodes, N = Nx + Nr.
 //!
-//! Files: `read` (edge lists and matrices), `build` (from settings to a graph), `spectrum` (eigenvectors that do not depend on the
-//! solver), `walks` (distances, betweenness), `features`, `cache`, `store`.
+//! Files: `read` (edge lists and matrices), `build` (from settings to a graph), `spectrum` (solver-independent eigenvectors), `walks`
+//! (distances, betweenness), `features`, `cache`, `store`.
 //!
-//! Eigenvectors are nalgebra's. Against faer 0.24 (same accuracy, residuals of 1e-14, also where eigenvalues coincide) it is 5 times
-//! slower (2.7 s instead of 0.4 s for 1,000 nodes, done once a run), but compiles in a seventh of the time, with a third of the crates,
+//! Eigenvectors are computed with nalgebra. Compared with faer 0.24 (same accuracy, residuals of 1e-14, even for coinciding eigenvalues),
+//! it is slower (2.7 s instead of 0.4 s for 1,000 nodes, once per run), but compiles in a seventh of the time, with a third of the crates,
 //! and adds 37 kB to a browser build instead of 300 kB.
 
 mod build;
@@ -37,17 +37,17 @@ pub struct SeriesGraph {
 }
 
 impl SeriesGraph {
-    /// No edges.
+    /// A graph without edges.
     #[must_use]
     pub fn without_edges(names: Vec<String>) -> Self {
         let weights = vec![0.0; names.len() * names.len()];
         Self { names, weights }
     }
 
-    /// A graph with these weights, `[Nx, Nx]` row-major: row = the series that receives, column = the one that acts on it.
+    /// A graph with these weights, `[Nx, Nx]` row-major: row = the series that receives, column = the series that acts on it.
     ///
     /// # Errors
-    /// If there are not Nx Nx weights, one is negative or not finite, or one is on the diagonal (the prior adds self-loops itself).
+    /// Fails if there are not Nx Nx weights, or if a weight is negative, not finite, or on the diagonal (the prior adds the self-loops).
     pub fn from_weights(names: Vec<String>, weights: Vec<f64>) -> Result<Self, SeriesGraphError> {
         let n = names.len();
         if weights.len() != n * n {
@@ -78,19 +78,19 @@ impl SeriesGraph {
         &self.names
     }
 
-    /// `[Nx, Nx]`, row = receiver; 0 where there is no edge.
+    /// `[Nx, Nx]`, row = receiver; 0 if there is no edge.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
         &self.weights
     }
 
-    /// Number of edges, each direction counted.
+    /// Number of directed edges.
     #[must_use]
     pub fn edges(&self) -> usize {
         self.weights.iter().filter(|w| **w > 0.0).count()
     }
 
-    /// Neighbours of each series in the graph without weights and directions, ascending.
+    /// Neighbours of each series in the unweighted, undirected graph, ascending.
     fn neighbours(&self) -> Vec<Vec<usize>> {
         let n = self.len();
         let linked = |i: usize, j: usize| i != j && self.weights[i * n + j] + self.weights[j * n + i] > 0.0;

@@ -1,4 +1,5 @@
-//! Graph files: edge lists and matrices, plain or gzip'd, to weights; whatever was left out or changed becomes a note for the user.
+//! Reads graph files (edge lists and matrices, plain or gzip-compressed) into weights. Everything ignored or changed becomes a note for the
+//! user.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -10,23 +11,23 @@ use crate::config::suggest::{nearest, nearest_few};
 use crate::config::{GraphSettings, MatrixRows};
 use crate::data::lines::LineFeeds;
 
-/// Names in a note or message.
+/// Maximum number of names in a note or message.
 const NAMED: usize = 5;
 
-/// Weights on their way into a graph.
+/// Collects the weights of a graph.
 pub(super) struct Reader<'a> {
     settings: &'a GraphSettings,
     names: &'a [String],
     index: HashMap<&'a str, usize>,
     /// `[Nx, Nx]`, row = receiver.
     pub(super) weights: Vec<f64>,
-    /// What was left out.
+    /// Notes about ignored and changed input.
     pub(super) notes: Vec<String>,
     unknown: Vec<String>,
     loops: usize,
 }
 
-/// A line of a file: its number, its fields.
+/// A line of a file: its number and its fields.
 type Line = (u64, Vec<String>);
 
 impl<'a> Reader<'a> {
@@ -39,12 +40,12 @@ impl<'a> Reader<'a> {
     /// Reads an edge list.
     pub(super) fn edges(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let lines = lines(bytes, self.settings.delimiter)?;
-        let Some(((_, header), rows)) = lines.split_first() else { return Err(Error::Empty("line")) };
+        let Some(((_, header), rows)) = lines.split_first() else { return Err(Error::Empty("lines")) };
         let find = |name: &'static str| header.iter().position(|h| h.eq_ignore_ascii_case(name));
         let column = |name| find(name).ok_or_else(|| Error::Column { name, header: quoted(header.iter().map(String::as_str)) });
         let (source, target, weight) = (column("source")?, column("target")?, find("weight"));
         if rows.is_empty() {
-            return Err(Error::Empty("edge below its header"));
+            return Err(Error::Empty("edges below its header"));
         }
         if weight.is_none() {
             self.notes.push("the edge list has no column \"weight\": every edge has weight 1".into());
@@ -67,7 +68,7 @@ impl<'a> Reader<'a> {
             self.set(from, to, number);
         }
         if zeros > 0 {
-            self.notes.push(format!("{zeros} edges of weight 0 are no edges"));
+            self.notes.push(format!("{zeros} edges have weight 0 and are ignored"));
         }
         self.finish();
         Ok(())
@@ -76,7 +77,7 @@ impl<'a> Reader<'a> {
     /// Reads a matrix.
     pub(super) fn matrix(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let lines = lines(bytes, self.settings.delimiter)?;
-        let Some((_, first)) = lines.first() else { return Err(Error::Empty("line")) };
+        let Some((_, first)) = lines.first() else { return Err(Error::Empty("lines")) };
         if first[0].parse::<f64>().is_ok() {
             self.plain_matrix(&lines)?
         } else {
@@ -96,7 +97,7 @@ impl<'a> Reader<'a> {
         }
         for (i, (line, fields)) in lines.iter().enumerate() {
             if fields.len() != columns {
-                return Err(Error::FieldCount { line: *line, found: fields.len(), expected: columns, advice: "every row is as long" });
+                return Err(Error::FieldCount { line: *line, found: fields.len(), expected: columns, advice: "rows must be equally long" });
             }
             for (j, cell) in fields.iter().enumerate() {
                 let weight = number(cell, *line, || format!("column {}", j + 1))?;
@@ -107,7 +108,7 @@ impl<'a> Reader<'a> {
     }
 
     fn named_matrix(&mut self, lines: &[Line]) -> Result<(), Error> {
-        let ((first, header), rows) = lines.split_first().expect("the caller saw a line");
+        let ((first, header), rows) = lines.split_first().expect("the caller checked that there is a line");
         let names = &header[1..];
         let twice = |line, name: &String, what| Error::DuplicateName { line, name: name.clone(), what };
         if let Some((_, name)) = names.iter().enumerate().find(|&(k, name)| names[..k].contains(name)) {
@@ -117,7 +118,7 @@ impl<'a> Reader<'a> {
         let mut seen: Vec<&String> = vec![];
         for (line, fields) in rows {
             if fields.len() != header.len() {
-                let advice = "a row is a name and a weight for each column";
+                let advice = "a row must have a name and one weight per column";
                 return Err(Error::FieldCount { line: *line, found: fields.len(), expected: header.len(), advice });
             }
             let name = &fields[0];
@@ -157,7 +158,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The node of a name; nothing if it may be left out.
+    /// The node index of a name; `None` if the name is unknown and may be ignored.
     fn series(&mut self, name: &str, line: u64) -> Result<Option<usize>, Error> {
         let found = self.index.get(name).copied();
         if found.is_some() {
@@ -172,7 +173,7 @@ impl<'a> Reader<'a> {
         let names = || self.names.iter().map(String::as_str);
         let hint = match nearest(name, names()) {
             Some(best) => format!("did you mean \"{best}\"?"),
-            None => format!("the nearest are {}", quoted(nearest_few(name, names(), NAMED).into_iter())),
+            None => format!("the most similar names are {}", quoted(nearest_few(name, names(), NAMED).into_iter())),
         };
         Err(Error::UnknownSeries { line, name: shortened(name), hint })
     }
@@ -180,19 +181,19 @@ impl<'a> Reader<'a> {
     fn finish(&mut self) {
         if !self.unknown.is_empty() {
             let names = some_names(self.unknown.iter().map(String::as_str));
-            self.notes.push(format!("left out of the graph, since the data do not have them: {names}"));
+            self.notes.push(format!("left out of the graph, because the data does not have these series: {names}"));
         }
         if self.loops > 0 {
             let what = match self.loops {
                 1 => "1 edge from a series to itself is".to_owned(),
                 loops => format!("{loops} edges from series to themselves are"),
             };
-            self.notes.push(format!("{what} left out: every series has a self-loop of weight 1"));
+            self.notes.push(format!("{what} ignored: every series has a self-loop of weight 1"));
         }
     }
 }
 
-/// All lines of a CSV file that are not blank.
+/// All non-blank lines of a CSV file.
 fn lines(bytes: &[u8], delimiter: char) -> Result<Vec<Line>, Error> {
     let mut plain = vec![];
     let source: &[u8] = if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -223,12 +224,12 @@ fn number(cell: &str, line: u64, place: impl FnOnce() -> String) -> Result<f64, 
         Ok(weight) if weight.is_finite() && weight >= 0.0 => return Ok(weight),
         Ok(weight) if weight < 0.0 => "negative",
         Ok(_) => "not finite",
-        Err(_) => "no number",
+        Err(_) => "not a number",
     };
     Err(Error::Cell { line, place: place(), text: shortened(cell), problem })
 }
 
-/// A text cut to a length that fits in a message.
+/// Cuts a text to a length that fits into a message.
 fn shortened(text: &str) -> String {
     text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -237,7 +238,7 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("\"{}\"", shortened(name))).collect::<Vec<_>>().join(", ")
 }
 
-/// The first names of a list, and how many more.
+/// The first names of a list, and the number of further names.
 pub(super) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(NAMED);
     let first = quoted(names.take(NAMED));

@@ -1,26 +1,26 @@
-//! Eigenvectors of symmetric matrices, made unique, so that any solver gives the same features.
+//! Eigenvectors of symmetric matrices in a unique form, so that any solver gives the same features.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use super::SeriesGraphError;
 
-/// Eigenvalues closer than this to their neighbour are taken for equal.
+/// Eigenvalues closer than this to their neighbour count as equal.
 const EQUAL: f64 = 1e-7;
-/// What remains of a projected unit vector below this length is skipped.
+/// A projected unit vector whose remainder is shorter than this is skipped.
 const SHORTEST: f64 = 1e-6;
 
-/// Eigenvalues, ascending, and an orthonormal basis of eigenvectors as the solver found it.
+/// Eigenvalues, ascending, and an orthonormal basis of eigenvectors from the solver.
 pub(super) struct Spectrum {
     pub(super) values: Vec<f64>,
-    /// Column k belongs to value k.
+    /// Column k belongs to eigenvalue k.
     pub(super) vectors: DMatrix<f64>,
 }
 
 impl Spectrum {
-    /// Of a symmetric matrix.
+    /// The spectrum of a symmetric matrix.
     pub(super) fn of(symmetric: DMatrix<f64>) -> Result<Self, SeriesGraphError> {
         let n = symmetric.nrows();
-        // Some two rounds a value are usual; the bound only ends what would never end.
+        // About two iterations per eigenvalue are usual. The limit only prevents an endless loop.
         let solved = SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000 * (n + 1)).ok_or(SeriesGraphError::Eigenvectors(n))?;
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&a, &b| solved.eigenvalues[a].total_cmp(&solved.eigenvalues[b]));
@@ -30,16 +30,17 @@ impl Spectrum {
         })
     }
 
-    /// Index of the first eigenvalue above 0 (1e-7), if there is one.
+    /// Index of the first eigenvalue above 1e-7 (numerically positive), if there is one.
     pub(super) fn first_positive(&self) -> Option<usize> {
         self.values.iter().position(|&value| value > EQUAL)
     }
 
-    /// Unique eigenvectors: columns `0..count`, fewer where there are fewer.
+    /// Unique eigenvectors: columns `0..count`, or fewer if the matrix is smaller.
     ///
-    /// Eigenvalues closer than 1e-7 to their neighbour form a group. The basis of a group: the unit vectors `e_0`, `e_1`, .. projected onto
-    /// its eigenspace and orthonormalised in this order (twice, Gram-Schmidt), residuals below 1e-6 skipped, until it is full. Sign: the
-    /// entry of largest magnitude, rounded to 9 decimals, the first of equals, is positive.
+    /// Eigenvalues closer than 1e-7 to their neighbour form a group. The basis of a group is built from the unit vectors `e_0`, `e_1`, ..:
+    /// each is projected onto the eigenspace and orthonormalised in this order (Gram-Schmidt, applied twice), and residuals below 1e-6 are
+    /// skipped, until the basis is complete. Sign: the entry of largest magnitude (rounded to 9 decimals; the first one in a tie) is
+    /// positive.
     pub(super) fn canonical(&self, count: usize) -> Vec<Vec<f64>> {
         let n = self.values.len();
         let count = count.min(n);
@@ -48,7 +49,7 @@ impl Spectrum {
             let start = all.len();
             let end = (start + 1..n).find(|&k| self.values[k] - self.values[k - 1] >= EQUAL).unwrap_or(n);
             all.extend(self.basis(start, end, (count - start).min(end - start)));
-            // A solver's basis is as good where rounding left the projections too few; it does not happen for orthonormal vectors.
+            // If rounding leaves too few projections, the basis of the solver is used. This does not happen for orthonormal vectors.
             let missing = all.len()..end.min(count);
             all.extend(missing.map(|k| self.vectors.column(k).iter().copied().collect::<Vec<f64>>()));
         }
@@ -81,7 +82,7 @@ impl Spectrum {
         basis
     }
 
-    /// The all-ones vector projected onto the eigenspace of the largest eigenvalue (within 1e-7), magnitudes, scaled to sum 1.
+    /// The all-ones vector projected onto the eigenspace of the largest eigenvalue (within 1e-7): magnitudes, scaled to sum 1.
     pub(super) fn principal(&self) -> Vec<f64> {
         let n = self.values.len();
         let Some(largest) = self.values.last() else { return vec![] };
@@ -93,7 +94,7 @@ impl Spectrum {
     }
 }
 
-/// To 9 decimals, half to even, as numpy rounds.
+/// Rounds to 9 decimals, half to even, like numpy.
 pub(super) fn rounded(value: f64) -> f64 {
     (value * 1e9).round_ties_even() / 1e9
 }

@@ -1,4 +1,4 @@
-//! A graph and its features as safetensors, so that a run keeps them and needs no graph file again.
+//! Stores a graph and its features as safetensors, so that a run does not need the graph file again.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,13 +11,13 @@ use crate::config::ModelSettings;
 
 use super::{FeatureCache, FeatureSizes, GraphFeatures, SeriesGraph, SeriesGraphError};
 
-/// Format version of stored graphs that this crate writes, and the newest it reads.
+/// Format version of the stored graphs that this crate writes, and the newest version that it reads.
 pub const GRAPH_VERSION: u32 = 1;
 
 /// A graph with its features: `graph.safetensors` of a run folder.
 ///
-/// Tensors `weights` [Nx, Nx] (row = receiver), `prior`, `centrality`, `spectral`, `random_walk`, `eigenmaps` in F64, `hop_distance` and
-/// `cluster.0`, `cluster.1`, .. in U32; the metadata entry `pgat` holds version, names and sizes as JSON.
+/// Tensors `weights` `[Nx, Nx]` (row = receiver), `prior`, `centrality`, `spectral`, `random_walk`, `eigenmaps` in F64, `hop_distance` and
+/// `cluster.0`, `cluster.1`, .. in U32. The metadata entry `pgat` holds version, names and sizes as JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownGraph {
     /// The graph.
@@ -41,7 +41,7 @@ struct Version {
     format_version: u32,
 }
 
-/// A tensor to be written.
+/// A tensor to write.
 struct Tensor {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -71,19 +71,19 @@ fn damaged(what: impl ToString) -> SeriesGraphError {
 }
 
 impl KnownGraph {
-    /// With its features, from the process's cache.
+    /// The graph with its features from the shared cache of the process.
     ///
     /// # Errors
-    /// If the features cannot be computed.
+    /// Fails if the features cannot be computed.
     pub fn of(graph: SeriesGraph, settings: &ModelSettings) -> Result<Self, SeriesGraphError> {
         let features = FeatureCache::shared().features(&graph, &settings.into())?;
         Ok(Self { graph, features })
     }
 
-    /// As the bytes of a safetensors file; equal graphs give equal bytes.
+    /// The bytes of a safetensors file. Equal graphs give equal bytes.
     ///
     /// # Errors
-    /// Only if it would be too large for the format.
+    /// Fails only if the file would be too large for the format.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SeriesGraphError> {
         let (m, f) = (self.graph.len(), &*self.features);
         let n = f.nodes;
@@ -117,13 +117,13 @@ impl KnownGraph {
         safetensors::serialize(all, Some(HashMap::from([("pgat".into(), head)]))).map_err(damaged)
     }
 
-    /// Reads what [`KnownGraph::to_bytes`] wrote.
+    /// Reads the output of [`KnownGraph::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are damaged or of a newer version.
+    /// Fails if the bytes are damaged or of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SeriesGraphError> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let head = metadata.metadata().as_ref().and_then(|m| m.get("pgat")).ok_or_else(|| damaged("it has no metadata entry pgat"))?;
+        let head = metadata.metadata().as_ref().and_then(|m| m.get("pgat")).ok_or_else(|| damaged("the metadata entry pgat is missing"))?;
         let Version { format_version: found } = serde_json::from_str(head).map_err(damaged)?;
         if found > GRAPH_VERSION {
             return Err(SeriesGraphError::Newer { found, supported: GRAPH_VERSION });
@@ -158,15 +158,15 @@ impl KnownGraph {
 }
 
 impl GraphFeatures {
-    /// What the model takes for granted, so that a damaged file cannot make it read beyond a table.
+    /// Checks the assumptions of the model, so that a damaged file cannot cause reads beyond a table.
     fn check(&self) -> Result<(), SeriesGraphError> {
         let rows = u32::try_from(self.sizes.max_hop_distance).unwrap_or(u32::MAX);
         if self.hop_distance.iter().any(|h| *h >= rows.max(1)) {
-            return Err(damaged("hop_distance is beyond max_hop_distance"));
+            return Err(damaged("hop_distance exceeds max_hop_distance"));
         }
         for (i, labels) in self.clusters.iter().enumerate() {
             if labels.iter().any(|label| *label as usize >= self.num_clusters(i)) {
-                return Err(damaged(format!("cluster.{i} has a number beyond the last cluster")));
+                return Err(damaged(format!("cluster.{i} has a number above the last cluster")));
             }
         }
         let tables = [&self.prior, &self.centrality, &self.spectral, &self.random_walk, &self.eigenmaps];
@@ -187,7 +187,7 @@ fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype, shape: &[usize])
 
 fn width(file: &SafeTensors, name: &str) -> Result<usize, SeriesGraphError> {
     let view = file.tensor(name).map_err(|e| damaged(format!("{name}: {e}")))?;
-    view.shape().get(1).copied().ok_or_else(|| damaged(format!("{name} is no table")))
+    view.shape().get(1).copied().ok_or_else(|| damaged(format!("{name} is not a matrix")))
 }
 
 fn wide(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f64>, SeriesGraphError> {

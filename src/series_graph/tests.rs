@@ -1,4 +1,4 @@
-//! What graphs are accepted, what is refused and in which words; correlations, cache, storage.
+//! Accepted graphs, rejected graphs and their error messages; correlations, cache, storage.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::data::Dataset;
 
 const ROWS: usize = 60;
 
-/// Four series: two that go together, one against them, one on its own; `tail` replaces the rows of validation and test.
+/// Four series: two that are correlated, one anticorrelated with them, one independent. `tail` replaces the rows of validation and test.
 fn csv(tail: &str) -> String {
     let mut text = String::from("alpha,beta,gamma,delta\n");
     for row in 0..ROWS * 7 / 10 {
@@ -36,7 +36,7 @@ fn edges(file: &str) -> (SeriesGraph, Vec<String>) {
     built("edges = \"e.csv\"", file.as_bytes()).unwrap()
 }
 
-/// The message for a file.
+/// The error message for a file.
 fn refusal(section: &str, file: &str) -> String {
     built(section, file.as_bytes()).unwrap_err().to_string()
 }
@@ -53,21 +53,21 @@ fn an_edge_list_acts_from_source_to_target() {
     let (graph, notes) = edges("\u{feff}weight,source,x,target\r\n0.5,alpha,9,beta\r\n\r\n2,gamma,9,alpha\r\n");
     assert_eq!(graph.names(), ["alpha", "beta", "gamma", "delta"], "covariates first");
     assert_eq!(listed(&graph), [("alpha", "gamma", 2.0), ("beta", "alpha", 0.5)]);
-    assert_eq!(notes, ["series without an edge in the graph: \"delta\"; the model sees them through learned graphs"]);
+    assert_eq!(notes, ["series without edges in the graph: \"delta\"; the model connects them only through learned graphs"]);
     let features = GraphFeatures::of(&graph, &sizes()).unwrap();
-    assert!((features.prior[features.nodes] - 0.5 / 2.5).abs() < 1e-15, "beta listens to alpha, itself and the transition nodes");
+    assert!((features.prior[features.nodes] - 0.5 / 2.5).abs() < 1e-15, "beta receives from alpha, itself and the transition nodes");
 }
 
 #[test]
 fn what_is_changed_is_noted() {
     let (graph, notes) = edges("source,target\nalpha,beta\nbeta,beta\ngamma,delta");
     assert_eq!(listed(&graph), [("beta", "alpha", 1.0), ("delta", "gamma", 1.0)]);
-    for words in ["no column \"weight\"", "1 edge from a series to itself", "in 2 pieces"] {
+    for words in ["no column \"weight\"", "1 edge from a series to itself", "2 disconnected components"] {
         assert!(notes.iter().any(|n| n.contains(words)), "{words}: {notes:?}");
     }
     let (graph, notes) = edges("source,target,weight\nalpha,beta,0");
     assert_eq!(graph.edges(), 0);
-    assert!(notes[0].contains("1 edges of weight 0") && notes[1].contains("no edges"), "{notes:?}");
+    assert!(notes[0].contains("1 edges have weight 0") && notes[1].contains("no edges"), "{notes:?}");
     let both = "edges = \"e.csv\"\ndirected = false";
     let (graph, notes) =
         built(both, b"source,target,weight\nalpha,beta,1\nbeta,alpha,3\ngamma,delta,2\ndelta,gamma,2\nbeta,gamma,1").unwrap();
@@ -78,24 +78,24 @@ fn what_is_changed_is_noted() {
     let skip = "edges = \"e.csv\"\nskip_unknown = true";
     let (graph, notes) = built(skip, b"source,target,weight\nalpha,beta,1\nzeta,alpha,3\nzeta,beta,3").unwrap();
     assert_eq!(graph.edges(), 1);
-    assert!(notes[0].ends_with("do not have them: \"zeta\""), "{notes:?}");
+    assert!(notes[0].ends_with("does not have these series: \"zeta\""), "{notes:?}");
 }
 
 #[test]
 fn bad_edge_lists_are_refused_with_their_line() {
     let edges = "edges = \"e.csv\"";
     let cases = [
-        ("", "the graph file holds no line"),
-        ("source,target\n", "holds no edge below its header"),
+        ("", "the graph file has no lines"),
+        ("source,target\n", "has no edges below its header"),
         ("from,target\nalpha,beta", "line 1: the edge list has no column \"source\" (it has \"from\", \"target\")"),
         ("source,target,weight\nalpha,beta,1\n\nalpha,betta,1", "line 4: no series is named \"betta\"; did you mean \"beta\"?"),
-        ("source,target,weight\nalpha,unheard,1", "the nearest are \"alpha\""),
+        ("source,target,weight\nalpha,unheard,1", "the most similar names are \"alpha\""),
         ("source,target,weight\nalpha,beta,-1", "line 2, column \"weight\": \"-1\" is negative"),
         ("source,target,weight\nalpha,beta,inf", "\"inf\" is not finite"),
         ("source,target,weight\nalpha,beta,NaN", "\"NaN\" is not finite"),
-        ("source,target,weight\nalpha,beta,", "\"\" is no number"),
-        ("source,target,weight\nalpha,beta", "line 2: 2 fields where 3 are expected"),
-        ("source,target,weight\nalpha,beta,1\nbeta,alpha,1\nalpha,beta,2", "line 4: the edge from \"alpha\" to \"beta\" is on line 2 too"),
+        ("source,target,weight\nalpha,beta,", "\"\" is not a number"),
+        ("source,target,weight\nalpha,beta", "line 2: found 2 fields, expected 3"),
+        ("source,target,weight\nalpha,beta,1\nbeta,alpha,1\nalpha,beta,2", "line 4: the edge from \"alpha\" to \"beta\" is also on line 2"),
     ];
     for (file, words) in cases {
         let message = refusal(edges, file);
@@ -103,9 +103,9 @@ fn bad_edge_lists_are_refused_with_their_line() {
     }
     assert!(refusal("edges = \"e.csv\"\ndelimiter = \";\"", "source,target\nalpha,beta").contains("set graph.delimiter"));
     assert!(built(edges, b"source,target\nalpha,\xff\xff").unwrap_err().to_string().contains("line 2: the graph file is not UTF-8"));
-    assert!(built(edges, &[0x1f, 0x8b, 8, 0, 1]).unwrap_err().to_string().contains("is the file whole?"));
+    assert!(built(edges, &[0x1f, 0x8b, 8, 0, 1]).unwrap_err().to_string().contains("check that the file is complete"));
     let missing = SeriesGraph::build(&Config::from_toml(&config_with(edges)).unwrap().graph, &dataset(&csv("1,2,3,4\n")), None);
-    assert!(missing.unwrap_err().to_string().contains("the bytes of e.csv are needed"));
+    assert!(missing.unwrap_err().to_string().contains("the contents of e.csv are missing"));
 }
 
 fn config_with(section: &str) -> String {
@@ -129,10 +129,10 @@ fn matrices_with_and_without_names() {
 #[test]
 fn bad_matrices_are_refused() {
     let cases = [
-        ("0,1\n1,0\n", "the matrix has 2 rows and no names, the data have 4 series"),
+        ("0,1\n1,0\n", "the matrix has 2 rows and no names, but the data has 4 series"),
         ("0,1,2\n1,0,2\n", "the matrix is not square: 2 rows of 3 numbers"),
-        ("0,1,0,0\n0,0,0\n0,0,0,0\n0,0,1,0\n", "line 2: 3 fields where 4 are expected"),
-        ("0,1,0,0\n0,0,0,x\n0,0,0,0\n0,0,1,0\n", "line 2, column 4: \"x\" is no number"),
+        ("0,1,0,0\n0,0,0\n0,0,0,0\n0,0,1,0\n", "line 2: found 3 fields, expected 4"),
+        ("0,1,0,0\n0,0,0,x\n0,0,0,0\n0,0,1,0\n", "line 2, column 4: \"x\" is not a number"),
         (",alpha,beta\nalpha,0,1\n", "\"beta\" names a column but no row"),
         (",alpha\nalpha,0\nbeta,1\n", "\"beta\" on line 3 names a row but no column"),
         (",alpha,beta\nalpha,0,-1\nbeta,1,0\n", "line 2, column \"beta\": \"-1\" is negative"),
@@ -149,7 +149,7 @@ fn bad_matrices_are_refused() {
 #[test]
 fn weights_of_a_program_are_checked() {
     let names = || vec!["a".to_owned(), "b".to_owned()];
-    assert!(SeriesGraph::from_weights(names(), vec![0.0; 3]).unwrap_err().to_string().contains("3 weights are no 2 x 2 matrix"));
+    assert!(SeriesGraph::from_weights(names(), vec![0.0; 3]).unwrap_err().to_string().contains("3 weights do not form a 2 x 2 matrix"));
     for bad in [[0.0, -1.0, 0.0, 0.0], [0.0, f64::NAN, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]] {
         assert!(SeriesGraph::from_weights(names(), bad.to_vec()).is_err(), "{bad:?}");
     }
@@ -188,9 +188,9 @@ fn the_nearest_are_those_of_the_training_rows() {
     assert_eq!(pairs.len(), 4, "each has one");
     assert!(found[0].2 > 0.99 && found[0].2 <= 1.0 && found[2].2 > 0.9, "{found:?}");
     for tail in ["5,-7,100,-3\n", ",,,\n", "0,0,0,1e20\n"] {
-        assert_eq!(nearest(&csv(tail)), graph, "validation and test rows have no say");
+        assert_eq!(nearest(&csv(tail)), graph, "validation and test rows have no influence");
     }
-    // And a training row has: the test can fail.
+    // A changed training row changes the graph.
     assert_ne!(nearest(&csv("1,2,3,4\n").replacen('\n', "\n9,-9,", 1).replacen("9,-9,0.0000,5.1000", "9,-9", 1)), graph);
     let all =
         SeriesGraph::build(&Config::from_toml(&config_with("nearest = 9")).unwrap().graph, &dataset(&csv("1,2,3,4\n")), None).unwrap();
@@ -200,7 +200,7 @@ fn the_nearest_are_those_of_the_training_rows() {
 
 #[test]
 fn correlations_are_pearsons_over_common_rows() {
-    // alpha and beta miss different rows; delta is constant where gamma is seen.
+    // alpha and beta miss different rows; delta is constant in the rows where gamma is observed.
     let text = "alpha,beta,gamma,delta\n1,2,,5\n2,,1,3\n,7,2,3\n4,3,4,3\n5,9,,8\n7,8,3,3\n".to_owned() + &"0,0,0,0\n".repeat(3);
     let config = "[data]\npath = \"x.csv\"\ntargets = [\"*\"]\n[window]\nhistory = 1\nhorizon = 1\n[split]\ntrain_rows = 6";
     let data = Dataset::read(&Config::from_toml(config).unwrap(), text.as_bytes()).unwrap();
@@ -244,10 +244,10 @@ fn the_cache_goes_by_content_and_drops_what_was_used_longest_ago() {
     }
     let now = cache.statistics();
     assert!(now.bytes <= 5 * one && now.entries < 6, "{now:?}");
-    assert!(Arc::ptr_eq(&first, &get(5)), "used again and again, so kept");
+    assert!(Arc::ptr_eq(&first, &get(5)), "used recently, so kept");
     let misses = cache.statistics().misses;
     get(6);
-    assert_eq!(cache.statistics().misses, misses + 1, "6 was dropped");
+    assert_eq!(cache.statistics().misses, misses + 1, "6 was evicted");
     cache.clear();
     assert_eq!(cache.statistics(), CacheStatistics::default());
     let small = FeatureCache::new(16);
@@ -272,6 +272,6 @@ fn a_stored_graph_comes_back() {
     };
     assert!(text("\\\"format_version\\\":1", "\\\"format_version\\\":7").contains("update pgat"));
     assert!(text("\"prior\"", "\"praor\"").contains("prior"));
-    assert!(text("\\\"max_hop_distance\\\":32", "\\\"max_hop_distance\\\": 1").contains("beyond max_hop_distance"));
+    assert!(text("\\\"max_hop_distance\\\":32", "\\\"max_hop_distance\\\": 1").contains("exceeds max_hop_distance"));
     assert!(text("\\\"num_transitions\\\":2", "\\\"num_transitions\\\":3").contains("damaged"));
 }

@@ -1,12 +1,12 @@
-//! Shortest paths in a graph without weights: distances, and how many lead through a node.
+//! Shortest paths in an unweighted graph: distances, and betweenness.
 
 use std::collections::VecDeque;
 
-/// What the shortest paths from one node are.
+/// The shortest paths from one node.
 struct Paths {
     /// Nodes in order of distance.
     order: Vec<usize>,
-    /// Distance; nothing where there is no path.
+    /// Distance; `None` if there is no path.
     distance: Vec<Option<usize>>,
     /// Number of shortest paths.
     count: Vec<f64>,
@@ -33,8 +33,9 @@ fn paths(neighbours: &[Vec<usize>], from: usize) -> Paths {
     p
 }
 
-/// Sums of distances `[Nx]`, Nx to a node that cannot be reached; and betweenness `[Nx]`: the share of the shortest paths between two
-/// others that lead through a node, averaged over pairs (U. Brandes, "A faster algorithm for betweenness centrality", 2001).
+/// Sums of distances `[Nx]`, where the distance to an unreachable node counts as Nx, and betweenness `[Nx]`: the fraction of the shortest
+/// paths between two other nodes that pass through a node, averaged over pairs (U. Brandes, "A faster algorithm for betweenness
+/// centrality", 2001).
 pub(super) fn distances_and_betweenness(neighbours: &[Vec<usize>]) -> (Vec<usize>, Vec<f64>) {
     let n = neighbours.len();
     let (mut sums, mut through) = (vec![0; n], vec![0.0; n]);
@@ -55,7 +56,7 @@ pub(super) fn distances_and_betweenness(neighbours: &[Vec<usize>]) -> (Vec<usize
     }
     if n > 2 {
         // Every pair was counted from both ends.
-        let pairs = super::features::to_f64((n - 1) * (n - 2));
+        let pairs = ((n - 1) * (n - 2)) as f64;
         through.iter_mut().for_each(|t| *t /= pairs);
     }
     (sums, through)

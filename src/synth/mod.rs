@@ -17,7 +17,7 @@ mod tests;
 
 use crate::calendar::{Frequency, Stamp, parse_stamp};
 use crate::random::Stream;
-use waves::wave;
+use waves::{between, wave};
 
 /// Settings of the synthetic data. The defaults are those of the original system.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,12 +189,8 @@ fn trend(t: usize, rows: usize) -> f64 {
     0.1 * (6.0 * std::f64::consts::PI * t as f64 / (rows - 1) as f64).sin()
 }
 
-fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
-    low + (high - low) * stream.uniform()
-}
-
-/// A random number less than `count`.
-#[expect(clippy::cast_possible_truncation, reason = "a uniform number less than 1, times a count")]
+/// A number below `count`.
+#[expect(clippy::cast_possible_truncation, reason = "a uniform number below 1 of a count")]
 fn below(stream: &mut Stream, count: usize) -> usize {
     ((stream.uniform() * count as f64) as usize).min(count - 1)
 }

@@ -2,7 +2,6 @@
 
 use std::f64::consts::TAU;
 
-use super::between;
 use crate::random::Stream;
 
 /// A wave and its components.
@@ -17,6 +16,10 @@ pub(super) struct Wave {
     /// Phase at row 0, without drift.
     pub(super) phase: f64,
     pub(super) values: Vec<f64>,
+}
+
+pub(super) fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
+    low + (high - low) * stream.uniform()
 }
 
 /// Draws a wave for the rows `-before` .. `rows`.

@@ -1,4 +1,4 @@
-//! A small source of windows made by formula, and a tiny model on it.
+//! A small source of windows that a formula generates, and a tiny model for it.
 
 pub(crate) mod probe;
 
@@ -11,7 +11,7 @@ use pgat::engine::session::{Session, Setup};
 use pgat::series_graph::GraphConstants;
 use std::sync::Arc;
 
-/// Sines of different phase with a covariate, some values missing.
+/// Sines with different phases, a covariate, and some missing values.
 pub(crate) struct Waves {
     pub(crate) shape: WindowShape,
     pub(crate) windows: usize,
@@ -108,7 +108,7 @@ pub(crate) fn all_on() -> ModelSettings {
     })
 }
 
-/// A model with hardly any part.
+/// A model with almost every switch off.
 pub(crate) fn bare() -> ModelSettings {
     ModelSettings::default().with(|s| {
         s.patch_len = 4;

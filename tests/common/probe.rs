@@ -22,10 +22,10 @@ pub(crate) fn full(window: WindowShape, settings: ModelSettings) -> ModelShape {
     ModelShape { features: Arc::new(features), ..shape }
 }
 
-/// Values by parameter name; what is stored with the parameters too.
+/// Values by parameter name, including the stored tensors.
 pub(crate) type Named = BTreeMap<String, Vec<f64>>;
 
-/// Windows as the model takes them.
+/// Windows in the layout of the model's inputs.
 #[derive(Clone)]
 pub(crate) struct Batch {
     pub(crate) windows: usize,
@@ -63,29 +63,29 @@ impl Batch {
     }
 }
 
-/// What a pass gives.
+/// The results of a pass.
 pub(crate) struct Found {
-    /// [B, parts, H, Nt, K].
+    /// `[B, parts, H, Nt, K]`.
     pub(crate) mixture: Vec<f64>,
-    /// Shift and scale of the instance norm [B, Nt, 2].
+    /// Shift and scale of the instance norm `[B, Nt, 2]`.
     pub(crate) stats: Vec<f64>,
     /// Mean loss over the observed targets.
     pub(crate) loss: f64,
-    /// What the learned graph adds.
+    /// The penalty term of the learned graph.
     pub(crate) penalty: f64,
-    /// By parameter name; nothing for what no loss reaches.
+    /// Gradients by parameter name. A parameter that no loss depends on has no entry.
     pub(crate) gradients: Named,
     /// Outputs of the blocks, by the names of golden files.
     pub(crate) activations: Named,
-    /// [N, N4] each: prior, then the learned and the adaptive graph, where they are.
+    /// Each is `[N, N4]`: the prior, then the learned and the adaptive graph where the model has them.
     pub(crate) proposals: Vec<Vec<f64>>,
-    /// [B, 3], or [3].
+    /// `[B, 3]`, or `[3]`.
     pub(crate) gates: Vec<f64>,
-    /// Probabilities [R, k] of the edges of both stages, where they are learned.
+    /// Edge probabilities `[R, k]` of both stages, where edges are learned.
     pub(crate) edges: Vec<Vec<f64>>,
 }
 
-/// Parameters of a model: its start, each element moved a little, so that nothing is 0 or 1 by its start (`graph.memory` neither).
+/// Initial parameters of a model with a small change to each element, so that no value is exactly 0 or 1 (also in `graph.memory`).
 pub(crate) fn parameters(shape: &ModelShape, seed: u64) -> Named {
     let model = build(shape, Mode::Score).expect("a model");
     let flat = init::start(&model.graph, &model.inits, seed);
@@ -99,7 +99,7 @@ pub(crate) fn parameters(shape: &ModelShape, seed: u64) -> Named {
     named.collect()
 }
 
-/// Runs the model with these parameters; every parameter of the model must be among them.
+/// Runs the model with these parameters. They must include every parameter of the model.
 pub(crate) fn pass(shape: &ModelShape, backend: &Backend, parameters: &Named, batch: &Batch) -> Found {
     pollster::block_on(run(shape, backend, parameters, batch))
 }
@@ -187,7 +187,7 @@ pub(crate) fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |m, v| m.max(v.abs()))
 }
 
-/// Largest difference, relative to the largest value of the first (1 at least).
+/// Largest difference, relative to the largest value of the first tensor (at least 1).
 #[track_caller]
 pub(crate) fn change(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());

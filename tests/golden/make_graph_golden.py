@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Features of series graphs in float64, by their definitions: python3 tests/golden/make_graph_golden.py
 
-Writes graph/NAME.safetensors beside this file; needs numpy and safetensors. Formulas are written from the definitions
-(docs/model.md, sections 3 and 4.1), each by another way than the crate's: distances and numbers of shortest paths from powers of the
-adjacency, betweenness as a sum over all triples, unique bases from the Cholesky factor of the projector, return probabilities from
-powers of the walk's matrix.
+Writes graph/NAME.safetensors beside this file; needs numpy and safetensors. The formulas follow the
+definitions (docs/model.md, sections 3 and 4.1), but each uses a different method from the crate: distances and numbers of shortest paths
+from powers of the adjacency matrix, betweenness as a sum over all triples, unique bases from the Cholesky factor of the projector, return
+probabilities from powers of the transition matrix of the walk.
 
-A file holds edges [E, 2] (receiver, sender), edge_weights [E], hop_distance, centrality, spectral, random_walk, eigenmaps,
-cluster.I, and prior_nonzero: the entries of the prior that are not 0, row by row. Metadata: numpy (version), sizes (JSON).
+A file contains edges [E, 2] (receiver, sender), edge_weights [E], hop_distance, centrality, spectral, random_walk, eigenmaps,
+cluster.I, and prior_nonzero: the non-zero entries of the prior, row by row. Metadata: numpy (version), sizes (JSON).
 """
 
 import json
@@ -28,7 +28,7 @@ SIZES = {
 
 
 def distances_and_counts(a):
-    """Shortest path lengths (n where there is no path) and numbers of shortest paths."""
+    """Lengths of shortest paths (n if there is no path) and numbers of shortest paths."""
     n = len(a)
     length, count = np.full((n, n), n), np.zeros((n, n))
     power = np.eye(n)
@@ -52,7 +52,7 @@ def betweenness(length, count):
 
 
 def unique_basis(projector, size):
-    """Gram-Schmidt of the projector's columns in order, from its Cholesky factor: a projector is its own Gram matrix."""
+    """Gram-Schmidt of the columns of the projector in order, from its Cholesky factor: a projector is its own Gram matrix."""
     n = len(projector)
     picked = []
     for i in range(n):

@@ -1,13 +1,14 @@
-"""Writes model/*.safetensors, inputs, parameters, outputs, losses and gradients of the model, whole and in part, and
-trajectory/full.safetensors, training steps of the whole, in float64 PyTorch, stored as float32. Written from MODEL.md, the note that
-became docs/model.md: its sections have the same numbers, and its section 11.9 says what a file holds.
+"""Writes model/*.safetensors (inputs, parameters, outputs, losses and gradients of the whole model and of its parts) and
+trajectory/full.safetensors (training steps of the whole model). Computed by PyTorch in float64, stored as float32. Written from the
+specification that is now docs/model.md, with the same section numbers; section 11.9 describes the contents of a file.
 
-Run: python make_model_golden.py [NAME ...]     needs torch, safetensors (made with the versions in the files' metadata)
-Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior, and what the graph
-says of the nodes), gumbel.0 / 1 (noise on the logits of each stage), param.*, act.* (block outputs), out.mean / log_std / logit
-[B, H, Nt, K], loss.nll, loss.penalty, grad.*. The metadata `config` holds sizes and switches. A trajectory has a leading axis of steps on
-the inputs, init.* and param.* before the first and after the last step, step.nll / penalty / grad_norm [steps].
-../../assets/self-test.safetensors ("full") is embedded in the program, which a browser downloads: its sizes are small, its numbers short.
+Run: python make_model_golden.py [NAME ...]     needs torch, safetensors (versions: see the metadata of the files)
+Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior, and the features of the
+nodes in the graph), gumbel.0 / 1 (noise on the logits of each stage), param.*, act.* (block outputs), out.mean / log_std / logit [B, H, Nt,
+K], loss.nll, loss.penalty, grad.*. The metadata entry `config` contains sizes and switches. In a trajectory the inputs have a leading axis
+of steps, init.* and param.* are the parameters before the first and after the last step, and step.nll / penalty / grad_norm are [steps].
+../../assets/self-test.safetensors ("full") is embedded in the native program, and the page downloads it. So its sizes are small and its
+numbers are short.
 """
 
 import json
@@ -258,7 +259,7 @@ def stage_tables(c, p):
 
 
 def graph(c, p, lin, data, x):
-    """Matrices [3, N, N], gates [B, 3], and per stage [receivers, senders]: the probability of each edge, 0 where there is none."""
+    """Matrices [3, N, N], gates [B, 3], and per stage [receivers, senders]: the probability of each edge, 0 if there is no edge."""
     b, nodes, nc, nt = x.shape[0], x.shape[2], c["num_covariates"], c["num_targets"]
     series, hubs = nc + nt, c["num_transitions"]
     prior, dynamic, adaptive = data["prior"], torch.zeros(nodes, nodes), torch.zeros(nodes, nodes)
@@ -294,7 +295,7 @@ def penalty_of(c, p):
 
 
 def convolved(c, p, at, x):
-    """Each tap of each kernel as a linear map of the shifted steps."""
+    """Computes each tap of each kernel as a linear map of the shifted steps."""
     total, steps = 0, x.shape[1]
     for j, wide in enumerate(c["conv_kernels"]):
         padded, weight = F.pad(x, (0, 0, 0, 0, wide // 2, wide // 2)), p[f"{at}convs.{j}.weight"]
@@ -325,7 +326,7 @@ def fused(p, lin, at, x, in_time, in_space, attended, h):
 def scale_of(c, lin, norm, act, x, i, r, cluster):
     b, t, n, d = x.shape
     h, name, groups = c["n_heads"], f"scales.{i}", int(cluster.max()) + 1
-    token = (torch.arange(t) // r)[:, None] * groups + cluster  # [T, N]: the pooled token of each
+    token = (torch.arange(t) // r)[:, None] * groups + cluster  # [T, N]: the pooled token of each token
     member = F.one_hot(token.flatten()).double()
     pooled = torch.einsum("bxd,xs->bsd", x.reshape(b, t * n, d), member / member.sum(0))
     q, k, v = (z.reshape(b, -1, h, d // h) for z in lin(name + ".qkv", norm(name + ".norm", pooled)).chunk(3, -1))
@@ -336,7 +337,7 @@ def scale_of(c, lin, norm, act, x, i, r, cluster):
 
 
 def along_edges(c, p, lin, norm, name, senders, receivers, prob):
-    """Every receiver from every sender; what is no edge (probability 0) is masked out."""
+    """Attention from every receiver to every sender; pairs without an edge (probability 0) are masked out."""
     b, t, s, d = senders.shape
     h, r = c["n_heads"], receivers.shape[2]
     q = lin(name + ".query", receivers).reshape(b, t, r, 1, h, d // h)
@@ -366,7 +367,7 @@ def by_lag(c, lin, norm, z):
 
 
 def graph_data(c, nodes, series):
-    """Features as drawn, not of any graph: rows of transition nodes are 0, which are a cluster of their own."""
+    """Random features that belong to no graph. The rows of transition nodes are 0; these nodes form a separate cluster."""
     widths = dict(centrality=4, spectral=c["num_spectral"], random_walk=c["num_random_walk"], eigenmaps=c["num_eigenvectors"])
     data = {"hop_distance": torch.randint(c["max_hop_distance"], (nodes,))}
     for name, width in widths.items():
@@ -424,14 +425,14 @@ def short(v):
 
 
 def start(c, seed):
-    """Parameters, and what is known of the graph."""
+    """The initial parameters."""
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64)
     return parameters(c)
 
 
 def prior_of(c, nodes, series):
-    """Rows that sum to 1; without a learned graph, of series alone."""
+    """A prior whose rows sum to 1; the identity without a learned graph."""
     if not c["use_dynamic_graph"]:
         return torch.eye(nodes)
     prior = torch.zeros(nodes, nodes)
@@ -458,7 +459,7 @@ def golden(c, seed, batch=3):
 
 
 def trajectory(c, seed, steps=6, batch=3):
-    """Training steps: clip to global norm 1, then AdamW(1e-3, (0.9, 0.999), 1e-8, weight decay 0.01); the memory follows each step."""
+    """Training steps: clip to global norm 1, AdamW(1e-3, (0.9, 0.999), 1e-8, weight decay 0.01); each step then updates the memory."""
     p = start(c, seed)
     series = c["num_covariates"] + c["num_targets"]
     nodes = series + c["num_transitions"]

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Test vectors of every op, made by PyTorch in float64: python3 tests/golden/make_op_vectors.py
+"""Test vectors of every op, computed by PyTorch in float64: python3 tests/golden/make_op_vectors.py
 
-Writes ops/NAME.safetensors beside this file. The formulas are PyTorch's own functions, or written anew from the definition;
-nothing here is a translation of the Rust twins, so that a wrong formula in twin and shader alike is seen.
+Writes ops/NAME.safetensors beside this file. The formulas are functions of PyTorch, or were written independently from the definition.
+Nothing here is a translation of the f64 reference implementations in Rust, so that the vectors detect a formula that is wrong in both
+the reference and the shader.
 
-A file holds several cases. Tensor names: CASE/in.I, CASE/out.I (outputs), CASE/update.I (input I afterwards, for optimisers),
-CASE/cotangent.I (gradient given for output I), CASE/grad.I (gradient of input I). Per-window tensors lead with the axis of
-windows; those that exist once a step have none. Metadata: `torch` (version), `cases`, a JSON list of {name, windows, attrs
-(numbers, or lists of them), scopes ("window" or "step" of each input), inverse_count, learning_rate, continues}. `continues`: the inputs that the op
-updates are those that the case before left, not the file's.
+A file contains several cases. Tensor names: CASE/in.I, CASE/out.I (outputs), CASE/update.I (input I after the update, for optimisers),
+CASE/cotangent.I (given gradient of output I), CASE/grad.I (gradient of input I). The leading axis of per-window tensors is that of the
+windows; per-step tensors do not have it. Metadata: `torch` (version), `cases`, a JSON list of {name, windows, attrs (numbers, or lists of
+them), scopes ("window" or "step" of each input), inverse_count, learning_rate, continues}. With `continues`, the inputs that the op updates
+are not from the file, but have the values after the previous case.
 """
 
 import json
@@ -39,7 +40,7 @@ class File:
         return (torch.rand(shape, generator=self.generator) < p).double()
 
     def case(self, name, function, inputs, attrs=None, windows=1, discrete=0, **step):
-        """inputs: (tensor, "window" | "step", whether a gradient is wanted). function: inputs -> tuple of outputs, the last `discrete`
+        """inputs: (tensor, "window" | "step", whether its gradient is computed). function: inputs -> tuple of outputs, the last `discrete`
         of which have no gradient."""
         leaves = [t.clone().requires_grad_(grad) for t, _, grad in inputs]
         outputs = function(*leaves)
@@ -149,7 +150,7 @@ def attention():
             k, v = kv.reshape(windows, t, n, 2, heads, width).unbind(3)
             y = torch.zeros_like(q)
             for h in range(heads):
-                axis = (lambda z: z.transpose(1, 2)) if h < time_heads else (lambda z: z)  # lines lead, positions follow
+                axis = (lambda z: z.transpose(1, 2)) if h < time_heads else (lambda z: z)  # lines first, then positions
                 part = F.scaled_dot_product_attention(*(axis(z[..., h, :]) for z in (q, k, v)))
                 y = y + F.one_hot(torch.tensor(h), heads).double()[:, None] * axis(part)[..., None, :]
             return (y.reshape(windows, t, n, d),)
@@ -190,7 +191,7 @@ def autocorrelation():
 
 
 def listed(index, senders):
-    """index [R, k] with its edges by sender: starts [senders + 1], entries [R k]."""
+    """index [R, k], and the same edges ordered by sender: starts [senders + 1], entries [R k]."""
     flat = index.flatten()
     entries = sorted(range(len(flat)), key=lambda e: (int(flat[e]), e))
     starts = [sum(int(v) < s for v in flat) for s in range(senders + 1)]
@@ -204,7 +205,7 @@ def clusters(cluster, groups):
 
 
 def pools(t, r, cluster, groups):
-    """[T, S] and [N, G]: one-hot."""
+    """One-hot matrices [T, S] and [N, G]."""
     in_time = F.one_hot(torch.arange(t) // r, -(-t // r)).double()
     return in_time, F.one_hot(torch.tensor(cluster), groups).double()
 
@@ -752,7 +753,7 @@ def grad_norm():
 
 
 def grad_health():
-    """Tensors one after the other, each from a multiple of 64 on; NaN in the padding, which nothing may count."""
+    """Tensors one after the other, each starting at a multiple of 64. The padding is NaN and must not be counted."""
     f = File("grad_health")
     for name, sizes, kind in [("small", [1, 63, 64, 65], "plain"), ("chunks", [256, 257, 700], "masked"), ("not finite", [5, 300, 9], "wild")]:
         whole, chunks, tensors, made = [], [], [], []
@@ -775,7 +776,7 @@ def grad_health():
 
 
 def adamw():
-    """Steps of torch.optim.AdamW after clip_grad_norm_, each with its own rate; each case goes on from the one before."""
+    """Steps of torch.optim.AdamW after clip_grad_norm_, each with its own learning rate; each case continues from the previous one."""
     f = File("adamw")
     for run, n, decay, betas, epsilon in [("default", 24, 0.01, (0.9, 0.999), 1e-8), ("heavy decay, short memory", 8, 0.3, (0.5, 0.75), 1e-3)]:
         parameter = nn.Parameter(f.normal(n))

@@ -1,4 +1,4 @@
-//! A golden file to be changed: tensors of the small file of the whole model, and its config.
+//! A golden file that a test changes: tensors of the small file of the whole model, and its config.
 #![allow(dead_code, unreachable_pub, reason = "shared by tests, and none uses all of it")]
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -27,7 +27,7 @@ impl GoldenFile {
         Self { tensors, config }
     }
 
-    /// The file.
+    /// The file as bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let view = |(dtype, shape, data)| TensorView::new(dtype, shape, data).expect("a tensor");
         let views = self.tensors.iter().map(|(name, (dtype, shape, data))| (name, view((*dtype, shape.clone(), data.as_slice()))));
@@ -35,24 +35,24 @@ impl GoldenFile {
         serialize(views, Some(metadata)).expect("safetensors")
     }
 
-    /// Numbers of a tensor of f32.
+    /// Values of an f32 tensor.
     pub(crate) fn values(&self, name: &str) -> Vec<f32> {
         bytemuck::pod_collect_to_vec(&self.tensors[name].2)
     }
 
-    /// Changes numbers of a tensor of f32.
+    /// Changes values of an f32 tensor.
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
         let mut values = self.values(name);
         change(&mut values);
         self.tensors.get_mut(name).expect("a tensor").2 = bytemuck::cast_slice(&values).to_vec();
     }
 
-    /// Leaves a tensor out.
+    /// Removes a tensor.
     pub(crate) fn remove(&mut self, name: &str) {
         self.tensors.remove(name).expect("a tensor");
     }
 
-    /// Gives a tensor another name.
+    /// Renames a tensor.
     pub(crate) fn rename(&mut self, name: &str, other: &str) {
         let tensor = self.tensors.remove(name).expect("a tensor");
         self.tensors.insert(other.into(), tensor);
@@ -63,8 +63,8 @@ impl GoldenFile {
         change(&mut self.config);
     }
 
-    /// Brings the best edge that is left out of receiver 1 of the first stage that near to the worst that is kept. `parameters`: `param.`
-    /// or `init.`; the noise is that of the first step.
+    /// For receiver 1 of the first stage, moves the best rejected edge to a distance of `gap` from the worst kept edge. `parameters` is
+    /// `param.` or `init.`. The noise is that of the first step.
     pub(crate) fn tie_edges(&mut self, parameters: &str, gap: f32) {
         let kept = usize::try_from(self.config["top_k_edges"].as_u64().expect("a number")).expect("a small number");
         let (name, tau) =

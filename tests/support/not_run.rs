@@ -1,8 +1,8 @@
-//! Tests that have nothing to compare on an adapter or a system say so here; `scripts/test.sh` lists them at its end.
+//! A test that has nothing to compare on an adapter or a system leaves a note here. `scripts/test.sh` prints the notes after the tests.
 
 use std::path::Path;
 
-/// Notes that a test did not compare, and why.
+/// Records that a test compared nothing, and why.
 pub(crate) fn not_run(test: &str, why: &str) {
     eprintln!("NOT RUN: {test}: {why}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("not-run");

@@ -1,4 +1,5 @@
-//! A folder with a tiny series, a config and what commands say of them. Most commands run on the f64 twins and need no adapter.
+//! A folder with a tiny series and a config, and the output of commands in it. Most commands run on the f64 reference backend and need no
+//! adapter.
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
@@ -34,7 +35,7 @@ impl Said {
         self
     }
 
-    /// An error: status 2, nothing on stdout, one line `error: ..` with these words.
+    /// Checks for an error: status 2, empty stdout, one line `error: ..` that contains these words.
     #[track_caller]
     pub(crate) fn error(self, words: &[&str]) {
         assert_eq!(self.status, Some(2), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
@@ -47,7 +48,7 @@ impl Said {
     }
 }
 
-/// Three sines of one day, hourly, by turns out of phase, with a ripple so that nothing is exact.
+/// Three hourly sines with a period of one day and different phases, with a ripple, so that no forecast is exact.
 fn series() -> String {
     let mut text = String::from("time,a,b,c\n");
     for row in 0..ROWS {
@@ -60,7 +61,7 @@ fn series() -> String {
     text
 }
 
-/// Three series, a model of one narrow layer, four steps.
+/// Three series, a model with one narrow layer, four steps.
 pub(crate) const CONFIG: &str = r#"
 name = "waves"
 [data]
@@ -126,7 +127,7 @@ impl Place {
         command
     }
 
-    /// Runs a command on the twins.
+    /// Runs a command on the reference backend.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         said(&self.command(arguments).args(["--backend", "reference"]).output().expect("it runs"))
     }

@@ -1,5 +1,5 @@
-//! Random programs: chains with branches of the ops that models are made of, on tensors per window and per step, with parameters that
-//! are used once or in several places.
+//! Random programs: chains with branches of the ops that models consist of, on per-window and per-step tensors, with parameters that are
+//! used in one or several places.
 
 use pgat::engine::graph::{Graph, OptimiserSettings, Place, Program, TensorId};
 use pgat::engine::ops::add::Add;
@@ -22,7 +22,7 @@ use pgat::engine::step::StepInput;
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-/// What a program is made from; every value is a valid one.
+/// The choices that define a program. Every value is valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     pub(crate) steps: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Recipe {
     pub(crate) quads: usize,
     /// Ops: kind and three choices of operands or sizes.
     pub(crate) ops: Vec<[u8; 4]>,
-    /// Whether it ends in a loss and an optimiser; else in given gradients of every leaf.
+    /// Whether it ends in a loss and an optimiser. Otherwise every leaf has a given gradient.
     pub(crate) trains: bool,
 }
 
@@ -47,21 +47,21 @@ pub(crate) fn recipes(ops: usize) -> impl Strategy<Value = Recipe> {
     })
 }
 
-/// A program and what its results are.
+/// A program and its results.
 pub(crate) struct Built {
     pub(crate) program: Program,
-    /// Per-window tensors that nothing consumes: pinned.
+    /// Per-window tensors without a consumer: pinned.
     pub(crate) leaves: Vec<TensorId>,
 }
 
 struct Builder {
     graph: Graph,
     draw: Draw,
-    /// Tensors that ops may take.
+    /// Tensors that ops may use as inputs.
     pool: Vec<TensorId>,
-    /// Weights by shape, to be shared now and then.
+    /// Weights that later ops may share.
     weights: Vec<TensorId>,
-    /// What depends on a parameter.
+    /// Tensors that depend on a parameter.
     trained: HashSet<TensorId>,
 }
 
@@ -79,7 +79,7 @@ impl Builder {
         self.graph.parameter(&name, shape)
     }
 
-    /// A weight of that shape: one used before if `share`.
+    /// A weight of that shape: an existing one if `share`.
     fn weight(&mut self, shape: &[usize], share: bool) -> TensorId {
         let known = self.weights.iter().copied().find(|&w| share && self.graph.tensors[w].operand.shape == shape);
         known.unwrap_or_else(|| {
@@ -89,7 +89,7 @@ impl Builder {
         })
     }
 
-    /// Up to `n` different tensors like `t`, `t` first.
+    /// Up to `n` different tensors with the shape and scope of `t`, `t` first.
     fn like(&self, t: TensorId, n: usize) -> Vec<TensorId> {
         let same = |&&o: &&TensorId| o != t && self.shape(o) == self.shape(t) && self.scope(o) == self.scope(t);
         std::iter::once(t).chain(self.pool.iter().rev().filter(same).copied()).take(n).collect()
@@ -102,7 +102,7 @@ impl Builder {
         if inputs.iter().any(|i| self.trained.contains(i) || self.graph.tensors[*i].place == Place::Parameter) {
             self.trained.insert(y);
         }
-        // What is wide is only taken by the op that it was made for: widths stay small.
+        // A wide tensor is used only by the op it was created for, so that widths stay small.
         if self.graph.tensors[y].operand.last() <= 16 {
             self.pool.push(y);
         }
@@ -123,7 +123,7 @@ impl Builder {
         self.apply(Linear { bias, residual: residual.is_some(), activation, dropout, column0: None }, &inputs)
     }
 
-    /// Of what depends on no parameter there is none: the op writes the gradient of its input always.
+    /// If the input depends on no parameter, adds a linear op instead, because `layer_norm` always writes the gradient of its input.
     fn layer_norm(&mut self, x: TensorId, choice: u8) -> TensorId {
         if !self.trained.contains(&x) {
             let d = self.graph.tensors[x].operand.last();
@@ -190,7 +190,7 @@ impl Builder {
                 self.token_base(extents, second);
             }
             7 => {
-                // From once a step into every window.
+                // Adds a per-step tensor to every window.
                 let of = |scope, b: &Self| b.pool.iter().rev().copied().find(|&t| b.scope(t) == scope && b.shape(t) == extents);
                 match (of(Scope::Step, self), of(Scope::Window, self)) {
                     (Some(base), Some(series)) => self.apply(EmbedSum { calendar: false }, &[base, series]),
@@ -215,7 +215,7 @@ impl Builder {
         made.filter(|t| !used(t) && self.scope(*t) == scope).collect()
     }
 
-    /// A mixture on every leaf per window, and the mean of their likelihoods as a loss.
+    /// Adds a mixture on every per-window leaf, with the mean of their likelihoods as the loss.
     fn loss(&mut self) -> TensorId {
         let x = self.leaves(Scope::Window)[0];
         let shape = self.shape(x);
@@ -234,7 +234,7 @@ impl Recipe {
     pub(crate) fn build(&self) -> Built {
         let extents = [self.steps, self.nodes, 4 * self.quads];
         let mut b = Builder { graph: Graph::default(), draw: Draw::new(9), pool: vec![], weights: vec![], trained: HashSet::new() };
-        // One input alone: with more, their sum would cut the batch before any single tensor is too large for a binding.
+        // Only one input: the sum of several would cut the batch before any single tensor exceeds a binding.
         let x = b.graph.input("x", &extents);
         b.pool.push(x);
         b.token_base(extents, 1);
@@ -260,7 +260,7 @@ impl Recipe {
         Built { program, leaves }
     }
 
-    /// The plan of the program that computes again the nodes at the set bits of `mask` (and how many these are).
+    /// The plan of the program in which the nodes at the set bits of `mask` are recomputed, and the number of these nodes.
     #[allow(dead_code, reason = "each test file uses a part of it")]
     pub(crate) fn plan_again(&self, options: PlanOptions, mask: u64) -> Result<(Plan, Vec<TensorId>, usize), PlanError> {
         let built = self.build();

@@ -1,17 +1,17 @@
-//! What commands say, as one reads it on a terminal, without what differs from machine to machine.
+//! The output of commands as a terminal shows it, without the parts that differ between machines.
 
 use super::place::{Place, said};
 
-/// Elements of an array in JSON that are shown where there are more than one more: objects and arrays, numbers and texts.
+/// Number of elements that a shortened JSON array shows: of objects and arrays, of numbers and texts. Only longer arrays are shortened.
 const SHOWN: [usize; 2] = [1, 3];
 
 const NOT_SHOWN: &str = " > /dev/null";
 
-/// Commands with their output: stdout as it is, lines of stderr after `2> `, the exit status where it is not 0.
+/// Commands with their output: stdout as it is, lines of stderr after `2> `, the exit status if it is not 0.
 pub(crate) struct Transcript<'a> {
     place: &'a Place,
     text: String,
-    /// Where the last command starts.
+    /// Start of the last command.
     last: usize,
 }
 
@@ -20,18 +20,18 @@ impl<'a> Transcript<'a> {
         Self { place, text: String::new(), last: 0 }
     }
 
-    /// Runs `pgat` with these words; where they end in `> /dev/null`, stdout is not shown.
+    /// Runs `pgat` with these words. If they end in `> /dev/null`, stdout is not shown.
     pub(crate) fn run(&mut self, words: &str) -> &mut Self {
         self.run_with(words, &[])
     }
 
-    /// Runs `pgat` on the f64 twins.
+    /// Runs `pgat` on the f64 reference backend.
     pub(crate) fn twins(&mut self, words: &str) -> &mut Self {
         let (words, rest) = words.strip_suffix(NOT_SHOWN).map_or((words, ""), |words| (words, NOT_SHOWN));
         self.run(&format!("{words} --backend reference{rest}"))
     }
 
-    /// Runs `pgat` with variables of the environment.
+    /// Runs `pgat` with environment variables.
     pub(crate) fn run_with(&mut self, words: &str, variables: &[(&str, &str)]) -> &mut Self {
         let arguments = words.strip_suffix(NOT_SHOWN);
         let mut command = self.place.command(&arguments.unwrap_or(words).split_whitespace().collect::<Vec<_>>());
@@ -70,13 +70,13 @@ impl<'a> Transcript<'a> {
         self
     }
 
-    /// A remark of the test's.
+    /// A remark of the test.
     pub(crate) fn remark(&mut self, text: &str) -> &mut Self {
         self.line(&format!("# {text}"));
         self
     }
 
-    /// JSON with its long arrays cut, other text as it is; that a newline at the end is missing is told.
+    /// Shows JSON with shortened arrays and other text unchanged. Marks a missing newline at the end.
     fn show(&mut self, output: &str) {
         let text = self.portable(output);
         if serde_json::from_str::<serde_json::Value>(output).is_ok() {
@@ -98,14 +98,14 @@ impl<'a> Transcript<'a> {
         &self.text
     }
 
-    /// Changes what came last.
+    /// Changes the last output.
     pub(crate) fn change(&mut self, change: impl FnOnce(&str) -> String) -> &mut Self {
         let changed = change(&self.text[self.last..]);
         self.text.replace_range(self.last.., &changed);
         self
     }
 
-    /// The text without this machine's folders, times and last digits, and without pgat's version.
+    /// The text without the folders, times and last digits of this machine, and without pgat's version.
     fn portable(&self, text: &str) -> String {
         let here = self.place.folder.path();
         let canonical = here.canonicalize().expect("a folder").display().to_string();
@@ -118,7 +118,7 @@ impl<'a> Transcript<'a> {
     }
 }
 
-/// Replaces what stands between two texts of one line.
+/// Replaces the text between two others on one line.
 fn between(text: &str, before: &str, after: &str, new: &str) -> String {
     let one = |line: &str| {
         let parts = line.split_once(before).and_then(|(start, rest)| rest.split_once(after).map(|(_, end)| (start, end)));
@@ -127,8 +127,8 @@ fn between(text: &str, before: &str, after: &str, new: &str) -> String {
     text.split_inclusive('\n').map(one).collect()
 }
 
-/// Numbers of more than seven digits with six of them and an ellipsis, those below 1e-9 with none: the last bits of exp, ln and sin are
-/// the platform's.
+/// Shortens numbers of more than seven digits to six digits and an ellipsis, and those below 1e-9 to no digits: the last bits of exp, ln
+/// and sin depend on the platform.
 fn numbers(text: &str) -> String {
     let (mut made, mut rest) = (String::new(), text);
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
@@ -168,7 +168,7 @@ fn shorter(number: &str) -> String {
     format!("{value:.decimals$}…")
 }
 
-/// The lines of JSON with the rest of long arrays left out.
+/// The lines of a JSON text with long arrays shortened.
 fn cut(lines: &[&str], made: &mut String) {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let mut at = 0;

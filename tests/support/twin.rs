@@ -1,9 +1,9 @@
-//! Calls the twins of one op directly, on data in f64.
+//! Calls the twin (f64 reference implementation) of one op directly, on f64 data.
 
 use pgat::engine::ops::twin::{StepValues, TwinCall, TwinTensor};
 use pgat::engine::ops::{Attrs, OpDef, Operand, Scope};
 
-/// One op with its numbers, its shapes and its data.
+/// One op with its attributes, its shapes and its data.
 #[derive(Clone)]
 pub(crate) struct Driven {
     pub(crate) op: &'static OpDef,
@@ -13,11 +13,11 @@ pub(crate) struct Driven {
     pub(crate) inputs: Vec<TwinTensor>,
 }
 
-/// What forward makes.
+/// The results of a forward call.
 pub(crate) struct Made {
     pub(crate) outputs: Vec<TwinTensor>,
     pub(crate) saved: Vec<TwinTensor>,
-    /// Inputs afterwards: those that the op updates differ.
+    /// The inputs afterwards. Those that the op updates differ.
     pub(crate) inputs: Vec<TwinTensor>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn len(operand: &Operand, windows: usize) -> usize {
 }
 
 impl Driven {
-    /// Shapes of outputs and saved tensors, as a graph makes them.
+    /// Shapes of outputs and saved tensors, as a graph infers them.
     pub(crate) fn shapes(&self) -> (Vec<Operand>, Vec<Operand>) {
         let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();
         let inferred = self.op.infer(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}"));
@@ -36,13 +36,13 @@ impl Driven {
         (outputs, inferred.saved.into_iter().map(|(_, shape)| Operand { shape, scope }).collect())
     }
 
-    /// How many of the last outputs have no gradient.
+    /// Number of the last outputs that have no gradient.
     pub(crate) fn discrete(&self) -> usize {
         let operands: Vec<_> = self.inputs.iter().map(|t| t.operand.clone()).collect();
         self.op.infer(&operands, &self.attrs).unwrap_or_else(|e| panic!("{e}")).discrete
     }
 
-    /// A call whose outputs hold `before`, as memory holds anything; but sums over windows start at 0.
+    /// A call whose outputs hold `before`, as uninitialised memory would. Sums over windows start at 0.
     fn call(&self, before: f64) -> TwinCall<'_> {
         let (outputs, saved) = self.shapes();
         let sums = self.inputs.iter().any(|i| i.operand.scope == Scope::Window) && outputs.iter().any(|o| o.scope == Scope::Step);
@@ -61,14 +61,14 @@ impl Driven {
         }
     }
 
-    /// Forward onto outputs that are not numbers: it must write them all.
+    /// Runs forward onto outputs filled with NaN: it must write them all.
     pub(crate) fn forward(&self) -> Made {
         let mut call = self.call(f64::NAN);
         (self.op.twin.forward)(&mut call);
         Made { outputs: call.outputs, saved: call.saved, inputs: call.inputs }
     }
 
-    /// Gradients of the inputs, added to `start` where there is one; `None` there: not wanted.
+    /// Gradients of the inputs, added to `start`. Where `start` is `None`, the gradient is not wanted.
     pub(crate) fn backward(&self, made: &Made, cotangents: &[Vec<f64>], start: Vec<Option<Vec<f64>>>) -> Vec<Option<Vec<f64>>> {
         let mut call = self.call(0.0);
         call.outputs.clone_from(&made.outputs);

@@ -1,7 +1,7 @@
 // Invalid input: the error gives location and advice, and the previous plan and run are kept.
 
 import { expect, test } from "@playwright/test";
-import { ask, at, open, picture, plan, reach, runFile, tinyConfig, tinyCsv, tinyFiles, weights } from "./helpers.js";
+import { ask, at, open, picture, plainConfig, plan, reach, refused, runFile, tinyCsv, tinyFiles, weights } from "./helpers.js";
 
 /** @typedef {import('@playwright/test').Page} Page */
 
@@ -12,7 +12,8 @@ function broken(change) {
   return lines.join("\n");
 }
 
-const good = tinyConfig({ max_steps: 4 });
+const good = plainConfig({ max_steps: 4 });
+const impatient = good.replace("[training]", "[training]\npatience = 1").replace("[evaluation]", "[split]\ntrain = 0.8\ntest = 0.2\n[evaluation]");
 /** @type {[what: string, csv: string | Buffer, config: string, words: RegExp[]][]} */
 const CASES = [
   ["text in a number's place", broken(([time, , ...rest]) => [time, "none", ...rest]), good, [/line 12/, /a1/, /"none"/, /missing/]],
@@ -23,6 +24,7 @@ const CASES = [
   ["no TOML", tinyCsv(), good.replace("[model]", "[model"), [/line \d+/]],
   ["a column that is not there", tinyCsv(), good.replace('"heat"', '"heet"'), [/heet/, /heat/]],
   ["more memory than is allowed", tinyCsv(), good.replace("[training]", '[training]\nmemory = "64KiB"'), [/bytes|KiB/, /smaller|fewer|larger|raise/i]],
+  ["patience with nothing to validate on", tinyCsv(), impatient, [/training\.patience/, /validation part/, /\[split\]/, /drop training\.patience/]],
 ];
 
 test("bad files and configs", async ({ page }) => {
@@ -51,6 +53,7 @@ test("bad files and configs", async ({ page }) => {
       await error.evaluate((e) => e.replaceChildren());
     });
   }
+  expect(await refused(page, "load", { config: impatient, csv: tinyCsv(), file: "tiny.csv" })).toMatchObject({ kind: "config", key: "training.patience" });
   expect(weights(await runFile(page)), "the run is as it was").toBe(trained);
   expect((await ask(page, "evaluate", { part: "test" })).forecasters[0].overall.crps).toBeGreaterThan(0);
   expect(await at(page, "train").isVisible()).toBe(true);

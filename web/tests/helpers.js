@@ -71,6 +71,22 @@ ${Object.entries(settings).map(([key, value]) => `${key} = ${value}`).join("\n")
 `;
 }
 
+/** Parts of the model that can be switched off. */
+const PARTS = [
+  ...["instance_norm", "temporal_encoding", "adaptive_temporal", "adaptive_embedding", "structural_encoding", "graph_encoding"],
+  ...["dynamic_graph", "adaptive_graph", "graph_gate", "convolution", "hops", "fusion", "graph_attention", "dynamic_edge_weights"],
+  ...["hierarchy", "autocorr", "highway"],
+];
+
+/**
+ * The same config without these parts and with one layer. It compiles few kernels, for tests that do not depend on the results.
+ * @param {Record<string, string | number>} [training]
+ */
+export const plainConfig = (training) =>
+  tinyConfig(training)
+    .replace("n_layers = 2", "n_layers = 1")
+    .replace("dropout = 0.2", ["dropout = 0.2", ...PARTS.map((part) => `use_${part} = false`)].join("\n"));
+
 /** The data and the config as files for an input element. */
 export function tinyFiles(config = tinyConfig(), csv = tinyCsv()) {
   const file = (/** @type {string} */ name, /** @type {string} */ text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
@@ -128,16 +144,41 @@ export async function reachStep(page, least) {
  * @template {import('../protocol').Kind} K
  * @param {Page} page
  * @param {K} kind
- * @param {Record<string, unknown>} [fields]
+ * @param {Record<string, unknown>} [fields] texts in place of bytes are encoded
  * @returns {Promise<import('../protocol').Requests[K]["answer"]>}
  */
 export async function ask(page, kind, fields = {}) {
+  const { answer, failure } = await outcome(page, kind, fields);
+  if (failure) throw new Error(`${failure.kind}: ${failure.message}`);
+  return answer;
+}
+
+/**
+ * Asks for what the page's engine refuses.
+ * @param {Page} page
+ * @param {import('../protocol').Kind} kind
+ * @param {Record<string, unknown>} [fields]
+ */
+export async function refused(page, kind, fields = {}) {
+  const { failure } = await outcome(page, kind, fields);
+  if (!failure) throw new Error(`${kind} was not refused`);
+  return failure;
+}
+
+/**
+ * @param {Page} page
+ * @param {string} kind
+ * @param {Record<string, unknown>} fields
+ * @returns {Promise<{ answer?: any, failure?: import('../protocol').Failure }>}
+ */
+function outcome(page, kind, fields) {
   const ask = async (/** @type {[string, Record<string, unknown>]} */ [kind, fields]) => {
     const { engine } = /** @type {any} */ (window).pgat;
     if (typeof fields.csv === "string") fields.csv = new TextEncoder().encode(fields.csv);
-    return engine.ask(kind, fields).catch((/** @type {any} */ e) => {
-      throw new Error(`${e.failure?.kind}: ${e.message}`);
-    });
+    return engine.ask(kind, fields).then(
+      (/** @type {any} */ answer) => ({ answer }),
+      (/** @type {any} */ error) => ({ failure: error.failure ?? { kind: "bug", message: error.message } }),
+    );
   };
   return page.evaluate(ask, /** @type {[string, Record<string, unknown>]} */ ([kind, fields]));
 }
@@ -163,7 +204,7 @@ export async function trial(page, config, csv = tinyCsv()) {
   const { trained, losses } = await page.evaluate(async () => {
     /** @type {number[]} */
     const losses = [];
-    const listen = (/** @type {EngineEvent} */ e) => e.event === "step" && (losses[e.step - 1] = e.loss);
+    const listen = (/** @type {EngineEvent} */ e) => e.event === "step" && (losses[e.step - 1] = e.loss ?? NaN);
     const trained = await /** @type {any} */ (window).pgat.engine.ask("train", {}, listen);
     return { trained, losses };
   });

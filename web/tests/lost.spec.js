@@ -6,9 +6,14 @@ import { ask, at, control, open, plan, reach, reachStep, runFile, step, tinyConf
 
 const LONG = tinyConfig({ max_steps: 60, checkpoint_every: 10, validate_every: 30 });
 
+/** @type {string | undefined} */
+let known;
+/** Weights of that training when nothing happens: the same in every test, in each browser. @param {import('@playwright/test').Page} page */
+const undisturbed = async (page) => (known ??= weights((await trial(page, LONG)).run));
+
 test("a device that is lost, while training and after it", async ({ page }) => {
   await open(page);
-  const calm = weights((await trial(page, LONG)).run);
+  const calm = await undisturbed(page);
 
   await plan(page, LONG);
   await at(page, "train").click();
@@ -34,7 +39,7 @@ test("a device that is lost, while training and after it", async ({ page }) => {
 
 test("a worker that dies while training", async ({ page }) => {
   await open(page);
-  const calm = weights((await trial(page, LONG)).run);
+  const calm = await undisturbed(page);
 
   await plan(page, LONG);
   await at(page, "train").click();
@@ -62,7 +67,7 @@ test("a GPU process that crashes while training", async ({ launchOptions, baseUR
   try {
     const page = await browser.newPage({ baseURL });
     await open(page);
-    const calm = weights((await trial(page, LONG)).run);
+    const calm = await undisturbed(page);
     await plan(page, LONG);
     await at(page, "train").click();
     await reachStep(page, 15);

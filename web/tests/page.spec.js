@@ -1,9 +1,9 @@
 // The page itself: themes, a narrow screen, keyboard use, no requests to other servers, no errors on the console.
 
 import { expect, test } from "@playwright/test";
-import { at, open, picture, plan, reach, tinyConfig, tinyFiles, watch } from "./helpers.js";
+import { at, open, picture, plainConfig, plan, reach, tinyFiles, watch } from "./helpers.js";
 
-const config = tinyConfig({ max_steps: 10 });
+const config = plainConfig({ max_steps: 10 });
 
 test("themes and a narrow screen", async ({ page }) => {
   const wrong = watch(page);

@@ -46,7 +46,7 @@ test("from the example to a file that the native program takes", async ({ page }
   await at(page, "use-example").click();
   await reach(page, "planned");
   await expect(at(page, "config")).toHaveValue(/name = "weather"/);
-  const config = edited(await at(page, "config").inputValue(), { max_steps: 30, checkpoint_every: 10, validate_every: 15, log_every: 1 });
+  const config = edited(await at(page, "config").inputValue(), { max_steps: 20, checkpoint_every: 10, validate_every: 10, log_every: 1 });
   await at(page, "config").fill(config);
   await expect(at(page, "train"), "an edited config is planned before it is trained").toBeDisabled();
   await at(page, "plan-button").click();
@@ -54,7 +54,7 @@ test("from the example to a file that the native program takes", async ({ page }
   const bytes = Number(await at(page, "plan-bytes").getAttribute("data-bytes"));
   expect(bytes).toBeGreaterThan(1_000_000);
   expect((await at(page, "plan-bytes").innerText()).replace(/\D/g, "")).toBe(String(bytes));
-  await expect(page.locator("body")).toContainText(/30 steps/);
+  await expect(page.locator("body")).toContainText(/20 steps/);
   await picture(page, "02-plan");
 
   const clicked = await now();
@@ -66,15 +66,15 @@ test("from the example to a file that the native program takes", async ({ page }
   await reach(page, "paused");
   const paused = await step(page);
   expect(paused).toBeGreaterThan(5);
-  expect(paused).toBeLessThan(30);
+  expect(paused).toBeLessThan(20);
   await expect(at(page, "loss-chart").locator("canvas")).toBeVisible();
   await picture(page, "04-paused");
   expect(await step(page)).toBe(paused);
   await at(page, "continue").click();
   await reach(page, "done");
   const perStep = await at(page, "ms-per-step").innerText();
-  expect(await step(page)).toBe(30);
-  await expect(at(page, "loss-chart")).toHaveAttribute("aria-label", /step 30/);
+  expect(await step(page)).toBe(20);
+  await expect(at(page, "loss-chart")).toHaveAttribute("aria-label", /step 20/);
   await expect(page.locator("body")).toContainText(new RegExp(`Created on the device: ${bytes.toLocaleString("en").replaceAll(",", ".")} bytes, exactly as planned`));
 
   /** @type {{ tasks: Span[], gaps: Span[], first: number, states: Record<string, number> }} */
@@ -125,5 +125,5 @@ test("from the example to a file that the native program takes", async ({ page }
   expect(forecast.length).toBe(1 + 24 * 12);
   const resumed = join(where, "resumed");
   await pgat("train", "--resume", file, "--data", DATA, "--out", resumed);
-  expect(readFileSync(join(resumed, "metrics.jsonl"), "utf8")).toContain('"step":30');
+  expect(readFileSync(join(resumed, "metrics.jsonl"), "utf8")).toContain('"step":20');
 });

@@ -1,4 +1,4 @@
-//! `cargo xtask web test`: the page in a real browser, beside the native program.
+//! `cargo xtask web test`: tests the page in a real browser and compares it with the native program.
 
 use crate::serve::Server;
 use crate::tools::{self, root};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Checks types and runs Playwright's tests against the page in `target/web`.
+/// Checks the types and runs the Playwright tests against the page in `target/web`.
 pub(crate) fn test(target: &Path, build: bool, headed: bool, filter: &[String]) -> Result<()> {
     let chromium = chromium()?;
     let node = tools::need(&["node"], &["nodejs", "npm"], "install Node.js 20 or newer: https://nodejs.org")?;
@@ -19,7 +19,7 @@ pub(crate) fn test(target: &Path, build: bool, headed: bool, filter: &[String]) 
     let pgat = given.unwrap_or_else(|| target.join("debug").join(format!("pgat{}", env::consts::EXE_SUFFIX)));
     let pgat = std::path::absolute(&pgat).unwrap_or(pgat);
     let web = root().join("web");
-    eprintln!("types");
+    eprintln!("checking types");
     for project in [".", "tests"] {
         tools::run(Command::new(&node).arg(modules.join("typescript/bin/tsc")).args(["--project", project]).current_dir(&web))?;
     }
@@ -43,10 +43,10 @@ pub(crate) fn test(target: &Path, build: bool, headed: bool, filter: &[String]) 
     result
 }
 
-/// A browser: env CHROMIUM, or one that is installed, or Debian's.
+/// The browser: the one in the environment variable CHROMIUM, or an installed one, or Debian's package, which this installs.
 fn chromium() -> Result<PathBuf> {
     if let Ok(name) = env::var("CHROMIUM") {
-        return tools::find(&name).with_context(|| format!("CHROMIUM={name} is no program"));
+        return tools::find(&name).with_context(|| format!("CHROMIUM={name}: there is no such program"));
     }
     let names = [
         "chromium",

@@ -1,4 +1,4 @@
-//! `cargo xtask web build`: wasm, its JavaScript, the page, charts and the example in one folder.
+//! `cargo xtask web build`: puts the wasm module, its JavaScript, the page, the chart library and the example into one folder.
 
 use crate::tools::{self, root};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
-/// Most bytes of the wasm after brotli.
+/// Maximum size of the wasm module after brotli.
 const MOST_BROTLI_BYTES: usize = 700_000;
 
-/// Makes `target/web`. Declarations for the type checker go to `web/types`.
+/// Builds `target/web`. Writes the declarations for the type checker to `web/types`.
 pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
     tools::wasm_target()?;
     let modules = tools::npm_packages()?;
@@ -45,12 +45,12 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
     fs::create_dir_all(folder.join("golden")).context("golden")?;
     copy(&root().join("assets/self-test.safetensors"), &folder.join("golden/model.safetensors"))?;
     let brotli = sizes(&folder)?;
-    ensure!(dev || brotli <= MOST_BROTLI_BYTES, "pgat_bg.wasm has {brotli} bytes after brotli, and may have {MOST_BROTLI_BYTES}");
+    ensure!(dev || brotli <= MOST_BROTLI_BYTES, "pgat_bg.wasm has {brotli} bytes after brotli; the maximum is {MOST_BROTLI_BYTES}");
     eprintln!("the page is in {}", folder.display());
     Ok(())
 }
 
-/// The crate as a wasm library. The crate type is given here, so that native builds make no shared library.
+/// Compiles the crate to a wasm library. The crate type is set here, so that native builds create no shared library.
 fn compile(target: &Path, profile: &str) -> Result<PathBuf> {
     let mut rustc = tools::cargo();
     rustc.args(["rustc", "--package", "pgat-forecast", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"]);
@@ -59,23 +59,25 @@ fn compile(target: &Path, profile: &str) -> Result<PathBuf> {
     Ok(target.join("wasm32-unknown-unknown").join(profile).join("pgat.wasm"))
 }
 
-/// Writes pgat.js and pgat_bg.wasm as `wasm-bindgen --target web` does, at the version that the crate is built with.
+/// Writes pgat.js and pgat_bg.wasm as `wasm-bindgen --target web` does, with the version of wasm-bindgen that the crate uses.
 fn bind(wasm: &Path, folder: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).out_name("pgat").typescript(true);
     bindgen.web(true)?.remove_name_section(true).remove_producers_section(true);
-    // The library's default is not the command's: without this, init() wants the address of the wasm.
+    // The library's default differs from the command's: without this, init() requires the URL of the wasm module.
     bindgen.omit_default_module_path(false);
     bindgen.generate(folder).context("wasm-bindgen")
 }
 
-/// Binaryen before 116 makes a broken module of ours, without a word.
+/// Runs wasm-opt. Binaryen before version 116 breaks the module without an error.
 fn optimise(wasm: &Path) -> Result<()> {
     let name = std::env::var("WASM_OPT").unwrap_or_else(|_| "wasm-opt".into());
-    let program = tools::find(&name).with_context(|| format!("{name} is missing: npm install binaryen, and give its path in WASM_OPT"))?;
+    let program =
+        tools::find(&name).with_context(|| format!("{name} is missing: run npm install binaryen and set WASM_OPT to its path"))?;
     let version = tools::output(Command::new(&program).arg("--version"))?;
-    let number: u32 = version.split_whitespace().find_map(|w| w.parse().ok()).with_context(|| format!("no version: {version}"))?;
-    ensure!(number >= 116, "{name} is version {number}, which breaks the module; 116 or newer is needed");
+    let number: u32 =
+        version.split_whitespace().find_map(|w| w.parse().ok()).with_context(|| format!("{name} --version prints no number: {version}"))?;
+    ensure!(number >= 116, "{name} has version {number}, which breaks the module; install version 116 or newer");
     tools::run(Command::new(program).args(["-Oz", "--all-features", "-o"]).arg(wasm).arg(wasm))
 }
 
@@ -98,7 +100,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Prints what is sent over the wire. Returns the bytes of the wasm after brotli.
+/// Prints the download sizes. Returns the size of the wasm module after brotli.
 fn sizes(folder: &Path) -> Result<usize> {
     let mut wasm = 0;
     eprintln!("{:14} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11");

@@ -1,5 +1,5 @@
-//! `cargo xtask deny`: bans, licences and sources of all crates in Cargo.lock, by deny.toml. Runs cargo-deny where it is installed; where it
-//! is not (it takes minutes to build), checks the same three things with the crates that cargo-deny is made of.
+//! `cargo xtask deny`: checks the bans, licences and sources of all crates in Cargo.lock against deny.toml. Runs cargo-deny if it is
+//! installed. If not (its build takes minutes), does the same three checks with the libraries that cargo-deny uses.
 
 use crate::tools::root;
 use anyhow::{Context as _, Result, ensure};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use spdx::{Expression, Licensee};
 use std::process::{Command, Stdio};
 
-/// The keys of deny.toml that matter here; cargo-deny knows more.
+/// The keys of deny.toml that this program reads. cargo-deny reads more.
 #[derive(Deserialize)]
 struct Rules {
     licenses: Licenses,
@@ -30,12 +30,12 @@ struct Banned {
     name: String,
 }
 
-/// Checks, and fails with every crate that breaks a rule.
+/// Runs the checks. The error lists every crate that breaks a rule.
 pub(crate) fn run() -> Result<()> {
     let installed = Command::new("cargo").args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if installed.is_ok_and(|status| status.success()) {
         let status = Command::new("cargo").args(["deny", "check", "bans", "licenses", "sources"]).current_dir(root()).status()?;
-        ensure!(status.success(), "cargo deny found something");
+        ensure!(status.success(), "cargo deny found crates that break deny.toml (listed above)");
         return Ok(());
     }
     let text = std::fs::read_to_string(root().join("deny.toml")).context("deny.toml")?;
@@ -43,11 +43,11 @@ pub(crate) fn run() -> Result<()> {
     let metadata = MetadataCommand::new().current_dir(root()).features(cargo_metadata::CargoOpt::AllFeatures).exec()?;
     let found: Vec<String> = metadata.packages.iter().flat_map(|package| problems(package, &rules)).collect();
     ensure!(found.is_empty(), "{}", found.join("\n"));
-    eprintln!("{} crates: bans, licences and sources are as deny.toml says", metadata.packages.len());
+    eprintln!("{} crates: bans, licences and sources conform to deny.toml", metadata.packages.len());
     Ok(())
 }
 
-/// What is wrong with a crate.
+/// The rules that a crate breaks.
 fn problems(package: &Package, rules: &Rules) -> Vec<String> {
     let name = format!("{} {}", package.name, package.version);
     let mut found = vec![];
@@ -60,18 +60,21 @@ fn problems(package: &Package, rules: &Rules) -> Vec<String> {
     };
     match package.license.as_deref().map(|text| Expression::parse_mode(text, spdx::ParseMode::LAX)) {
         Some(Ok(expression)) if expression.evaluate(allowed) => {}
-        _ => found.push(format!("{name}: its licence ({}) is not allowed", package.license.as_deref().unwrap_or("none is stated"))),
+        _ => found
+            .push(format!("{name}: its licence ({}) is not in [licenses] allow", package.license.as_deref().unwrap_or("none is stated"))),
     }
     match &package.source {
         Some(source) if !source.repr.contains("github.com/rust-lang/crates.io-index") => {
             found.push(format!("{name} comes from {source}, not from the registry"));
         }
-        None if !package.manifest_path.starts_with(root().to_string_lossy().as_ref()) => found.push(format!("{name} is of another folder")),
+        None if !package.manifest_path.starts_with(root().to_string_lossy().as_ref()) => {
+            found.push(format!("{name} is in a folder outside this repository"));
+        }
         _ => {}
     }
     let anything = |d: &&cargo_metadata::Dependency| d.req.to_string() == "*" && d.path.is_none() && d.kind != DependencyKind::Development;
     if package.source.is_none() {
-        found.extend(package.dependencies.iter().filter(anything).map(|d| format!("{name} takes any version of {}", d.name)));
+        found.extend(package.dependencies.iter().filter(anything).map(|d| format!("{name} accepts any version of {}", d.name)));
     }
     found
 }

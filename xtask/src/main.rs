@@ -1,4 +1,4 @@
-//! What cargo cannot do by itself: `cargo xtask web build`, `serve` and `test`; `cargo xtask deny`.
+//! Development tasks that cargo itself does not have: `cargo xtask web build`, `serve` and `test`; `cargo xtask deny`.
 
 mod browser;
 mod bundle;
@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-/// Tasks of pgat's developers
+/// Development tasks of pgat
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
 struct Cli {
@@ -24,48 +24,50 @@ enum Task {
     /// The browser page
     #[command(subcommand)]
     Web(Web),
-    /// Check bans, licences and sources of all crates, by deny.toml
+    /// Check the bans, licences and sources of all crates against deny.toml
     Deny,
 }
 
 #[derive(Subcommand)]
 enum Web {
-    /// Build the page into target/web: static files that any web server can serve, and that need no other
+    /// Build the page into target/web: static files for any web server, without references to other servers
     Build(Build),
     /// Build the page and serve it
     Serve {
-        /// Serve target/web as it is
+        /// Serve the existing target/web without building
         #[arg(long)]
         no_build: bool,
         #[command(flatten)]
         build: Build,
+        /// Port to listen on; 0 for any free port
         #[arg(long, default_value_t = 8080)]
         port: u16,
-        /// Address to listen at
+        /// Address to listen on
         #[arg(long, default_value = "127.0.0.1")]
         host: IpAddr,
     },
-    /// Build the page and the native pgat (or take the one that env PGAT_BIN names), check the page's types, run the tests in Chromium
+    /// Build the page and the native pgat, check the page's types, and run the tests in Chromium; if the environment variable PGAT_BIN is
+    /// set, the tests use that program instead of building the native pgat
     Test {
-        /// Use target/web and the native pgat as they are
+        /// Use the existing target/web and native pgat without building
         #[arg(long)]
         no_build: bool,
         #[command(flatten)]
         build: Build,
-        /// Show the browser
+        /// Show the browser window
         #[arg(long)]
         headed: bool,
-        /// Run only the test files whose path matches, such as `lost` or `path.spec.js`; all if left out
+        /// Run only the test files whose path matches, such as `lost` or `path.spec.js` [default: all]
         filter: Vec<String>,
     },
 }
 
 #[derive(clap::Args, Clone, Copy)]
 struct Build {
-    /// Build quickly: larger and slower
+    /// Build with the profile wasm-dev: a faster build, but larger and slower code
     #[arg(long)]
     dev: bool,
-    /// Run wasm-opt (env WASM_OPT, or the one on PATH) for a few per cent
+    /// Run wasm-opt, which makes the module a few per cent smaller (from the environment variable WASM_OPT or from PATH)
     #[arg(long)]
     opt: bool,
 }
@@ -97,8 +99,8 @@ fn web(task: Web) -> Result<()> {
                 bundle::build(&target, build.dev, build.opt)?;
             }
             let server = serve::Server::bind(&folder, (host, port).into())?;
-            eprintln!("{}  (Ctrl-C ends it)", server.url()?);
-            eprintln!("browsers offer WebGPU to https and to this machine itself (localhost, 127.0.0.1) alone");
+            eprintln!("{}  (Ctrl-C stops the server)", server.url()?);
+            eprintln!("browsers offer WebGPU only on https and on this machine itself (localhost, 127.0.0.1)");
             server.run();
             Ok(())
         }

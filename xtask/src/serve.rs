@@ -1,7 +1,7 @@
-//! `cargo xtask web serve`: a folder of static files over HTTP, for development and tests.
+//! `cargo xtask web serve`: serves a folder of static files over HTTP, for development and tests.
 //!
-//! One request a connection, one thread a connection: libraries that share few threads among kept connections (`tiny_http` 0.12) leave a
-//! browser's seventh waiting until it gives up another.
+//! Each connection has one thread and carries one request. Libraries that share few threads among persistent connections (`tiny_http` 0.12)
+//! block a browser's seventh connection until it closes another one.
 
 use anyhow::{Result, anyhow};
 use percent_encoding::percent_decode_str;
@@ -11,9 +11,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-/// Most bytes of a request.
+/// Maximum size of a request in bytes.
 const MOST_BYTES: u64 = 1 << 16;
-/// How long a browser may take to ask.
+/// Timeout for reading and writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves one folder.
@@ -23,11 +23,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens; port 0 is any free one.
+    /// Listens on an address. Port 0 means any free port.
     pub(crate) fn bind(folder: &Path, address: SocketAddr) -> Result<Self> {
-        let missing = || anyhow!("{} holds no page: run cargo xtask web build", folder.display());
+        let missing = || anyhow!("{} contains no page (index.html is missing): run cargo xtask web build", folder.display());
         let folder = folder.canonicalize().ok().filter(|f| f.join("index.html").is_file()).ok_or_else(missing)?;
-        let listener = TcpListener::bind(address).map_err(|e| anyhow!("cannot listen at {address}: {e}; --port chooses another"))?;
+        let listener =
+            TcpListener::bind(address).map_err(|e| anyhow!("cannot listen on {address}: {e}; choose another port with --port"))?;
         Ok(Self { listener, folder })
     }
 
@@ -35,11 +36,11 @@ impl Server {
         Ok(format!("http://{}/", self.listener.local_addr()?))
     }
 
-    /// Answers until the process ends.
+    /// Serves requests until the process ends.
     pub(crate) fn run(&self) {
         for stream in self.listener.incoming().flatten() {
             let folder = self.folder.clone();
-            // A browser that goes away in the middle is no fault of ours.
+            // A browser that closes the connection early is not an error.
             std::thread::spawn(move || answer(&folder, &stream).ok());
         }
     }
@@ -50,7 +51,7 @@ fn answer(folder: &Path, stream: &TcpStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut lines = BufReader::new(stream).take(MOST_BYTES).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
-    // What is sent with it matters not, but a connection that is closed on unread words may lose the answer.
+    // The headers are not used, but closing a connection with unread data may discard the response.
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let mut words = request.split(' ');
     let (method, url) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -77,7 +78,7 @@ fn head(mut stream: &TcpStream, status: &str, kind: &str, bytes: u64) -> io::Res
     stream.write_all(head.as_bytes())
 }
 
-/// The file that an address means, if it is one inside the folder, links followed.
+/// The file of a URL path, if it is inside the folder after following links.
 fn resolve(folder: &Path, url: &str) -> Option<PathBuf> {
     let path = url.split(['?', '#']).next()?.strip_prefix('/')?;
     let path = percent_decode_str(path).decode_utf8().ok()?;

@@ -1,11 +1,11 @@
-//! What wgpu does not tell in a browser: the adapter's names, and a turn of the event loop.
+//! Browser functions that wgpu does not provide: the adapter's names, and a turn of the event loop.
 
 use js_sys::{Object, Promise, Reflect};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-/// A property by path; `undefined` where any part is missing.
+/// A property given by its path; `undefined` if any part is missing.
 fn get(root: &JsValue, path: &[&str]) -> JsValue {
     path.iter().fold(root.clone(), |at, name| Reflect::get(&at, &(*name).into()).unwrap_or(JsValue::UNDEFINED))
 }
@@ -14,8 +14,8 @@ fn text(root: &JsValue, path: &[&str]) -> String {
     get(root, path).as_string().unwrap_or_default()
 }
 
-/// Names of the adapter, by `GPUAdapterInfo` (<https://www.w3.org/TR/webgpu/#gpuadapterinfo>), and of the browser, whose version stands
-/// for that of the driver and the shader compiler: another browser may round otherwise.
+/// Names of the adapter from `GPUAdapterInfo` (<https://www.w3.org/TR/webgpu/#gpuadapterinfo>), and of the browser. The browser version
+/// replaces the versions of the driver and the shader compiler, because another browser may round differently.
 pub(super) async fn describe(mut info: wgpu::AdapterInfo) -> wgpu::AdapterInfo {
     let navigator = get(&js_sys::global(), &["navigator"]);
     let adapter = adapter(&navigator).await.unwrap_or(JsValue::UNDEFINED);
@@ -29,7 +29,7 @@ pub(super) async fn describe(mut info: wgpu::AdapterInfo) -> wgpu::AdapterInfo {
     info
 }
 
-/// The adapter that the same request gives to JavaScript.
+/// The adapter that JavaScript gets for the same request.
 async fn adapter(navigator: &JsValue) -> Result<JsValue, JsValue> {
     let gpu = get(navigator, &["gpu"]);
     let request: js_sys::Function = get(&gpu, &["requestAdapter"]).dyn_into()?;
@@ -39,11 +39,11 @@ async fn adapter(navigator: &JsValue) -> Result<JsValue, JsValue> {
     JsFuture::from(promise).await
 }
 
-/// Name and major version of the browser, such as "Chromium 156"; by `NavigatorUAData`, else by the user agent's text.
+/// Name and major version of the browser, such as "Chromium 156", from `NavigatorUAData` or else from the user agent string.
 fn browser(navigator: &JsValue) -> String {
     let brands = js_sys::Array::from(&get(navigator, &["userAgentData", "brands"]));
     let named = |b: &JsValue| (text(b, &["brand"]), text(b, &["version"]));
-    // Browsers put a brand of noise into the list, so that nobody relies on its order.
+    // Browsers add a random brand to the list, so that code does not rely on its order.
     if let Some((brand, version)) = brands.iter().map(|b| named(&b)).find(|(brand, _)| brand == "Chromium") {
         return format!("{brand} {version}");
     }
@@ -60,7 +60,7 @@ thread_local! {
     static CHANNEL: RefCell<Option<web_sys::MessageChannel>> = const { RefCell::new(None) };
 }
 
-/// One turn of the event loop. A message to oneself is the task that no browser delays (timers wait 4 ms when nested).
+/// One turn of the event loop. Uses a message channel, because browsers do not throttle messages (nested timers wait 4 ms).
 pub(super) async fn turn() {
     let turn = Promise::new(&mut |resolve, _| {
         let posted = CHANNEL.with_borrow_mut(|slot| {
@@ -72,10 +72,10 @@ pub(super) async fn turn() {
             channel.port2().post_message(&JsValue::NULL)
         });
         if posted.is_err() {
-            // No channel: the promise is settled at once, and the loop starves its worker but works.
+            // Without a channel, the promise resolves at once. The loop still works, but the worker handles no messages until it ends.
             let _ = resolve.call0(&JsValue::NULL);
         }
     });
-    // A promise that only resolves.
+    // This promise never rejects.
     let _ = JsFuture::from(turn).await;
 }

@@ -1,33 +1,33 @@
-//! Buffers of a device: each is counted from its creation to its end, and a test can have one refused.
+//! Buffers of a device. Each one is counted from creation to destruction. A test can make the device reject a buffer.
 
 use super::device::Gpu;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wgpu::BufferUsages;
 
-/// What was created on a device, by whatever plan or measurement.
+/// Counts of all buffers created on a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BufferCounts {
-    /// Buffers created so far, those that are gone included.
+    /// Number of buffers created so far, including destroyed ones.
     pub created: u64,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub created_bytes: u64,
-    /// Buffers that are there now.
+    /// Number of live buffers.
     pub alive: u64,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub alive_bytes: u64,
 }
 
-/// What a device is made to refuse, for tests of what follows.
+/// Simulated allocation failures, for tests.
 #[cfg(feature = "test-hooks")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nothing of itself.
+    /// No simulated failure.
     #[default]
     Nothing,
-    /// Every buffer with which more than so many bytes would be alive, as a device does that holds less than it promised.
+    /// Rejects every buffer that would raise the live bytes above this limit, like a device with less memory than it reports.
     Above(u64),
-    /// The buffer after so many more, once.
+    /// Accepts this number of buffers, then rejects one.
     After(u64),
 }
 
@@ -38,7 +38,7 @@ struct Books {
     refusal: Refusal,
 }
 
-/// Counts of a device, and what a test makes it refuse.
+/// Buffer counts of a device, and the simulated failure.
 #[derive(Default)]
 pub(super) struct Ledger(Mutex<Books>);
 
@@ -52,15 +52,15 @@ impl Ledger {
         self.open().refusal = refusal;
     }
 
-    /// Whether a test lets a buffer be asked for; else the reason.
+    /// Checks whether the simulated failure allows a buffer; the error is the reason.
     #[cfg(feature = "test-hooks")]
     fn admit(&self, bytes: u64) -> Result<(), String> {
         let Books { counts, refusal } = &mut *self.open();
         match refusal {
-            Refusal::Above(most) if counts.alive_bytes + bytes > *most => Err(format!("a test allows {most} bytes in all")),
+            Refusal::Above(most) if counts.alive_bytes + bytes > *most => Err(format!("a test limits the total to {most} bytes")),
             Refusal::After(0) => {
                 *refusal = Refusal::Nothing;
-                Err("a test has it refused".into())
+                Err("rejected by a test".into())
             }
             Refusal::After(left) => {
                 *left -= 1;
@@ -85,7 +85,7 @@ impl Ledger {
     }
 }
 
-/// A buffer that is counted, and destroyed at its end: in a browser, dropping a buffer frees nothing.
+/// A counted buffer that is destroyed on drop. In a browser, dropping a `wgpu::Buffer` does not free its memory.
 pub(super) struct CountedBuffer {
     buffer: wgpu::Buffer,
     ledger: Arc<Ledger>,
@@ -107,14 +107,14 @@ impl Drop for CountedBuffer {
 }
 
 impl Gpu {
-    /// Creates a buffer; the error is what the device says. Nothing else in this crate creates one.
+    /// Creates a buffer. The error is the message of the device. All buffers of this crate are created here.
     pub(super) async fn buffer(&self, label: &str, bytes: u64, usage: BufferUsages, mapped: bool) -> Result<CountedBuffer, String> {
         #[cfg(feature = "test-hooks")]
         self.ledger.admit(bytes)?;
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let valid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: mapped };
-        #[expect(clippy::disallowed_methods, reason = "the one place that counts")]
+        #[expect(clippy::disallowed_methods, reason = "the only place that creates buffers, and counts them")]
         let buffer = self.device.create_buffer(&descriptor);
         let (invalid, exhausted) = (valid.pop().await, memory.pop().await);
         if let Some(e) = invalid.or(exhausted) {
@@ -124,7 +124,7 @@ impl Gpu {
         Ok(CountedBuffer { buffer, ledger: self.ledger.clone() })
     }
 
-    /// Buffers created on this device, and how many of them are there now.
+    /// Counts of the buffers created on this device and of the live ones.
     #[must_use]
     pub fn buffer_counts(&self) -> BufferCounts {
         self.ledger.open().counts

@@ -1,80 +1,80 @@
-//! Adapters and devices: which there are, which one is used and why, and what was lost.
+//! Adapters and devices: enumeration, selection, device loss.
 
 use super::buffers::Ledger;
 use crate::lru::Lru;
 use crate::plan::{AdapterClass, AdapterFacts, DeviceLimits};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Something went wrong on the way to or on the device.
+/// Errors of adapters and devices.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GpuError {
-    /// There is no adapter at all.
+    /// There is no adapter.
     #[error(
-        "no GPU adapter was found. pgat needs a Vulkan, Metal or DX12 driver; a CPU will do: on Debian or Ubuntu, \
+        "no GPU adapter was found: pgat needs a Vulkan, Metal or DX12 driver. A CPU driver suffices; on Debian or Ubuntu: \
          `apt-get install mesa-vulkan-drivers libvulkan1`"
     )]
     NoAdapter,
-    /// None is called that.
-    #[error("no adapter matches \"{wanted}\"; there are: {found}")]
+    /// No adapter matches the requested name.
+    #[error("no adapter matches \"{wanted}\"; available: {found}")]
     NoSuchAdapter {
-        /// What was asked for.
+        /// The requested name.
         wanted: String,
-        /// What there is.
+        /// The available adapters.
         found: String,
     },
-    /// The device was refused.
-    #[error("adapter {adapter} gave no device: {reason}")]
+    /// The adapter provided no device.
+    #[error("adapter {adapter} provided no device: {reason}")]
     Device {
         /// The adapter.
         adapter: String,
-        /// What wgpu says.
+        /// The message of wgpu.
         reason: String,
     },
-    /// A buffer was refused. Those created before it are freed.
+    /// The device could not allocate a buffer. The buffers created before it are freed.
     #[error(
-        "the device refused the buffer {buffer} of {bytes} bytes ({reason}) although the plan of {planned} bytes is within the budget; \
-         {created} bytes had been created. Set a smaller memory budget, below what the device can hold"
+        "the device could not allocate the buffer {buffer} of {bytes} bytes ({reason}), although the plan of {planned} bytes is within the \
+         budget; {created} bytes were already allocated: set a smaller memory budget, below the free memory of the device"
     )]
     OutOfMemory {
-        /// What the buffer is for.
+        /// Purpose of the buffer.
         buffer: String,
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
-        /// Bytes of the whole plan.
+        /// Size of the whole plan in bytes.
         planned: u64,
         /// Bytes created before it.
         created: u64,
-        /// What wgpu says.
+        /// The message of wgpu.
         reason: String,
     },
-    /// A buffer is not as planned: a bug of this crate.
-    #[error("internal error: {planned} bytes were planned for the buffer {buffer}, and {created} were created")]
+    /// The size of a buffer differs from the plan: a bug of this crate.
+    #[error("internal error: {planned} bytes were planned for the buffer {buffer}, but {created} bytes were created")]
     Unplanned {
-        /// What the buffer is for.
+        /// Purpose of the buffer.
         buffer: String,
         /// Bytes in the plan.
         planned: u64,
         /// Bytes on the device.
         created: u64,
     },
-    /// A kernel was refused: a bug of this crate or of the driver.
-    #[error("the device refused the kernel {entry}: {reason}")]
+    /// The device rejected a kernel: a bug of this crate or of the driver.
+    #[error("the device rejected the kernel {entry}: {reason}")]
     Kernel {
         /// Entry point.
         entry: String,
-        /// What wgpu says.
+        /// The message of wgpu.
         reason: String,
     },
-    /// The device is gone.
+    /// The device was lost.
     #[error("the GPU device was lost: {0}")]
     Lost(String),
-    /// A command was refused: a bug of this crate.
-    #[error("the device refused a command: {0}")]
+    /// The device rejected a command: a bug of this crate.
+    #[error("the device rejected a command: {0}")]
     Validation(String),
 }
 
-/// What is recorded of an adapter in run folders and reports.
+/// Facts about an adapter that run folders and reports record.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AdapterRecord {
     /// Name.
@@ -83,11 +83,11 @@ pub struct AdapterRecord {
     pub backend: String,
     /// "discrete", "integrated", "virtual", "cpu" or "other".
     pub kind: String,
-    /// Driver.
+    /// Name of the driver.
     pub driver: String,
-    /// Its version text.
+    /// Version text of the driver.
     pub driver_info: String,
-    /// Name of its class: same class, same bits.
+    /// Name of the adapter class. Results are bit-identical within a class.
     pub class: String,
 }
 
@@ -97,11 +97,11 @@ impl std::fmt::Display for AdapterRecord {
     }
 }
 
-/// An adapter, and what is known of it.
+/// An available adapter.
 pub struct Found {
     /// The adapter.
     pub adapter: wgpu::Adapter,
-    /// What wgpu says; in a browser, where wgpu says little, what the browser does.
+    /// Facts from wgpu; in a browser, where wgpu provides few, from the browser.
     pub info: wgpu::AdapterInfo,
 }
 
@@ -116,14 +116,14 @@ impl Found {
         }
     }
 
-    /// Subgroup size, if it is fixed and can be asked for.
+    /// Subgroup size, if it is fixed and the feature is available, otherwise 0.
     fn subgroup(&self) -> usize {
         let fixed = self.info.subgroup_min_size == self.info.subgroup_max_size;
         let offered = self.adapter.features().contains(wgpu::Features::SUBGROUP);
         if offered && fixed { self.info.subgroup_min_size as usize } else { 0 }
     }
 
-    /// Its class.
+    /// The class of the adapter.
     #[must_use]
     pub fn class(&self) -> AdapterClass {
         AdapterClass::of(&AdapterFacts {
@@ -135,7 +135,7 @@ impl Found {
         })
     }
 
-    /// What is recorded of it.
+    /// The record of the adapter.
     #[must_use]
     pub fn record(&self) -> AdapterRecord {
         AdapterRecord {
@@ -149,7 +149,7 @@ impl Found {
     }
 }
 
-/// All adapters that could be used, best first: discrete, integrated, virtual, other, CPU.
+/// All usable adapters, best first: discrete, integrated, virtual, other, CPU.
 #[cfg(not(target_arch = "wasm32"))]
 pub async fn adapters() -> Vec<Found> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
@@ -178,17 +178,17 @@ pub async fn adapters() -> Vec<Found> {
     vec![Found { adapter, info }]
 }
 
-/// Lets a browser deliver what has come in meanwhile (a wish to stop, say): without it a loop of submits starves its worker.
+/// Lets a browser deliver pending messages (for example a stop request). Without it, a loop of submits blocks all messages to its worker.
 #[cfg(target_arch = "wasm32")]
 pub(super) async fn breathe() {
     super::browser::turn().await;
 }
 
-/// Nothing waits for this thread natively.
+/// Native builds have no event loop to serve.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) async fn breathe() {}
 
-/// Most bytes of a binding, whatever a device grants.
+/// Maximum size of a binding in bytes, even if the device allows more.
 const MOST_BINDING: u64 = 2 << 30;
 
 /// An open device.
@@ -197,15 +197,15 @@ pub struct Gpu {
     pub device: wgpu::Device,
     /// Its queue.
     pub queue: wgpu::Queue,
-    /// What it runs on.
+    /// The adapter of the device.
     pub adapter: AdapterRecord,
     /// Kernel shapes and predicted costs.
     pub class: AdapterClass,
-    /// Limits that plans obey where they can: WebGPU's defaults.
+    /// Limits that plans obey if possible: WebGPU's defaults.
     pub limits: DeviceLimits,
-    /// What the device grants beyond: for models of which a tensor of one window is larger than that.
+    /// Limits that the device provides beyond the defaults, for models in which a tensor of one window exceeds the defaults.
     pub granted: DeviceLimits,
-    /// What the adapter was chosen by.
+    /// The name that selected the adapter.
     wanted: Option<String>,
     pub(super) lost: Arc<Mutex<Option<String>>>,
     failed: Arc<Mutex<Option<String>>>,
@@ -213,17 +213,17 @@ pub struct Gpu {
     pub(super) ledger: Arc<Ledger>,
 }
 
-/// A pipeline and its layout, made once a device for each text, entry point and set of constants.
+/// A pipeline and its layout. A device creates them once per combination of text, entry point and constants.
 pub(super) type CachedPipeline = (wgpu::ComputePipeline, wgpu::BindGroupLayout);
 
 impl Gpu {
-    /// Bound of the cache of pipelines, in bytes of their texts. What a driver makes of a text cannot be weighed.
+    /// Size limit of the pipeline cache, measured in bytes of WGSL text. The size of compiled pipelines is unknown.
     pub const PIPELINE_BYTES: usize = 16 << 20;
 
-    /// Opens the best adapter, or the best whose name, backend or driver contains `wanted`.
+    /// Opens the best adapter, or the best one whose name, backend or driver contains `wanted`.
     ///
     /// # Errors
-    /// Fails if there is no adapter, none matches, or it gives no device.
+    /// Fails if there is no adapter, if none matches, or if it provides no device.
     pub async fn open(wanted: Option<&str>) -> Result<Self, GpuError> {
         let found = adapters().await;
         if found.is_empty() {
@@ -238,7 +238,7 @@ impl Gpu {
         Ok(Self { wanted: wanted.map(str::to_owned), ..Self::of(adapter).await? })
     }
 
-    /// Another device in the place of one that was lost: of the adapter that the same choice leads to now.
+    /// Opens a new device to replace a lost one, on the adapter that the same selection finds now.
     ///
     /// # Errors
     /// As [`Gpu::open`].
@@ -246,10 +246,10 @@ impl Gpu {
         Self::open(self.wanted.as_deref()).await
     }
 
-    /// Opens a device of that adapter, with WebGPU's default limits but for the sizes of buffers and bindings, which are the adapter's.
+    /// Opens a device of an adapter, with WebGPU's default limits except for buffer and binding sizes, which are the adapter's maxima.
     ///
     /// # Errors
-    /// Fails if it gives none.
+    /// Fails if the adapter provides no device.
     pub async fn of(found: &Found) -> Result<Self, GpuError> {
         let record = found.record();
         let features = if found.subgroup() > 0 { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
@@ -284,7 +284,7 @@ impl Gpu {
             on_failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
         }));
         let limits = device.limits();
-        // Elements of a binding are counted in 32 bits, with room for products.
+        // Kernels index the elements of a binding with 32 bits, and products of indices need headroom.
         let granted = DeviceLimits {
             binding_bytes: limits.max_storage_buffer_binding_size.min(MOST_BINDING),
             buffer_bytes: limits.max_buffer_size,
@@ -299,10 +299,10 @@ impl Gpu {
         Self { device, queue, adapter, class, limits, granted, wanted: None, lost, failed, pipelines, ledger }
     }
 
-    /// Fails if the device was lost or refused a command.
+    /// Checks that the device was not lost and rejected no command.
     ///
     /// # Errors
-    /// Says which.
+    /// Returns the first of these errors.
     pub fn healthy(&self) -> Result<(), GpuError> {
         if let Some(reason) = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             return Err(GpuError::Lost(reason));
@@ -313,12 +313,12 @@ impl Gpu {
         Ok(())
     }
 
-    /// A pipeline made before.
+    /// A pipeline from the cache.
     pub(super) fn cached(&self, key: &str) -> Option<CachedPipeline> {
         self.lock_pipelines().get(|k| k == key)
     }
 
-    /// Keeps a pipeline for later plans, as long as there is room; what uses it has it for longer.
+    /// Caches a pipeline for later plans, as long as there is room. Its users keep it even after eviction.
     pub(super) fn keep(&self, key: String, pipeline: CachedPipeline) {
         let bytes = key.len() + size_of::<(String, CachedPipeline)>();
         self.lock_pipelines().keep(key, pipeline, bytes);
@@ -328,7 +328,7 @@ impl Gpu {
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks until a submission is done; in a browser it returns at once, and the callbacks are awaited instead.
+    /// Blocks until a submission is complete. In a browser it returns at once; callers await the callbacks instead.
     ///
     /// # Errors
     /// Fails if the device was lost.
@@ -339,7 +339,8 @@ impl Gpu {
         polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()))
     }
 
-    /// Bytes that wgpu's allocator holds for all buffers, where it can tell: more than what was created, by the rounding of its blocks.
+    /// Bytes that wgpu's allocator reserves for all buffers, if available. Larger than the sum of the buffers, because the allocator rounds
+    /// up to blocks.
     #[must_use]
     pub fn reserved_bytes(&self) -> Option<u64> {
         self.device.generate_allocator_report().map(|r| r.total_reserved_bytes)

@@ -1,4 +1,5 @@
-//! What tests do to a device: not part of the library (feature `test-hooks`), but for the loss of a device, which the page's tests provoke too.
+//! Device functions for tests (feature `test-hooks`). [`Gpu::destroy`] is also part of browser builds, because the tests of the web page
+//! simulate a device loss.
 
 #[cfg(feature = "test-hooks")]
 use super::Refusal;
@@ -37,31 +38,31 @@ impl Gpu {
         Self::assemble(device, queue, record, AdapterClass::portable(true))
     }
 
-    /// A device that was opened elsewhere, with limits of its own. Plans for it obey WebGPU's limits all the same.
+    /// A device that was opened elsewhere with its own limits. Its plans obey WebGPU's default limits nevertheless.
     #[must_use]
     pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterRecord, class: AdapterClass) -> Self {
         Self::assemble(device, queue, adapter, class)
     }
 
-    /// Has buffers refused that the device would give, from now on.
+    /// Makes the device reject buffers from now on.
     pub fn refuse(&self, refusal: Refusal) {
         self.ledger.refuse(refusal);
     }
 
-    /// The same device with another bound for its cache of pipelines, which starts empty.
+    /// The same device with a new, empty pipeline cache of another size limit.
     #[must_use]
     pub fn with_pipeline_bytes(mut self, bound: usize) -> Self {
         self.pipelines = std::sync::Mutex::new(Lru::new(bound));
         self
     }
 
-    /// What the cache of pipelines did and holds, since the device was opened or the last [`Gpu::clear_pipelines`].
+    /// Statistics of the pipeline cache since the device was opened or since the last [`Gpu::clear_pipelines`].
     #[must_use]
     pub fn pipeline_statistics(&self) -> CacheStatistics {
         self.lock_pipelines().statistics()
     }
 
-    /// Forgets the pipelines, and what was counted; those in use stay with what uses them.
+    /// Clears the pipeline cache and its statistics. Pipelines in use stay with their users.
     pub fn clear_pipelines(&self) {
         self.lock_pipelines().clear();
     }

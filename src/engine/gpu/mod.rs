@@ -1,4 +1,4 @@
-//! The only place that knows wgpu: adapters, buffers, pipelines, bind groups, submits and read-backs.
+//! The only module that uses wgpu: adapters, buffers, pipelines, bind groups, submits and read-backs.
 
 #[cfg(target_arch = "wasm32")]
 mod browser;

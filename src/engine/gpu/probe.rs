@@ -1,17 +1,17 @@
-//! Bare kernels for measuring an adapter's ceilings. Not part of any plan.
+//! Minimal kernels that measure the maximum rates of an adapter. They are not part of any plan.
 
 use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError};
 use std::time::Instant;
 
-/// What the adapter can do at best with our means.
+/// Maximum rates ("ceilings") of an adapter, measured with plain WGSL kernels.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Ceilings {
-    /// Fused multiply-adds in registers, floating-point operations a second.
+    /// Fused multiply-adds in registers, in floating-point operations per second.
     pub fma_flops_per_second: f64,
-    /// a = b + s c over large arrays, bytes read and written a second.
+    /// `a = b + s c` over large arrays: bytes read and written per second.
     pub triad_bytes_per_second: f64,
-    /// An empty dispatch, in seconds, of many in one submit.
+    /// Seconds of an empty dispatch, averaged over many in one submit.
     pub dispatch_seconds: f64,
 }
 
@@ -28,10 +28,10 @@ impl Ceilings {
 }
 
 const SOURCE: &str = include_str!("../../../shaders/probe.wgsl");
-/// Workgroups of the multiply-add loop; 1,024 multiply-adds on each of 12 chains an invocation.
+/// Workgroups of the multiply-add loop. Each invocation runs 1,024 multiply-adds on each of 12 chains.
 const FMA_GROUPS: u32 = 1024;
 const FMA_FLOPS: f64 = 1024.0 * 64.0 * 1024.0 * 24.0;
-/// vec4 elements of each of the triad's arrays.
+/// Number of vec4 elements in each array of the triad.
 const TRIAD_QUADS: u32 = 1 << 20;
 
 struct Probe<'a> {
@@ -41,7 +41,7 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Least seconds of several submits of `repeat` dispatches.
+    /// Minimum seconds over several submits of `repeat` dispatches.
     fn least(&self, entry: &str, groups: u32, repeat: usize) -> Result<f64, GpuError> {
         let device = &self.gpu.device;
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -76,17 +76,17 @@ impl Probe<'_> {
     }
 }
 
-/// Measures the ceilings: about a second.
+/// Measures the maximum rates. Takes about a second.
 ///
 /// # Errors
-/// Fails if the device is lost.
+/// Fails if the device is lost or a buffer cannot be created.
 pub fn ceilings(gpu: &Gpu) -> Result<Ceilings, GpuError> {
     let source = wgpu::ShaderSource::Wgsl(SOURCE.into());
     let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("probe"), source });
     let size = u64::from(TRIAD_QUADS) * 16;
     let buffer = |_| pollster::block_on(gpu.buffer("probe", size, wgpu::BufferUsages::STORAGE, false));
     let buffers: Result<Vec<_>, _> = (0..3).map(buffer).collect();
-    let refused = |reason| GpuError::Validation(format!("a buffer of {size} bytes for measuring: {reason}"));
+    let refused = |reason| GpuError::Validation(format!("cannot create a buffer of {size} bytes for the measurement: {reason}"));
     let probe = Probe { gpu, module, buffers: buffers.map_err(refused)? };
     let fma = probe.least("multiply_add", FMA_GROUPS, 1)?;
     let triad = probe.least("triad", TRIAD_QUADS / 64, 1)?;

@@ -1,4 +1,4 @@
-//! A compiled plan on a device: every buffer, pipeline and bind group is made here, once; a step only encodes and submits.
+//! A compiled plan on a device. Every buffer, pipeline and bind group is created here once; a step only encodes and submits.
 
 use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError, breathe};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use wgpu::{BufferUsages, CommandEncoder};
 
-/// A plan with everything that it needs on the device.
+/// A plan with its buffers, pipelines and bind groups on a device.
 pub struct GpuRun {
     gpu: Arc<Gpu>,
     plan: Arc<Plan>,
@@ -25,7 +25,7 @@ pub struct GpuRun {
     created_buffers: usize,
 }
 
-/// Pipelines and bind groups of one recording, one of each a dispatch.
+/// Pipelines and bind groups of one recording, one pair per dispatch.
 struct Compiled {
     dispatches: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
 }
@@ -40,10 +40,10 @@ fn usage(role: BufferRole) -> BufferUsages {
 }
 
 impl GpuRun {
-    /// Creates every buffer of the plan, compiles its kernels, uploads constants and uniforms.
+    /// Creates every buffer of the plan, compiles its kernels, and uploads constants and uniforms.
     ///
     /// # Errors
-    /// Fails if a buffer is refused (named, with what had been created) or a kernel is.
+    /// Fails if the device cannot allocate a buffer (the error names it and the bytes allocated before) or rejects a kernel.
     #[tracing::instrument(level = "info", name = "create", skip_all, fields(bytes = plan.bytes(), buffers = plan.buffers.len()))]
     pub async fn new(gpu: Arc<Gpu>, plan: Arc<Plan>) -> Result<Self, GpuError> {
         let mut run =
@@ -85,7 +85,7 @@ impl GpuRun {
         Ok(())
     }
 
-    /// Whether the buffers are those of the plan, each with its bytes, and no others.
+    /// Checks that the created buffers are exactly the planned ones, each with its planned size.
     fn as_planned(&self) -> Result<(), GpuError> {
         let created = self.created_by_role();
         let of = |role| created.get(&role).copied().unwrap_or(0);
@@ -94,11 +94,11 @@ impl GpuRun {
         if let Some((role, planned)) = planned.chain(beyond).find(|&(role, bytes)| of(role) != bytes) {
             return Err(GpuError::Unplanned { buffer: role.to_string(), planned, created: of(role) });
         }
-        // A role that stands twice in a plan would take the first one's place.
+        // A duplicate role in a plan would replace the first buffer of that role in the map.
         let alive: u64 = created.values().sum();
         for created in [alive, self.created_bytes] {
             if created != self.plan.bytes() {
-                return Err(GpuError::Unplanned { buffer: "(all together)".into(), planned: self.plan.bytes(), created });
+                return Err(GpuError::Unplanned { buffer: "(all buffers)".into(), planned: self.plan.bytes(), created });
             }
         }
         Ok(())
@@ -204,13 +204,13 @@ impl GpuRun {
         Ok(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(kernel.entry), layout, entries: &entries }))
     }
 
-    /// Bytes of all buffers created on the device. Equal to the plan's, from compilation on.
+    /// Total size of all buffers created on the device, in bytes. Equal to the plan's size once the run is created.
     #[must_use]
     pub fn created_bytes(&self) -> u64 {
         self.created_bytes
     }
 
-    /// Bytes of each buffer, as the device has it.
+    /// Size of each buffer on the device, in bytes.
     #[must_use]
     pub fn created_by_role(&self) -> BTreeMap<BufferRole, u64> {
         let staging = self.staging.iter().map(|s| (s.role, s.buffer.size()));
@@ -235,7 +235,7 @@ impl GpuRun {
         &self.gpu
     }
 
-    /// Runs one step of a recording. Returns once it is submitted; at most two steps are under way.
+    /// Runs one step of a recording. Returns once it is submitted; at most two steps are in flight.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -256,7 +256,7 @@ impl GpuRun {
         let per_upload = rec.upload_windows() / rec.micro_batch.max(1);
         let mut state = Encoder::default();
         let mut first_upload = true;
-        // A batch without windows has a prologue and an epilogue all the same.
+        // An empty batch still runs prologue and epilogue.
         let uploads = micro.chunks(per_upload.max(1)).chain(micro.is_empty().then_some(&[][..]));
         for (u, upload) in uploads.enumerate() {
             let slot = self.turn;
@@ -309,7 +309,7 @@ impl GpuRun {
         Ok(())
     }
 
-    /// Seconds that each phase takes on the current contents of the buffers, each submitted and awaited on its own: for benchmarks.
+    /// Seconds of each phase on the current contents of the buffers, for benchmarks. Each phase is submitted and awaited separately.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -366,7 +366,7 @@ impl GpuRun {
         self.gpu.healthy()
     }
 
-    /// Reads ranges (buffer, first byte, bytes) after everything submitted before.
+    /// Reads ranges (buffer, byte offset, size in bytes) after everything submitted before.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -392,7 +392,7 @@ impl GpuRun {
         Ok(all)
     }
 
-    /// Reads tensors, each with that many windows if it is per window.
+    /// Reads tensors. A tensor per window is read for `windows` windows.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -403,7 +403,7 @@ impl GpuRun {
             let operand = &rec.program.graph.tensors[t].operand;
             let n = operand.len() * if operand.scope == Scope::Window { windows } else { 1 };
             let region = rec.regions[t];
-            let region = region.ok_or_else(|| GpuError::Validation(format!("{} has no place", rec.program.graph.tensors[t].name)))?;
+            let region = region.ok_or_else(|| GpuError::Validation(format!("{} has no region", rec.program.graph.tensors[t].name)))?;
             ranges.push((region.role, region.offset, 4 * n as u64));
         }
         let bytes = self.read_ranges(&ranges).await?;
@@ -417,7 +417,7 @@ impl GpuRun {
         Ok(all)
     }
 
-    /// Waits for everything submitted.
+    /// Waits until everything submitted is complete.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -428,16 +428,16 @@ impl GpuRun {
 
 impl Drop for GpuRun {
     fn drop(&mut self) {
-        // Memory that a step under way still uses would be freed at some later wait, and the next plan may need it before. On a lost
-        // device there is nothing to wait for.
+        // Memory of a running step would be freed at some later wait, but the next plan may need it before. On a lost device there is
+        // nothing to wait for.
         let _ = self.gpu.wait(None);
     }
 }
 
-/// Bytes of the uniform `Step`.
+/// Size of the uniform `Step` in bytes.
 const STEP_BYTES: u64 = size_of::<crate::ops::twin::StepValues>() as u64;
 
-/// What is encoded and not yet submitted.
+/// Encoded work that is not yet submitted.
 #[derive(Default)]
 struct Encoder {
     open: Option<CommandEncoder>,
@@ -445,7 +445,7 @@ struct Encoder {
     last: Option<wgpu::SubmissionIndex>,
 }
 
-/// A step on its way into submits that stay within the predicted time.
+/// Splits a step into submits that stay within the predicted time limit.
 struct Encoding<'a> {
     run: &'a GpuRun,
     rec: &'a Recording,

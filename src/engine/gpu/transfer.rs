@@ -1,11 +1,11 @@
-//! Uploads and read-backs through buffers of our own: nothing is created once a plan is compiled.
+//! Uploads and read-backs through buffers of the plan. After compilation no buffer is created.
 
 use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError};
 use crate::plan::BufferRole;
 use futures_channel::oneshot;
 
-/// A buffer that is mapped for writing, or on its way to be.
+/// A staging buffer that is mapped for writing, or has a pending map request.
 pub(super) struct StagingSlot {
     pub(super) role: BufferRole,
     pub(super) buffer: CountedBuffer,
@@ -27,7 +27,8 @@ impl StagingSlot {
         Ok(())
     }
 
-    /// Writes ranges of bytes and hands the buffer to the device. [`StagingSlot::ready`] comes first, [`StagingSlot::submitted`] after.
+    /// Writes ranges of bytes and unmaps the buffer for the device. Call [`StagingSlot::ready`] before and [`StagingSlot::submitted`]
+    /// after.
     pub(super) fn write(&self, parts: &[(u64, &[u8])]) -> Result<(), GpuError> {
         for (offset, bytes) in parts.iter().filter(|p| !p.1.is_empty()) {
             let range = *offset..*offset + bytes.len() as u64;
@@ -38,11 +39,11 @@ impl StagingSlot {
         Ok(())
     }
 
-    /// Asks for the buffer back once the submission that reads it is done.
+    /// Requests the mapping of the buffer once the submission that reads it is complete.
     pub(super) fn submitted(&mut self, submission: wgpu::SubmissionIndex) {
         let (sender, receiver) = oneshot::channel();
         self.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
-            // The receiver is gone only if the run was dropped.
+            // The receiver is dropped only if the run was dropped.
             let _ = sender.send(result);
         });
         self.pending = Some((submission, receiver));
@@ -55,11 +56,11 @@ async fn answered(gpu: &Gpu, receiver: oneshot::Receiver<Result<(), wgpu::Buffer
     match answer {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(GpuError::Lost(e.to_string())),
-        Err(_) => Err(GpuError::Lost("a buffer was never mapped".into())),
+        Err(_) => Err(GpuError::Lost("a buffer could not be mapped".into())),
     }
 }
 
-/// Maps the start of the read-back buffer, copies it out and unmaps it.
+/// Maps the start of the read-back buffer, copies it and unmaps it.
 pub(super) async fn read_mapped(gpu: &Gpu, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>, GpuError> {
     let (sender, receiver) = oneshot::channel();
     buffer.map_async(wgpu::MapMode::Read, ..bytes, move |result| {

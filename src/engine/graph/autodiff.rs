@@ -1,4 +1,4 @@
-//! Backward phases: which node's gradient is computed when, and where each gradient lies.
+//! Autodiff: the order of the backward phases, and the place of each gradient.
 
 use super::{Direction, Graph, GraphError, PhaseSpec, Place, Program, Section, TensorId};
 use crate::ops::add::Add;
@@ -7,10 +7,10 @@ use crate::ops::{Backward, Scope};
 use std::collections::HashMap;
 
 impl Program {
-    /// Forward, backward from `seeds` (a tensor and its given gradient), and nothing else.
+    /// Forward, and backward from `seeds` (a tensor and its given gradient), without an optimiser.
     ///
     /// # Errors
-    /// Fails if a gradient is needed through an op that has none.
+    /// Fails if a gradient must pass through an op without gradient.
     pub fn with_gradients(
         name: &'static str,
         graph: Graph,
@@ -49,8 +49,8 @@ impl Program {
         Ok(())
     }
 
-    /// For each per-step tensor that several nodes of the body use: an accumulator for each place, to be summed in the epilogue in graph
-    /// order, so that no order of micro-batches can mix them.
+    /// For each per-step tensor that several nodes of the body use: one accumulator per use. The epilogue sums them in graph order, so that
+    /// the order of micro-batches does not mix them.
     fn places(&mut self, needs: &[bool]) -> HashMap<TensorId, Vec<TensorId>> {
         let mut uses: HashMap<TensorId, usize> = HashMap::new();
         for node in self.graph.nodes.iter().filter(|n| n.scope == Scope::Window) {
@@ -95,7 +95,7 @@ impl Program {
         Ok(())
     }
 
-    /// The tensor that takes a gradient of input `i` from a node of `scope`, and whether it is added to.
+    /// The tensor for the gradient of input `i` from a node of `scope`, and whether the node adds to it.
     fn gradient_of(&mut self, i: TensorId, scope: Scope, places: &mut HashMap<TensorId, Vec<TensorId>>) -> (Option<TensorId>, bool) {
         let t = self.graph.tensors[i].clone();
         if t.operand.scope == Scope::Step {
@@ -103,7 +103,8 @@ impl Program {
                 && let Some(list) = places.get_mut(&i)
             {
                 let name = format!("grad.{}@{}", t.name, list.len());
-                // A parameter's sum is its gradient, padding included; any other tensor's keeps its shape.
+                // The sum of a parameter's accumulators becomes its gradient, padding included. The accumulators of any other tensor keep
+                // its shape.
                 let shape = if t.place == Place::Parameter { vec![padded(t.operand.len())] } else { t.operand.shape.clone() };
                 let id = self.graph.tensor(name, &shape, Scope::Step, Place::Accumulator);
                 list.push(id);
@@ -120,7 +121,7 @@ impl Program {
         (Some(d), false)
     }
 
-    /// Gradient of a per-step tensor: always zeroed at the start of a step and added to.
+    /// Gradient of a per-step tensor. It is zeroed at the start of a step and then added to.
     fn step_gradient(&mut self, i: TensorId) -> TensorId {
         if let Some(&d) = self.gradients.get(&i) {
             return d;
@@ -132,7 +133,7 @@ impl Program {
         d
     }
 
-    /// Sums the accumulators of tensors used in several places, in graph order (the backward pass met them in reverse).
+    /// Sums the accumulators of tensors with several uses, in graph order (the backward pass visits them in reverse).
     fn sum_places(&mut self, places: &HashMap<TensorId, Vec<TensorId>>) -> Result<(), GraphError> {
         let mut tensors: Vec<_> = places.iter().filter(|(_, p)| !p.is_empty()).collect();
         tensors.sort();
@@ -144,7 +145,7 @@ impl Program {
                 sum = self.graph.apply1(Add, &label, &[sum, place])?;
                 self.push_epilogue();
             }
-            // The last sum lands in the gradient itself, padding included; a prologue's backward may add to it.
+            // The last sum is written to the gradient itself, padding included. The backward pass of the prologue may add to it.
             self.graph.tensors[sum].place = if parameter { Place::Gradient(i) } else { Place::Accumulator };
             self.gradients.insert(i, sum);
         }

@@ -1,8 +1,8 @@
 //! The graph of operations, and autodiff over it.
 //!
 //! A [`Graph`] is built by applying ops to tensors. [`Program`] orders it into phases (one op, forward or backward) in three sections:
-//! *prologue* (what depends on parameters alone), *body* (repeated for each micro-batch), *epilogue* (backward of the prologue, clipping,
-//! optimiser). Nothing here knows about memory or devices.
+//! *prologue* (everything that depends only on parameters), *body* (repeated for each micro-batch), *epilogue* (backward pass of the
+//! prologue, clipping, optimiser). This module knows neither memory nor devices.
 
 mod autodiff;
 mod optimiser;
@@ -19,7 +19,7 @@ pub use program::{Direction, PhaseSpec, Program, Section};
 /// Index of a tensor in its graph.
 pub type TensorId = usize;
 
-/// A whole buffer of the optimiser, parameters laid out one after the other.
+/// A flat buffer of the optimiser. All but the state hold one value per element of the parameters, one parameter after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flat {
@@ -31,29 +31,29 @@ pub enum Flat {
     Moment1,
     /// Second moments.
     Moment2,
-    /// Counters of the optimiser (`[8]`).
+    /// State of the optimiser (`[8]`).
     State,
 }
 
-/// Where a tensor lives.
+/// Where a tensor is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// Uploaded for each micro-batch; where it exists once a step, before the first.
+    /// Uploaded for each micro-batch; a per-step tensor is uploaded before the first one.
     Input,
     /// Uploaded once.
     Constant,
-    /// In the parameters' buffer.
+    /// In the parameter buffer.
     Parameter,
-    /// In the parameters' buffer, behind all trained ones: kept with them, without gradient.
+    /// In the parameter buffer, behind all trained parameters: saved with them, without gradient.
     Stored,
-    /// Gradient of that parameter (a tensor id), at its parameter's offset.
+    /// Gradient of that parameter (a tensor id), at the offset of the parameter.
     Gradient(TensorId),
-    /// Zeroed at the start of a step, added to by the body.
+    /// Zeroed at the start of a step; the body adds to it.
     Accumulator,
-    /// A whole flat buffer.
+    /// A flat buffer.
     Flat(Flat),
-    /// In the arena, where lifetimes decide.
+    /// In the arena, at an offset that depends on its lifetime.
     Arena,
 }
 
@@ -62,56 +62,56 @@ pub enum Place {
 pub struct Tensor {
     /// Path, as in weight files and GPU labels.
     pub name: String,
-    /// Shape of one window (of the whole, per step).
+    /// Shape of one window (of the whole tensor, if it is per step).
     pub operand: Operand,
-    /// Where it lives.
+    /// Where it is stored.
     pub place: Place,
 }
 
-/// An op applied.
+/// An applied op.
 #[derive(Clone)]
 pub struct Node {
-    /// What is computed.
+    /// The op.
     pub op: &'static OpDef,
     /// Path, for labels.
     pub label: String,
-    /// The op's numbers.
+    /// The attributes of the op.
     pub attrs: Attrs,
     /// Inputs.
     pub inputs: Vec<TensorId>,
     /// Outputs.
     pub outputs: Vec<TensorId>,
-    /// What forward keeps for backward.
+    /// Tensors that the forward pass saves for the backward pass.
     pub saved: Vec<TensorId>,
-    /// How many of the last outputs have no gradient.
+    /// Number of outputs at the end that have no gradient.
     pub discrete: usize,
     /// Per window if any input is.
     pub scope: Scope,
-    /// Key of its random numbers: its number in the graph as the model built it, so that computing it again draws the same.
+    /// Key of its random numbers: its number in the graph as the model built it, so that a recomputed node draws the same numbers.
     pub key: u32,
 }
 
 impl Node {
-    /// The op with its attributes, if it is that one.
+    /// The op with its attributes, if the node applies an op of this type.
     #[must_use]
     pub fn operation<O: Operation>(&self) -> Option<O> {
         (self.op.name == O::OP.name).then(|| O::of(&self.attrs))
     }
 }
 
-/// Something is wrong with how a graph is put together.
+/// The graph is not valid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// An op refused its attributes or its inputs.
+    /// An op does not accept its attributes or its inputs.
     #[error("{label}: {source}")]
     Op {
         /// Path of the node.
         label: String,
-        /// What the op says.
+        /// The error of the op.
         source: OpError,
     },
-    /// A gradient is asked for through an op that has none.
+    /// A gradient must pass through an op without gradient.
     #[error("{label}: {op} has no gradient ({reason}), but its input {tensor} needs one")]
     NotDifferentiable {
         /// Path of the node.
@@ -123,16 +123,16 @@ pub enum GraphError {
         /// The input.
         tensor: String,
     },
-    /// An output of a node with several outputs has no gradient although another has one.
-    #[error("{label}: output {tensor} reaches no loss, but another output does")]
+    /// An output of a node with several outputs has no gradient although another output has one.
+    #[error("{label}: no loss depends on output {tensor}, but a loss depends on another output of the node")]
     MissingGradient {
         /// Path of the node.
         label: String,
         /// The output.
         tensor: String,
     },
-    /// One tensor stands twice among a node's inputs: two roles of one dispatch would overlap.
-    #[error("{label}: {tensor} stands twice among the inputs")]
+    /// A tensor occurs twice among the inputs of a node, so that two roles of one dispatch would overlap.
+    #[error("{label}: {tensor} occurs twice among the inputs")]
     RepeatedInput {
         /// Path of the node.
         label: String,
@@ -141,14 +141,14 @@ pub enum GraphError {
     },
 }
 
-/// A stored tensor that follows a mean over the batch: after a step that counts, `stored += rate (mean - stored)`.
+/// A stored tensor that follows a mean over the batch: after a good step, `stored += rate (mean - stored)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moving {
-    /// What is updated ([`Place::Stored`]).
+    /// The tensor that is updated ([`Place::Stored`]).
     pub stored: TensorId,
     /// Mean over the windows of the whole batch.
     pub mean: TensorId,
-    /// Share of the mean.
+    /// Weight of the mean.
     pub rate: f64,
 }
 
@@ -161,9 +161,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Values of constants.
     pub constants: HashMap<TensorId, Arc<[f32]>>,
-    /// The same before rounding, where it is known: the twins read these.
+    /// Values of constants before rounding, where they are known. The f64 reference uses these.
     pub exact: HashMap<TensorId, Arc<[f64]>>,
-    /// What a training step updates beside the parameters.
+    /// Tensors that a training step updates beside the parameters.
     pub moving: Vec<Moving>,
 }
 
@@ -174,25 +174,25 @@ impl Graph {
         self.tensors.len() - 1
     }
 
-    /// Data of each window.
+    /// An input with data of each window.
     pub fn input(&mut self, name: &str, shape: &[usize]) -> TensorId {
         self.tensor(name, shape, Scope::Window, Place::Input)
     }
 
-    /// Data of a whole step, made by the host.
+    /// An input with data of a whole step, which the host computes.
     pub fn step_input(&mut self, name: &str, shape: &[usize]) -> TensorId {
         self.tensor(name, shape, Scope::Step, Place::Input)
     }
 
-    /// A tensor kept with the parameters, without gradient.
+    /// A tensor that is saved with the parameters and has no gradient.
     pub fn stored(&mut self, name: &str, shape: &[usize]) -> TensorId {
         self.tensor(name, shape, Scope::Step, Place::Stored)
     }
 
-    /// Data given once.
+    /// A constant.
     ///
     /// # Panics
-    /// Panics if `values` does not fill `shape`.
+    /// Panics if the number of `values` does not match `shape`.
     pub fn constant(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> TensorId {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "constant {name}");
         let id = self.tensor(name, shape, Scope::Step, Place::Constant);
@@ -200,10 +200,10 @@ impl Graph {
         id
     }
 
-    /// Data given once, made in f64.
+    /// A constant that was computed in f64.
     ///
     /// # Panics
-    /// Panics if `values` does not fill `shape`.
+    /// Panics if the number of `values` does not match `shape`.
     pub fn exact_constant(&mut self, name: &str, shape: &[usize], values: Vec<f64>) -> TensorId {
         #[expect(clippy::cast_possible_truncation, reason = "devices compute in f32")]
         let id = self.constant(name, shape, values.iter().map(|v| *v as f32).collect());
@@ -211,7 +211,7 @@ impl Graph {
         id
     }
 
-    /// A trained tensor.
+    /// A trained parameter.
     pub fn parameter(&mut self, name: &str, shape: &[usize]) -> TensorId {
         self.tensor(name, shape, Scope::Step, Place::Parameter)
     }
@@ -219,7 +219,7 @@ impl Graph {
     /// Applies an op; `label` is the node's path.
     ///
     /// # Errors
-    /// Fails if the op does not take the attributes or the shapes, or if an input stands there twice.
+    /// Fails if the op does not accept the attributes or the shapes, or if a tensor occurs twice among the inputs.
     pub fn apply(&mut self, call: impl Into<Call>, label: &str, inputs: &[TensorId]) -> Result<Vec<TensorId>, GraphError> {
         let Call { op, attrs } = call.into();
         for (i, t) in inputs.iter().enumerate() {
@@ -256,7 +256,7 @@ impl Graph {
     /// Applies an op with one output.
     ///
     /// # Errors
-    /// As [`Graph::apply`].
+    /// The same as [`Graph::apply`].
     pub fn apply1(&mut self, call: impl Into<Call>, label: &str, inputs: &[TensorId]) -> Result<TensorId, GraphError> {
         Ok(self.apply(call, label, inputs)?[0])
     }
@@ -267,19 +267,19 @@ impl Graph {
         ids.iter().map(|&i| self.tensors[i].operand.clone()).collect()
     }
 
-    /// Parameters in order of declaration, each with its first element in the flat buffers.
+    /// Parameters in the order of their declaration, each with the index of its first element in the flat buffers.
     #[must_use]
     pub fn parameters(&self) -> Vec<(TensorId, usize)> {
         self.flat(Place::Parameter, 0)
     }
 
-    /// Stored tensors in order of declaration, each with its first element in the parameters' buffer.
+    /// Stored tensors in the order of their declaration, each with the index of its first element in the parameter buffer.
     #[must_use]
     pub fn stored_tensors(&self) -> Vec<(TensorId, usize)> {
         self.flat(Place::Stored, self.flat_len())
     }
 
-    /// Tensors of a place, one after the other from `at` on.
+    /// The tensors of a place, one after the other from `at` on.
     fn flat(&self, place: Place, mut at: usize) -> Vec<(TensorId, usize)> {
         let ids = self.tensors.iter().enumerate().filter(|(_, t)| t.place == place);
         ids.map(|(i, t)| {
@@ -290,13 +290,13 @@ impl Graph {
         .collect()
     }
 
-    /// Elements of a flat buffer of all parameters.
+    /// Number of elements of a flat buffer.
     #[must_use]
     pub fn flat_len(&self) -> usize {
         self.end(&self.parameters(), 0)
     }
 
-    /// Elements of the parameters' buffer: parameters and what is stored with them.
+    /// Number of elements of the parameter buffer: parameters and stored tensors.
     #[must_use]
     pub fn parameters_len(&self) -> usize {
         self.end(&self.stored_tensors(), self.flat_len())

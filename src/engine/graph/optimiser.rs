@@ -1,4 +1,4 @@
-//! The epilogue of a training step: norm and clip, AdamW, moving means, and what is recorded of the gradients.
+//! The epilogue of a training step: norm and clipping, AdamW, moving means, and statistics of the gradients.
 
 use super::{Flat, Graph, GraphError, Moving, Place, Program, TensorId};
 use crate::ops::Scope;
@@ -7,18 +7,19 @@ use crate::ops::grad_health::{self, GradHealth};
 use crate::ops::grad_norm::GradNorm;
 use crate::ops::moving_mean::MovingMean;
 
-/// Numbers of AdamW and clipping.
+/// Settings of AdamW and clipping.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct OptimiserSettings {
     /// Decay rates of the moments.
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub epsilon: f64,
-    /// Decoupled weight decay, on every parameter.
+    /// Decoupled weight decay of every parameter.
     pub weight_decay: f64,
-    /// Greatest global norm of the gradient; 0 for none.
+    /// Largest global norm of the gradient; 0 for no clipping.
     pub clip_norm: f64,
-    /// Whether the gradient of each parameter tensor is looked at: a tensor `optimiser.health`, read when the host wants it.
+    /// Whether statistics of the gradient of each parameter tensor are computed, in the tensor `optimiser.health`, which the host reads
+    /// when it needs them.
     pub health: bool,
 }
 
@@ -30,23 +31,23 @@ impl Default for OptimiserSettings {
 
 impl Program {
     /// A training step: forward, backward from the sum of `losses` (per step, `[1]`), clipping, AdamW on every parameter. The first loss is
-    /// reported.
+    /// the reported one.
     ///
     /// # Errors
-    /// Fails if a gradient is needed through an op that has none.
+    /// Fails if a gradient must pass through an op without gradient.
     ///
     /// # Panics
-    /// Panics without a loss.
+    /// Panics if `losses` is empty.
     pub fn training(mut graph: Graph, losses: &[TensorId], settings: &OptimiserSettings) -> Result<Self, GraphError> {
         let one = graph.constant("loss.seed", &[1], vec![1.0]);
         let seeds: Vec<_> = losses.iter().map(|&l| (l, one)).collect();
         Self::training_from(graph, &seeds, losses[0], settings)
     }
 
-    /// A training step from given gradients; `loss` (per step, `[1]`) is tested for finiteness and reported.
+    /// A training step from given gradients. `loss` (per step, `[1]`) is tested for finiteness and reported.
     ///
     /// # Errors
-    /// Fails if a gradient is needed through an op that has none.
+    /// Fails if a gradient must pass through an op without gradient.
     pub fn training_from(
         graph: Graph,
         seeds: &[(TensorId, TensorId)],
@@ -81,14 +82,14 @@ impl Program {
             self.push_epilogue();
         }
         self.pinned.push(norm);
-        // Last of all: node numbers are keys of random numbers, and the others' must not depend on it.
+        // This node is the last one, because node numbers are keys of random numbers and those of the other nodes must not depend on it.
         if s.health {
             self.health(gradients)?;
         }
         Ok(())
     }
 
-    /// Norm, zeros and what is not finite of each parameter's gradient, before the clip.
+    /// Sum of squares, zeros and non-finite elements of the gradient of each parameter, before clipping.
     fn health(&mut self, gradients: TensorId) -> Result<(), GraphError> {
         let g = &mut self.graph;
         let places: Vec<_> = g.parameters().into_iter().map(|(t, start)| (start, g.tensors[t].operand.len())).collect();
@@ -105,8 +106,8 @@ impl Program {
     }
 }
 
-/// Name of the tensor with what `grad_health` finds, a row for each parameter in order of declaration.
+/// Name of the output of `grad_health`: one row for each parameter, in the order of their declaration.
 pub const HEALTH: &str = "optimiser.health";
 
-/// Elements of the optimiser's state: steps taken, 1 - beta1^t, 1 - beta2^t, bad steps in a row, bad steps in all, three unused.
+/// Number of elements of the optimiser's state: steps taken, 1 - beta1^t, 1 - beta2^t, consecutive bad steps, all bad steps, three unused.
 pub const STATE_LEN: usize = 8;

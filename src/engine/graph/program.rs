@@ -1,4 +1,4 @@
-//! A graph in order of execution: phases (one op, forward or backward) in three sections.
+//! A graph in the order of execution: phases (one op, forward or backward) in three sections.
 
 use super::{Graph, TensorId};
 use crate::ops::{Scope, Shape};
@@ -8,14 +8,14 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// Outputs from inputs.
+    /// Computes outputs from inputs.
     Forward,
-    /// Gradients of inputs from gradients of outputs.
+    /// Computes gradients of inputs from gradients of outputs.
     Backward,
 }
 
 impl Direction {
-    /// In labels and tables.
+    /// The word in labels and tables.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -25,15 +25,15 @@ impl Direction {
     }
 }
 
-/// Which part of a step.
+/// A part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Section {
     /// Once, before the micro-batches.
     Prologue,
-    /// For each micro-batch.
+    /// Once per micro-batch.
     Body,
-    /// Once, after them.
+    /// Once, after the micro-batches.
     Epilogue,
 }
 
@@ -48,29 +48,29 @@ pub struct PhaseSpec {
     pub section: Section,
     /// Gradients of the outputs.
     pub d_outputs: Vec<TensorId>,
-    /// Gradients of the inputs that want one.
+    /// Gradients of the inputs that need one.
     pub d_inputs: Vec<Option<TensorId>>,
-    /// Which of them are added to.
+    /// Whether the phase adds to each of them.
     pub accumulate: Vec<bool>,
 }
 
-/// A graph in order of execution.
+/// A graph in the order of execution.
 #[derive(Clone)]
 pub struct Program {
-    /// What training, evaluation or forecasting this is, for labels and reports.
+    /// Purpose of the program (training, evaluation or forecasting), for labels and reports.
     pub name: &'static str,
     /// Tensors and nodes.
     pub graph: Graph,
     /// Phases in order: prologue, body, epilogue.
     pub phases: Vec<PhaseSpec>,
-    /// Tensors whose values are read after a micro-batch, or which tests look at: they are never overwritten within a step.
+    /// Tensors that are read after a micro-batch or by tests. Nothing overwrites them within a step.
     pub pinned: Vec<TensorId>,
-    /// Gradients of tensors (parameters and whatever autodiff reached).
+    /// The gradient of each tensor that autodiff reached, parameters among them.
     pub gradients: HashMap<TensorId, TensorId>,
 }
 
 impl Program {
-    /// Forward only.
+    /// A program without backward pass.
     #[must_use]
     pub fn forward(name: &'static str, graph: Graph, pinned: Vec<TensorId>) -> Self {
         let mut program = Self { name, graph, phases: vec![], pinned, gradients: HashMap::new() };
@@ -94,7 +94,7 @@ impl Program {
         self.phases = phases.collect();
     }
 
-    /// Appends the last node's forward to the epilogue.
+    /// Appends the forward phase of the last node to the epilogue.
     pub(super) fn push_epilogue(&mut self) {
         self.phases.push(PhaseSpec {
             node: self.graph.nodes.len() - 1,

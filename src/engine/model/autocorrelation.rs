@@ -17,7 +17,7 @@ pub(super) fn build(b: &mut Builder, x: TensorId) -> Result<TensorId, ModelError
     b.norm("autocorr.norm_out", y, Some(out))
 }
 
-/// Lags that are kept: one alone would leave queries and keys without gradient.
+/// Number of selected lags: with one lag alone, queries and keys would have no gradient.
 #[expect(clippy::cast_possible_truncation, reason = "a small count")]
 fn lags(tokens: usize, factor: f64) -> usize {
     ((factor * (tokens as f64).ln()) as usize).max(2).min(tokens)

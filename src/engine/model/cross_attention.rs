@@ -11,7 +11,7 @@ use crate::ops::linear::Activation::Relu;
 use crate::ops::scaled_sum::ScaledSum;
 use crate::ops::step_mean::StepMean;
 
-/// One stage: the receivers after it.
+/// One stage; returns the updated receivers.
 pub(super) fn build(b: &mut Builder, name: &str, senders: TensorId, receivers: TensorId, edges: &Edges) -> Result<TensorId, ModelError> {
     let (d, heads, dynamic) = (b.width(), b.shape.settings.n_heads, b.shape.settings.use_dynamic_edge_weights);
     let at = |part: &str| format!("{name}.{part}");
@@ -20,7 +20,7 @@ pub(super) fn build(b: &mut Builder, name: &str, senders: TensorId, receivers: T
     let key_value = b.linear(&at("key_value"), senders, 2 * d)?;
     let of_sender = b.linear(&at("bias_sender"), senders, Dense::to(heads).without_bias())?;
     let of_receiver = b.linear(&at("bias_receiver"), receivers, heads)?;
-    // Where the weight is 1, the logarithm of the probability is one more bias.
+    // With edge weights of 1, the logarithm of the probability is one more bias.
     let inputs: Vec<_> = [of_sender, of_receiver].into_iter().chain(lists).chain((!dynamic).then_some(edges.prob)).collect();
     let bias = b.graph.apply1(EdgeSum { log_prob: !dynamic }, &at("bias"), &inputs)?;
     let mut inputs: Vec<_> = [query, key_value, bias].into_iter().chain(lists).collect();
@@ -36,7 +36,8 @@ pub(super) fn build(b: &mut Builder, name: &str, senders: TensorId, receivers: T
     b.norm(&at("norm"), sum, None)
 }
 
-/// From the window's mean features: what an edge's weight holds in every step; and the logarithm of its probability.
+/// From the mean features of the window: the part of the edge weight that is the same in every step, and the logarithm of the edge
+/// probability.
 fn edge_terms(b: &mut Builder, name: &str, senders: TensorId, receivers: TensorId, edges: &Edges) -> Result<TensorId, ModelError> {
     let (d, heads) = (b.width(), b.shape.settings.n_heads);
     let at = |part: &str| format!("{name}.{part}");

@@ -1,5 +1,5 @@
-//! Section 9 of docs/model.md: horizon tokens of the targets become a mixture (or quantiles, or a number), the highway is added, and the
-//! instance norm is undone.
+//! Section 9 of docs/model.md: maps the horizon tokens of the targets to a mixture (or quantiles, or a point value), adds the highway and
+//! undoes the instance norm.
 
 use super::embedding::Embedded;
 use super::{Builder, Dense, ModelError};
@@ -11,7 +11,7 @@ use crate::ops::mixture_decode::MixtureDecode;
 use crate::ops::mixture_nll::MixtureNll;
 use crate::ops::value_loss::{Loss, ValueLoss};
 
-/// `targets`: tokens, and which of their nodes is the first target.
+/// `targets`: the tokens, and the index of the first target among their nodes.
 pub(super) fn build(b: &mut Builder, targets: (TensorId, usize), embedded: &Embedded) -> Result<TensorId, ModelError> {
     let (w, s, d) = (b.shape.window, b.shape.settings.clone(), b.width());
     let (x, first) = targets;
@@ -27,7 +27,7 @@ pub(super) fn build(b: &mut Builder, targets: (TensorId, usize), embedded: &Embe
     Ok(b.graph.apply1(decode, "decoder.mixture", &inputs)?)
 }
 
-/// Name of the tensor with the loss of each window, summed over its observed targets.
+/// Name of the tensor with the loss of each window, summed over the observed targets of the window.
 pub(crate) const WINDOW_LOSSES: &str = "loss.windows";
 
 /// Mean over the observed targets of the batch: negative log-likelihood, pinball loss, or the loss of the point head.

@@ -1,4 +1,4 @@
-//! Sections 1 to 3 of docs/model.md: instance norm, series with their masks made into tokens, and what the graph says of a node.
+//! Sections 1 to 3 of docs/model.md: instance norm, tokens from series and masks, and the encoding of the series graph.
 
 use super::init::Init;
 use super::{Builder, Dense, ModelError};
@@ -16,15 +16,15 @@ use crate::ops::split::Split;
 use crate::ops::token_base::TokenBase;
 use crate::series_graph::GraphConstants;
 
-/// What the embedding hands on.
+/// The results of the embedding.
 pub(super) struct Embedded {
     /// Inputs in order.
     pub(super) inputs: Vec<TensorId>,
-    /// [T, N, D].
+    /// Tokens `[T, N, D]`.
     pub(super) tokens: TensorId,
-    /// [Nt, L]: normalised histories of the targets.
+    /// Normalised histories of the targets `[Nt, L]`.
     pub(super) history: TensorId,
-    /// [Nt, 2]: shift and scale.
+    /// Shift and scale `[Nt, 2]`.
     pub(super) stats: TensorId,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
     Ok(Embedded { inputs, tokens, history: normal[1], stats: normal[2] })
 }
 
-/// [T, N, D], once a step: node, kind, temporal and adaptive vectors.
+/// `[T, N, D]`, per step: the sum of node, kind, temporal and adaptive vectors.
 fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, ModelError> {
     let d = b.width();
     let (w, s) = (b.shape.window, b.shape.settings.clone());
@@ -81,7 +81,7 @@ fn token_base(b: &mut Builder, tokens: usize, nodes: usize) -> Result<TensorId, 
     Ok(b.graph.apply1(base, "embedding.base", &inputs)?)
 }
 
-/// A learned blend of the fixed sinusoids [T, D] with sinusoids at learned speeds, mixed by one attention head along the steps.
+/// A learned blend of the fixed sinusoids `[T, D]` and sinusoids at learned speeds, which one attention head mixes along the steps.
 fn adaptive_temporal(b: &mut Builder, tokens: usize, fixed: TensorId) -> Result<TensorId, ModelError> {
     let (d, scales, name) = (b.width(), b.shape.settings.num_scales, "embedding.temporal");
     let speed = b.parameter(&format!("{name}.speed"), &[scales], Init::Halving);
@@ -105,7 +105,7 @@ fn angles(tokens: usize, d: usize) -> Vec<f64> {
     (0..tokens).flat_map(|t| (0..d / 2).map(move |i| angle(t, i, d))).collect()
 }
 
-/// [N, D], once a step: where each node stands in the series graph; nothing with both switches off.
+/// `[N, D]`, per step: the encoding of each node's position in the series graph; `None` if both switches are off.
 fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
     let (nodes, d, s) = (b.shape.nodes(), b.width(), b.shape.settings.clone());
     let features = b.shape.features.clone();
@@ -133,7 +133,7 @@ fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
     Ok(parts.pop())
 }
 
-/// The features of each node side by side, as the op takes them.
+/// The features of each node side by side, in the order of the op's input.
 fn graph_rows(f: &GraphConstants, spectral: usize, walk: usize) -> Vec<f32> {
     let mut rows = vec![];
     for (n, hop) in f.hop_distance.iter().enumerate() {
@@ -145,7 +145,7 @@ fn graph_rows(f: &GraphConstants, spectral: usize, walk: usize) -> Vec<f32> {
     rows
 }
 
-/// sin and cos of t 10000^(-2i/D), made in f64 on the host: WGSL's sin is loose.
+/// sin and cos of t 10000^(-2i/D), computed in f64 on the host because WGSL allows large errors of sin.
 fn sinusoids(tokens: usize, d: usize) -> Vec<f64> {
     let pair = move |t: usize, i: usize| [angle(t, i, d).sin(), angle(t, i, d).cos()];
     (0..tokens).flat_map(|t| (0..d / 2).flat_map(move |i| pair(t, i))).collect()

@@ -1,4 +1,4 @@
-//! Section 4 of docs/model.md: the graph that information moves on. A fixed prior, a learned two-stage graph, an adaptive one; gates per
+//! Section 4 of docs/model.md: the graph for propagation. It has a fixed prior, a learned two-stage graph, an adaptive graph, and gates per
 //! window.
 
 use super::init::Init;
@@ -13,35 +13,35 @@ use crate::ops::node_mean::NodeMean;
 use crate::ops::propagate::Propagate;
 use crate::ops::row_mean::RowMean;
 
-/// Edges of one stage, once a step: what `edges` makes. Only `prob` has a gradient; the others are whole numbers, held as floats.
+/// Edges of one stage, per step: the outputs of `edges`. Only `prob` has a gradient; the others are whole numbers, stored as floats.
 #[derive(Clone, Copy, Debug)]
 pub struct Edges {
-    /// [R, k]: renormalised probabilities.
+    /// Renormalised probabilities `[R, k]`.
     pub prob: TensorId,
-    /// [R, k]: sender of each edge.
+    /// Sender of each edge `[R, k]`.
     pub index: TensorId,
-    /// [S + 1]: where each sender's edges start in `entries`.
+    /// Index of the first edge of each sender in `entries`, `[S + 1]`.
     pub starts: TensorId,
-    /// [R k]: edges, `receiver * k + slot`, ordered by sender, then receiver.
+    /// Edges `receiver * k + slot`, ordered by sender, then receiver, `[R k]`.
     pub entries: TensorId,
 }
 
 /// The graph of a model.
 #[derive(Clone, Debug)]
 pub struct ModelGraph {
-    /// [N, N4]: the fixed prior; N4 is N rounded up to a multiple of 4.
+    /// The fixed prior `[N, N4]`; N4 is N rounded up to a multiple of 4.
     pub prior: TensorId,
-    /// [N, N4]: the learned graph.
+    /// The learned graph `[N, N4]`.
     pub dynamic: Option<TensorId>,
-    /// [N, N4]: the adaptive graph.
+    /// The adaptive graph `[N, N4]`.
     pub adaptive: Option<TensorId>,
-    /// [1, 3] per window, or `[3]` where all windows have the same.
+    /// Gates `[1, 3]` per window, or `[3]` if all windows have the same gates.
     pub gates: TensorId,
-    /// Stages series -> transitions and transitions -> targets.
+    /// The stages series -> transitions and transitions -> targets.
     pub edges: [Edges; 2],
-    /// `[1]`: what the learned graph adds to the loss.
+    /// Penalty `[1]` that the learned graph adds to the loss.
     pub penalty: Option<TensorId>,
-    /// Inputs of a step: noise on the logits of each stage.
+    /// Per-step inputs: noise on the logits of each stage.
     pub noise: Vec<TensorId>,
 }
 
@@ -54,7 +54,7 @@ impl ModelGraph {
     }
 }
 
-/// The graph, built from the embedding's output.
+/// Builds the graph from the output of the embedding.
 pub(super) fn build(b: &mut Builder, x: TensorId, mode: Mode) -> Result<ModelGraph, ModelError> {
     let s = b.shape.settings.clone();
     let prior = prior(b);
@@ -65,7 +65,7 @@ pub(super) fn build(b: &mut Builder, x: TensorId, mode: Mode) -> Result<ModelGra
     Ok(ModelGraph { prior, dynamic, adaptive, gates, edges, penalty, noise })
 }
 
-/// The prior, its rows padded with zeros.
+/// The prior; its rows are padded with zeros.
 fn prior(b: &mut Builder) -> TensorId {
     let (n, values) = (b.shape.nodes(), &b.shape.features.prior);
     let width = n.next_multiple_of(4);
@@ -73,7 +73,7 @@ fn prior(b: &mut Builder) -> TensorId {
     b.graph.constant("graph.prior", &[n, width], padded)
 }
 
-/// Receivers and senders of each stage.
+/// Number of receivers and senders of each stage.
 fn stages(b: &Builder) -> [(usize, usize); 2] {
     let (w, hubs) = (b.shape.window, b.shape.settings.num_transitions);
     [(hubs, w.num_series()), (w.num_targets, hubs)]
@@ -99,7 +99,7 @@ fn learned(b: &mut Builder) -> Result<Learned, ModelError> {
     Ok(([edges[0], edges[1]], noise, Some(penalty)))
 }
 
-/// Without a learned graph every receiver listens to all senders alike.
+/// Edges of a model without learned graph: every receiver has all senders, with equal probability.
 fn uniform(b: &mut Builder) -> [Edges; 2] {
     let stages = stages(b);
     [0, 1].map(|stage| {
@@ -121,7 +121,7 @@ fn edge_matrix(b: &mut Builder, edges: &[Edges; 2]) -> Result<TensorId, ModelErr
     Ok(b.graph.apply1(matrix, "graph.dynamic", &inputs)?)
 }
 
-/// The adaptive graph. Training follows the mean of the embedding's output with `memory`, after the step that used it as it was.
+/// The adaptive graph. After each training step, which uses `memory` unchanged, `memory` moves towards the mean of the embedding's output.
 fn adaptive(b: &mut Builder, x: TensorId, mode: Mode) -> Result<TensorId, ModelError> {
     let (n, d, rank, rate) = (b.shape.nodes(), b.width(), b.shape.settings.adaptive_rank, b.shape.settings.memory_rate);
     let vectors = Init::Normal(0.1);

@@ -1,4 +1,4 @@
-//! Section 6 of docs/model.md: attention among pooled tokens, one branch for each scale, gated back to every token.
+//! Section 6 of docs/model.md: attention among pooled tokens, with one branch per scale, gated and added to every token.
 
 use super::init::Init;
 use super::{Builder, ModelError};
@@ -20,7 +20,7 @@ pub(super) fn build(b: &mut Builder, x: TensorId, activations: &mut Vec<(String,
     Ok(y)
 }
 
-/// The branch of scale i, which pools r steps, added to the sum of those before it.
+/// The branch of scale i, which pools r steps, added to the sum of the previous branches.
 fn scale(b: &mut Builder, i: usize, r: usize, x: TensorId, sum: Option<TensorId>) -> Result<TensorId, ModelError> {
     let (name, d, heads) = (format!("scales.{i}"), b.width(), b.shape.settings.n_heads);
     let clusters = clusters(b, &name, i);
@@ -29,10 +29,10 @@ fn scale(b: &mut Builder, i: usize, r: usize, x: TensorId, sum: Option<TensorId>
     let tokens = b.norm(&format!("{name}.norm"), pooled, None)?;
     let qkv = b.linear(&format!("{name}.qkv"), tokens, 3 * d)?;
     let parts = b.graph.apply(Split { first: d }, &format!("{name}.heads"), &[qkv])?;
-    // All pooled tokens lie in one line: every head attends along it.
+    // All pooled tokens form one line, and every head attends along it.
     let attended = b.graph.apply1(Attention { heads, time_heads: 0 }, &format!("{name}.attention"), &parts)?;
     let y = b.linear(&format!("{name}.out"), attended, d)?;
-    // gate[x, y] is a sum of two maps: y's is made on the few pooled tokens.
+    // The gate of [x, y] is a sum of two maps. The map of y is computed on the few pooled tokens.
     let weight = b.parameter(&format!("{name}.gate.weight"), &[d, 2 * d], Init::fan_in(2 * d));
     let bias = b.parameter(&format!("{name}.gate.bias"), &[d], Init::fan_in(2 * d));
     let gate = b.linear_part(&format!("{name}.gate"), x, weight, 0, None)?;
@@ -41,7 +41,7 @@ fn scale(b: &mut Builder, i: usize, r: usize, x: TensorId, sum: Option<TensorId>
     Ok(b.graph.apply1(ClusterGate { group_steps: r, base: sum.is_some() }, &name, &inputs)?)
 }
 
-/// Cluster of each node at scale i, and the nodes of each cluster: constants.
+/// Cluster of each node at scale i, and the nodes of each cluster, as constants.
 fn clusters(b: &mut Builder, name: &str, i: usize) -> [TensorId; 3] {
     let of_node = &b.shape.features.clusters[i];
     let groups = of_node.iter().max().map_or(1, |m| *m as usize + 1);

@@ -1,16 +1,16 @@
-//! How parameters start: section 11.1 of docs/model.md. Draws are keyed by seed and name, so that a model with other parts starts its
-//! common parts alike.
+//! Initial values of the parameters: section 11.1 of docs/model.md. The random numbers are keyed by seed and name, so that models with
+//! different parts give their common parts the same initial values.
 
 use crate::graph::{Graph, TensorId};
 use crate::ops::def::padded;
 use crate::random::{box_muller, keys};
 
-/// Distribution of a parameter's start.
+/// Distribution of the initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Uniform between minus and plus this.
     Uniform(f64),
-    /// Normal with this deviation.
+    /// Normal with this standard deviation.
     Normal(f64),
     /// This value.
     Constant(f64),
@@ -48,7 +48,7 @@ fn hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The buffer of parameters at the start; what is stored behind them starts at 0.
+/// The initial parameter buffer. The stored tensors behind the parameters start at 0.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
 pub fn start(graph: &Graph, inits: &[(TensorId, Init)], seed: u64) -> Vec<f32> {

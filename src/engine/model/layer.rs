@@ -58,7 +58,7 @@ fn hops(b: &mut Builder, name: &str, x: TensorId, graph: &ModelGraph) -> Result<
     Ok(b.graph.apply1(Branches { taps: vec![1; hops], sources: true }, &format!("{name}.hops"), &inputs)?)
 }
 
-/// What the gates let through of interaction and attention.
+/// The gated sum of interaction and attention.
 fn fusion(b: &mut Builder, name: &str, x: TensorId, [time, space]: [TensorId; 2], attention: TensorId) -> Result<TensorId, ModelError> {
     let heads = b.shape.settings.n_heads;
     let width = b.width() / heads;

@@ -1,5 +1,5 @@
-//! The forecaster that docs/model.md defines, its blocks as graphs of ops; section 1.5 has their order. Parameter names (section 12) are
-//! those of the reference, so that weights move both ways.
+//! The forecaster that docs/model.md defines. Its blocks are graphs of ops; section 1.5 gives their order. Parameter names (section 12) are
+//! those of the reference, so that weights can be exchanged in both directions.
 
 mod autocorrelation;
 mod cross_attention;
@@ -27,21 +27,21 @@ use init::Init;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The model cannot be built as asked.
+/// The model cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// Features of another graph.
-    #[error("the graph's {what} holds {found} numbers, and this model wants {expected}")]
+    /// The features belong to a different graph.
+    #[error("{what} of the series graph has {found} elements, but this model needs {expected}")]
     Features {
-        /// Which.
+        /// Name of the feature.
         what: &'static str,
-        /// Numbers wanted.
+        /// Number of elements that the model needs.
         expected: usize,
-        /// Numbers given.
+        /// Number of elements found.
         found: usize,
     },
-    /// An op refused a shape.
+    /// An op does not accept a shape.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }
@@ -49,29 +49,29 @@ pub enum ModelError {
 /// All sizes of the model.
 #[derive(Clone, Debug)]
 pub struct ModelShape {
-    /// What a window is made of.
+    /// Sizes of a window.
     pub window: WindowShape,
     /// Widths and switches.
     pub settings: ModelSettings,
-    /// What is known of the series graph.
+    /// Features of the series graph.
     pub features: Arc<GraphConstants>,
 }
 
 impl ModelShape {
-    /// Sizes of a config's model on its data and the graph of their series.
+    /// The sizes of a config's model, for its data and the graph of their series.
     #[must_use]
     pub fn of(config: &Config, dataset: &Dataset, graph: &KnownGraph) -> Self {
         Self { window: *dataset.shape(), settings: config.model.clone(), features: Arc::new(graph.features.constants()) }
     }
 
-    /// Sizes of a model that is told nothing of its series: each listens to itself, all have the same features.
+    /// The sizes of a model without information about its series: each has an edge only from itself, and all have the same features.
     #[must_use]
     pub fn new(window: WindowShape, settings: ModelSettings) -> Self {
         let features = Arc::new(GraphConstants::blank(window.num_series(), &(&settings).into()));
         Self { window, settings, features }
     }
 
-    /// T: tokens of a node.
+    /// T: tokens per node.
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.window.steps() / self.settings.patch_len
@@ -83,7 +83,7 @@ impl ModelShape {
         self.window.num_series() + self.settings.num_transitions
     }
 
-    /// Fails if features are of another size.
+    /// Fails if the sizes of the features do not match.
     fn check(&self) -> Result<(), ModelError> {
         let (n, s, f) = (self.nodes(), &self.settings, &self.features);
         let mut sizes = vec![
@@ -103,33 +103,33 @@ impl ModelShape {
     }
 }
 
-/// A built model: its graph and the tensors that others look for.
+/// A built model: its graph, and the tensors that callers need.
 pub struct Model {
     /// The graph.
     pub graph: Graph,
-    /// Start of each parameter, in order of declaration.
+    /// Initial values of each parameter, in the order of their declaration.
     pub inits: Vec<(TensorId, Init)>,
-    /// Inputs of every window: values, observed, then calendar if there is one.
+    /// Inputs of every window: values, observed, and the calendar if there are calendar features.
     pub inputs: Vec<TensorId>,
-    /// Mixture [3, H, Nt, K] in the units of the values: means, log standard deviations, logits.
+    /// Output `[P, H, Nt, K]` in the units of the values. For a mixture P = 3: means, log standard deviations, logits.
     pub mixture: TensorId,
-    /// Shift and scale of the instance norm [Nt, 2].
+    /// Shift and scale of the instance norm `[Nt, 2]`.
     pub stats: TensorId,
-    /// Outputs of the top-level blocks, by the names of golden files.
+    /// Outputs of the top-level blocks, with their names in golden files.
     pub activations: Vec<(String, TensorId)>,
-    /// The graph that information moves on.
+    /// The graph for propagation.
     pub model_graph: ModelGraph,
-    /// What the learned graph adds to the loss `[1]`, where built with one.
+    /// Penalty `[1]` that the learned graph adds to the loss; not for [`Mode::Forecast`].
     pub penalty: Option<TensorId>,
-    /// Inputs of a step: noise, drawn anew for each training step, 0 otherwise.
+    /// Per-step inputs: noise, drawn for each training step, 0 otherwise.
     pub noise: Vec<TensorId>,
-    /// Mean negative log-likelihood `[1]`, where built with one.
+    /// Mean loss `[1]` over the observed targets of the batch; not for [`Mode::Forecast`].
     pub loss: Option<TensorId>,
-    /// The loss of each window `[1]`, summed over its observed targets, where built with one.
+    /// The loss of each window `[1]`, summed over its observed targets; not for [`Mode::Forecast`].
     pub window_losses: Option<TensorId>,
 }
 
-/// A linear map as [`Builder::linear`] makes it.
+/// A linear map for [`Builder::linear`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dense {
     columns: usize,
@@ -139,22 +139,22 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    /// To that many columns, with a bias, of x itself.
+    /// A map of x without activation to that many columns, with a bias.
     pub(crate) fn to(columns: usize) -> Self {
         Self { columns, bias: true, activation: Activation::Identity, dropout: 0.0 }
     }
 
-    /// Without bias.
+    /// The same map without bias.
     pub(crate) fn without_bias(self) -> Self {
         Self { bias: false, ..self }
     }
 
-    /// Of x activated, as it is loaded.
+    /// The same map, applied to the activated x; the activation is computed when x is loaded.
     pub(crate) fn after(self, activation: Activation) -> Self {
         Self { activation, ..self }
     }
 
-    /// Of what is left of x (activated) when that share is dropped.
+    /// The same map with dropout of x, after the activation.
     pub(crate) fn dropping(self, dropout: f64) -> Self {
         Self { dropout, ..self }
     }
@@ -166,7 +166,7 @@ impl From<usize> for Dense {
     }
 }
 
-/// What is added to while a model is built.
+/// Collects the graph while a model is built.
 pub(crate) struct Builder<'a> {
     pub(crate) shape: &'a ModelShape,
     pub(crate) graph: Graph,
@@ -180,14 +180,14 @@ impl Builder<'_> {
         self.shape.settings.d_model
     }
 
-    /// A parameter with its start.
+    /// Adds a parameter with its initial values.
     pub(crate) fn parameter(&mut self, name: &str, shape: &[usize], init: Init) -> TensorId {
         let id = self.graph.parameter(name, shape);
         self.inits.push((id, init));
         id
     }
 
-    /// `a(x) W^T + b`; of a number of columns: the plain map to as many.
+    /// `a(x) W^T + b`. A number of columns stands for the plain map to that many columns.
     pub(crate) fn linear(&mut self, name: &str, x: TensorId, map: impl Into<Dense>) -> Result<TensorId, ModelError> {
         let Dense { columns, bias, activation, dropout } = map.into();
         let inner = self.graph.tensors[x].operand.last();
@@ -200,7 +200,7 @@ impl Builder<'_> {
         Ok(self.graph.apply1(linear, name, &inputs)?)
     }
 
-    /// `[a, x] W^T + b`, as wide as x.
+    /// `[a, x] W^T + b`, with the width of x.
     pub(crate) fn concat_linear(&mut self, name: &str, a: TensorId, x: TensorId) -> Result<TensorId, ModelError> {
         let d = self.graph.tensors[x].operand.last();
         let init = Init::fan_in(2 * d);
@@ -209,7 +209,7 @@ impl Builder<'_> {
         Ok(self.graph.apply1(ConcatLinear, name, &[a, x, weight, bias])?)
     }
 
-    /// Part of a linear map of several inputs side by side: the columns of its weight from `column0` on, and its bias, if this part adds it.
+    /// Part of a linear map of several concatenated inputs: the columns of its weight from `column0` on, and its bias if this part adds it.
     pub(crate) fn linear_part(
         &mut self,
         label: &str,
@@ -223,7 +223,7 @@ impl Builder<'_> {
         Ok(self.graph.apply1(linear, label, &inputs)?)
     }
 
-    /// A box of steps and nodes.
+    /// A range of steps and a range of nodes.
     pub(crate) fn select(&mut self, label: &str, x: TensorId, steps: Range<usize>, nodes: Range<usize>) -> Result<TensorId, ModelError> {
         let select = Select { step0: steps.start, steps: steps.len(), node0: nodes.start, nodes: nodes.len() };
         Ok(self.graph.apply1(select, label, &[x])?)
@@ -234,7 +234,7 @@ impl Builder<'_> {
         self.norm_of_sum(name, x, change, self.dropout)
     }
 
-    /// Layer norm of x, or of x + change with that dropout.
+    /// Layer norm of x, or of x + change with this dropout of the change.
     pub(crate) fn norm_of_sum(&mut self, name: &str, x: TensorId, change: Option<TensorId>, dropout: f64) -> Result<TensorId, ModelError> {
         let d = self.graph.tensors[x].operand.last();
         let gamma = self.parameter(&format!("{name}.weight"), &[d], Init::Constant(1.0));
@@ -245,7 +245,7 @@ impl Builder<'_> {
     }
 }
 
-/// How a model is built.
+/// Purpose of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// With dropout and the loss.
@@ -259,7 +259,7 @@ pub enum Mode {
 /// Builds the model.
 ///
 /// # Errors
-/// Fails if a switch is on whose part is not there, or sizes do not fit.
+/// Fails if the features do not match the sizes of the model, or if an op does not accept a shape.
 pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
     shape.check()?;
     let dropout = if mode == Mode::Train { shape.settings.dropout } else { 0.0 };
@@ -298,7 +298,8 @@ pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
     })
 }
 
-/// Tokens of the target nodes, after what only they go through: x itself and its first target, where that is nothing.
+/// Tokens of the target nodes after the blocks for targets, and the index of the first target among their nodes. Without such blocks these
+/// are x itself and its first target.
 fn targets(
     b: &mut Builder,
     x: TensorId,

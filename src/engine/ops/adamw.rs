@@ -1,12 +1,12 @@
-//! AdamW as PyTorch has it, over flat buffers, updated in place. With g = gradient times clip factor:
+//! AdamW as PyTorch defines it. It updates flat buffers in place. With g = gradient times clip factor:
 //! `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
 //! `p = p (1 - rate decay) - rate / c1 m / (sqrt(v) / sqrt(c2) + epsilon)`, `c = 1 - beta^t`.
 //!
-//! Inputs, all once a step: parameters, moment1, moment2, gradients, each `[P]` (a multiple of 4; zeros used as padding stay zeros),
-//! norm `[4]` as `grad_norm` makes it, state `[8]` = (steps, c1, c2, bad steps in a row, bad steps in all, 0, 0, 0). There are no outputs:
-//! parameters, moments and state are updated. Attributes: `beta1`, `beta2`, `epsilon`, `weight_decay`; the rate is a value of the step.
-//! c is carried from step to step, `c' = beta c + (1 - beta)`, so that no power is taken on the device. Where the norm is not ok, only
-//! the counters of bad steps change.
+//! Inputs, all per step: parameters, moment1, moment2, gradients, each `[P]` (P is a multiple of 4; zeros used as padding stay zeros), norm
+//! `[4]` from `grad_norm`, state `[8]` = (steps, c1, c2, consecutive bad steps, all bad steps, 0, 0, 0). There are no outputs: the op
+//! updates parameters, moments and state. Attributes: `beta1`, `beta2`, `epsilon`, `weight_decay`. The learning rate is a value of the
+//! step. The state carries c from step to step, `c' = beta c + (1 - beta)`, so that the device computes no power. If the flag ok of the
+//! norm is 0, only the counters of bad steps change.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -22,9 +22,9 @@ operation! {
         pub beta1: f64,
         /// Decay of the second moment, in [0, 1).
         pub beta2: f64,
-        /// Added to the root of the second moment; above 0.
+        /// Added to the square root of the second moment; above 0.
         pub epsilon: f64,
-        /// Decoupled decay, a share of the rate.
+        /// Decoupled weight decay, relative to the learning rate.
         pub weight_decay: f64,
     }
 }
@@ -40,7 +40,7 @@ pub(super) static OP: OpDef = OpDef {
     data: &[],
     random: never_random,
     forward,
-    backward: Backward::NotDifferentiable("optimiser"),
+    backward: Backward::NotDifferentiable("it is part of the optimiser"),
     twin: Twin { forward: twin_forward, backward: no_backward },
     cases,
 };
@@ -53,13 +53,13 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let n = parameters.len();
     if !n.is_multiple_of(4) || rest.iter().any(|r| r.len() != n) {
         let found = rest.map(Operand::len);
-        return Err(format!("parameters, moments and gradients must have one length, a multiple of 4, found {n} and {found:?}"));
+        return Err(format!("parameters, moments and gradients must have the same length, a multiple of 4, found {n} and {found:?}"));
     }
     if norm.shape != [4] || state.shape != [8] {
         return Err(format!("expected norm [4] and state [8], found {:?} and {:?}", norm.shape, state.shape));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err("everything must exist once a step".into());
+        return Err("every input must be per step".into());
     }
     let (unit, AdamW { beta1, beta2, epsilon, .. }) = (0.0..1.0, AdamW::of(attrs));
     if !unit.contains(&beta1) || !unit.contains(&beta2) || to_f32(epsilon) <= 0.0 {
@@ -109,14 +109,14 @@ fn forward(c: &OpCtx) -> Phase {
     }
 }
 
-/// Subtracted in f64: in f32 1 - 0.999 keeps only four digits.
+/// The subtraction is in f64, because in f32 1 - 0.999 keeps only four digits.
 #[expect(clippy::cast_possible_truncation, reason = "rounded once, at the end")]
 fn one_minus(beta: f64) -> f32 {
     (1.0 - beta) as f32
 }
 
 fn twin_forward(t: &mut TwinCall) {
-    let [parameters, moment1, moment2, gradients, norm, state] = &mut t.inputs[..] else { panic!("adamw: six inputs") };
+    let [parameters, moment1, moment2, gradients, norm, state] = &mut t.inputs[..] else { panic!("adamw takes six inputs") };
     let (factor, ok) = (norm.data[1], norm.data[2] != 0.0);
     let state = &mut state.data;
     if !ok {

@@ -1,8 +1,8 @@
 //! The adaptive graph as a matrix `[N, N4]`, row = receiver: `softmax(relu(receive send^T))`, `send = sender + memory W_s^T`,
-//! `receive = receiver + memory W_r^T`. N4 is N rounded up to a multiple of 4; what is added is 0.
+//! `receive = receiver + memory W_r^T`. N4 is N rounded up to a multiple of 4; the padding is 0.
 //!
-//! Inputs, all in the parameters' buffer: sender `[N, r]`, receiver `[N, r]`, W_s `[r, D]`, W_r `[r, D]`, memory `[N, D]` (stored, without
-//! gradient). Forward keeps the factors send and receive. With A the output and s the scores before relu:
+//! Inputs, all in the parameter buffer: sender `[N, r]`, receiver `[N, r]`, W_s `[r, D]`, W_r `[r, D]`, memory `[N, D]` (a stored tensor
+//! without gradient). The forward pass saves the factors send and receive. With A the output and s the scores before relu:
 //! `ds_ij = A_ij (dA_ij - sum_j A_ij dA_ij) [s_ij > 0]`, `dreceive = ds send`, `dsend = ds^T receive`, `dW = dfactor^T memory`.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -41,10 +41,10 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected sender [N, r] and memory [N, D], found {:?} and {:?}", sender.shape, memory.shape));
     };
     if receiver.shape != sender.shape || n != m || w_s.shape != [*r, *d] || w_r.shape != w_s.shape {
-        return Err(format!("shapes do not fit: {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
+        return Err(format!("the shapes of the inputs do not match: {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err("everything must exist once a step".into());
+        return Err("every input must be per step".into());
     }
     let saved = vec![("factors", vec![2, *n, *r])];
     Ok(Inferred { outputs: vec![vec![*n, n.next_multiple_of(4)]], saved, ..Inferred::default() })
@@ -122,7 +122,7 @@ fn backward(c: &OpCtx) -> Phase {
     }
 }
 
-/// Factor 0 is send, factor 1 receive: node vectors plus the memory's share.
+/// Factor 0 is send, factor 1 is receive: the node vectors plus the contribution of the memory.
 fn factor(t: &TwinCall, which: usize) -> Vec<f64> {
     let (n, r, d) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1], t.inputs[4].operand.last());
     let (node, weight, memory) = (&t.inputs[which].data, &t.inputs[2 + which].data, &t.inputs[4].data);

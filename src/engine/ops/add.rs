@@ -1,4 +1,4 @@
-//! `y = a + b`: two tensors of the same shape and scope, their last axis a multiple of 4. `d_a = d_b = d_y`.
+//! `y = a + b`. Both tensors have the same shape and scope; their last axis is a multiple of 4. `d_a = d_b = d_y`.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -33,7 +33,10 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/add.wgsl"), incl
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [a, b] = exactly(inputs)?;
     if a.shape != b.shape || a.scope != b.scope {
-        return Err(format!("a is {:?} ({:?}), b is {:?} ({:?})", a.shape, a.scope, b.shape, b.scope));
+        return Err(format!(
+            "expected a and b of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
+            a.shape, a.scope, b.shape, b.scope
+        ));
     }
     if !a.last().is_multiple_of(4) {
         return Err(format!("the width must be a multiple of 4, found {}", a.last()));

@@ -1,16 +1,17 @@
 //! Axial attention: some heads attend along the steps of a node, the others across the nodes of a step.
 //!
-//! Inputs, both per window or both once a step: q `[T, N, D]`; kv `[T, N, 2 D]`, keys first. Attributes: `heads`, which divides D, and `time_heads`: that many
-//! first heads attend along steps. Head h owns columns `h D/heads ..` of q, k, v and y. Along a line (a node's steps, a step's nodes):
+//! Inputs, both per window or both per step: q `[T, N, D]`; kv `[T, N, 2 D]`, keys first. Attributes: `heads`, which divides D, and
+//! `time_heads`. The first `time_heads` heads attend along steps. Head h owns the columns `h D/heads ..` of q, k, v and y. Along a line
+//! (the steps of a node, or the nodes of a step):
 //!
 //! `s_ij = q_i . k_j / sqrt(D/heads)`, `lse_i = log sum_j exp s_ij`, `p_ij = exp(s_ij - lse_i)`, `y_i = sum_j p_ij v_j`.
 //!
-//! Forward streams over j with a running maximum and sum and keeps lse `[T, N, heads]`; backward forms p anew from it. With
-//! `delta_i = dy_i . y_i` and `ds_ij = p_ij (dy_i . v_j - delta_i)`:
+//! The forward pass streams over j with a running maximum and a running sum and saves lse `[T, N, heads]`. The backward pass recomputes p
+//! from it. With `delta_i = dy_i . y_i` and `ds_ij = p_ij (dy_i . v_j - delta_i)`:
 //!
 //! `dq_i = scale sum_j ds_ij k_j`, `dk_j = scale sum_i ds_ij q_i`, `dv_j = sum_i p_ij dy_i`.
 //!
-//! Nothing of T x T or N x N is ever stored. Two dispatches a kernel, one for each axis that has heads.
+//! No tensor of T x T or N x N elements is stored. Each kernel has one dispatch for each axis that has heads.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -24,9 +25,9 @@ use std::ops::Range;
 operation! {
     /// Inputs: q, kv. Output: y.
     pub struct Attention {
-        /// Heads; they divide the width.
+        /// Number of heads; it divides the width.
         pub heads: usize,
-        /// How many of them, the first, attend along steps; the others across nodes.
+        /// Number of heads that attend along steps, the first ones; the others attend across nodes.
         pub time_heads: usize,
     }
 }
@@ -60,15 +61,15 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("{heads} heads do not divide the width {d}"));
     }
     if time_heads > heads {
-        return Err(format!("{time_heads} of {heads} heads along steps"));
+        return Err(format!("at most {heads} heads can attend along steps, found {time_heads}"));
     }
     if q.scope != kv.scope {
-        return Err("q and kv must both be per window or once a step".into());
+        return Err("q and kv must both be per window or both per step".into());
     }
     Ok(Inferred { outputs: vec![q.shape.clone()], saved: vec![("lse", vec![t, n, heads])], ..Inferred::default() })
 }
 
-/// Lines along one axis, and the heads that attend along them.
+/// The lines along one axis, and the heads that attend along them.
 struct Axis {
     heads: Range<usize>,
     lines: usize,
@@ -88,7 +89,7 @@ fn axes(q: &Operand, attrs: &Attrs) -> Vec<Axis> {
     [time, nodes].into_iter().filter(|a| !a.heads.is_empty()).collect()
 }
 
-/// One kernel on one axis: `pair_flops` for each query and key, `elements` moved for each token, both for one head.
+/// One kernel on one axis. `pair_flops` is per pair of query and key, `elements` moved is per token; both are for one head.
 fn kernel(c: &OpCtx, axis: &Axis, entry: &'static str, bindings: Vec<Binding>, pair_flops: usize, elements: usize) -> KernelDef {
     let (heads, tokens) = (Attention::of(c.attrs).heads, c.inputs[0].rows());
     let head_width = c.inputs[0].last() / heads;
@@ -143,7 +144,7 @@ fn backward(c: &OpCtx) -> Phase {
     let (tokens, heads) = (c.inputs[0].rows(), Attention::of(c.attrs).heads);
     let width = c.inputs[0].last() / heads;
     let mut scratch = vec![(tokens * heads, c.inputs[0].scope)];
-    // The kernel of dq makes delta, which dkv needs: where dq is not wanted it goes to scratch.
+    // The kernel of dq computes delta, which dkv needs. If no gradient of q is needed, dq goes to scratch.
     let d_q = if c.wants(0) { Slot::DIn(0) } else { Slot::Scratch(1) };
     if !c.wants(0) {
         scratch.push((c.inputs[0].len(), c.inputs[0].scope));
@@ -179,7 +180,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch }
 }
 
-/// Calls `line` with the axis' head, its width, and the tokens of each of its lines.
+/// For each line and each of its heads: calls `line` with the head, its width, and the tokens of the line.
 fn each_line(q: &Operand, attrs: &Attrs, mut line: impl FnMut(usize, usize, &[usize])) {
     let width = q.last() / Attention::of(attrs).heads;
     for axis in axes(q, attrs) {

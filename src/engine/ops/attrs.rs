@@ -1,29 +1,29 @@
-//! Attributes: the numbers that fix an op's variant, and the types that give them names.
+//! Attributes: the numbers that select a variant of an op, and the types that name them.
 //!
-//! Each op's file declares one type with `operation!`. Its fields are the op's attributes: who applies the op fills them in, and the op's
-//! own functions read them back with [`Operation::of`], so that neither side can name an attribute that is not there. In between they are
-//! plain numbers ([`Attrs`]), which the graph compares with the declaration before any node is made.
+//! The file of each op declares one type with `operation!`. The fields of this type are the attributes of the op. The caller that applies
+//! the op sets them, and the functions of the op read them back with [`Operation::of`], so that neither side can name an attribute that
+//! does not exist. In between they are plain numbers ([`Attrs`]), which the graph checks against the declaration before it makes a node.
 
 use super::def::{OpDef, OpError};
 
-/// Named numbers that fix an op's variant: plain data, in the order of the declaration. A name that may stand several times is a list.
+/// Named numbers that select a variant of an op: plain data, in the order of the declaration. A list is several pairs with the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attrs(Vec<(&'static str, f64)>);
 
 impl Attrs {
-    /// From pairs, whatever they are: [`OpDef::infer`] says whether an op takes them.
+    /// From pairs that are not yet checked: [`OpDef::infer`] checks whether an op accepts them.
     #[must_use]
     pub fn new(pairs: &[(&'static str, f64)]) -> Self {
         Self(pairs.to_vec())
     }
 
-    /// Names and numbers, a list as several pairs of one name.
+    /// Names and numbers; a list is several pairs with the same name.
     #[must_use]
     pub fn pairs(&self) -> &[(&'static str, f64)] {
         &self.0
     }
 
-    /// With an attribute more.
+    /// Adds one attribute.
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: &impl AttrType) -> Self {
         self.0.extend(value.numbers().into_iter().map(|number| (name, number)));
@@ -33,7 +33,7 @@ impl Attrs {
     /// The attribute of that name.
     ///
     /// # Panics
-    /// Panics if it is not set: a graph takes no node that lacks an attribute.
+    /// Panics if it is not set: a graph accepts no node that lacks an attribute.
     #[must_use]
     pub(super) fn get<T: AttrType>(&self, name: &str) -> T {
         T::read(&self.numbers(name)).unwrap_or_else(|| panic!("attribute {name} is not set"))
@@ -43,7 +43,8 @@ impl Attrs {
         self.0.iter().filter(|(n, _)| *n == name).map(|(_, number)| *number).collect()
     }
 
-    /// Whether these are what an op declares: each name known and as often as it must be, each number of its kind.
+    /// Checks that these are the attributes that an op declares: every name is declared and occurs as often as declared, and every number
+    /// is of the declared kind.
     ///
     /// # Errors
     /// Names the first attribute that is unknown, missing, given too often or of another kind.
@@ -62,7 +63,7 @@ impl Attrs {
                 return Err(format!("attribute {} is missing", attr.name));
             }
             if numbers.len() > most {
-                return Err(format!("attribute {} stands {} times", attr.name, numbers.len()));
+                return Err(format!("attribute {} is given {} times", attr.name, numbers.len()));
             }
             if let Some(wrong) = numbers.into_iter().find(|n| !attr.kind.holds(*n)) {
                 return Err(format!("attribute {} must be {}, found {wrong}", attr.name, attr.kind.words()));
@@ -71,7 +72,7 @@ impl Attrs {
         Ok(())
     }
 
-    /// From names and numbers of outside, a list as several pairs of one name.
+    /// From external names and numbers; a list is several pairs with the same name.
     ///
     /// # Errors
     /// Names an attribute that the op does not have.
@@ -85,12 +86,12 @@ impl Attrs {
 fn find<'a>(declared: &'a [AttrDef], name: &str) -> Result<&'a AttrDef, String> {
     let found = declared.iter().find(|d| d.name == name);
     found.ok_or_else(|| match declared {
-        [] => format!("attribute {name} is unknown: there are none"),
-        _ => format!("attribute {name} is unknown: there are {}", declared.iter().map(|d| d.name).collect::<Vec<_>>().join(", ")),
+        [] => format!("attribute {name} is unknown: the op has no attributes"),
+        _ => format!("attribute {name} is unknown: the op has {}", declared.iter().map(|d| d.name).collect::<Vec<_>>().join(", ")),
     })
 }
 
-/// What numbers an attribute may be.
+/// The values that an attribute may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttrKind {
     /// 0 or 1.
@@ -117,7 +118,7 @@ impl AttrKind {
     fn words(self) -> String {
         match self {
             Self::Flag => "0 or 1".into(),
-            Self::Count => "a count".into(),
+            Self::Count => "a whole number from 0 to 2^32 - 1".into(),
             Self::Number => "a finite number".into(),
             Self::Choice(words) => {
                 let choices: Vec<_> = words.iter().enumerate().map(|(i, word)| format!("{i} ({word})")).collect();
@@ -127,14 +128,14 @@ impl AttrKind {
     }
 }
 
-/// How often an attribute stands.
+/// How many numbers an attribute has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
-    /// Once.
+    /// Exactly one.
     Once,
-    /// Once or not at all.
+    /// One or none.
     AtMostOnce,
-    /// Any number of times, in order.
+    /// Any number of numbers, in order.
     List,
 }
 
@@ -143,31 +144,31 @@ pub enum Times {
 pub struct AttrDef {
     /// Name.
     pub name: &'static str,
-    /// What its numbers may be.
+    /// Allowed values.
     pub kind: AttrKind,
-    /// How many there are.
+    /// How many numbers there are.
     pub times: Times,
 }
 
 impl AttrDef {
-    /// Of a field of that type.
+    /// The declaration of a field of that type.
     #[must_use]
     pub const fn of<T: AttrType>(name: &'static str) -> Self {
         Self { name, kind: T::KIND, times: T::TIMES }
     }
 }
 
-/// A type of Rust that an attribute may have.
+/// A Rust type that an attribute may have.
 pub trait AttrType: Sized {
-    /// What its numbers may be.
+    /// Allowed values.
     const KIND: AttrKind;
-    /// How many there are.
+    /// How many numbers there are.
     const TIMES: Times = Times::Once;
 
-    /// As numbers.
+    /// The value as numbers.
     fn numbers(&self) -> Vec<f64>;
 
-    /// From numbers that were checked; nothing if one is missing.
+    /// The value of checked numbers; `None` if a number is missing.
     fn read(numbers: &[f64]) -> Option<Self>;
 }
 
@@ -208,7 +209,7 @@ impl AttrType for f64 {
     }
 }
 
-/// For [`AttrType::read`] of an enum: the one of that number.
+/// For [`AttrType::read`] of an enum: the variant with that number.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "choices were checked to be small whole numbers")]
 pub(super) fn chosen<T: Copy>(of: &[T], numbers: &[f64]) -> Option<T> {
@@ -241,24 +242,24 @@ impl<T: AttrType> AttrType for Vec<T> {
     }
 }
 
-/// An op with its attributes: what each op's file exports, and what [`Call`]s are made of.
+/// An op with its attributes: the file of each op exports one, and [`Call`]s are made from them.
 pub trait Operation: Sized {
     /// The op's entry in the table.
     const OP: &'static OpDef;
-    /// The attributes, in order of the fields.
+    /// The attributes, in the order of the fields.
     const ATTRS: &'static [AttrDef];
 
-    /// As plain numbers.
+    /// The attributes as plain numbers.
     fn attrs(&self) -> Attrs;
 
-    /// From plain numbers.
+    /// The attributes from plain numbers.
     ///
     /// # Panics
-    /// Panics if they are not this op's.
+    /// Panics if the numbers are not the attributes of this op.
     fn of(attrs: &Attrs) -> Self;
 }
 
-/// What is to be applied: an op and its attributes.
+/// An op to apply, with its attributes.
 #[derive(Clone)]
 pub struct Call {
     /// The op.
@@ -273,7 +274,7 @@ impl<O: Operation> From<O> for Call {
     }
 }
 
-/// Declares the type of an op, whose fields are its attributes, beside the file's `OP`.
+/// Declares the type of an op, whose fields are its attributes, next to the `OP` of the file.
 macro_rules! operation {
     ($(#[$about:meta])* pub struct $name:ident;) => {
         $(#[$about])*

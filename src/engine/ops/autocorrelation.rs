@@ -1,12 +1,13 @@
-//! Attention by lag: the likeliest circular lags of each series, its values rolled by them and averaged.
+//! Attention by lag: the op selects the circular lags with the largest correlation for each series, shifts the values by these lags and
+//! averages them.
 //!
-//! Input: qkv `[T, N, 3 D]` (queries, keys, values; D a multiple of 4), per window. Attribute `lags` (k, at most T). Per node:
-//! `R[l] = mean over channels of sum_t q[t + l] k[t]`, indices mod T; the k lags of largest R (the lowest of equals) in falling order;
-//! `w = softmax of their R`; `y[t] = sum_i w_i v[t + lag_i]`. Output y `[T, N, D]`; kept: lag and weight `[N, k, 2]`.
+//! Input: qkv `[T, N, 3 D]` (queries, keys, values; D is a multiple of 4), per window. Attribute `lags` (k, at most T). Per node:
+//! `R[l] = mean over channels of sum_t q[t + l] k[t]`, indices mod T; the k lags of largest R (the lowest lag first among equals) in
+//! descending order; `w = softmax of their R`; `y[t] = sum_i w_i v[t + lag_i]`. Output y `[T, N, D]`; saved: lag and weight `[N, k, 2]`.
 //!
-//! A direct sum: T^2 D multiply-adds a node, fewer than its projections take while T < 3 D. Backward touches the k lags alone:
-//! `dw_i = sum_t dy[t] . v[t + lag_i]`, `r_i = w_i (dw_i - sum_j w_j dw_j) / D`, `dv[t] = sum_i w_i dy[t - lag_i]`,
-//! `dq[t] = sum_i r_i k[t - lag_i]`, `dk[t] = sum_i r_i q[t + lag_i]`. Which lags are taken has no derivative.
+//! The sum is computed directly: T^2 D multiply-adds per node, fewer than the projections of the node need while T < 3 D. The backward pass
+//! reads only the k lags: `dw_i = sum_t dy[t] . v[t + lag_i]`, `r_i = w_i (dw_i - sum_j w_j dw_j) / D`, `dv[t] = sum_i w_i dy[t - lag_i]`,
+//! `dq[t] = sum_i r_i k[t - lag_i]`, `dk[t] = sum_i r_i q[t + lag_i]`. The choice of the lags has no derivative.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -18,7 +19,7 @@ use super::twin::{Twin, TwinCall, index_of};
 operation! {
     /// Input: qkv. Output: y.
     pub struct Autocorrelation {
-        /// Lags that are kept, 1 to T.
+        /// Number of selected lags, 1 to T.
         pub lags: usize,
     }
 }
@@ -51,7 +52,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     }
     let k = Autocorrelation::of(attrs).lags;
     if k == 0 || k > t {
-        return Err(format!("{k} lags of {t}"));
+        return Err(format!("the number of lags must be 1 to {t}, found {k}"));
     }
     Ok(Inferred { outputs: vec![vec![t, n, wide / 3]], saved: vec![("lags", vec![n, k, 2])], ..Inferred::default() })
 }
@@ -132,7 +133,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch: vec![(n * k, Scope::Window)] }
 }
 
-/// Sizes, and elements of q (part 0), k (1) and v (2).
+/// Sizes, and indices of the elements of q (part 0), k (1) and v (2).
 struct Places {
     steps: usize,
     nodes: usize,
@@ -154,7 +155,7 @@ impl Places {
         &qkv[self.row(step, n, part)..][..self.d]
     }
 
-    /// The likeliest lags of node n and their weights.
+    /// The selected lags of node n and their weights.
     fn lags(&self, qkv: &[f64], n: usize) -> Vec<(usize, f64)> {
         let score = |l: usize| {
             let sum: f64 = (0..self.steps).map(|t| dot(self.rows(qkv, t + l, n, 0), self.rows(qkv, t, n, 1))).sum();
@@ -228,9 +229,9 @@ fn cases() -> Vec<Case> {
         windows,
         reduction: t * d,
     };
-    // Equal scores at every lag: the lowest lags are taken. Nothing is differentiable there.
+    // The scores are equal at every lag, so the lowest lags are selected. The op is not differentiable at this point.
     let mut ties = case("equal scores", [6, 3, 4], 2, 2);
-    // q and k alike everywhere, v of every token its own.
+    // q and k are the same everywhere, v differs between tokens.
     let values = (0..6 * 3 * 12 * 2).map(|e| if e % 12 < 8 { 0.5 } else { (e * 37 % 101) as f32 / 50.0 }).collect();
     ties.inputs[0].fill = Fill::values(values);
     ties.inputs[0].grad = false;

@@ -1,8 +1,8 @@
-//! `loss = sum over windows of nll[w] / max(1, observed targets of the batch)`: the mean over the whole batch, whatever its cut into
-//! micro-batches. Backward: `d_nll[w] = d_loss * inverse_count`.
+//! `loss = sum over windows of nll[w] / max(1, observed targets of the batch)`: the mean over the whole batch, independent of its division
+//! into micro-batches. Backward: `d_nll[w] = d_loss * inverse_count`.
 //!
-//! Input: nll `[1]`, for each window. Output: loss `[1]`, once a step, an accumulator that is zeroed at the start of a step; terms are
-//! added in order of windows. The reciprocal of the count is a value of the step.
+//! Input: nll `[1]`, per window. Output: loss `[1]`, per step. The output is an accumulator that is zeroed at the start of a step; the
+//! terms are added in the order of the windows. The reciprocal of the count is a value of the step.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -37,7 +37,7 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/batch_mean.wgsl"
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [nll] = exactly(inputs)?;
     if nll.shape != [1] || nll.scope != Scope::Window {
-        return Err(format!("the input must be [1] for each window, found {:?} ({:?})", nll.shape, nll.scope));
+        return Err(format!("the input must be [1] per window, found {:?} ({:?})", nll.shape, nll.scope));
     }
     Ok(Inferred { outputs: vec![vec![1]], reduces_windows: true, ..Inferred::default() })
 }

@@ -1,6 +1,6 @@
 //! `y = w0 a + w1 b`, `w = softmax(blend)`.
 //!
-//! Inputs, once a step: blend `[2]` (parameter), a and b of one shape. `da = w0 dy`, `db = w1 dy`,
+//! Inputs, per step: blend `[2]` (parameter), a and b of the same shape. `da = w0 dy`, `db = w1 dy`,
 //! `dblend_0 = -dblend_1 = w0 w1 (dy . a - dy . b)`.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -36,7 +36,10 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/blend.wgsl"), in
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [blend, a, b] = exactly(inputs)?;
     if blend.shape != [2] || a.shape != b.shape || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err(format!("expected [2] and two of one shape, once a step, found {:?}, {:?}, {:?}", blend.shape, a.shape, b.shape));
+        return Err(format!(
+            "expected blend [2], a and b of the same shape, all per step, found {:?}, {:?}, {:?}",
+            blend.shape, a.shape, b.shape
+        ));
     }
     Ok(Inferred { outputs: vec![a.shape.clone()], ..Inferred::default() })
 }

@@ -1,12 +1,14 @@
-//! `y = x + scale * sum over branches k of relu(z_k)`, `z_k[t] = b_k + sum over taps of W_k,tap source_k[t + tap - taps_k / 2]`, zero beyond
-//! the first and last step: the multi-scale convolution (every branch's source is x), and the multi-hop one (a source a branch, one tap).
+//! `y = x + scale * sum over branches k of relu(z_k)`, `z_k[t] = b_k + sum over taps of W_k,tap source_k[t + tap - taps_k / 2]`, with zeros
+//! beyond the first and last step. This is the multi-scale convolution (x is the source of every branch) and the multi-hop map (each branch
+//! has its own source and one tap).
 //!
-//! Inputs: x `[T, N, D]`, weights (as `stack_weights` makes them, once a step), and with attribute `sources` a source `[T, N, D]` for each
-//! branch. Attribute `taps`: those of each branch, odd. The scale is 1 / branches. D is a multiple of 4.
+//! Inputs: x `[T, N, D]`, weights (from `stack_weights`, per step), and with attribute `sources` a source `[T, N, D]` for each branch.
+//! Attribute `taps`: the number of taps of each branch, odd. The scale is 1 / branches. D is a multiple of 4.
 //!
-//! An implicit product: rows shifted by whole steps times a matrix a tap; all branches of a convolution run in one dispatch, tap after
-//! tap, and only their sum is stored. Of the relus forward keeps the signs: a word for four channels, four bits a branch. Backward:
-//! `dz_k = scale dy [z_k > 0]`, `dx = dy + sum of W_k,tap^T dz_k` shifted back, `dW_k,tap = sum over rows of dz_k source_k^T`, over blocks.
+//! The op is an implicit matrix product: for each tap, rows shifted by whole steps times a matrix. All branches of a convolution run in one
+//! dispatch, tap after tap, and only their sum is stored. The forward pass saves the signs of the relus: one word per four channels, four
+//! bits per branch. Backward: `dz_k = scale dy [z_k > 0]`, `dx = dy + sum of W_k,tap^T dz_k` shifted back,
+//! `dW_k,tap = sum over rows of dz_k source_k^T`, over blocks of rows.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -19,11 +21,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 operation! {
-    /// Inputs: x, stacked weights, and, where branches have their own, a source a branch. Output: y.
+    /// Inputs: x, stacked weights, and one source per branch if the branches have their own. Output: y.
     pub struct Branches {
-        /// Taps of each branch, odd; 1 to 8 branches.
+        /// Number of taps of each branch, odd; 1 to 8 branches.
         pub taps: Vec<usize>,
-        /// Whether each branch has a source of its own; else all read x.
+        /// Whether each branch has its own source; otherwise all read x.
         pub sources: bool,
     }
 }
@@ -45,11 +47,11 @@ pub(super) static OP: OpDef = OpDef {
 };
 
 const SOURCE: &str = concat!(include_str!("../../../shaders/ops/branches.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
-/// Most branches: four bits a branch fill a word.
+/// Largest number of branches: four bits per branch fill a word.
 const MOST: usize = 8;
 
 impl Branches {
-    /// What the sum over branches is multiplied by: it becomes their mean.
+    /// Factor of the sum over branches: it makes the sum a mean.
     fn scale(&self) -> f64 {
         1.0 / self.taps.len() as f64
     }
@@ -64,18 +66,18 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let Branches { taps, sources } = Branches::of(attrs);
     let branches = taps.len();
     if branches == 0 || branches > MOST {
-        return Err(format!("{branches} branches: 1 to {MOST} are possible"));
+        return Err(format!("the number of branches must be 1 to {MOST}, found {branches}"));
     }
     expect_count(inputs, 2 + if sources { branches } else { 0 })?;
     let [_, _, d] = inputs[0].shape[..] else {
         return Err(format!("expected x [T, N, D], found {:?}", inputs[0].shape));
     };
     if taps.iter().any(|t| t % 2 == 0 || (sources && *t != 1)) {
-        return Err(format!("taps must be odd, and 1 for sources of their own, found {taps:?}"));
+        return Err(format!("the taps must be odd, and 1 if branches have their own sources, found {taps:?}"));
     }
     let weights = taps.iter().sum::<usize>() * d * d + branches * d;
     if inputs[1].shape != [weights] || inputs[1].scope != Scope::Step || !d.is_multiple_of(4) {
-        return Err(format!("expected weights [{weights}], once a step, and a width that is a multiple of 4, found {:?}", inputs[1].shape));
+        return Err(format!("expected weights [{weights}], per step, and a width that is a multiple of 4, found {:?}", inputs[1].shape));
     }
     let others = inputs[2..].iter().chain([&inputs[0]]);
     if others.clone().any(|o| o.shape != inputs[0].shape || o.scope != Scope::Window) {
@@ -85,15 +87,15 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("signs", signs)], ..Inferred::default() })
 }
 
-/// The branches of one dispatch, all of one source.
+/// The branches of one dispatch; they all have the same source.
 struct Part {
     branches: Range<usize>,
     slices: Range<usize>,
-    /// Input that is their source.
+    /// Index of the input that is their source.
     source: usize,
 }
 
-/// One part where all branches read x, else one a branch.
+/// One part if all branches read x, otherwise one part per branch.
 fn parts(attrs: &Attrs) -> Vec<Part> {
     let Branches { taps, sources } = Branches::of(attrs);
     if !sources {
@@ -116,12 +118,13 @@ fn sizes(c: &OpCtx) -> Sizes {
     Sizes { rows, nodes: c.inputs[0].shape[1], d, block, blocks: rows.div_ceil(block) }
 }
 
-/// Elements of a part's matrices and biases.
+/// Number of elements of the matrices and biases of a part.
 fn partial(part: &Part, d: usize) -> usize {
     part.slices.len() * d * d + part.branches.len() * d
 }
 
-/// What the text needs to know of slices (a branch's tap each): branch, shift in steps, whether it is the last or the middle one.
+/// WGSL functions that describe slices (a slice is one tap of one branch): its branch, its shift in steps, and whether it is the last slice
+/// of its branch.
 fn slice_functions(attrs: &Attrs) -> String {
     let Branches { taps, .. } = Branches::of(attrs);
     let ends: Vec<usize> = taps.iter().scan(0, |end, t| Some(std::mem::replace(end, *end + t) + t)).collect();
@@ -285,7 +288,7 @@ fn backward_weights(c: &OpCtx, s: &Sizes, part: &Part) -> [KernelDef; 2] {
     let (rows, wide) = extent(tile, s.d);
     let across = s.d.div_ceil(wide);
     let tiles = across * s.d.div_ceil(rows);
-    // A tap sees only rows whose shifted row is in the same window: the range of s says so, and no load needs a guard.
+    // A tap sees only rows whose shifted row is in the same window. The range of s ensures this, so that no load needs a guard.
     let prologue = format!(
         "    let block = group.x + params.first;\n    if block >= active_windows() * params.blocks {{ return; }}\n    \
          slice = params.slice0 + group.y / {tiles}u;\n    let tile = group.y % {tiles}u;\n    \
@@ -341,7 +344,7 @@ fn backward_weights(c: &OpCtx, s: &Sizes, part: &Part) -> [KernelDef; 2] {
     ]
 }
 
-/// Calls `each` with (branch, slice, row, row of its source) for every tap that lies within a window of `rows` rows.
+/// Calls `each` with (branch, slice, row, source row) for every tap that lies within a window of `rows` rows.
 fn each_tap(taps: &[usize], rows: usize, nodes: usize, mut each: impl FnMut(usize, usize, usize, usize)) {
     let mut slice = 0;
     for (branch, &taps) in taps.iter().enumerate() {
@@ -356,7 +359,7 @@ fn each_tap(taps: &[usize], rows: usize, nodes: usize, mut each: impl FnMut(usiz
     }
 }
 
-/// Values before relu, for each branch, of window `w`.
+/// The values before relu of each branch in window `w`.
 fn values(t: &TwinCall, w: usize) -> Vec<Vec<f64>> {
     let (rows, nodes, d) = (t.inputs[0].operand.rows(), t.inputs[0].operand.shape[1], t.inputs[0].operand.last());
     let of = Branches::of(t.attrs);

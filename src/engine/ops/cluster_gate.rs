@@ -1,10 +1,10 @@
-//! `y[t, n] = base[t, n] + sigmoid(gate[t, n] + pooled_gate[c]) v[c]`, c the pooled token of (t, n): a branch of the hierarchy comes back
-//! to every token, and is never copied there.
+//! `y[t, n] = base[t, n] + sigmoid(gate[t, n] + pooled_gate[c]) v[c]`, where c is the pooled token of (t, n). The op adds a branch of the
+//! hierarchy to every token without copying the pooled tokens to the tokens.
 //!
-//! Inputs: gate `[T, N, D]` (the part of the gate that x makes); pooled_gate and v `[1, S G, D]` (the part that v makes, and v); data per
-//! step as for `cluster_mean`: cluster `[N]`, starts `[G + 1]`, members `[N]`; with attribute `base` base `[T, N, D]`. D is a multiple of
-//! 4. Attribute `group_steps`. With `s = sigmoid(..)`: `dgate = dy v s (1 - s)`; `dpooled_gate[c]` is its sum over the tokens of c,
-//! `dv[c] = sum dy s`, both gathered in order of steps and members; dbase = dy. s is computed again in backward.
+//! Inputs: gate `[T, N, D]` (the part of the gate that depends on x); pooled_gate and v `[1, S G, D]` (the part that depends on v, and v);
+//! data per step as for `cluster_mean`: cluster `[N]`, starts `[G + 1]`, members `[N]`; with attribute `base` also base `[T, N, D]`. D is a
+//! multiple of 4. Attribute `group_steps`. With `s = sigmoid(..)`: `dgate = dy v s (1 - s)`; `dpooled_gate[c]` is its sum over the tokens
+//! of c, `dv[c] = sum dy s`, both gathered in the order of steps and members; dbase = dy. The backward pass recomputes s.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::cluster_mean::clusters;
@@ -15,11 +15,11 @@ use super::def::{
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {
-    /// Inputs: gate, pooled gate, v, cluster, starts, members, and base if there is one. Output: y.
+    /// Inputs: gate, pooled gate, v, cluster, starts, members, and base if the op has one. Output: y.
     pub struct ClusterGate {
-        /// Steps of a group, at least 1.
+        /// Steps per group, at least 1.
         pub group_steps: usize,
-        /// Whether there is a tensor to add to.
+        /// Whether the op has an input `base` that it adds to.
         pub base: bool,
     }
 }
@@ -50,22 +50,22 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected gate [T, N, D], found {:?}", inputs[0].shape));
     };
     if !d.is_multiple_of(4) || group_steps == 0 {
-        return Err(format!("the width must be a multiple of 4, found {d}, and a group of at least one step"));
+        return Err(format!("the width must be a multiple of 4, found {d}, and a group must have at least one step"));
     }
     let [cluster, starts, members] = [3, 4, 5].map(|i| &inputs[i].shape);
     if *cluster != [n] || *members != [n] || starts.len() != 1 || starts[0] < 2 {
-        return Err(format!("clusters of {n} nodes: {cluster:?}, starts {starts:?}, members {members:?}"));
+        return Err(format!("expected cluster [{n}], starts [G + 1] and members [{n}], found {cluster:?}, {starts:?} and {members:?}"));
     }
     let pooled = [1, t.div_ceil(group_steps) * (starts[0] - 1), d];
     if inputs[1].shape != pooled || inputs[2].shape != pooled {
         return Err(format!("expected pooled tokens {pooled:?}, found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
     }
     if base && inputs[BASE].shape != inputs[0].shape {
-        return Err(format!("the gate is {:?}, base {:?}", inputs[0].shape, inputs[BASE].shape));
+        return Err(format!("expected base of the shape of the gate {:?}, found {:?}", inputs[0].shape, inputs[BASE].shape));
     }
     let windowed = |i: &Operand| i.scope == Scope::Window;
     if !inputs[..3].iter().chain(&inputs[BASE..]).all(windowed) || inputs[3..BASE].iter().any(windowed) {
-        return Err("clusters must be per step, all else per window".into());
+        return Err("cluster, starts and members must be per step, all other inputs per window".into());
     }
     Ok(Inferred { outputs: vec![inputs[0].shape.clone()], ..Inferred::default() })
 }
@@ -130,7 +130,7 @@ fn backward(c: &OpCtx) -> Phase {
         kernels.push(kernel(c, "cluster_gate_backward_gate", bindings, n / 4, Cost::new(8 * n, 3 * n + 2 * pooled)));
     }
     if c.wants(1) || c.wants(2) {
-        // One kernel makes both: what nobody wants goes to scratch.
+        // One kernel computes both gradients. A gradient that is not needed goes to scratch.
         let mut to = |i: usize| {
             if c.wants(i) {
                 return Slot::DIn(i);
@@ -155,7 +155,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch }
 }
 
-/// For each element: that of its pooled token.
+/// For each element: the index of the element of its pooled token.
 fn pooled_elements(t: &TwinCall) -> Vec<usize> {
     let (shape, r) = (&t.inputs[0].operand.shape, ClusterGate::of(t.attrs).group_steps);
     let (n, d, groups) = (shape[1], shape[2], t.inputs[4].data.len() - 1);

@@ -1,8 +1,8 @@
-//! `y[s, g] = mean of x over the steps of group s and the nodes of cluster g`: tokens pooled in time and in space.
+//! `y[s, g] = mean of x over the steps of group s and the nodes of cluster g`: tokens pooled over time and nodes.
 //!
-//! Inputs: x `[T, N, D]`; per step and data (whole numbers kept as floats): cluster `[N]`, and the same as a list: starts `[G + 1]`,
-//! members `[N]` (nodes of cluster g: `members[starts[g] .. starts[g + 1]]`). D is a multiple of 4. Attribute `group_steps` (r): step t is
-//! in group floor(t / r); the last group may be shorter. Output `[1, S G, D]`, S = ceil(T / r), all pooled tokens in one line.
+//! Inputs: x `[T, N, D]`; per step and data (whole numbers stored as floats): cluster `[N]`, and the same as a list: starts `[G + 1]`,
+//! members `[N]` (the nodes of cluster g are `members[starts[g] .. starts[g + 1]]`). D is a multiple of 4. Attribute `group_steps` (r):
+//! step t is in group floor(t / r); the last group may be shorter. Output `[1, S G, D]`, S = ceil(T / r), all pooled tokens in one line.
 //! Backward: `dx[t, n] = dy[s, g] / (steps of s * nodes of g)`, a gather.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -15,7 +15,7 @@ use super::twin::{Twin, TwinCall, index_of};
 operation! {
     /// Inputs: x, cluster, starts, members. Output: the pooled tokens.
     pub struct ClusterMean {
-        /// Steps of a group, at least 1.
+        /// Steps per group, at least 1.
         pub group_steps: usize,
     }
 }
@@ -47,11 +47,14 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("the width must be a multiple of 4, found {d}"));
     }
     if cluster.shape != [n] || members.shape != [n] || starts.shape.len() != 1 || starts.len() < 2 {
-        return Err(format!("clusters of {n} nodes: {:?}, starts {:?}, members {:?}", cluster.shape, starts.shape, members.shape));
+        return Err(format!(
+            "expected cluster [{n}], starts [G + 1] and members [{n}], found {:?}, {:?} and {:?}",
+            cluster.shape, starts.shape, members.shape
+        ));
     }
     let ClusterMean { group_steps } = ClusterMean::of(attrs);
     if inputs[1..].iter().any(|i| i.scope != Scope::Step) || group_steps == 0 {
-        return Err("clusters must be per step, and a group of at least one step".into());
+        return Err("cluster, starts and members must be per step, and a group must have at least one step".into());
     }
     let pooled = t.div_ceil(group_steps) * (starts.len() - 1);
     Ok(Inferred { outputs: vec![vec![1, pooled, d]], ..Inferred::default() })
@@ -106,7 +109,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: vec![kernel(c, "cluster_mean_backward", bindings, c.inputs[0].len() / 4)], scratch: vec![] }
 }
 
-/// For each token: its pooled token, and its share of the mean.
+/// For each token: the index of its pooled token, and its weight in the mean.
 fn places(t: &TwinCall) -> Vec<(usize, f64)> {
     let (shape, r) = (&t.inputs[0].operand.shape, ClusterMean::of(t.attrs).group_steps);
     let starts = &t.inputs[2].data;
@@ -147,9 +150,9 @@ fn twin_backward(t: &mut TwinCall) {
     }
 }
 
-/// Test data: the clusters of `n` nodes as [`OP`] takes them.
+/// Test data: clusters of `n` nodes as [`OP`] takes them.
 pub(super) fn clusters(n: usize, groups: usize) -> [CaseInput; 3] {
-    // Not in order of nodes, none empty as 7 and the number of nodes share no divisor.
+    // The clusters are not in the order of the nodes, and none is empty because 7 and the number of nodes have no common divisor.
     let cluster: Vec<usize> = (0..n).map(|i| i * 7 % n * groups / n).collect();
     let mut members: Vec<usize> = (0..n).collect();
     members.sort_by_key(|&i| cluster[i]);

@@ -1,7 +1,7 @@
-//! `y = [a, x] W^T + b` over the last axis, without the concatenation: W is `[M, 2 K]`, its left half meets a, its right half x.
+//! `y = [a, x] W^T + b` over the last axis, without the concatenation: W is `[M, 2 K]`, its left half multiplies a, its right half x.
 //!
-//! Inputs: a `[.., K]`, x of the same shape, weight `[M, 2 K]`, bias `[M]`. Parameter gradients are summed over blocks of rows, one half of W
-//! after the other. The gates of the fusion and of the hierarchy.
+//! Inputs: a `[.., K]`, x of the same shape, weight `[M, 2 K]`, bias `[M]`. Parameter gradients are summed over blocks of rows, first for
+//! one half of W, then for the other. The gates of the fusion and of the hierarchy use this op.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -38,7 +38,10 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/concat_linear.wg
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [a, x, weight, bias] = exactly(inputs)?;
     if a.shape != x.shape || a.scope != x.scope {
-        return Err(format!("a is {:?} ({:?}), x {:?} ({:?})", a.shape, a.scope, x.shape, x.scope));
+        return Err(format!(
+            "expected a and x of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
+            a.shape, a.scope, x.shape, x.scope
+        ));
     }
     let [m, inner] = weight.shape[..] else { return Err(format!("the weight must be [M, 2 K], found {:?}", weight.shape)) };
     if inner != 2 * a.last() || bias.shape != [m] {
@@ -70,7 +73,7 @@ fn sizes(c: &OpCtx) -> Sizes {
     Sizes { rows, inner, columns, block, blocks: rows.div_ceil(block), partial, group: partials_in_scratch(partial), quads }
 }
 
-/// A kernel; `half` is the half of W that it meets, `stored` says that it stores that input's gradient.
+/// A kernel. `half` is the half of W that it uses; `stored` means that it stores the gradient of the input of that half.
 fn kernel(
     c: &OpCtx,
     tiled: &str,
@@ -186,7 +189,7 @@ fn backward_weight(c: &OpCtx, s: &Sizes, half: usize) -> [KernelDef; 2] {
         a: matmul::Operand { name: "weight_a", along_s: false },
         b: matmul::Operand { name: "weight_b", along_s: false },
         store: "weight_store(group.x,",
-        // Once is enough; both halves have room for them, so that their partial sums lie alike.
+        // The bias gradient is needed only once. Both halves reserve room for it, so that their partial sums have the same layout.
         row_sums: Some("bias_store(group.x,"),
         repeat: Repeat::Once,
     };

@@ -1,7 +1,7 @@
-//! What an operation states about itself.
+//! The definition of an operation.
 //!
-//! Shapes here are those of *one window*, or of the whole tensor where [`Scope::Step`]: the leading axis of windows is never written
-//! down, so that micro-batches and chunks are the planner's business alone.
+//! Shapes are those of *one window*, or of the whole tensor with [`Scope::Step`]. The leading axis of windows never appears in a shape, so
+//! that only the planner deals with micro-batches and chunks.
 
 use super::attrs::{AttrDef, Attrs};
 use super::generator::Variants;
@@ -11,12 +11,12 @@ use std::borrow::Cow;
 /// Extents of a tensor, outermost first, without the axis of windows.
 pub type Shape = Vec<usize>;
 
-/// How often a tensor exists.
+/// How many instances of a tensor exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub enum Scope {
-    /// Once for each window of the batch.
+    /// One per window of the batch.
     Window,
-    /// Once a step: parameters and what depends on them alone, and sums over the batch.
+    /// One per step: parameters, values that depend only on parameters, and sums over the batch.
     Step,
 }
 
@@ -32,10 +32,10 @@ pub enum DType {
 /// Checked narrowing of an element count.
 ///
 /// # Panics
-/// Panics above 2^32 - 1: the planner keeps every tensor of a dispatch below 2^30 elements.
+/// Panics above 2^32 - 1. The planner keeps every tensor of a dispatch below 2^30 elements.
 #[must_use]
 pub fn to_u32(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or_else(|_| panic!("{n} does not fit 32 bits"))
+    u32::try_from(n).unwrap_or_else(|_| panic!("{n} does not fit into 32 bits"))
 }
 
 /// Narrowing of an attribute for a kernel.
@@ -45,7 +45,7 @@ pub fn to_f32(v: f64) -> f32 {
     v as f32
 }
 
-/// An op refused its attributes or its inputs.
+/// An op does not accept its attributes or its inputs.
 #[derive(Debug, thiserror::Error)]
 #[error("{op}: {message}")]
 pub struct OpError {
@@ -55,26 +55,26 @@ pub struct OpError {
     pub message: String,
 }
 
-/// The inputs of an op that always has `N`.
+/// The inputs of an op that always takes `N`.
 ///
 /// # Errors
-/// Says how many there are.
+/// States the number of inputs that was found.
 pub(super) fn exactly<const N: usize>(inputs: &[Operand]) -> Result<&[Operand; N], String> {
     inputs.try_into().map_err(|_| wrong_count(N, inputs.len()))
 }
 
-/// Checks the number of inputs where it depends on attributes.
+/// Checks the number of inputs if it depends on attributes.
 ///
 /// # Errors
-/// Says how many there are.
+/// States the number of inputs that was found.
 pub(super) fn expect_count(inputs: &[Operand], wanted: usize) -> Result<(), String> {
     if inputs.len() == wanted { Ok(()) } else { Err(wrong_count(wanted, inputs.len())) }
 }
 
-/// Checks a share that is dropped: 0 to below 1.
+/// Checks a dropout rate: 0 to below 1.
 ///
 /// # Errors
-/// Says what it is.
+/// States the rate that was found.
 pub(super) fn expect_dropout(p: f64) -> Result<(), String> {
     if (0.0..1.0).contains(&p) { Ok(()) } else { Err(format!("the dropout must be in [0, 1), found {p}")) }
 }
@@ -83,16 +83,17 @@ fn wrong_count(wanted: usize, found: usize) -> String {
     format!("expected {wanted} input{}, found {found}", if wanted == 1 { "" } else { "s" })
 }
 
-/// What an op makes of its inputs' shapes.
+/// The result of shape inference.
 #[derive(Debug, Default)]
 pub struct Inferred {
     /// Shapes of the outputs.
     pub outputs: Vec<Shape>,
-    /// What forward keeps for backward beside inputs and outputs: name and shape.
+    /// Tensors beside inputs and outputs that the forward pass saves for the backward pass: name and shape.
     pub saved: Vec<(&'static str, Shape)>,
-    /// How many of the last outputs are discrete (indices): they have no gradient.
+    /// Number of outputs at the end that are discrete (indices) and have no gradient.
     pub discrete: usize,
-    /// Outputs are sums over the windows of the whole batch ([`Scope::Step`] although inputs are per window), added up in order of windows.
+    /// The outputs are sums over the windows of the whole batch ([`Scope::Step`] although the inputs are per window), added in the order of
+    /// the windows.
     pub reduces_windows: bool,
 }
 
@@ -106,7 +107,7 @@ pub struct Operand {
 }
 
 impl Operand {
-    /// Elements (of one window).
+    /// Number of elements (of one window).
     #[must_use]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -124,25 +125,25 @@ impl Operand {
         self.shape.last().copied().unwrap_or(1)
     }
 
-    /// Elements divided by the last axis.
+    /// Number of elements divided by the extent of the last axis.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.len() / self.last().max(1)
     }
 }
 
-/// What a phase (one op, forward or backward) is built from.
+/// The data from which a phase (one op, forward or backward) is built.
 pub struct OpCtx<'a> {
-    /// The op's numbers.
+    /// The attributes of the op.
     pub attrs: &'a Attrs,
     /// Inputs in order.
     pub inputs: &'a [Operand],
     /// Outputs in order.
     pub outputs: &'a [Operand],
-    /// Backward: which inputs want a gradient. Empty in forward.
+    /// Backward: which inputs need a gradient. Empty in forward.
     pub wants: &'a [bool],
-    /// Backward: which of them already hold one that must be added to. A [`Scope::Step`] input of a per-window op always does: it is an
-    /// accumulator over windows.
+    /// Backward: which of them already hold a gradient to add to. This is always true for a [`Scope::Step`] input of a per-window op, whose
+    /// gradient is an accumulator over windows.
     pub accumulate: &'a [bool],
     /// Kernel shapes for this class of adapter.
     pub variants: &'a Variants,
@@ -151,7 +152,7 @@ pub struct OpCtx<'a> {
 }
 
 impl OpCtx<'_> {
-    /// Whether input `i` wants a gradient.
+    /// Whether input `i` needs a gradient.
     #[must_use]
     pub fn wants(&self, i: usize) -> bool {
         self.wants.get(i).copied().unwrap_or(false)
@@ -184,14 +185,15 @@ pub enum Slot {
 /// How a kernel declares a storage binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// `var<storage, read>`: only for parameters, whose buffer no kernel but the optimiser writes.
+    /// `var<storage, read>`: only for parameters, whose buffer only the optimiser writes.
     Read,
-    /// `var<storage, read_write>`: everything in an arena, read or written (DESIGN: a page is never bound both ways in a dispatch).
+    /// `var<storage, read_write>`: every tensor in the arena, read or written. WebGPU does not allow a dispatch to bind a page with both
+    /// accesses.
     ReadWrite,
 }
 
-/// One storage binding: a role of the kernel. Several tensors are one role only where they share a buffer that holds nothing else
-/// between them that the dispatch writes (an op's parameters, their gradients).
+/// One storage binding: a role of the kernel. Several tensors form one role only if they share a buffer and the dispatch writes no other
+/// tensor between them (the parameters of an op, their gradients).
 #[derive(Clone, Debug)]
 pub struct Binding {
     /// Name of the variable in WGSL.
@@ -200,18 +202,18 @@ pub struct Binding {
     pub access: Access,
     /// Whether the kernel writes it.
     pub writes: bool,
-    /// Tensors covered, each with the field of `Params` that takes its first element.
+    /// The tensors that the binding covers, each with the field of `Params` that receives the index of its first element.
     pub slots: Vec<(Slot, &'static str)>,
 }
 
 impl Binding {
-    /// A tensor that is only read but lives where others are written.
+    /// A tensor that the kernel only reads but that lies in a buffer that kernels write.
     #[must_use]
     pub fn input(name: &'static str, slot: Slot, base: &'static str) -> Self {
         Self { name, access: Access::ReadWrite, writes: false, slots: vec![(slot, base)] }
     }
 
-    /// A tensor that is written.
+    /// A tensor that the kernel writes.
     #[must_use]
     pub fn output(name: &'static str, slot: Slot, base: &'static str) -> Self {
         Self { name, access: Access::ReadWrite, writes: true, slots: vec![(slot, base)] }
@@ -239,11 +241,11 @@ pub enum Value {
     F32(f32),
 }
 
-/// A named scalar in `Params`; order and names are those of the WGSL struct, and a test compares them.
+/// A named scalar in `Params`. Order and names are those of the WGSL struct; a test compares them.
 pub type Field = (&'static str, Value);
 
-/// Fields that open every `Params`: first window of the dispatch within the micro-batch, most windows it may cover, first workgroup
-/// (or first block) along x, items per window.
+/// Fields at the start of every `Params`: first window of the dispatch within the micro-batch, maximum number of windows that the dispatch
+/// may cover, first workgroup (or first block) along x, items per window.
 pub const HEADER: [&str; 4] = ["window0", "windows", "first", "count"];
 
 /// How many workgroups a kernel needs.
@@ -251,42 +253,42 @@ pub const HEADER: [&str; 4] = ["window0", "windows", "first", "count"];
 pub enum Grid {
     /// x = ceil(windows * `per_window` / `per_group`), y = `across`.
     Windows {
-        /// Items of one window.
+        /// Items per window.
         per_window: usize,
-        /// Items of one workgroup.
+        /// Items per workgroup.
         per_group: usize,
         /// Workgroups along y.
         across: usize,
     },
-    /// x = blocks of the current group of partial sums (block axis of a parameter gradient), y = `across`.
+    /// x = blocks of the current group of partial sums (the block axis of a parameter gradient), y = `across`.
     Blocks {
-        /// Blocks of one window.
+        /// Blocks per window.
         per_window: usize,
-        /// Blocks whose partial sums are in scratch at a time.
+        /// Number of blocks whose partial sums are in scratch at a time.
         group: usize,
         /// Workgroups along y.
         across: usize,
     },
-    /// Does not depend on the number of windows; belongs to the block loop of the kernel before it if `in_blocks`.
+    /// Independent of the number of windows. With `in_blocks` it belongs to the block loop of the preceding kernel.
     Fixed {
         /// Workgroups along x.
         groups: usize,
-        /// Runs once per group of blocks, after the kernel that wrote the partial sums.
+        /// Whether it runs once per group of blocks, after the kernel that writes the partial sums.
         in_blocks: bool,
     },
 }
 
-/// Work of a kernel for one window (or for the whole, where it does not depend on windows).
+/// Work of a kernel for one window (or in total, if it does not depend on windows).
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Cost {
-    /// Floating-point operations, a multiply-add being two.
+    /// Floating-point operations; a multiply-add counts as two.
     pub flops: f64,
-    /// Bytes read and written, each tensor once.
+    /// Bytes read and written; each tensor counts once.
     pub bytes: f64,
 }
 
 impl Cost {
-    /// From floating-point operations and elements moved.
+    /// From floating-point operations and the number of elements moved.
     #[must_use]
     pub fn new(flops: usize, elements: usize) -> Self {
         Self { flops: flops as f64, bytes: 4.0 * elements as f64 }
@@ -304,7 +306,7 @@ pub struct KernelDef {
     pub overrides: Vec<(&'static str, f64)>,
     /// Storage bindings, from binding 2 on.
     pub bindings: Vec<Binding>,
-    /// Fields of `Params` after [`HEADER`], without those that bindings name.
+    /// Fields of `Params` after [`HEADER`], without those named by bindings.
     pub params: Vec<Field>,
     /// Workgroups.
     pub grid: Grid,
@@ -312,40 +314,40 @@ pub struct KernelDef {
     pub cost: Cost,
 }
 
-/// Kernels of one op in one direction, run in order, and their scratch (elements, whatever the number of windows).
+/// The kernels of one op in one direction, in order, and their scratch, whose size does not depend on the number of windows.
 #[derive(Clone, Debug, Default)]
 pub struct Phase {
-    /// Dispatches.
+    /// The kernels, each of which becomes one or more dispatches.
     pub kernels: Vec<KernelDef>,
-    /// Scratch tensors: elements, and whether for each window.
+    /// Scratch tensors: number of elements, and whether they are per window.
     pub scratch: Vec<(usize, Scope)>,
 }
 
 /// The backward pass of an op.
 pub enum Backward {
-    /// Its kernels. They write (or add to) the gradients of those inputs that want one.
+    /// Its kernels. They write (or add to) the gradients of the inputs that need one.
     Kernels(fn(&OpCtx) -> Phase),
-    /// There is none, and why.
+    /// The op has no backward pass; the reason.
     NotDifferentiable(&'static str),
 }
 
-/// How test data of an input are drawn.
+/// How the test data of an input are generated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fill {
     /// Normal, times a scale.
     Normal(f32),
     /// Uniform in a range.
     Uniform(f32, f32),
-    /// 0 or 1, with the probability of 1.
+    /// 0 or 1; the number is the probability of 1.
     Mask(f32),
     /// A constant.
     Constant(f32),
-    /// These values, from the start again where they end: indices, and what must agree with other inputs.
+    /// These values, repeated from the start if there are too few: for indices and for values that must agree with other inputs.
     Values(&'static [f32]),
 }
 
 impl Fill {
-    /// These values. Test data live as long as the program.
+    /// These values. They are leaked, because test data live as long as the program.
     #[must_use]
     pub fn values(values: Vec<f32>) -> Self {
         Self::Values(values.leak())
@@ -361,7 +363,7 @@ pub struct CaseInput {
     pub scope: Scope,
     /// Values.
     pub fill: Fill,
-    /// Whether it is a parameter (lives in the parameters' buffer).
+    /// Whether it is a parameter (in the parameter buffer).
     pub parameter: bool,
     /// Whether its gradient is compared.
     pub grad: bool,
@@ -374,7 +376,7 @@ impl CaseInput {
         Self { shape: shape.to_vec(), scope: Scope::Window, fill, parameter: false, grad: true }
     }
 
-    /// Data of a window: no gradient.
+    /// Data of a window, without gradient.
     #[must_use]
     pub fn data(shape: &[usize], fill: Fill) -> Self {
         Self { grad: false, ..Self::window(shape, fill) }
@@ -386,54 +388,54 @@ impl CaseInput {
         Self { shape: shape.to_vec(), scope: Scope::Step, fill, parameter: true, grad: true }
     }
 
-    /// A differentiable value made once a step.
+    /// A differentiable value that exists once per step.
     #[must_use]
     pub fn step(shape: &[usize], fill: Fill) -> Self {
         Self { parameter: false, ..Self::parameter(shape, fill) }
     }
 }
 
-/// A test case of an op: the tests, the self-test on a user's adapter and the benchmark walk these.
+/// A test case of an op. The tests, the self-test on a user's adapter and the benchmark run these.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is special about it.
+    /// The property that this case tests.
     pub name: &'static str,
-    /// The op's numbers.
+    /// The attributes of the op.
     pub attrs: Attrs,
     /// Inputs in order.
     pub inputs: Vec<CaseInput>,
     /// Windows in the batch.
     pub windows: usize,
-    /// Terms of the longest sum: the tolerance grows with its square root.
+    /// Number of terms of the longest sum: the tolerance grows with its square root.
     pub reduction: usize,
 }
 
 /// One operation.
 pub struct OpDef {
-    /// File stem, entry-point prefix, test name, label.
+    /// File stem, prefix of entry points, test name, label.
     pub name: &'static str,
     /// Formula in one line.
     pub summary: &'static str,
     /// Attributes, with their types.
     pub attrs: &'static [AttrDef],
-    /// Output and saved shapes from input shapes and from attributes that were checked, or what was expected and what was found: behind
-    /// [`OpDef::infer`].
+    /// Output and saved shapes from input shapes and checked attributes, or a message with what was expected and what was found. Called
+    /// through [`OpDef::infer`].
     pub(super) infer: fn(&[Operand], &Attrs) -> Result<Inferred, String>,
-    /// Inputs whose values backward reads (indices); the planner keeps them alive.
+    /// Inputs whose values the backward pass reads, as indices. The planner keeps them live.
     pub keeps_inputs: &'static [usize],
-    /// Outputs whose values backward reads.
+    /// Outputs whose values the backward pass reads.
     pub keeps_outputs: &'static [usize],
     /// Inputs that forward updates in place (optimiser state).
     pub updates: &'static [usize],
-    /// Inputs that are data: backward makes no gradient of them. Of an op without backward none is listed.
+    /// Inputs that are data: the backward pass computes no gradient of them. Empty for an op without backward pass.
     pub data: &'static [usize],
-    /// Whether it draws random numbers (keyed by seed, step, node, window, element).
+    /// Whether the op draws random numbers (keyed by seed, step, node, window, element).
     pub random: fn(&Attrs) -> bool,
     /// Forward kernels.
     pub forward: fn(&OpCtx) -> Phase,
     /// Backward kernels, or why there are none.
     pub backward: Backward,
-    /// The same in f64 on the host.
+    /// The f64 reference implementation on the host.
     pub twin: Twin,
     /// Test cases.
     pub cases: fn() -> Vec<Case>,
@@ -443,20 +445,21 @@ impl OpDef {
     /// Output and saved shapes from input shapes.
     ///
     /// # Errors
-    /// Fails if an attribute is unknown, missing or of another kind, or if inputs do not fit.
+    /// Fails if an attribute is unknown, missing or of another kind, or if the inputs do not match.
     pub fn infer(&self, inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, OpError> {
         let inferred = attrs.check(self.attrs).and_then(|()| (self.infer)(inputs, attrs));
         inferred.map_err(|message| OpError { op: self.name, message })
     }
 }
 
-/// For [`OpDef::random`] of ops that draw none.
+/// For [`OpDef::random`] of ops that draw no random numbers.
 #[must_use]
 pub fn never_random(_: &Attrs) -> bool {
     false
 }
 
-/// Rows of a block of a parameter gradient: from the shape of one window alone, so that no budget can move a cut.
+/// Rows per block of a parameter gradient. The number depends only on the shape of one window, so that no memory budget moves a block
+/// boundary.
 #[must_use]
 pub fn block_rows(rows: usize) -> usize {
     const MOST: usize = 512;
@@ -464,16 +467,16 @@ pub fn block_rows(rows: usize) -> usize {
     rows.div_ceil(blocks).max(1)
 }
 
-/// Partial sums held in scratch at a time, for one of `elements` elements: at most 4 MiB of them, 4 to 256.
+/// Number of partial sums in scratch at a time, if one has `elements` elements: at most 4 MiB of them, 4 to 256.
 #[must_use]
 pub fn partials_in_scratch(elements: usize) -> usize {
     ((1 << 20) / elements.max(1)).clamp(4, 256)
 }
 
-/// Elements between the starts of two parameters: multiples of 256 bytes, so that each can be bound.
+/// Parameters start at multiples of this number of elements: 256 bytes, so that each can be bound.
 pub const PARAMETER_ALIGNMENT: usize = 64;
 
-/// Elements that a parameter of `n` elements takes in the flat buffers.
+/// Number of elements that a parameter of `n` elements occupies in the flat buffers.
 #[must_use]
 pub fn padded(n: usize) -> usize {
     n.div_ceil(PARAMETER_ALIGNMENT) * PARAMETER_ALIGNMENT

@@ -1,16 +1,16 @@
 //! Attention along edges: each receiver attends to the senders of its own edges, per step and head.
 //!
-//! Inputs: q `[T, R, D]` (receivers), kv `[T, S, 2 D]` (senders, keys first), bias `[T, R, k, h]`; data per step (whole numbers kept as
-//! floats): index `[R, k]`, starts `[S + 1]`, entries `[R k]` as for `edge_sum`; with attribute `dynamic` terms `[R, k, 2, h]` per window
-//! (a and a logarithm of a probability, from `edge_terms`) and weight `[1]` (parameter, f). Attribute `heads` (h); D / h is even.
+//! Inputs: q `[T, R, D]` (receivers), kv `[T, S, 2 D]` (senders, keys first), bias `[T, R, k, h]`; data per step (whole numbers stored as
+//! floats): index `[R, k]`, starts `[S + 1]`, entries `[R k]` as for `edge_sum`; with attribute `dynamic` also terms `[R, k, 2, h]` per
+//! window (a and the logarithm of a probability, from `edge_terms`) and weight `[1]` (parameter, f). Attribute `heads` (h); D / h is even.
 //!
-//! `s_e = q . k_e / sqrt(D/h)`, `u_e = s_e + bias_e`, `w_e = a_e + f sigmoid(s_e)` (1 where not dynamic), score_e = `u_e w_e + log p_e`
-//! (`u_e` where not dynamic), `alpha = softmax over the receiver's edges`, `y = sum_e alpha_e v_e`. Any k; s and alpha `[T, R, k, h, 2]` are
-//! kept: no more than a few numbers an edge.
+//! `s_e = q . k_e / sqrt(D/h)`, `u_e = s_e + bias_e`, `w_e = a_e + f sigmoid(s_e)` (1 if not dynamic), score_e = `u_e w_e + log p_e` (`u_e`
+//! if not dynamic), `alpha = softmax over the edges of the receiver`, `y = sum_e alpha_e v_e`. k can have any value. The forward pass saves
+//! s and alpha `[T, R, k, h, 2]`: only a few numbers per edge.
 //!
-//! Backward, with `c_e = alpha_e (dy . v_e - sum_j alpha_j dy . v_j)`: `du = c w`, `dw = c u`, `ds = du + dw f sigmoid'(s)`; one kernel
-//! leaves these in scratch for each edge and head, others gather: dq over the edges of a receiver, dk and dv over those of a sender,
-//! `dterms = sum_t (dw, c)`, `df = sum dw sigmoid(s)`, first for each window, then over windows in order.
+//! Backward, with `c_e = alpha_e (dy . v_e - sum_j alpha_j dy . v_j)`: `du = c w`, `dw = c u`, `ds = du + dw f sigmoid'(s)`. One kernel
+//! writes these to scratch for each edge and head. Other kernels gather: dq over the edges of a receiver, dk and dv over those of a sender,
+//! `dterms = sum_t (dw, c)`, `df = sum dw sigmoid(s)`, first per window, then over the windows in order.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -21,11 +21,11 @@ use super::edge_sum::{check_edges, edges};
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {
-    /// Inputs: q, kv, bias, index, starts, entries, and, where weights depend on the window, terms and weight. Output: y.
+    /// Inputs: q, kv, bias, index, starts, entries, and with `dynamic` terms and weight. Output: y.
     pub struct EdgeAttention {
-        /// Heads; each is of even width.
+        /// Number of heads; the width of each is even.
         pub heads: usize,
-        /// Whether the weights of edges depend on the window.
+        /// Whether the edge weights depend on the window.
         pub dynamic: bool,
     }
 }
@@ -61,7 +61,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected kv [{t}, {s}, {}], found {:?}", 2 * d, inputs[1].shape));
     }
     if h == 0 || !d.is_multiple_of(2 * h) {
-        return Err(format!("{h} heads of even width do not make {d}"));
+        return Err(format!("the width {d} must be {h} heads of the same even width"));
     }
     let k = check_edges(&inputs[3..6], *s, *r)?;
     if inputs[2].shape != [*t, *r, k, h] {
@@ -80,7 +80,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     Ok(Inferred { outputs: vec![vec![*t, *r, *d]], saved: vec![("edges", vec![*t, *r, k, h, 2])], ..Inferred::default() })
 }
 
-/// Floats that are moved at once.
+/// Number of floats moved at once.
 fn lanes(c: &OpCtx) -> usize {
     let width = c.inputs[0].last() / EdgeAttention::of(c.attrs).heads;
     if width.is_multiple_of(4) { 4 } else { 2 }
@@ -127,7 +127,7 @@ fn terms() -> [Binding; 2] {
     [input("terms", Slot::In(TERMS), "terms_base"), Binding::parameters("weights", &[(Slot::In(WEIGHT), "weight_base")])]
 }
 
-/// Edges of a window times heads, and multiply-adds of one product of heads over all of them.
+/// Number of edges of a window times heads, and multiply-adds of one head product over all of them.
 fn sizes(c: &OpCtx) -> (usize, usize) {
     let (rows, k) = (c.inputs[0].rows(), c.inputs[3].last());
     (rows * k * EdgeAttention::of(c.attrs).heads, c.inputs[0].len() * k)
@@ -234,7 +234,7 @@ fn add_scaled(to: &mut [f64], factor: f64, from: &[f64]) {
     }
 }
 
-/// Sizes of a call, and where things lie.
+/// Sizes of a call, and the layout of its tensors.
 struct Places {
     d: usize,
     heads: usize,
@@ -273,19 +273,20 @@ impl Places {
         }
     }
 
-    /// Element of an edge and head among all of a window.
+    /// Index of an edge and head among all of a window.
     fn edge(&self, t: usize, i: usize, e: usize, h: usize) -> usize {
         ((t * self.receivers + i) * self.k + e) * self.heads + h
     }
 
-    /// Row of the head of a receiver in q and y, and of an edge's key in kv (its value is d further).
+    /// Index of the first element of the head of a receiver in q and y, and of the key of an edge in kv (its value starts d elements
+    /// later).
     fn rows(&self, t: usize, i: usize, e: usize, h: usize) -> (usize, usize) {
         let sender = t * self.senders + self.index[i * self.k + e];
         ((t * self.receivers + i) * self.d + h * self.width, sender * 2 * self.d + h * self.width)
     }
 }
 
-/// a, log p and f of an edge and head in window `w`: what its weight and score hold beside s and bias.
+/// a, log p and f of an edge and head in window `w`: the terms of its weight and score beside s and bias.
 fn terms_of(t: &TwinCall, p: &Places, w: usize, i: usize, e: usize, h: usize) -> Option<(f64, f64, f64)> {
     EdgeAttention::of(t.attrs).dynamic.then(|| {
         let (terms, at) = (t.inputs[TERMS].window(w), (i * p.k + e) * 2 * p.heads + h);

@@ -1,9 +1,9 @@
-//! The learned graph as a matrix `[N, N4]`, row = receiver: the edges of both stages, 0 elsewhere. N4 is N rounded up to a multiple of 4,
-//! and what is added is 0, so that four neighbours of a row can be loaded at once.
+//! The learned graph as a matrix `[N, N4]`, row = receiver: the edges of both stages, 0 elsewhere. N4 is N rounded up to a multiple of 4.
+//! The padding is 0, so that a kernel can load four neighbours of a row at once.
 //!
-//! Inputs, once a step: prob and index of the stage series -> transitions (`[Nr, k]`), prob and index of the stage transitions -> targets
-//! (`[Nt, k']`); indices are data. Attributes `covariates` and `targets`: nodes are covariates, targets, transitions, in this order.
-//! Backward gathers at the edges: `dprob[r, e] = dy[r, index[r, e]]`.
+//! Inputs, per step: prob and index of the stage series -> transitions (`[Nr, k]`), prob and index of the stage transitions -> targets
+//! (`[Nt, k']`). The indices are data. Attributes `covariates` and `targets`: the nodes are covariates, targets, transitions, in this
+//! order. The backward pass gathers at the edges: `dprob[r, e] = dy[r, index[r, e]]`.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -15,9 +15,9 @@ use super::twin::{Twin, TwinCall};
 operation! {
     /// Inputs: prob and index of the first stage, prob and index of the second. Output: the matrix.
     pub struct EdgeMatrix {
-        /// Nodes that are covariates, the first.
+        /// Number of covariates, the first nodes.
         pub covariates: usize,
-        /// Nodes that are targets, the next.
+        /// Number of targets, the next nodes.
         pub targets: usize,
     }
 }
@@ -43,17 +43,20 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/edge_matrix.wgsl
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [prob1, index1, prob2, index2] = exactly(inputs)?;
     if prob1.shape != index1.shape || prob2.shape != index2.shape || prob1.shape.len() != 2 || prob2.shape.len() != 2 {
-        return Err(format!("expected pairs [R, k], found {:?}", inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()));
+        return Err(format!(
+            "expected prob and index [R, k] of each stage, found {:?}",
+            inputs.iter().map(|i| &i.shape).collect::<Vec<_>>()
+        ));
     }
     let EdgeMatrix { covariates, targets } = EdgeMatrix::of(attrs);
     if prob2.shape[0] != targets || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err(format!("expected {targets} targets, all once a step, found {:?}", prob2.shape));
+        return Err(format!("expected {targets} targets and every input per step, found prob {:?}", prob2.shape));
     }
     let n = covariates + targets + prob1.shape[0];
     Ok(Inferred { outputs: vec![vec![n, n.next_multiple_of(4)]], ..Inferred::default() })
 }
 
-/// First row and first column of each stage's edges.
+/// First row and first column of the edges of each stage.
 fn corners(attrs: &Attrs) -> [[usize; 2]; 2] {
     let EdgeMatrix { covariates, targets } = EdgeMatrix::of(attrs);
     let series = covariates + targets;
@@ -107,7 +110,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: (0..2).filter(|s| c.wants(2 * s)).map(stage).collect(), scratch: vec![] }
 }
 
-/// Index of each edge of a stage in the matrix.
+/// Index in the matrix of each edge of a stage.
 #[expect(clippy::cast_possible_truncation, reason = "small indices, held as floats")]
 fn places(t: &TwinCall, stage: usize) -> Vec<usize> {
     let index = &t.inputs[2 * stage + 1];
@@ -138,7 +141,7 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    // Every edge of a row goes to another sender: its number within a row of its own.
+    // Each edge of a row goes to a different sender: the edge's number within the row is the index of the sender.
     let case = |name, [covariates, targets]: [usize; 2], hubs: usize, k: [usize; 2]| {
         let data = |shape: &[usize], fill| CaseInput { grad: false, ..CaseInput::step(shape, fill) };
         let (one, two) = ([hubs, k[0]], [targets, k[1]]);

@@ -1,10 +1,10 @@
-//! `y[t, i, e] = a[t, index[i, e]] + b[t, i] (+ log max(prob[i, e], 1e-12))`: what sender and receiver say of an edge.
+//! `y[t, i, e] = a[t, index[i, e]] + b[t, i] (+ log max(prob[i, e], 1e-12))`: the contributions of the sender and the receiver of an edge.
 //!
-//! Inputs: a `[T, S, C]` (senders), b `[T, R, C]` (receivers); per step and data (whole numbers kept as floats): index `[R, k]`, the sender
-//! of each edge, and the same by sender: starts `[S + 1]`, entries `[R k]` (edges `i k + e` of sender s:
-//! `entries[starts[s] .. starts[s + 1]]`, by receiver); with attribute `log_prob` prob `[R, k]` (per step). Output `[T, R, k, C]`.
-//! Backward gathers: da over the edges of a sender, db over those of a receiver; `dprob = sum dy / prob` over steps, channels and windows
-//! (0 below 1e-12), first for each window, then over windows in order.
+//! Inputs: a `[T, S, C]` (senders), b `[T, R, C]` (receivers); per step and data (whole numbers stored as floats): index `[R, k]`, the
+//! sender of each edge, and the same edges ordered by sender: starts `[S + 1]`, entries `[R k]` (the edges `i k + e` of sender s are
+//! `entries[starts[s] .. starts[s + 1]]`, ordered by receiver); with attribute `log_prob` also prob `[R, k]` (per step). Output
+//! `[T, R, k, C]`. The backward pass gathers: da over the edges of a sender, db over those of a receiver; `dprob = sum dy / prob` over
+//! steps, channels and windows (0 below 1e-12), first per window, then over the windows in order.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -14,7 +14,7 @@ use super::def::{
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {
-    /// Inputs: a of the senders, b of the receivers, index, starts, entries, and prob if its logarithm is added. Output: y.
+    /// Inputs: a of the senders, b of the receivers, index, starts, entries, and with `log_prob` prob. Output: y.
     pub struct EdgeSum {
         /// Whether the logarithm of the probability is added.
         pub log_prob: bool,
@@ -39,7 +39,7 @@ pub(super) static OP: OpDef = OpDef {
 
 const SHARED: &str = concat!(include_str!("../../../shaders/ops/edge_sum.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
 const PROB: usize = 5;
-/// Least probability that the logarithm sees.
+/// Lower limit of the argument of the logarithm.
 pub(super) const LEAST_PROBABILITY: f64 = 1e-12;
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
@@ -49,7 +49,10 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected a [T, S, C] and b [T, R, C], found {:?} and {:?}", inputs[0].shape, inputs[1].shape));
     };
     if t != t_b || c != c_b || inputs[..2].iter().any(|i| i.scope != Scope::Window) {
-        return Err(format!("a is {:?}, b {:?}; both must be per window", inputs[0].shape, inputs[1].shape));
+        return Err(format!(
+            "a and b must be per window and have the same steps and channels, found {:?} and {:?}",
+            inputs[0].shape, inputs[1].shape
+        ));
     }
     let k = check_edges(&inputs[2..5], *s, *r)?;
     if log_prob && (inputs[PROB].shape != [*r, k] || inputs[PROB].scope != Scope::Step) {
@@ -58,7 +61,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     Ok(Inferred { outputs: vec![vec![*t, *r, k, *c]], ..Inferred::default() })
 }
 
-/// Checks index, starts and entries of edges from `s` senders to `r` receivers. Returns the edges of a receiver.
+/// Checks index, starts and entries of edges from `s` senders to `r` receivers. Returns the number of edges per receiver.
 pub(super) fn check_edges(edges: &[Operand], s: usize, r: usize) -> Result<usize, String> {
     let [index, starts, entries] = exactly(edges)?;
     let k = index.last();
@@ -74,7 +77,7 @@ pub(super) fn check_edges(edges: &[Operand], s: usize, r: usize) -> Result<usize
     Ok(k)
 }
 
-/// Floats that are moved at once.
+/// Number of floats moved at once.
 fn lanes(c: &OpCtx) -> usize {
     let width = c.inputs[0].last();
     [4, 2, 1].into_iter().find(|l| width.is_multiple_of(*l)).unwrap_or(1)
@@ -168,7 +171,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch }
 }
 
-/// For each element of y in a window: element of a, of b, and the edge.
+/// For each element of y in a window: the index of its element of a, that of b, and its edge.
 fn places(t: &TwinCall) -> Vec<(usize, usize, usize)> {
     let (a, edges) = (&t.inputs[0].operand.shape, &t.inputs[2].operand.shape);
     let (s, c, r, k) = (a[1], a[2], edges[0], edges[1]);
@@ -214,7 +217,8 @@ fn twin_backward(t: &mut TwinCall) {
     }
 }
 
-/// Test data: edges of `r` receivers, `k` each, from `s` senders: index, starts, entries. Some sender has many, some may have none.
+/// Test data: `k` edges for each of `r` receivers, from `s` senders: index, starts, entries. One sender has many edges, others may have
+/// none.
 pub(super) fn edges(s: usize, r: usize, k: usize) -> [CaseInput; 3] {
     let index: Vec<usize> = (0..r * k).map(|e| (e / k * 5 + e % k * (1 + e / k % 2)) % s).collect();
     let mut entries: Vec<usize> = (0..r * k).collect();
@@ -240,7 +244,7 @@ fn cases() -> Vec<Case> {
         Case { name, attrs, inputs, windows, reduction: windows * t * c }
     };
     let usual = Some(Fill::Uniform(0.1, 1.0));
-    // The logarithm's slope is cut off at its least probability: no difference sees it.
+    // The slope of the logarithm is 0 below the lower limit of the probability. Finite differences cannot detect this.
     let mut none_left = case("no probability left", [2, 2], [3, 2, 2], Some(Fill::Constant(0.0)), 2);
     none_left.inputs[PROB].grad = false;
     vec![

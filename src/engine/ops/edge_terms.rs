@@ -1,9 +1,9 @@
-//! What the weight and the score of an edge hold beside the tokens of a step: `y[i, e, 0] = weight sigmoid(structure[i, e])`,
-//! `y[i, e, 1] = log max(prob[i, e], 1e-12)`, the same for every head.
+//! The terms of the weight and the score of an edge that do not depend on the tokens of a step:
+//! `y[i, e, 0] = weight sigmoid(structure[i, e])`, `y[i, e, 1] = log max(prob[i, e], 1e-12)`, the latter the same for every head.
 //!
 //! Inputs: structure `[1, R, k, h]` (per window), prob `[R, k]` (per step), weight `[1]` (parameter). Output `[R, k, 2, h]`. Backward:
-//! `dstructure = dy0 weight s (1 - s)`; dweight and dprob sum over heads (dweight over edges too), first for each window, then over windows
-//! in order; dprob is 0 below 1e-12.
+//! `dstructure = dy0 weight s (1 - s)`. dweight and dprob are sums over heads (dweight over edges too), first per window, then over the
+//! windows in order; dprob is 0 below 1e-12.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -154,7 +154,7 @@ fn cases() -> Vec<Case> {
         reduction: windows * r * k * h,
     };
     let usual = Fill::Uniform(0.1, 1.0);
-    // The logarithm's slope is cut off at its least probability: no difference sees it.
+    // The slope of the logarithm is 0 below the lower limit of the probability. Finite differences cannot detect this.
     let mut none_left = case("no probability left", [3, 2, 2], Fill::Constant(0.0), 2);
     none_left.inputs[1].grad = false;
     vec![

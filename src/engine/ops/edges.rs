@@ -1,14 +1,14 @@
-//! One stage of the learned graph: for each receiver the k likeliest senders and their renormalised probabilities.
+//! One stage of the learned graph: for each receiver the k most likely senders and their renormalised probabilities.
 //! `z = (logits + noise) / clamp(exp(log_temperature), 0.1, 10)`; the k largest z of each row (ties: the lowest index first);
-//! `prob = softmax over those k` (the renormalised softmax over all).
+//! `prob = softmax over those k` (the same as the softmax over all senders, renormalised).
 //!
-//! Inputs, once a step: logits `[R, S]` (parameter), noise `[R, S]` (data: Gumbel in training, else 0), log_temperature `[]` (parameter).
+//! Inputs, per step: logits `[R, S]` (parameter), noise `[R, S]` (data: Gumbel in training, otherwise 0), log_temperature `[]` (parameter).
 //! Attribute `k`. Outputs: prob `[R, k]`, and, without gradient, whole numbers as floats: index `[R, k]`, starts `[S + 1]`, entries
-//! `[R k]`. Edges are numbered e = receiver * k + slot; those of sender s are `entries[starts[s] .. starts[s + 1]]`, by receiver: that is
-//! how backward passes gather over a sender's edges.
+//! `[R k]`. Edges are numbered e = receiver * k + slot. The edges of sender s are `entries[starts[s] .. starts[s + 1]]`, ordered by
+//! receiver. Backward passes use this list to gather over the edges of a sender.
 //!
-//! Backward touches the edges alone: `dz = prob (dprob - prob . dprob)`, `dlogits[index] += dz / tau`, `dlog_temperature -= sum dz z`
-//! unless the clamp is at work.
+//! The backward pass reads only the edges: `dz = prob (dprob - prob . dprob)`, `dlogits[index] += dz / tau`, `dlog_temperature -= sum dz z`
+//! unless the temperature is beyond the limits of the clamp.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -20,7 +20,7 @@ use super::twin::{Twin, TwinCall};
 operation! {
     /// Inputs: logits, noise, log_temperature. Outputs: prob, index, starts, entries.
     pub struct Edges {
-        /// Senders of a receiver, 1 to all.
+        /// Number of senders of a receiver, 1 to all.
         pub k: usize,
     }
 }
@@ -52,10 +52,13 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     };
     let k = Edges::of(attrs).k;
     if noise.shape != logits.shape || log_temperature.len() != 1 || k == 0 || k > s || r == 0 {
-        return Err(format!("{k} of [{r}, {s}], noise {:?}, temperature {:?}", noise.shape, log_temperature.shape));
+        return Err(format!(
+            "expected k in 1..={s} for logits [{r}, {s}], noise of their shape and one temperature, found k = {k}, {:?} and {:?}",
+            noise.shape, log_temperature.shape
+        ));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err("everything must exist once a step".into());
+        return Err("every input must be per step".into());
     }
     Ok(Inferred { outputs: vec![vec![r, k], vec![r, k], vec![s + 1], vec![r * k]], discrete: 3, ..Inferred::default() })
 }
@@ -120,7 +123,7 @@ fn backward(c: &OpCtx) -> Phase {
     }
 }
 
-/// The clamped temperature, and whether the clamp lets a gradient through.
+/// The clamped temperature, and whether the clamp passes the gradient.
 fn temperature(log: f64) -> (f64, bool) {
     let tau = log.exp();
     (tau.clamp(COLDEST, HOTTEST), (COLDEST..=HOTTEST).contains(&tau))

@@ -1,8 +1,8 @@
-//! `y[t, n] = base[t, n] + (n < Nx ? series[t, n] : 0) + calendar[t]`: what a token starts from.
+//! `y[t, n] = base[t, n] + (n < Nx ? series[t, n] : 0) + calendar[t]`: the sum of the parts of a token.
 //!
-//! Inputs: base `[T, N, D]` (per step), series `[T, Nx, D]` (per window, Nx <= N), and with attribute `calendar` calendar `[T, D]` (per
-//! window). D is a multiple of 4. Backward: dbase adds up dy over the windows in order; dseries is its first Nx nodes; dcalendar its
-//! sum over nodes.
+//! Inputs: base `[T, N, D]` (per step), series `[T, Nx, D]` (per window, Nx <= N), and with attribute `calendar` also calendar `[T, D]`
+//! (per window). D is a multiple of 4. Backward: dbase is the sum of dy over the windows in order; dseries is dy of the first Nx nodes;
+//! dcalendar is the sum of dy over the nodes.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -12,9 +12,9 @@ use super::def::{
 use super::twin::{Twin, TwinCall};
 
 operation! {
-    /// Inputs: base, series, and calendar if there is one. Output: y.
+    /// Inputs: base, series, and with `calendar` the calendar. Output: y.
     pub struct EmbedSum {
-        /// Whether there are features of the calendar.
+        /// Whether there are calendar features.
         pub calendar: bool,
     }
 }
@@ -36,7 +36,7 @@ pub(super) static OP: OpDef = OpDef {
 };
 
 const SOURCE: &str = concat!(include_str!("../../../shaders/ops/embed_sum.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
-/// Invocations of a workgroup of `embed_sum_backward_base`, whose grid is not split.
+/// Workgroup size of `embed_sum_backward_base`, whose grid is not split.
 const BASE_GROUP: usize = 256;
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
@@ -142,7 +142,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch: vec![] }
 }
 
-/// Steps, nodes, series and width.
+/// Number of steps, nodes, series, and the width.
 fn extents(t: &TwinCall) -> (usize, usize, usize, usize) {
     let base = &t.inputs[0].operand.shape;
     (base[0], base[1], t.inputs[1].operand.shape[1], base[2])

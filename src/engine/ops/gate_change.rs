@@ -1,7 +1,7 @@
-//! `y = s (mixed - x)` with `s = sigmoid(g)`, element by element: the change that the last gate of the fusion lets through.
+//! `y = s (mixed - x)` with `s = sigmoid(g)`, element by element: the gated change at the end of the fusion.
 //!
-//! Inputs g, mixed, x, all `[.., D]`, D a multiple of 4. `d_g = d_y (mixed - x) s (1 - s)`, `d_mixed = d_y s`, `d_x = -d_y s`; s is
-//! computed again in backward.
+//! Inputs g, mixed, x, all `[.., D]`, D a multiple of 4. `d_g = d_y (mixed - x) s (1 - s)`, `d_mixed = d_y s`, `d_x = -d_y s`. The backward
+//! pass recomputes s.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -37,7 +37,10 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [g, mixed, x] = exactly(inputs)?;
     for (name, other) in [("mixed", mixed), ("x", x)] {
         if other.shape != g.shape || other.scope != g.scope {
-            return Err(format!("g is {:?} ({:?}), {name} is {:?} ({:?})", g.shape, g.scope, other.shape, other.scope));
+            return Err(format!(
+                "expected g and {name} of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
+                g.shape, g.scope, other.shape, other.scope
+            ));
         }
     }
     if !g.last().is_multiple_of(4) {

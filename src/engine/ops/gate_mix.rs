@@ -1,7 +1,7 @@
-//! `y = sigmoid(g1) a + sigmoid(g2) b`, element by element: two gated paths of the fusion.
+//! `y = sigmoid(g1) a + sigmoid(g2) b`, element by element: the two gated paths of the fusion.
 //!
-//! Inputs g1, a, g2, b, all `[.., D]`, D a multiple of 4. With `s = sigmoid(g)` each pair has `d_g = d_y v s (1 - s)`, `d_v = d_y s`.
-//! Backward runs one kernel a pair: both would need nine bindings.
+//! Inputs g1, a, g2, b, all `[.., D]`, D a multiple of 4. With `s = sigmoid(g)` each pair has `d_g = d_y v s (1 - s)`, `d_v = d_y s`. The
+//! backward pass runs one kernel per pair, because one kernel for both would need nine bindings.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -37,7 +37,10 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [g1, a, g2, b] = exactly(inputs)?;
     for (name, other) in [("a", a), ("g2", g2), ("b", b)] {
         if other.shape != g1.shape || other.scope != g1.scope {
-            return Err(format!("g1 is {:?} ({:?}), {name} is {:?} ({:?})", g1.shape, g1.scope, other.shape, other.scope));
+            return Err(format!(
+                "expected g1 and {name} of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
+                g1.shape, g1.scope, other.shape, other.scope
+            ));
         }
     }
     if !g1.last().is_multiple_of(4) {

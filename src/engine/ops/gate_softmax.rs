@@ -1,6 +1,7 @@
-//! `y = softmax over those of the three proposals that are present`; absent ones get 0.
+//! `y = softmax over those of the three proposals that are present`; absent proposals get 0.
 //!
-//! Input: logits `[.., 3]`. Attributes `dynamic` and `adaptive`: whether the second and third are present; the first always is.
+//! Input: logits `[.., 3]`. Attributes `dynamic` and `adaptive`: whether the second and the third proposal are present; the first always
+//! is.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{

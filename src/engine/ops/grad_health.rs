@@ -1,10 +1,10 @@
-//! Of each parameter tensor's gradient: sum of squares, count of zeros, count of what is not finite.
+//! Statistics of the gradient of each parameter tensor: sum of squares, number of zeros, number of non-finite elements.
 //!
-//! Inputs, all once a step: gradients `[P]` (tensors one after the other, each from a multiple of 64 elements on), chunks `[C, 2]` and
-//! tensors `[N, 2]`, both as `tables` makes them. Output: health `[N, 4]` = (sum of the squares of what is finite, zeros, not finite, 0).
-//! Padding is not counted. A sum beyond f32 is the largest f32, so that every output is a number. Counts are exact below 2^24.
-//! Sums run over chunks of at most 256 gradients and then over a tensor's chunks, each in one fixed order; there are no barriers, which
-//! some software adapters pay dearly for.
+//! Inputs, all per step: gradients `[P]` (tensors one after the other, each starting at a multiple of 64 elements), chunks `[C, 2]` and
+//! tensors `[N, 2]`, both from `tables`. Output: health `[N, 4]` = (sum of the squares of the finite elements, zeros, non-finite elements,
+//! 0). Padding is not counted. A sum beyond the range of f32 becomes the largest f32, so that every output is a finite number. Counts are
+//! exact below 2^24. Sums run over chunks of at most 256 gradients and then over the chunks of a tensor, each in a fixed order. There are
+//! no barriers, because they are slow on some software adapters.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -29,20 +29,21 @@ pub(super) static OP: OpDef = OpDef {
     data: &[],
     random: never_random,
     forward,
-    backward: Backward::NotDifferentiable("optimiser"),
+    backward: Backward::NotDifferentiable("it is part of the optimiser"),
     twin: Twin { forward: twin_forward, backward: no_backward },
     cases,
 };
 
 const SOURCE: &str = concat!(include_str!("../../../shaders/ops/grad_health.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
-/// Most gradients of a chunk.
+/// Largest number of gradients per chunk.
 const CHUNK: usize = 256;
-/// Elements of which starts are multiples; the same constant is in the shader.
+/// Tensors start at multiples of this number of elements; the shader has the same constant.
 const UNIT: usize = super::def::PARAMETER_ALIGNMENT;
-/// Numbers of a tensor in the output.
+/// Numbers per tensor in the output.
 pub(crate) const NUMBERS: usize = 4;
 
-/// The tables for tensors of these places (first element, elements): chunks (start / 64, length) and tensors (first chunk, chunks).
+/// The tables for tensors at these places (first element, number of elements): chunks (start / 64, length) and tensors (first chunk, number
+/// of chunks).
 pub(crate) fn tables(places: &[(usize, usize)]) -> [Vec<f32>; 2] {
     let (mut chunks, mut tensors) = (vec![], vec![]);
     for &(start, length) in places {
@@ -61,7 +62,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected gradients, chunks [C, 2] and tensors [N, 2], found {found:?}"));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err("everything must exist once a step".into());
+        return Err("every input must be per step".into());
     }
     Ok(Inferred { outputs: vec![vec![tensors.rows(), NUMBERS]], ..Inferred::default() })
 }
@@ -107,7 +108,7 @@ fn forward(c: &OpCtx) -> Phase {
 
 #[expect(clippy::cast_possible_truncation, reason = "counts, held as floats")]
 fn twin_forward(t: &mut TwinCall) {
-    let [gradients, chunks, tensors] = &t.inputs[..] else { panic!("grad_health: three inputs") };
+    let [gradients, chunks, tensors] = &t.inputs[..] else { panic!("grad_health takes three inputs") };
     let most = f64::from(f32::MAX);
     for (health, tensor) in t.outputs[0].data.chunks_mut(NUMBERS).zip(tensors.data.chunks(2)) {
         let (first, count) = (tensor[0] as usize, tensor[1] as usize);
@@ -121,7 +122,7 @@ fn twin_forward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    // Sizes of the tensors, and what the gradients are.
+    // `sizes` are those of the tensors; `fill` generates the gradients.
     let case = |name, sizes: &[usize], fill| {
         let mut end = 0;
         let place = |&n: &usize| {

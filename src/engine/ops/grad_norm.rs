@@ -1,9 +1,9 @@
-//! The gradient's global norm, its clip factor, and whether the step is usable.
+//! The global norm of the gradient, its clip factor, and whether the step is usable.
 //!
-//! Inputs: gradients `[P]` and loss `[1]`, both once a step. Attribute: `clip_norm` (0: no clipping). Output: norm `[4]` =
-//! (L2 norm, `min(1, clip_norm / (norm + 1e-6))` as `torch.nn.utils.clip_grad_norm_` has it, ok, loss). ok is 1 if every gradient, the loss
-//! and the sum of squares are finite in f32, tested by bits; else ok, norm and factor are 0.
-//! Sums run over fixed blocks of 4096 gradients and then over blocks, each in one fixed order.
+//! Inputs: gradients `[P]` and loss `[1]`, both per step. Attribute: `clip_norm` (0: no clipping). Output: norm `[4]` = (L2 norm,
+//! `min(1, clip_norm / (norm + 1e-6))` as in `torch.nn.utils.clip_grad_norm_`, ok, loss). ok is 1 if every gradient, the loss and the sum
+//! of squares are finite in f32, which is tested on their bits; otherwise ok, norm and factor are 0. Sums run over fixed blocks of 4096
+//! gradients and then over the blocks, each in a fixed order.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -15,7 +15,7 @@ use super::twin::{Twin, TwinCall, no_backward};
 operation! {
     /// Inputs: gradients, loss. Output: norm.
     pub struct GradNorm {
-        /// Greatest norm after clipping; 0 for no clipping.
+        /// Largest norm after clipping; 0 for no clipping.
         pub clip_norm: f64,
     }
 }
@@ -31,13 +31,13 @@ pub(super) static OP: OpDef = OpDef {
     data: &[],
     random: never_random,
     forward,
-    backward: Backward::NotDifferentiable("optimiser"),
+    backward: Backward::NotDifferentiable("it is part of the optimiser"),
     twin: Twin { forward: twin_forward, backward: no_backward },
     cases,
 };
 
 const SOURCE: &str = concat!(include_str!("../../../shaders/ops/grad_norm.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
-/// Gradients of a workgroup; the same constant is in the shader.
+/// Gradients per workgroup; the shader has the same constant.
 const BLOCK: usize = 4096;
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
@@ -46,7 +46,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected gradients and a loss [1], found {:?} and {:?}", gradients.shape, loss.shape));
     }
     if gradients.scope != Scope::Step || loss.scope != Scope::Step {
-        return Err("gradients and loss must exist once a step".into());
+        return Err("gradients and loss must be per step".into());
     }
     Ok(Inferred { outputs: vec![vec![4]], ..Inferred::default() })
 }

@@ -1,8 +1,9 @@
-//! What the fixed graph says of a node, each of four parts mapped to width q and laid side by side; once a step.
+//! The features of a node in the fixed graph: four parts, each mapped to width q, side by side; once per step.
 //!
 //! Inputs: features `[N, 1 + 4 + S + W]` (data: hop distance as a whole number, centralities, spectral, random walk); then parameters:
-//! distance `[hops, q]`, and weight and bias of centrality `[q, 4]`, `[q]`, spectral `[q, S]`, `[q]`, random walk `[q, W]`, `[q]`.
-//! Output `[N, 4 q]`: `distance[hop]`, `W_c c + b_c`, `W_s s + b_s`, `W_w w + b_w`. Few nodes and once a step: plain loops will do.
+//! distance `[hops, q]`, and weight and bias of centrality `[q, 4]`, `[q]`, spectral `[q, S]`, `[q]`, random walk `[q, W]`, `[q]`. Output
+//! `[N, 4 q]`: `distance[hop]`, `W_c c + b_c`, `W_s s + b_s`, `W_w w + b_w`. There are few nodes and the op runs once per step, so plain
+//! loops are fast enough.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -47,17 +48,17 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     for part in 1..4 {
         let (weight, bias) = (&inputs[2 * part].shape, &inputs[2 * part + 1].shape);
         if weight.len() != 2 || weight[0] != *q || bias != &[*q] {
-            return Err(format!("a weight must be [{q}, features] and its bias [{q}], found {weight:?} and {bias:?}"));
+            return Err(format!("every weight must be [{q}, features] and its bias [{q}], found {weight:?} and {bias:?}"));
         }
         total += weight[1];
     }
     if total != *width || inputs[2].shape[1] != CENTRALITIES {
-        return Err(format!("{width} features a node, but distance, centralities and the weights take {total}"));
+        return Err(format!("found {width} features per node, but distance, centralities and the weights need {total}"));
     }
     Ok(Inferred { outputs: vec![vec![*n, 4 * q]], ..Inferred::default() })
 }
 
-/// First feature and number of features of a part; distance is part 0.
+/// First feature and number of features of a part; part 0 is the distance.
 fn part(inputs: &[Operand], part: usize) -> (usize, usize) {
     let length = |p: usize| if p == 0 { 1 } else { inputs[2 * p].shape[1] };
     ((0..part).map(length).sum(), length(part))
@@ -176,7 +177,7 @@ fn twin_backward(t: &mut TwinCall) {
 fn cases() -> Vec<Case> {
     let case = |name, nodes: usize, q: usize, hops: usize, spectral: usize, walk: usize| {
         let width = 1 + CENTRALITIES + spectral + walk;
-        // A pattern that is not regular along either axis; the first feature of a node is a whole number below `hops`.
+        // A pattern that is not regular along either axis. The first feature of a node is a whole number below `hops`.
         let feature = |e: usize| if e.is_multiple_of(width) { e / width * 7 % hops } else { e * 37 % 23 };
         let values = (0..nodes * width).map(|e| feature(e) as f32 * if e.is_multiple_of(width) { 1.0 } else { 0.1 }).collect();
         let mut inputs = vec![

@@ -1,7 +1,7 @@
-//! Sparsity of the learned graph: `0.01 (mean |a| + mean |b|) + 0.001 sum over all rows of both of the entropy of softmax(row)`.
+//! Sparsity penalty of the learned graph: `0.01 (mean |a| + mean |b|) + 0.001 sum of the entropy of softmax(row) over all rows of both`.
 //!
-//! Inputs: two tables of logits, `[R1, S1]` and `[R2, S2]`, parameters. Output `[1]`, once a step. With p = softmax(row) and H its entropy,
-//! times d_y: `d_row[j] = 0.01 sign(row[j]) / elements - 0.001 p_j (ln p_j + H)`.
+//! Inputs: two tables of logits, `[R1, S1]` and `[R2, S2]`, parameters. Output `[1]`, per step. With p = softmax(row) and H its entropy,
+//! the gradient is d_y times `d_row[j] = 0.01 sign(row[j]) / elements - 0.001 p_j (ln p_j + H)`.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -38,7 +38,7 @@ const ENTROPY: f64 = 0.001;
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [a, b] = exactly(inputs)?;
     if a.shape.len() != 2 || b.shape.len() != 2 || a.is_empty() || b.is_empty() || inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err(format!("expected two tables, once a step, found {:?} and {:?}", a.shape, b.shape));
+        return Err(format!("expected two tables of logits per step, found {:?} and {:?}", a.shape, b.shape));
     }
     Ok(Inferred { outputs: vec![vec![1]], ..Inferred::default() })
 }
@@ -90,7 +90,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: vec![kernel(c, "graph_penalty_backward", bindings, rows)], scratch: vec![] }
 }
 
-/// Logarithms of softmax(row), and the entropy.
+/// The logarithms of softmax(row), and its entropy.
 fn log_softmax(row: &[f64]) -> (Vec<f64>, f64) {
     let most = row.iter().copied().fold(f64::MIN, f64::max);
     let sum = most + row.iter().map(|v| (v - most).exp()).sum::<f64>().ln();

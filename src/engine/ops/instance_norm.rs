@@ -1,12 +1,13 @@
-//! Instance norm of the targets and the patches of [values, mask] that the embedding reads. Data only, so there is no backward pass.
+//! Instance norm of the targets, and the patches of `[values, mask]` that the embedding reads. The op reads only data, so it has no
+//! backward pass.
 //!
-//! Inputs: values and observed, both `[S, Nx, F]`, observed in {0, 1}; the series are Nc covariates and then the targets. Attributes:
-//! `history` (L), `covariates` (Nc), `patch` (p, divides S), `epsilon` (added to the variance), `active` (0: shift 0, scale 1).
-//! Every value is multiplied by its `observed` first. For each target, channel 0 alone: `shift = mean`, `scale = sqrt(var + epsilon)`,
-//! population statistics of the observed history, 0 and 1 where nothing was observed; then `x = (x - shift) / scale * observed`.
+//! Inputs: values and observed, both `[S, Nx, F]`, observed in {0, 1}. The series are Nc covariates followed by the targets. Attributes:
+//! `history` (L), `covariates` (Nc), `patch` (p, divides S), `epsilon` (added to the variance), `active` (0: shift 0, scale 1). Every value
+//! is first multiplied by its `observed`. For channel 0 of each target: `shift = mean`, `scale = sqrt(var + epsilon)`, with population
+//! statistics of the observed history, or 0 and 1 if nothing was observed; then `x = (x - shift) / scale * observed`.
 //!
-//! Outputs: features `[T, Nx, 2 p F]`, the token's values `[p, F]` flattened, then its mask likewise; history `[Nt, L]`, the normalised
-//! channel 0, 0 where not observed; stats `[Nt, 2]`, shift and scale.
+//! Outputs: features `[T, Nx, 2 p F]`, the values `[p, F]` of the token, flattened, followed by its mask in the same order; history
+//! `[Nt, L]`, the normalised channel 0, 0 if unobserved; stats `[Nt, 2]`, shift and scale.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -16,17 +17,17 @@ use super::def::{
 use super::twin::{Twin, TwinCall, no_backward};
 
 operation! {
-    /// Inputs: values, observed. Outputs: patches, history of the targets, their shift and scale.
+    /// Inputs: values, observed. Outputs: features, history of the targets, their shift and scale.
     pub struct InstanceNorm {
-        /// Steps of the past, 1 to all.
+        /// Number of history steps, 1 to all.
         pub history: usize,
-        /// Series that are covariates, the first.
+        /// Number of covariates, the first series.
         pub covariates: usize,
-        /// Steps of a token; they divide the steps.
+        /// Steps per token; the number divides that of all steps.
         pub patch: usize,
-        /// Least scale.
+        /// Added to the variance.
         pub epsilon: f64,
-        /// Whether anything is normalised; if not, shift is 0 and scale 1.
+        /// Whether the targets are normalised; if not, shift is 0 and scale is 1.
         pub active: bool,
     }
 }
@@ -52,14 +53,14 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/instance_norm.wg
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [values, observed] = exactly(inputs)?;
     if values.shape != observed.shape || values.scope != observed.scope {
-        return Err(format!("values are {:?}, observed is {:?}", values.shape, observed.shape));
+        return Err(format!("expected values and observed of the same shape, found {:?} and {:?}", values.shape, observed.shape));
     }
     let [steps, series, channels] = values.shape[..] else {
         return Err(format!("values must be [steps, series, channels], found {:?}", values.shape));
     };
     let InstanceNorm { history, covariates, patch, .. } = InstanceNorm::of(attrs);
     if history == 0 || history > steps {
-        return Err(format!("the history must have 1 to {steps} steps, found {history}"));
+        return Err(format!("the history must be 1 to {steps} steps, found {history}"));
     }
     if covariates >= series || channels == 0 {
         return Err(format!("{covariates} covariates leave no target among {:?}", values.shape));
@@ -128,7 +129,7 @@ fn forward(c: &OpCtx) -> Phase {
     }
 }
 
-/// Shift and scale of a history of (value, observed).
+/// Shift and scale of a history of (value, observed) pairs.
 fn statistics(past: &[(f64, f64)], epsilon: f64) -> (f64, f64) {
     let seen: f64 = past.iter().map(|(_, o)| o).sum();
     let count = seen.max(1.0);

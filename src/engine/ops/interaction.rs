@@ -1,6 +1,6 @@
-//! `y = time * u`, `u_i = sum_j W_ij space_j` within each head: a bilinear form per head.
+//! `y = time * u`, `u_i = sum_j W_ij space_j` within each head: one bilinear form per head.
 //!
-//! Inputs: time and space `[.., D]`, weight `[h, e, e]` (out, in) with D = h e, a parameter. Backward computes u again:
+//! Inputs: time and space `[.., D]`, weight `[h, e, e]` (out, in) with D = h e, a parameter. The backward pass recomputes u:
 //! `dtime = dy u`, and with `du = dy time`, `dspace_j = sum_i W_ij du_i`, `dW_ij = sum over rows of du_i space_j`, over blocks of rows.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -38,11 +38,14 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/interaction.wgsl
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [time, space, weight] = exactly(inputs)?;
     if time.shape != space.shape || time.scope != space.scope {
-        return Err(format!("time is {:?} ({:?}), space {:?} ({:?})", time.shape, time.scope, space.shape, space.scope));
+        return Err(format!(
+            "expected time and space of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
+            time.shape, time.scope, space.shape, space.scope
+        ));
     }
     let [h, e, f] = weight.shape[..] else { return Err(format!("the weight must be [h, e, e], found {:?}", weight.shape)) };
     if e != f || h * e != time.last() {
-        return Err(format!("the weight is {:?}, the width {}", weight.shape, time.last()));
+        return Err(format!("expected a weight [h, e, e] with h e = the width, found {:?} and the width {}", weight.shape, time.last()));
     }
     Ok(Inferred { outputs: vec![time.shape.clone()], ..Inferred::default() })
 }

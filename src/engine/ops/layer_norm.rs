@@ -1,7 +1,7 @@
 //! `y = LN(x)` or `y = LN(x + dropout(change))` over the last axis (eps 1e-5, population variance), with gain and bias.
 //!
-//! Inputs: x `[.., D]`, gamma `[D]`, beta `[D]`, and with attribute `residual` change, shaped like x. D is a multiple of 4.
-//! Forward keeps mean and 1/std of each row; backward reads x and change again and draws the dropout anew.
+//! Inputs: x `[.., D]`, gamma `[D]`, beta `[D]`, and with attribute `residual` also change, in the shape of x. D is a multiple of 4. The
+//! forward pass saves mean and 1/std of each row. The backward pass reads x and change and draws the same dropout again.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -11,11 +11,11 @@ use super::def::{
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 
 operation! {
-    /// Inputs: x, gamma, beta, and change if there is one. Output: y.
+    /// Inputs: x, gamma, beta, and with `residual` the change. Output: y.
     pub struct LayerNorm {
-        /// Whether a change is added to x first.
+        /// Whether a change is first added to x.
         pub residual: bool,
-        /// Share of the change that is dropped, in [0, 1).
+        /// Dropout rate of the change, in [0, 1).
         pub dropout: f64,
     }
 }
@@ -61,7 +61,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("gain and bias must be [{d}], found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
     }
     if residual && inputs[3].shape != inputs[0].shape {
-        return Err(format!("x is {:?}, change is {:?}", inputs[0].shape, inputs[3].shape));
+        return Err(format!("expected x and change of the same shape, found {:?} and {:?}", inputs[0].shape, inputs[3].shape));
     }
     Ok(Inferred { outputs: vec![inputs[0].shape.clone()], saved: vec![("stats", vec![inputs[0].rows(), 2])], ..Inferred::default() })
 }
@@ -70,7 +70,7 @@ fn source(attrs: &Attrs) -> &'static str {
     if LayerNorm::of(attrs).residual { RESIDUAL } else { PLAIN }
 }
 
-/// Fields that every kernel of the op has.
+/// The fields of every kernel of the op.
 fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
     let (rows, width, p) = (c.inputs[0].rows(), c.inputs[0].last(), LayerNorm::of(c.attrs).dropout);
     let block = block_rows(rows);
@@ -119,7 +119,7 @@ fn backward(c: &OpCtx) -> Phase {
     let group = partials_in_scratch(2 * width);
     let blocks = rows.div_ceil(block);
     let mut scratch = vec![(group * 2 * width, Scope::Step)];
-    // One kernel makes all gradients: what nobody wants goes to scratch.
+    // One kernel computes all gradients. A gradient that is not needed goes to scratch.
     let mut wanted = |input: usize| {
         if c.wants(input) {
             return Slot::DIn(input);
@@ -170,7 +170,7 @@ fn backward(c: &OpCtx) -> Phase {
     }
 }
 
-/// Summand, mean and 1/std of each row of window `w`.
+/// The summands, and mean and 1/std of each row of window `w`.
 fn normalise(t: &TwinCall, w: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
     let d = t.inputs[0].operand.last();
     let LayerNorm { residual, dropout: p } = LayerNorm::of(t.attrs);

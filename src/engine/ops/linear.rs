@@ -1,9 +1,10 @@
-//! `y = a(x) W^T + b (+ residual)` over the last axis; a = identity, relu or tanh-gelu, then dropout.
+//! `y = a(x) W^T + b (+ residual)` over the last axis. a is the identity, relu or tanh-gelu, followed by dropout.
 //!
-//! Inputs: x `[.., K]`, weight `[M, K]` (with attribute `column0` `[M, more]`, of which the K columns from there on are W: a map of several
-//! inputs side by side is then a sum of maps), then with attribute `bias` b `[M]`, then with attribute `residual` a tensor shaped like y.
-//! The activation is applied where x is loaded: what a layer stores is the pre-activation alone, which backward needs anyway, and the
-//! activation's output is recomputed instead of kept (one tensor of [.., K] fewer). Parameter gradients are summed over blocks of rows.
+//! Inputs: x `[.., K]`, weight `[M, K]` (with attribute `column0` the weight is `[M, more]`, and W is the K columns that start there: a map
+//! of several concatenated inputs is then a sum of maps), then with attribute `bias` b `[M]`, then with attribute `residual` a tensor in
+//! the shape of y. The activation is applied when x is loaded. So a layer stores only the pre-activation, which the backward pass needs
+//! anyway, and the output of the activation is recomputed instead of saved (one tensor of `[.., K]` less). Parameter gradients are summed
+//! over blocks of rows.
 
 use super::attrs::{AttrKind, AttrType, Attrs, Operation, chosen, operation};
 use super::def::{
@@ -14,7 +15,7 @@ use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::generator::{Broadcast, Tile};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 
-/// What becomes of x as it is loaded; the shader knows them by these numbers.
+/// The activation that is applied when x is loaded; the shader uses the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// x itself.
@@ -38,17 +39,17 @@ impl AttrType for Activation {
 }
 
 operation! {
-    /// Inputs: x, weight, then bias if there is one, then residual if there is one. Output: y.
+    /// Inputs: x, weight, then with `bias` the bias, then with `residual` the residual. Output: y.
     pub struct Linear {
-        /// Whether there is a bias.
+        /// Whether the map has a bias.
         pub bias: bool,
-        /// Whether a tensor like y is added.
+        /// Whether a tensor in the shape of y is added.
         pub residual: bool,
-        /// What becomes of x as it is loaded.
+        /// The activation that is applied when x is loaded.
         pub activation: Activation,
-        /// Share of the activated x that is dropped, in [0, 1).
+        /// Dropout rate of the activated x, in [0, 1).
         pub dropout: f64,
-        /// First of the columns that are W, where the weight is of several inputs side by side; else the weight is W.
+        /// First column of W, if the weight is for several concatenated inputs; otherwise the weight is W.
         pub column0: Option<usize>,
     }
 }
@@ -79,12 +80,12 @@ const QUADS: &str = include_str!("../../../shaders/ops/linear_quads.wgsl");
 const SCALARS: &str = include_str!("../../../shaders/ops/linear_scalars.wgsl");
 
 impl Linear {
-    /// Index of the input `residual`, if there is one.
+    /// Index of the input `residual`, if the op has one.
     fn residual_at(&self) -> usize {
         2 + usize::from(self.bias)
     }
 
-    /// Whether x is used as anything but itself.
+    /// Whether activation or dropout changes x.
     fn changes_x(&self) -> bool {
         self.activation != Activation::Identity || self.dropout > 0.0
     }
@@ -103,7 +104,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [m, inner] = inputs[1].shape[..] else { return Err(format!("the weight must be [M, K], found {:?}", inputs[1].shape)) };
     let fits = of.column0.map_or(inner == k, |column0| column0 + k <= inner);
     if !fits {
-        return Err(format!("x is {:?}, the weight {:?}: inner extents differ", inputs[0].shape, inputs[1].shape));
+        return Err(format!("the inner extents differ: x is {:?}, the weight is {:?}", inputs[0].shape, inputs[1].shape));
     }
     if of.bias && inputs[2].shape != [m] {
         return Err(format!("the bias must be [{m}], found {:?}", inputs[2].shape));
@@ -113,7 +114,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         *last = m;
     }
     if of.residual && inputs[of.residual_at()].shape != shape {
-        return Err(format!("y is {shape:?}, the residual {:?}", inputs[of.residual_at()].shape));
+        return Err(format!("the residual must be {shape:?}, found {:?}", inputs[of.residual_at()].shape));
     }
     Ok(Inferred { outputs: vec![shape], ..Inferred::default() })
 }
@@ -153,18 +154,18 @@ fn fields(c: &OpCtx) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Whether every four neighbours along a row can be moved at once.
+/// Whether four neighbours of a row can always be moved at once.
 fn in_quads(c: &OpCtx) -> bool {
     let [m, stride] = [c.inputs[1].shape[0], c.inputs[1].last()];
     [c.inputs[0].last(), m, stride, Linear::of(c.attrs).first_column()].iter().all(|n| n.is_multiple_of(4))
 }
 
-/// Elements that one invocation of an element-wise kernel takes.
+/// Number of elements per invocation of an element-wise kernel.
 fn lanes(c: &OpCtx) -> usize {
     if in_quads(c) { 4 } else { 1 }
 }
 
-/// A kernel; `stored` is the input whose gradient is stored by rows.
+/// A kernel; `stored` is the index of the input whose gradient it stores by rows.
 fn kernel(c: &OpCtx, tiled: &str, entry: &'static str, bindings: Vec<Binding>, grid: Grid, cost: Cost, stored: Option<usize>) -> KernelDef {
     let elements = if in_quads(c) { QUADS } else { SCALARS };
     let of = Linear::of(c.attrs);
@@ -193,7 +194,7 @@ fn parameters(c: &OpCtx) -> Binding {
     Binding::parameters("weights", &slots)
 }
 
-/// A product over rows of all windows.
+/// A product over the rows of all windows.
 fn by_rows(tile: Tile, columns: usize, m: &Matmul) -> (String, usize, usize) {
     let (rows, wide) = extent(tile, columns);
     (text(m), rows, columns.div_ceil(wide))
@@ -336,7 +337,7 @@ fn backward_weight(c: &OpCtx, s: &Sizes) -> Vec<KernelDef> {
     ]
 }
 
-/// a(x) and a'(x) of PyTorch's relu and tanh-gelu.
+/// a(x) and a'(x) of relu and tanh-gelu as PyTorch defines them.
 fn activation(kind: Activation, v: f64) -> (f64, f64) {
     const ROOT: f64 = 0.797_884_560_802_865_4;
     match kind {
@@ -349,7 +350,7 @@ fn activation(kind: Activation, v: f64) -> (f64, f64) {
     }
 }
 
-/// a(x) with dropout, and its derivative, element by element of window `w`.
+/// a(x) with dropout, and its derivative, for each element of window `w`.
 fn activate(t: &TwinCall, w: usize) -> Vec<(f64, f64)> {
     let Linear { activation: kind, dropout: p, .. } = Linear::of(t.attrs);
     let one = |(e, v): (usize, &f64)| {

@@ -1,10 +1,10 @@
-//! The decoder's head as a mixture in the data's units, `step = token * p + position`:
+//! The output of the decoder's head as a mixture in the units of the data, `step = token * p + position`:
 //! `mean = (head mean + highway[n, step]) scale + shift`, `log_std = clamp(head, -7, 5) + ln scale`, `logit = head logit`.
 //!
 //! Inputs: head `[Th, Nt, 3 p K]` (last axis `[3, p, K]`: mean, log std, logit), stats `[Nt, 2]` (shift, scale; data, no gradient), and
-//! with attribute `highway` highway `[Nt, H]`, H = Th p. Attributes: `patch` (p), `components` (K), `highway` (0 or 1).
-//! Output: mixture `[3, H, Nt, K]`. With attribute `values` there are means alone, for heads without a density: head `[Th, Nt, p K]`,
-//! output `[1, H, Nt, K]`. Backward: `d_head = (d_mean scale, d_log_std where -7 <= head <= 5, d_logit)`,
+//! with attribute `highway` also highway `[Nt, H]`, H = Th p. Attributes: `patch` (p), `components` (K), `highway` (0 or 1). Output:
+//! mixture `[3, H, Nt, K]`. With attribute `values`, for heads without a density, there are only means: head `[Th, Nt, p K]`, output
+//! `[1, H, Nt, K]`. Backward: `d_head = (d_mean scale, d_log_std where -7 <= head <= 5, d_logit)`,
 //! `d_highway[n, step] = sum_k d_mean scale`.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -15,15 +15,15 @@ use super::def::{
 use super::twin::{Twin, TwinCall};
 
 operation! {
-    /// Inputs: head, stats, and highway if there is one. Output: the mixture.
+    /// Inputs: head, stats, and with `highway` the highway. Output: the mixture.
     pub struct MixtureDecode {
-        /// Steps of a token.
+        /// Steps per token.
         pub patch: usize,
-        /// Components of the mixture, or values of a step.
+        /// Components of the mixture, or values per step.
         pub components: usize,
         /// Whether there is a highway.
         pub highway: bool,
-        /// Whether there are means alone, for heads without a density.
+        /// Whether there are only means, for heads without a density.
         pub values: bool,
     }
 }
@@ -71,12 +71,12 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     Ok(Inferred { outputs: vec![vec![parts, steps, targets, components]], ..Inferred::default() })
 }
 
-/// Numbers of a component: mean, log std and logit, or the mean alone.
+/// Numbers per component: mean, log std and logit, or only the mean.
 fn parts(attrs: &Attrs) -> usize {
     if MixtureDecode::of(attrs).values { 1 } else { 3 }
 }
 
-/// A kernel with one invocation for each of `count` items.
+/// A kernel with one invocation per item; `count` is the number of items.
 fn kernel(c: &OpCtx, entry: &'static str, count: usize, bindings: Vec<Binding>, cost: Cost) -> KernelDef {
     let MixtureDecode { patch, components, .. } = MixtureDecode::of(c.attrs);
     KernelDef {
@@ -138,7 +138,8 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch: vec![] }
 }
 
-/// One component of one step of one target: element of its mean in head and in mixture, target, element of the highway.
+/// One component of one step of one target: the indices of its mean in head and in mixture, of the target, and of its element of the
+/// highway.
 struct Place {
     head: usize,
     mixture: usize,
@@ -146,7 +147,7 @@ struct Place {
     highway: usize,
 }
 
-/// All places of a window, and how far apart mean, log std and logit lie in head and in mixture.
+/// All places of a window, and the strides between mean, log std and logit in head and in mixture.
 fn places(t: &TwinCall) -> (Vec<Place>, usize, usize) {
     let (MixtureDecode { patch, components, .. }, parts) = (MixtureDecode::of(t.attrs), parts(t.attrs));
     let (tokens, targets) = (t.inputs[0].operand.shape[0], t.inputs[0].operand.shape[1]);

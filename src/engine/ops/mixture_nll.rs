@@ -1,10 +1,10 @@
-//! Negative log-likelihood of a window's observed targets under a mixture of Gaussians, by log-sum-exp:
+//! Negative log-likelihood of the observed targets of a window under a mixture of Gaussians, by log-sum-exp:
 //! `nll = sum over observed of (lse_k logit_k - lse_k term_k)`, `term_k = logit_k - z_k^2 / 2 - log_std_k - ln(2 pi) / 2`,
 //! `z_k = (y - mean_k) / std_k`.
 //!
-//! Inputs: mixture `[3, H, Nt, K]` (mean, log std, logit), target `[H, Nt]`, observed `[H, Nt]` in {0, 1} (data, no gradient). Output:
-//! nll `[1]`. With `r = softmax(term)` and `w = softmax(logit)`, times d_nll: `d_mean = -r z / std`, `d_log_std = r (1 - z^2)`,
-//! `d_logit = w - r`; all 0 where nothing was observed. Nothing is saved: backward computes the log-sums again.
+//! Inputs: mixture `[3, H, Nt, K]` (mean, log std, logit), target `[H, Nt]`, observed `[H, Nt]` in {0, 1} (data, no gradient). Output: nll
+//! `[1]`. With `r = softmax(term)` and `w = softmax(logit)`, times d_nll: `d_mean = -r z / std`, `d_log_std = r (1 - z^2)`,
+//! `d_logit = w - r`; all are 0 if the target is unobserved. Nothing is saved: the backward pass recomputes the log-sums.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -47,7 +47,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     for (name, other) in [("targets", target), ("observed", observed)] {
         if other.shape != [steps, targets] || other.scope != mixture.scope {
             let expected = format!("[{steps}, {targets}] ({:?})", mixture.scope);
-            return Err(format!("{name} of {components} components must be {expected}, found {:?} ({:?})", other.shape, other.scope));
+            return Err(format!("with {components} components {name} must be {expected}, found {:?} ({:?})", other.shape, other.scope));
         }
     }
     Ok(Inferred { outputs: vec![vec![1]], ..Inferred::default() })
@@ -97,7 +97,7 @@ fn log_sum_exp(terms: &[f64]) -> f64 {
     most + terms.iter().map(|v| (v - most).exp()).sum::<f64>().ln()
 }
 
-/// What a target's mixture makes of it: scores, standard deviations, terms and logits of its components.
+/// Scores, standard deviations, terms and logits of the components of a target's mixture.
 struct Scored {
     z: Vec<f64>,
     std: Vec<f64>,
@@ -105,7 +105,7 @@ struct Scored {
     logits: Vec<f64>,
 }
 
-/// Target `i` of `count` with `components` in a window's mixture.
+/// The mixture components of target `i` of `count`, at the value `y`.
 fn scored(mixture: &[f64], count: usize, components: usize, i: usize, y: f64) -> Scored {
     let part = |c: usize| &mixture[(c * count + i) * components..][..components];
     let std: Vec<f64> = part(1).iter().map(|v| v.exp()).collect();

@@ -1,7 +1,7 @@
-//! The table of operations: what each one computes, how it runs on a GPU, and how its mathematics is checked.
+//! The table of operations: what each op computes, how it runs on a GPU, and how its mathematics is tested.
 //!
-//! One op is one file here plus one WGSL file of the same stem (or text from [`generator`]), and one entry in [`OPS`].
-//! Everything else (autodiff, planner, executors, tests, `pgat bench`) walks this table and knows no op by name.
+//! An op is one file here, one WGSL file of the same stem (or text from [`generator`]), and one entry in [`OPS`]. Everything else
+//! (autodiff, planner, executors, tests, `pgat bench`) iterates over this table and refers to no op by name.
 
 pub mod attrs;
 pub mod def;

@@ -1,7 +1,7 @@
-//! `stored += rate (mean - stored)`, in place, where the step counts: gated by the same flag as the optimiser.
+//! `stored += rate (mean - stored)`, in place, unless the step is bad. The flag that gates the optimiser also gates this op.
 //!
-//! Inputs, all once a step: stored and mean of one shape, norm `[4]` as `grad_norm` makes it (its third number: whether all is finite).
-//! Attribute `rate`.
+//! Inputs, all per step: stored and mean of the same shape, norm `[4]` from `grad_norm` (its third number states whether everything is
+//! finite). Attribute `rate`.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -13,7 +13,7 @@ use super::twin::{Twin, TwinCall, no_backward};
 operation! {
     /// Inputs: stored, mean, norm. No outputs.
     pub struct MovingMean {
-        /// Share of the mean.
+        /// Weight of the mean.
         pub rate: f64,
     }
 }
@@ -29,7 +29,7 @@ pub(super) static OP: OpDef = OpDef {
     data: &[],
     random: never_random,
     forward,
-    backward: Backward::NotDifferentiable("optimiser"),
+    backward: Backward::NotDifferentiable("it is part of the optimiser"),
     twin: Twin { forward: twin_forward, backward: no_backward },
     cases,
 };
@@ -39,10 +39,13 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/moving_mean.wgsl
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [stored, mean, norm] = exactly(inputs)?;
     if stored.shape != mean.shape || norm.shape != [4] {
-        return Err(format!("expected stored and mean alike and norm [4], found {:?}, {:?}, {:?}", stored.shape, mean.shape, norm.shape));
+        return Err(format!(
+            "expected stored and mean of the same shape and norm [4], found {:?}, {:?}, {:?}",
+            stored.shape, mean.shape, norm.shape
+        ));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err("everything must exist once a step".into());
+        return Err("every input must be per step".into());
     }
     Ok(Inferred::default())
 }

@@ -1,7 +1,7 @@
-//! `y[n] = mean over the windows of the whole batch and over steps of x[t, n]`: what the graph's memory follows.
+//! `y[n] = mean over the windows of the whole batch and over steps of x[t, n]`: the mean that the memory of the graph follows.
 //!
-//! Input x `[T, N, D]` per window, D a multiple of 4. Output `[N, D]`, once a step, an accumulator that is zeroed at the start of a step;
-//! windows are added in order. The reciprocal of their number is a value of the step.
+//! Input x `[T, N, D]` per window, D a multiple of 4. Output `[N, D]`, per step: an accumulator that is zeroed at the start of a step;
+//! windows are added in order. The reciprocal of the number of windows is a value of the step.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -39,7 +39,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
     if t == 0 || !d.is_multiple_of(4) || x.scope != Scope::Window {
-        return Err(format!("x must be per window, its width a multiple of 4, found {:?} ({:?})", x.shape, x.scope));
+        return Err(format!("x must be per window and its width a multiple of 4, found {:?} ({:?})", x.shape, x.scope));
     }
     Ok(Inferred { outputs: vec![vec![n, d]], reduces_windows: true, ..Inferred::default() })
 }

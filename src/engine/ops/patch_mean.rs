@@ -1,4 +1,4 @@
-//! `y[t, c] = mean of calendar[t p .. (t + 1) p, c]`: calendar features of a token. Data only, so there is no backward pass.
+//! `y[t, c] = mean of calendar[t p .. (t + 1) p, c]`: the calendar features of a token. The op reads only data, so it has no backward pass.
 //!
 //! Input: calendar `[S, C]`. Attribute: `patch` (p, divides S). Output `[S / p, C]`.
 
@@ -12,7 +12,7 @@ use super::twin::{Twin, TwinCall, no_backward};
 operation! {
     /// Input: calendar. Output: y.
     pub struct PatchMean {
-        /// Steps of a token; they divide the steps.
+        /// Steps per token; the number divides that of all steps.
         pub patch: usize,
     }
 }

@@ -1,11 +1,11 @@
-//! `y[t, i] = sum over proposals k of gate_k sum_j A_k[i, j] x[t, j]`: information moves along the graph. The matrix `sum_k gate_k A_k` of a
-//! window is formed tile by tile where it is used, never stored.
+//! `y[t, i] = sum over proposals k of gate_k sum_j A_k[i, j] x[t, j]`: the propagation along the graph. The matrix `sum_k gate_k A_k` of a
+//! window is formed tile by tile where it is used and is never stored.
 //!
-//! Inputs: x `[T, N, D]` per window; gates `[3]` (or `[1, 3]`), per window or once a step; the prior `[N, N4]` (data); with attribute
-//! `dynamic` the learned graph, with `adaptive` the adaptive one, both `[N, N4]`, once a step. N4 is N rounded up to a multiple of 4; what
-//! is added must be 0. D is a multiple of 4.
+//! Inputs: x `[T, N, D]` per window; gates `[3]` (or `[1, 3]`), per window or per step; the prior `[N, N4]` (data); with attribute
+//! `dynamic` the learned graph and with `adaptive` the adaptive graph, both `[N, N4]`, per step. N4 is N rounded up to a multiple of 4; the
+//! padding must be 0. D is a multiple of 4.
 //!
-//! A window is one product: its receivers are the rows, and every (step, channel) is a column. Backward: `dx = M^T dy`; with
+//! A window is one matrix product: the receivers are the rows, and every pair (step, channel) is a column. Backward: `dx = M^T dy`; with
 //! `G[i, j] = sum over t, channels of dy[t, i] x[t, j]` of a window, `dgate_k = sum of A_k G` and `dA_k = sum over windows of gate_k G`.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -17,7 +17,7 @@ use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 
 operation! {
-    /// Inputs: x, gates, prior, then the learned graph and the adaptive one, if they are there. Output: y.
+    /// Inputs: x, gates, prior, then with `dynamic` the learned graph, then with `adaptive` the adaptive graph. Output: y.
     pub struct Propagate {
         /// Whether there is a learned graph.
         pub dynamic: bool,
@@ -44,7 +44,7 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../../shaders/ops/propagate.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
 
-/// Inputs that are matrices, each with its gate.
+/// Indices of the inputs that are matrices, each with the index of its gate.
 fn matrices(attrs: &Attrs) -> Vec<(usize, usize)> {
     let Propagate { dynamic, adaptive } = Propagate::of(attrs);
     let gates = [Some(0), dynamic.then_some(1), adaptive.then_some(2)];
@@ -58,12 +58,15 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected x [T, N, D], found {:?}", inputs[0].shape));
     };
     if inputs[0].scope != Scope::Window || !d.is_multiple_of(4) || inputs[1].len() != 3 {
-        return Err(format!("x must be per window, its width a multiple of 4, gates 3: {:?}, {:?}", inputs[0].shape, inputs[1].shape));
+        return Err(format!(
+            "x must be per window, its width a multiple of 4, and there must be 3 gates, found {:?} and {:?}",
+            inputs[0].shape, inputs[1].shape
+        ));
     }
     let square = [n, n.next_multiple_of(4)];
     if inputs[2..].iter().any(|i| i.shape != square || i.scope != Scope::Step) {
         return Err(format!(
-            "matrices must be {square:?}, once a step, found {:?}",
+            "the matrices must be {square:?} per step, found {:?}",
             inputs[2..].iter().map(|i| &i.shape).collect::<Vec<_>>()
         ));
     }
@@ -75,7 +78,7 @@ struct Sizes {
     nodes: usize,
     padded: usize,
     d: usize,
-    /// Columns of the product: channels of all steps.
+    /// Columns of the product: the channels of all steps.
     columns: usize,
 }
 
@@ -84,7 +87,7 @@ fn sizes(c: &OpCtx) -> Sizes {
     Sizes { steps: x[0], nodes: x[1], padded: x[1].next_multiple_of(4), d: x[2], columns: x[0] * x[2] }
 }
 
-/// Per-window kernels have `row_tiles` workgroups a window along x.
+/// Per-window kernels have `row_tiles` workgroups per window along x.
 fn kernel(c: &OpCtx, tiled: &str, entry: &'static str, bindings: Vec<Binding>, row_tiles: usize, grid: Grid, cost: Cost) -> KernelDef {
     let s = sizes(c);
     let stride = if c.inputs[1].scope == Scope::Window { 3 } else { 0 };
@@ -109,13 +112,14 @@ fn kernel(c: &OpCtx, tiled: &str, entry: &'static str, bindings: Vec<Binding>, r
     }
 }
 
-/// The matrices that are there.
+/// Bindings of the matrices that are present.
 fn matrix_bindings(c: &OpCtx) -> Vec<Binding> {
     const NAMES: [(&str, &str); 3] = [("prior", "prior_base"), ("dynamic_graph", "dynamic_base"), ("adaptive_graph", "adaptive_base")];
     matrices(c.attrs).into_iter().map(|(input, gate)| Binding::input(NAMES[gate].0, Slot::In(input), NAMES[gate].1)).collect()
 }
 
-/// `mixed(q)`: four neighbours of a row of the window's matrix. `weighed(q, v)`: products of each matrix with v, of these four.
+/// `mixed(q)`: four neighbours of a row of the window's matrix. `weighed(q, v)`: for each matrix, the inner product of these four elements
+/// with v.
 fn mix(attrs: &Attrs) -> String {
     const LOADS: [(&str, &str); 3] = [
         ("x", "prior[params.prior_base / 4u + q]"),
@@ -137,7 +141,7 @@ fn gates() -> Binding {
     Binding::input("gates", Slot::In(1), "gates_base")
 }
 
-/// A product of a window's matrix (or its transpose) and its tokens.
+/// The product of the matrix of a window (or its transpose) and its tokens.
 fn by_columns(c: &OpCtx, entry: &'static str, transposed: bool, own: Vec<Binding>) -> KernelDef {
     let s = sizes(c);
     let tile = fit(if transposed { c.variants.weights } else { c.variants.rows }, s.nodes);
@@ -236,7 +240,7 @@ fn outer(c: &OpCtx, s: &Sizes) -> KernelDef {
     kernel(c, &text(&m), "propagate_outer", bindings, 1, grid, cost)
 }
 
-/// A window's gates.
+/// The gates of a window.
 fn gates_of(t: &TwinCall, w: usize) -> Vec<f64> {
     t.inputs[1].window(w).to_vec()
 }
@@ -286,7 +290,8 @@ fn twin_backward(t: &mut TwinCall) {
 }
 
 fn cases() -> Vec<Case> {
-    // What pads a row must be 0, which drawn data are not: sizes are multiples of 4 here, and others are in the model's own tests.
+    // The padding of a row must be 0, but the test data are random. So the sizes are multiples of 4 here; tests of the model cover other
+    // sizes.
     let case = |name, [t, n, d]: [usize; 3], windows, [dynamic, adaptive]: [bool; 2], fixed: bool| {
         let matrix = |grad| CaseInput { grad, ..CaseInput::step(&[n, n.next_multiple_of(4)], Fill::Uniform(0.0, 0.5)) };
         let gates = if fixed {

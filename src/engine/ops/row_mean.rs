@@ -1,6 +1,7 @@
-//! `y[l] = mean of the rows of line l`: x is `lines` runs of rows, one after the other.
+//! `y[l] = mean of the rows of line l`. x consists of `lines` runs of consecutive rows.
 //!
-//! Input x `[.., D]`, per window or once a step, D a multiple of 4, its rows a multiple of the attribute `lines`. Output `[lines, D]`.
+//! Input x `[.., D]`, per window or per step, D a multiple of 4; the number of its rows is a multiple of the attribute `lines`. Output
+//! `[lines, D]`.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -12,7 +13,7 @@ use super::twin::{Twin, TwinCall};
 operation! {
     /// Input: x. Output: y.
     pub struct RowMean {
-        /// Runs of rows, at least 1; they divide the rows.
+        /// Number of runs of rows, at least 1; it divides the number of rows.
         pub lines: usize,
     }
 }
@@ -39,7 +40,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [x] = exactly(inputs)?;
     let lines = RowMean::of(attrs).lines;
     if lines == 0 || x.is_empty() || !x.rows().is_multiple_of(lines) || !x.last().is_multiple_of(4) {
-        return Err(format!("{:?} must be {lines} lines of rows, their width a multiple of 4", x.shape));
+        return Err(format!("x must have a multiple of {lines} rows and a width that is a multiple of 4, found {:?}", x.shape));
     }
     Ok(Inferred { outputs: vec![vec![lines, x.last()]], ..Inferred::default() })
 }
@@ -77,7 +78,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: vec![kernel(c, "row_mean_backward", bindings, c.inputs[0].len() / 4)], scratch: vec![] }
 }
 
-/// Width and elements of a line of x.
+/// Width of x and number of elements per line.
 fn extents(t: &TwinCall) -> (usize, usize) {
     (t.inputs[0].operand.last(), t.inputs[0].operand.len() / RowMean::of(t.attrs).lines)
 }

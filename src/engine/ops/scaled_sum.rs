@@ -1,8 +1,8 @@
-//! `y = a x + b dropout(relu(change))`, a and b learned numbers: the residual of the cross-attention.
+//! `y = a x + b dropout(relu(change))`, where a and b are learned scalars: the residual connection of the cross-attention.
 //!
-//! Inputs: x and change, both `[.., D]` with D a multiple of 4; a `[1]`, b `[1]` (parameters). Attribute `dropout`.
-//! `dx = a dy`, `dchange = b keep relu' dy`, `da = sum dy x`, `db = sum dy dropout(relu(change))`: the last two first for each window, by one
-//! workgroup, then over windows in order.
+//! Inputs: x and change, both `[.., D]` with D a multiple of 4; a `[1]`, b `[1]` (parameters). Attribute `dropout`. `dx = a dy`,
+//! `dchange = b keep relu' dy`, `da = sum dy x`, `db = sum dy dropout(relu(change))`. The last two are summed first per window, by one
+//! workgroup, then over the windows in order.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -14,7 +14,7 @@ use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 operation! {
     /// Inputs: x, change, a, b. Output: y.
     pub struct ScaledSum {
-        /// Share of the change that is dropped, in [0, 1).
+        /// Dropout rate of the change, in [0, 1).
         pub dropout: f64,
     }
 }
@@ -45,10 +45,10 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [x, change, a, b] = exactly(inputs)?;
     expect_dropout(ScaledSum::of(attrs).dropout)?;
     if x.shape != change.shape || x.scope != Scope::Window || change.scope != Scope::Window {
-        return Err(format!("x and change must be alike and per window, found {:?} and {:?}", x.shape, change.shape));
+        return Err(format!("x and change must have the same shape and be per window, found {:?} and {:?}", x.shape, change.shape));
     }
     if !x.last().is_multiple_of(4) || a.len() != 1 || b.len() != 1 {
-        return Err(format!("the width must be a multiple of 4 and a, b [1]; found {}, {:?}, {:?}", x.last(), a.shape, b.shape));
+        return Err(format!("the width must be a multiple of 4, a and b must be [1], found {}, {:?} and {:?}", x.last(), a.shape, b.shape));
     }
     Ok(Inferred { outputs: vec![x.shape.clone()], ..Inferred::default() })
 }
@@ -120,7 +120,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels, scratch: vec![(2, Scope::Window)] }
 }
 
-/// dropout(relu(change)) and its derivative, element by element of window `w`.
+/// dropout(relu(change)) and its derivative, for each element of window `w`.
 fn moved(t: &TwinCall, w: usize) -> Vec<(f64, f64)> {
     let p = ScaledSum::of(t.attrs).dropout;
     let one = |(e, v): (usize, &f64)| {

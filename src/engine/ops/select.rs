@@ -1,7 +1,7 @@
-//! `y[t, n] = x[step0 + t, node0 + n]`: a box of steps and nodes, all channels.
+//! `y[t, n] = x[step0 + t, node0 + n]`: a range of steps and a range of nodes, with all channels.
 //!
-//! Input: x `[T, N, D]`, D a multiple of 4. Output `[steps, nodes, D]`. Attributes `step0`, `steps`, `node0`, `nodes`.
-//! Backward puts dy back into the box and zeros around it.
+//! Input: x `[T, N, D]`, D a multiple of 4. Output `[steps, nodes, D]`. Attributes `step0`, `steps`, `node0`, `nodes`. The backward pass
+//! writes dy into these ranges and zeros elsewhere.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -15,11 +15,11 @@ operation! {
     pub struct Select {
         /// First step.
         pub step0: usize,
-        /// Steps, at least 1.
+        /// Number of steps, at least 1.
         pub steps: usize,
         /// First node.
         pub node0: usize,
-        /// Nodes, at least 1.
+        /// Number of nodes, at least 1.
         pub nodes: usize,
     }
 }
@@ -53,7 +53,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let Select { step0, steps, node0, nodes } = Select::of(attrs);
     for (axis, extent, first, count) in [("step", t, step0, steps), ("node", n, node0, nodes)] {
         if count == 0 || first + count > extent {
-            return Err(format!("{axis}s {first}..{} are not a part of 0..{extent}", first + count));
+            return Err(format!("the {axis}s {first}..{} must be a non-empty part of 0..{extent}", first + count));
         }
     }
     Ok(Inferred { outputs: vec![vec![steps, nodes, d]], ..Inferred::default() })
@@ -106,7 +106,7 @@ fn backward(c: &OpCtx) -> Phase {
     }
 }
 
-/// Element of x behind each element of y, within a window.
+/// For each element of y in a window: the index of its element of x.
 fn sources(t: &TwinCall) -> Vec<usize> {
     let x = &t.inputs[0].operand.shape;
     let Select { step0, steps, node0, nodes } = Select::of(t.attrs);

@@ -1,7 +1,7 @@
 //! Sinusoids at learned speeds: `y[t, j, 2i] = sin(speed_j a[t, i])`, `y[t, j, 2i + 1] = cos`, with angles `a[t, i] = t 10000^(-2i/D)`.
 //!
-//! Inputs, once a step: speed `[S]` (parameter), angles `[T, D / 2]` (data, made by the host). Output `[T, S, D]`. WGSL's sin and cos are
-//! loose: the shader reduces to an eighth of a turn and uses polynomials of its own (shaders/lib/turn.wgsl).
+//! Inputs, per step: speed `[S]` (parameter), angles `[T, D / 2]` (data, computed by the host). Output `[T, S, D]`. WGSL allows large
+//! errors of sin and cos, so the shader reduces the angle to an eighth of a turn and uses its own polynomials (shaders/lib/turn.wgsl).
 //! `dspeed_j = sum over t, i of a[t, i] (cos dy[2i] - sin dy[2i + 1])`.
 
 use super::attrs::{Attrs, Operation, operation};
@@ -44,7 +44,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
         return Err(format!("expected speed [S] and angles [T, D / 2], found {:?} and {:?}", speed.shape, angles.shape));
     };
     if inputs.iter().any(|i| i.scope != Scope::Step) {
-        return Err("everything must exist once a step".into());
+        return Err("every input must be per step".into());
     }
     Ok(Inferred { outputs: vec![vec![*t, *s, 2 * half]], ..Inferred::default() })
 }

@@ -1,6 +1,6 @@
-//! `a = x[.., ..first]`, `b = x[.., first..]`: the last axis cut in two.
+//! `a = x[.., ..first]`, `b = x[.., first..]`: splits the last axis in two.
 //!
-//! Input x `[.., D]`, per window or once a step; attribute `first`. Both parts are multiples of 4 wide.
+//! Input x `[.., D]`, per window or per step; attribute `first`. The widths of both parts are multiples of 4.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -39,7 +39,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [x] = exactly(inputs)?;
     let (first, d) = (Split::of(attrs).first, x.last());
     if first == 0 || first >= d || !first.is_multiple_of(4) || !d.is_multiple_of(4) {
-        return Err(format!("{first} of {d} channels: both parts must be multiples of 4"));
+        return Err(format!("the widths of both parts must be multiples of 4, found {first} of {d} channels"));
     }
     let part = |n: usize| {
         let mut shape = x.shape.clone();
@@ -88,7 +88,7 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: vec![kernel(c, "split_backward", bindings)], scratch: vec![] }
 }
 
-/// Which output element `e` of x goes to, and where.
+/// The number of the output that element `e` of x goes to, and the index there.
 fn place(e: usize, d: usize, first: usize) -> (usize, usize) {
     let (row, i) = (e / d, e % d);
     if i < first { (0, row * first + i) } else { (1, row * (d - first) + i - first) }

@@ -1,7 +1,8 @@
-//! Weights and biases of several branches in one tensor, as `branches` reads them: for each branch and tap a matrix `[D, D]` (out, in), then
-//! for each branch a bias `[D]`. A tap's matrix lies scattered in a convolution's weight `[D, D, taps]`; here it is dense.
+//! Packs the weights and biases of several branches into one tensor, as `branches` reads them: for each branch and tap a matrix `[D, D]`
+//! (out, in), then for each branch a bias `[D]`. The matrix of a tap is scattered in the weight `[D, D, taps]` of a convolution; here it is
+//! contiguous.
 //!
-//! Inputs, once a step: weight and bias of each branch in turn, `[D, D, taps]` or `[D, D]`, and `[D]`; all parameters. Output: flat.
+//! Inputs, per step: weight and bias of each branch in turn, `[D, D, taps]` or `[D, D]`, and `[D]`; all are parameters. Output: flat.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -33,7 +34,7 @@ pub(super) static OP: OpDef = OpDef {
 
 const SOURCE: &str = concat!(include_str!("../../../shaders/ops/stack_weights.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
 
-/// Taps of a weight [D, D] or [D, D, taps].
+/// Number of taps of a weight `[D, D]` or `[D, D, taps]`.
 fn taps(weight: &Operand) -> usize {
     weight.shape.get(2).copied().unwrap_or(1)
 }
@@ -54,7 +55,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     Ok(Inferred { outputs: vec![vec![total]], ..Inferred::default() })
 }
 
-/// For each branch: first element of its matrices and of its bias.
+/// For each branch: index of the first element of its matrices and of its bias.
 fn places(inputs: &[Operand]) -> Vec<(usize, usize)> {
     let matrices: usize = inputs.iter().step_by(2).map(Operand::len).sum();
     let mut at = 0;
@@ -66,7 +67,7 @@ fn places(inputs: &[Operand]) -> Vec<(usize, usize)> {
     inputs.chunks(2).enumerate().map(place).collect()
 }
 
-/// One kernel a branch.
+/// One kernel per branch.
 fn kernels(c: &OpCtx, entry: &'static str, bindings: impl Fn(usize) -> Vec<Binding>) -> Phase {
     let kernel = |(branch, (matrix, bias)): (usize, (usize, usize))| {
         let (weight, d) = (&c.inputs[2 * branch], c.inputs[2 * branch + 1].len());
@@ -108,7 +109,7 @@ fn backward(c: &OpCtx) -> Phase {
     })
 }
 
-/// Input and element of each element of the output.
+/// For each element of the output: its input, and the index there.
 fn sources(inputs: &[Operand]) -> Vec<(usize, usize)> {
     let mut all = vec![(0, 0); inputs.iter().map(Operand::len).sum()];
     for (branch, (matrix, bias)) in places(inputs).into_iter().enumerate() {

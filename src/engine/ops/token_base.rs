@@ -1,11 +1,13 @@
-//! `y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n]`: what every token holds whatever the data; once a step.
+//! `y[t, n] = node[n] + kind[k(n)] + temporal[t] + adaptive[t, n] + graph[n]`: the part of every token that does not depend on the data;
+//! once per step.
 //!
 //! Inputs, all per step: node `[N, D]`, kind `[3, D]` (rows: covariate, target, transition node), temporal `[T, D]`, with attribute
-//! `adaptive` adaptive `[T, N, D]`, then with attribute `graph` graph `[N, D]`. All but temporal and graph are parameters. Attributes
-//! `covariates` and `targets` count the first nodes; the rest are transition nodes. D is a multiple of 4.
+//! `adaptive` also adaptive `[T, N, D]`, then with attribute `graph` also graph `[N, D]`. All but temporal and graph are parameters. The
+//! attributes `covariates` and `targets` are the numbers of the first nodes; the rest are transition nodes. D is a multiple of 4.
 //!
-//! Backward: `dnode[n] = sum_t dy[t, n]` (dgraph too) goes to scratch as well, and `dkind[k]` is its sum over the nodes of kind k;
-//! dadaptive = dy; `dtemporal[t] = sum_n dy[t, n]`; dtemporal and dgraph if they are wanted. Parameters always want theirs.
+//! Backward: `dnode[n] = sum_t dy[t, n]` (the same as dgraph) also goes to scratch, and `dkind[k]` is its sum over the nodes of kind k;
+//! dadaptive = dy; `dtemporal[t] = sum_n dy[t, n]`. dtemporal and dgraph are computed if they are needed. The gradients of parameters
+//! always are.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
@@ -15,15 +17,15 @@ use super::def::{
 use super::twin::{Twin, TwinCall};
 
 operation! {
-    /// Inputs: node, kind, temporal, then adaptive if there is one, then graph if there is one. Output: y.
+    /// Inputs: node, kind, temporal, then with `adaptive` the adaptive embedding, then with `graph` the encoding of the graph. Output: y.
     pub struct TokenBase {
-        /// Nodes that are covariates, the first.
+        /// Number of covariates, the first nodes.
         pub covariates: usize,
-        /// Nodes that are targets, the next.
+        /// Number of targets, the next nodes.
         pub targets: usize,
-        /// Whether there is an adaptive embedding.
+        /// Whether the op has an adaptive embedding.
         pub adaptive: bool,
-        /// Whether there is an encoding of the graph.
+        /// Whether the op has an encoding of the graph.
         pub graph: bool,
     }
 }
@@ -72,7 +74,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     }
     let series = covariates + targets;
     if series > n {
-        return Err(format!("{series} covariates and targets among {n} nodes"));
+        return Err(format!("found {series} covariates and targets, but only {n} nodes"));
     }
     if inputs.iter().any(|i| i.scope != Scope::Step) {
         return Err("every input must be per step".into());
@@ -164,7 +166,7 @@ fn backward(c: &OpCtx) -> Phase {
             Cost::new(n, n + temporal),
         ));
     }
-    // Not one binding with the parameters' gradients: an accumulator may lie beyond d_y.
+    // This gradient is not in one binding with those of the parameters: an accumulator may lie behind d_y.
     let graph = index_of_graph(c.attrs);
     if TokenBase::of(c.attrs).graph && c.wants(graph) {
         kernels.push(kernel(

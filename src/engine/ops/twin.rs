@@ -1,19 +1,19 @@
-//! The f64 twins: the same mathematics in plain loops on the host, one phase at a time.
+//! The f64 reference implementations ("twins") of the ops: the same mathematics in plain loops on the host, one phase at a time.
 
 use super::attrs::Attrs;
 use super::def::{Operand, Scope, to_f32};
 
-/// What changes from step to step; uniform `Step` of every kernel holds the same.
+/// The values that change from step to step; the uniform `Step` of every kernel holds the same.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct StepValues {
     /// Windows in this micro-batch (1 in prologue and epilogue).
     pub windows: u32,
-    /// Index, in the epoch's order, of the micro-batch's first window: key of random numbers.
+    /// Index of the first window of the micro-batch in the order of the epoch: a key of random numbers.
     pub first_window: u32,
-    /// Mixed from seed and step: key of random numbers.
+    /// First word of the key that is mixed from seed and step.
     pub key0: u32,
-    /// Second word of the key.
+    /// Second word of that key.
     pub key1: u32,
     /// Learning rate of the step.
     pub learning_rate: f32,
@@ -25,40 +25,40 @@ pub struct StepValues {
     pub pad: u32,
 }
 
-/// A tensor's values on the host, all windows of the micro-batch, window outermost.
+/// The values of a tensor on the host, for all windows of the micro-batch; the window is the outermost axis.
 #[derive(Clone, Debug)]
 pub struct TwinTensor {
     /// Shape of one window.
     pub operand: Operand,
-    /// Values: windows * len, or len where per step.
+    /// Values: windows * len, or len if the tensor is per step.
     pub data: Vec<f64>,
 }
 
 impl TwinTensor {
-    /// The values of window `w` (of the whole, where per step).
+    /// The values of window `w` (of the whole tensor if it is per step).
     #[must_use]
     pub fn window(&self, w: usize) -> &[f64] {
         let n = self.operand.len();
         if self.operand.scope == Scope::Step { &self.data } else { &self.data[w * n..(w + 1) * n] }
     }
 
-    /// The same, to be written.
+    /// The same, mutable.
     pub fn window_mut(&mut self, w: usize) -> &mut [f64] {
         let n = self.operand.len();
         if self.operand.scope == Scope::Step { &mut self.data } else { &mut self.data[w * n..(w + 1) * n] }
     }
 }
 
-/// Arguments of a twin. Forward: writes `outputs` and `saved` (and `inputs` that it updates). Backward: *adds* to `d_inputs`, which hold
+/// Arguments of a twin. Forward writes `outputs` and `saved` (and the `inputs` that it updates). Backward *adds* to `d_inputs`, which hold
 /// zeros unless they accumulate.
 pub struct TwinCall<'a> {
-    /// The op's numbers.
+    /// The attributes of the op.
     pub attrs: &'a Attrs,
-    /// Windows present.
+    /// Number of windows.
     pub windows: usize,
-    /// Number of the node: key of its random numbers.
+    /// Number of the node: a key of its random numbers.
     pub node: u32,
-    /// The step's values.
+    /// The values of the step.
     pub step: StepValues,
     /// Inputs.
     pub inputs: Vec<TwinTensor>,
@@ -68,41 +68,42 @@ pub struct TwinCall<'a> {
     pub saved: Vec<TwinTensor>,
     /// Gradients of the outputs (backward only).
     pub d_outputs: Vec<TwinTensor>,
-    /// Gradients of the inputs that want one (backward only).
+    /// Gradients of the inputs that need one (backward only).
     pub d_inputs: Vec<Option<TwinTensor>>,
 }
 
 impl TwinCall<'_> {
-    /// Gradient of input `i` at window `w`, to be added to, if it is wanted.
+    /// Gradient of input `i` at window `w`, to add to; `None` if it is not needed.
     pub fn d_input(&mut self, i: usize, w: usize) -> Option<&mut [f64]> {
         self.d_inputs[i].as_mut().map(|t| t.window_mut(w))
     }
 }
 
-/// Forward and backward on the host.
+/// Forward and backward pass of an op in f64 on the host.
 pub struct Twin {
     /// Forward.
     pub forward: fn(&mut TwinCall),
-    /// Backward; never called where the op is not differentiable.
+    /// Backward; never called if the op is not differentiable.
     pub backward: fn(&mut TwinCall),
 }
 
-/// For [`Twin::backward`] of ops without one.
+/// For [`Twin::backward`] of ops without backward pass.
 ///
 /// # Panics
-/// Always: autodiff refuses such ops first.
+/// Always panics: autodiff reports such ops before.
 pub fn no_backward(_: &mut TwinCall) {
     panic!("this op has no backward pass");
 }
 
-/// An index that is kept as a float.
+/// An index that is stored as a float.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "indices are small non-negative whole numbers")]
 pub fn index_of(v: f64) -> usize {
     v as usize
 }
 
-/// Counter-based random bits: PCG4D (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020), the same as `shaders/lib/random.wgsl`.
+/// Counter-based random bits: PCG4D (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020), the same as in
+/// `shaders/lib/random.wgsl`.
 #[must_use]
 pub fn random_bits(element: u32, window: u32, node: u32, step: &StepValues) -> u32 {
     let mut v = [element, window, node ^ step.key0, step.key1];
@@ -123,7 +124,7 @@ pub fn random_bits(element: u32, window: u32, node: u32, step: &StepValues) -> u
     v[0]
 }
 
-/// Bits below which an element is dropped at probability `p`.
+/// An element is dropped if its random bits are below this number, at probability `p`.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "p is in [0, 1)")]
 pub fn drop_threshold(p: f64) -> u32 {

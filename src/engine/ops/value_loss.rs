@@ -1,9 +1,10 @@
-//! Loss of a window's observed targets where the head gives values, not a density: `loss = sum over observed of mean_q l(y - v_q)`.
+//! Loss of the observed targets of a window for a head that outputs values instead of a density:
+//! `loss = sum over observed of mean_q l(y - v_q)`.
 //!
 //! Inputs: values `[1, H, Nt, Q]`, target `[H, Nt]`, observed `[H, Nt]` in {0, 1}, levels `[Q]` per step (data, no gradient; only pinball
 //! reads their values). Attributes: `kind` (0 squared, 1 absolute, 2 Huber, 3 pinball) and `delta` of Huber. Output `[1]`. With e = y - v:
-//! `l = e^2`; `|e|`; `e^2 / 2` up to delta and `delta (|e| - delta / 2)` beyond; `max(p e, (p - 1) e)`. The slope at a kink is 0, that of
-//! the pinball loss at e = 0 its left one.
+//! `l = e^2`; `|e|`; `e^2 / 2` up to delta and `delta (|e| - delta / 2)` beyond; `max(p e, (p - 1) e)`. The slope at a kink is 0; for the
+//! pinball loss at e = 0 it is the left slope.
 
 use super::attrs::{AttrKind, AttrType, Attrs, Operation, chosen, operation};
 use super::def::{
@@ -12,7 +13,7 @@ use super::def::{
 };
 use super::twin::{Twin, TwinCall};
 
-/// Which loss; the shader knows them by these numbers.
+/// Kind of loss; the shader uses the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// `e^2`.
@@ -21,7 +22,7 @@ pub enum Loss {
     Absolute = 1,
     /// `e^2 / 2` up to delta, `delta (|e| - delta / 2)` beyond.
     Huber = 2,
-    /// `max(p e, (p - 1) e)`, p the level of a value.
+    /// `max(p e, (p - 1) e)`, where p is the level of the value.
     Pinball = 3,
 }
 
@@ -40,9 +41,9 @@ impl AttrType for Loss {
 operation! {
     /// Inputs: values, target, observed, levels. Output: loss of each window.
     pub struct ValueLoss {
-        /// Which loss.
+        /// Kind of loss.
         pub kind: Loss,
-        /// Where the Huber loss turns linear; no other reads it.
+        /// Where the Huber loss becomes linear; the other losses do not use it.
         pub delta: f64,
     }
 }
@@ -135,7 +136,7 @@ fn loss(kind: Loss, delta: f64, level: f64, e: f64) -> (f64, f64) {
     }
 }
 
-/// Calls `visit` with element of target, of value, loss and its derivative, for what was observed in window `w`.
+/// Calls `visit` for each value of an observed target of window `w`, with the index of the value, its loss and the derivative.
 fn each(t: &TwinCall, w: usize, mut visit: impl FnMut(usize, f64, f64)) {
     let q = t.inputs[0].operand.last();
     let ValueLoss { kind, delta } = ValueLoss::of(t.attrs);

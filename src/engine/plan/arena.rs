@@ -1,45 +1,46 @@
-//! Offsets in the arena, page by page: how much more than the most bytes alive at once they take is a matter of the order of placement.
+//! Assigns arena offsets, page by page. The order of placement determines how many bytes the arena needs above the lower bound.
 
 use super::PlanError;
 use crate::random::Stream;
 use std::cmp::Reverse;
 
-/// Alignment of every tensor in the arena: WebGPU's for bindings.
+/// Alignment of every tensor in the arena, in bytes: WebGPU's alignment of storage bindings.
 pub const ALIGNMENT: u64 = 256;
 
-/// What must be placed.
+/// A block to place in the arena.
 #[derive(Clone, Debug)]
 pub struct Block {
-    /// Name, for errors.
+    /// Name, for error messages.
     pub name: String,
-    /// Bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// First phase in which it is alive.
+    /// First phase in which the block is live.
     pub first: usize,
-    /// Last phase in which it is alive.
+    /// Last phase in which the block is live.
     pub last: usize,
 }
 
-/// Where a block lies.
+/// The place of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Placed {
-    /// Page of the arena.
+    /// Page index.
     pub page: usize,
-    /// First byte in the page.
+    /// Byte offset in the page.
     pub offset: u64,
 }
 
-/// Shares above the lower bound with which a placement is good enough: at first, and after some tries.
+/// Relative excess over the lower bound at which the search stops: the strict value for the first tries, then the loose value.
 const GOOD: [(usize, f64); 2] = [(300, 0.01), (usize::MAX, 0.03)];
-/// Most placements tried from each of the first orders.
+/// Maximum number of placements tried from each initial order.
 const TRIES: usize = 700;
 
-/// Places all blocks; returns places in the order given, and the bytes of each page.
+/// Places all blocks. Returns the places in the order of `blocks`, and the size of each page in bytes.
 ///
-/// Several orders are tried; then, again and again, the block that lies highest comes first. The least total wins, and the first of equals.
+/// Tries several initial orders. Then repeatedly moves the block with the highest end to an earlier position in the order. The result is
+/// the placement with the smallest total size; the first one wins a tie.
 ///
 /// # Errors
-/// Fails if a block is larger than a page may be.
+/// Fails if a block is larger than a page.
 pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Placed>, Vec<u64>), PlanError> {
     if let Some(block) = blocks.iter().find(|b| b.bytes.next_multiple_of(ALIGNMENT) > page_bytes) {
         return Err(PlanError::TooLarge { tensor: block.name.clone(), bytes: block.bytes, limit: page_bytes });
@@ -68,7 +69,7 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
         }
     }
     orders.swap(0, best.0);
-    // The same numbers in every run, so that the same plan has the same places.
+    // The fixed seed makes the placement of a plan reproducible.
     let (mut best, mut stream) = (best.1, Stream::new(1));
     let mut below = |n: usize| usize::try_from((stream.next_u64() >> 33) % (n.max(1) as u64)).unwrap_or(0);
     for mut order in orders {
@@ -80,7 +81,7 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
             }
             let end = |i: usize| (now.0[i].page, now.0[i].offset + blocks[i].bytes);
             let Some(at) = (0..order.len()).max_by_key(|&k| (end(order[k]), Reverse(k))) else { break };
-            // The block that lies highest comes before some earlier one; now and then another block moves too.
+            // Move the block with the highest end to an earlier position; on every second attempt, move another block as well.
             let mut tried = order.clone();
             let to = if attempt == 0 { 0 } else { below(at + 1) };
             tried[to..=at].rotate_right(1);
@@ -100,16 +101,16 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
     Ok(best)
 }
 
-/// Each block at the lowest place that is free for its whole lifetime, in that order.
+/// Places the blocks in the given order, each at the lowest offset that is free for its whole lifetime.
 fn in_order(blocks: &[Block], order: &[usize], page_bytes: u64, reuse: bool) -> (Vec<Placed>, Vec<u64>) {
     let mut places = vec![Placed::default(); blocks.len()];
-    // For each page its blocks by offset, and its bytes.
+    // For each page: its blocks sorted by offset, and its size in bytes.
     let mut pages: Vec<(Vec<usize>, u64)> = vec![];
     for &i in order {
         let bytes = blocks[i].bytes.next_multiple_of(ALIGNMENT);
         let gap = |page: &[usize]| lowest_gap(&blocks[i], blocks, &places, page, reuse);
         let at = pages.iter().enumerate().map(|(page, held)| (page, gap(&held.0))).find(|(_, offset)| offset + bytes <= page_bytes);
-        // The page past the last is empty, and the block fits a page: there is always a place.
+        // Every block fits into an empty page, so a new page always has room.
         let (page, offset) = at.unwrap_or((pages.len(), 0));
         if page == pages.len() {
             pages.push((vec![], 0));
@@ -122,7 +123,7 @@ fn in_order(blocks: &[Block], order: &[usize], page_bytes: u64, reuse: bool) -> 
     (places, pages.into_iter().map(|p| p.1).collect())
 }
 
-/// The lowest offset in a page, its blocks given by offset, where a block meets none that is alive with it.
+/// The lowest offset in a page at which a block overlaps no block that is live at the same time. `page` is sorted by offset.
 fn lowest_gap(block: &Block, blocks: &[Block], places: &[Placed], page: &[usize], reuse: bool) -> u64 {
     let bytes = block.bytes.next_multiple_of(ALIGNMENT);
     let mut at = 0;
@@ -139,7 +140,7 @@ fn lowest_gap(block: &Block, blocks: &[Block], places: &[Placed], page: &[usize]
     at
 }
 
-/// The most bytes alive in any phase: no placement can need less.
+/// The maximum of the live bytes over all phases: no placement needs fewer bytes.
 #[must_use]
 pub fn lower_bound(blocks: &[Block]) -> u64 {
     let end = blocks.iter().map(|b| b.last + 1).max().unwrap_or(0);

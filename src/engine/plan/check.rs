@@ -1,26 +1,14 @@
-//! The rules of WebGPU that every dispatch must obey, proved for every recording before anything is created. Stricter than native wgpu,
-//! which lets overlapping writable ranges pass; browsers do not.
+//! Checks the WebGPU rules for every dispatch of every recording before any buffer is created. These checks are stricter than native wgpu,
+//! which accepts overlapping writable ranges; browsers reject them.
 
 use super::arena::ALIGNMENT;
 use super::chunk::MOST_GROUPS;
-use super::{BoundRange, DeviceLimits, Recording};
-
-/// A rule is broken: which dispatch, and how.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("dispatch {dispatch} ({entry}): {rule}")]
-pub struct RuleBroken {
-    /// Index of the dispatch.
-    pub dispatch: usize,
-    /// Its entry point.
-    pub entry: &'static str,
-    /// The rule and the ranges.
-    pub rule: String,
-}
+use super::{BoundRange, DeviceLimits, Recording, RuleBroken};
 
 /// Checks every dispatch of a recording.
 ///
 /// # Errors
-/// Names the first dispatch that breaks a rule.
+/// Reports the first dispatch that breaks a rule.
 pub fn check(recording: &Recording, limits: DeviceLimits) -> Result<(), RuleBroken> {
     let size = |r: &BoundRange| recording.buffers.iter().find(|b| b.role == r.role).map_or(0, |b| b.bytes);
     for (i, dispatch) in recording.dispatches.iter().enumerate() {
@@ -35,12 +23,12 @@ pub fn check(recording: &Recording, limits: DeviceLimits) -> Result<(), RuleBrok
             }
         }
         if dispatch.ranges.iter().map(|r| (r.binding, r.writable)).collect::<Vec<_>>() != kernel.bindings {
-            return broken("its ranges are not those of its kernel".into());
+            return broken("the bound ranges do not match the bindings of the kernel".into());
         }
         if let Some(groups) = dispatch.groups(dispatch.window0 + dispatch.windows)
             && groups.iter().any(|g| *g as usize > MOST_GROUPS)
         {
-            return broken(format!("{groups:?} workgroups"));
+            return broken(format!("{groups:?} workgroups exceed the limit of {MOST_GROUPS} per dimension"));
         }
         if let Some(message) = in_reading(dispatch) {
             return broken(message);
@@ -49,22 +37,22 @@ pub fn check(recording: &Recording, limits: DeviceLimits) -> Result<(), RuleBrok
     Ok(())
 }
 
-/// The first rule that a dispatch's ranges break among themselves.
+/// The first rule that the ranges of one dispatch break, independent of the buffer sizes.
 #[must_use]
 pub fn broken_by_ranges(ranges: &[BoundRange], limits: DeviceLimits) -> Option<String> {
     if ranges.len() > limits.storage_buffers {
-        return Some(format!("{} storage buffers, {} are allowed", ranges.len(), limits.storage_buffers));
+        return Some(format!("{} storage buffers are bound, the limit is {}", ranges.len(), limits.storage_buffers));
     }
     for (i, a) in ranges.iter().enumerate() {
         if a.offset % ALIGNMENT != 0 || a.bytes == 0 || a.bytes % 4 != 0 {
-            return Some(format!("{a:?} is not aligned or empty"));
+            return Some(format!("{a:?} is empty or not aligned"));
         }
         if a.bytes > limits.binding_bytes {
-            return Some(format!("{a:?} is larger than a binding of {} bytes", limits.binding_bytes));
+            return Some(format!("{a:?} is larger than the binding limit of {} bytes", limits.binding_bytes));
         }
         for b in &ranges[i + 1..] {
             if a.role == b.role && a.writable != b.writable {
-                return Some(format!("one buffer bound read and read_write: {a:?}, {b:?}"));
+                return Some(format!("one buffer is bound as read and read_write: {a:?}, {b:?}"));
             }
             let overlap = a.role == b.role && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
             if overlap && (a.writable || b.writable) {
@@ -75,10 +63,10 @@ pub fn broken_by_ranges(ranges: &[BoundRange], limits: DeviceLimits) -> Option<S
     None
 }
 
-/// A kernel that writes what it declares read-only is caught by WGSL itself; what it declares writable must be so in the plan.
+/// Checks that every range that a kernel writes is writable in the plan. The WGSL compiler already rejects writes to read-only bindings.
 fn in_reading(dispatch: &super::Dispatch) -> Option<String> {
     let wrong = dispatch.ranges.iter().find(|r| r.writes && !r.writable)?;
-    Some(format!("{wrong:?} is written but not writable"))
+    Some(format!("{wrong:?} is written but is not writable"))
 }
 
 #[cfg(test)]

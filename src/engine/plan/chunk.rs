@@ -1,13 +1,13 @@
-//! Cuts of a dispatch: into ranges of windows where a tensor is larger than a binding or the work is longer than a watchdog allows, and
-//! into ranges of workgroups at 65,535. A cut never changes an order of additions: windows are independent, and sums over them go on
-//! from one range to the next.
+//! Splits a dispatch into ranges of windows if a tensor is larger than a binding or if the work takes longer than a watchdog allows, and
+//! into ranges of at most 65,535 workgroups. A split never changes the order of additions: windows are independent, and a sum over windows
+//! continues from one range to the next.
 
 use crate::ops::Grid;
 
-/// Most workgroups along one dimension.
+/// Maximum number of workgroups along one dimension.
 pub const MOST_GROUPS: usize = 65_535;
 
-/// Windows of one dispatch, given the most it may take.
+/// Splits `windows` into ranges of at most `most` windows. Each range is (first window, number of windows).
 #[must_use]
 pub fn window_ranges(windows: usize, most: usize) -> Vec<(usize, usize)> {
     let most = most.clamp(1, windows.max(1));
@@ -16,7 +16,7 @@ pub fn window_ranges(windows: usize, most: usize) -> Vec<(usize, usize)> {
     (0..ranges).map(|i| (i * each, each.min(windows.max(1) - i * each))).collect()
 }
 
-/// Most windows whose tensors all fit a binding: `bytes` are those of one window of each tensor bound.
+/// Maximum number of windows for which every tensor fits into a binding. `bytes` holds the bytes per window of each bound tensor.
 #[must_use]
 pub fn windows_in_binding(bytes: impl Iterator<Item = u64>, binding_bytes: u64) -> usize {
     // A range may start up to 255 bytes before its first element.
@@ -24,7 +24,7 @@ pub fn windows_in_binding(bytes: impl Iterator<Item = u64>, binding_bytes: u64) 
     usize::try_from(fit).unwrap_or(usize::MAX)
 }
 
-/// First workgroup and most workgroups along x of each dispatch of one kernel over `windows`.
+/// First workgroup and maximum number of workgroups along x, for each dispatch of one kernel over `windows`.
 #[must_use]
 pub fn group_ranges(grid: Grid, windows: usize) -> Vec<(usize, usize)> {
     let total = match grid {

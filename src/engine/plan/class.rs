@@ -1,7 +1,8 @@
-//! Classes of adapters: which kernel shapes they get and what a kernel is predicted to cost.
+//! Adapter classes: the kernel shapes and the predicted kernel costs of an adapter.
 //!
-//! The table is fixed: only `pgat tune` measures, and stores its choice beside the run's own record. Figures of the CPU adapters were
-//! measured (see REJECTED.md for what lost); those of GPUs are from public specifications of mid-range parts, to be refined by `tune`.
+//! The table is fixed. Only `pgat tune` and `pgat bench` measure, and they write their result to a file. The figures of the CPU adapters
+//! are measured (REJECTED.md lists the rejected alternatives). The figures of the GPUs come from public specifications of mid-range parts;
+//! `tune` refines them.
 
 use crate::graph::Direction;
 use crate::ops::generator::{Broadcast, Tile, Variants};
@@ -9,27 +10,27 @@ use crate::ops::{Backward, Cost, OpDef, find};
 use serde::de::{Deserialize, Deserializer, Error};
 use std::collections::BTreeMap;
 
-/// What the planner knows of an adapter.
+/// Properties of an adapter that the planner uses.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AdapterClass {
-    /// Name, recorded in run folders: bits may differ between classes, never within one.
+    /// Name, recorded in run folders. Results may differ between classes in the last bits, never within one class.
     pub name: String,
     /// Kernel shapes.
     pub variants: Variants,
-    /// Sustained rate of our kernels, floating-point operations a second.
+    /// Sustained rate of the crate's kernels, in floating-point operations per second.
     pub flops_per_second: f64,
-    /// Sustained bytes a second.
+    /// Sustained memory rate, in bytes per second.
     pub bytes_per_second: f64,
     /// Fixed cost of a dispatch, in seconds.
     pub dispatch_seconds: f64,
-    /// Time of an op in a direction ("propagate backward") over what the rates above predict, where it was measured. No class is read that
-    /// names an op or a direction which does not exist.
+    /// Measured time of an op in one direction ("propagate backward"), divided by the time that the rates above predict. Deserialization
+    /// fails if a key names an op or a direction that does not exist.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "known_factors")]
     pub factors: BTreeMap<String, f64>,
 }
 
-/// What `pgat bench CONFIG --out FILE` measured on Mesa 25.0.7 with subgroups of 8: the standard wind and ETTh1 models agree within a tenth
-/// in these, which are 98 % of a step.
+/// Measured by `pgat bench CONFIG --out FILE` on Mesa 25.0.7 with subgroups of 8 lanes. The factors of the standard wind and ETTh1 models
+/// agree within 10 %. These ops take 98 % of the time of a step.
 const LAVAPIPE_FACTORS: [(&str, f64); 34] = [
     ("attention forward", 0.85),
     ("attention backward", 0.75),
@@ -67,7 +68,7 @@ const LAVAPIPE_FACTORS: [(&str, f64); 34] = [
     ("step_mean backward", 1.6),
 ];
 
-/// Whether some op runs in a direction of that name, as [`AdapterClass::factor_name`] makes it.
+/// Whether `name` is the [`AdapterClass::factor_name`] of an op in a direction in which this op runs.
 fn is_factor_name(name: &str) -> bool {
     let runs = |op: &OpDef, direction: Direction| direction == Direction::Forward || matches!(op.backward, Backward::Kernels(_));
     let is = |op: &OpDef, direction| runs(op, direction) && AdapterClass::factor_name(op.name, direction) == name;
@@ -75,27 +76,27 @@ fn is_factor_name(name: &str) -> bool {
     op.is_some_and(|op| [Direction::Forward, Direction::Backward].into_iter().any(|direction| is(op, direction)))
 }
 
-/// Reads [`AdapterClass::factors`]. A name that is misspelt would never be looked up.
+/// Deserializes [`AdapterClass::factors`]. Rejects unknown names, because a misspelt name would never be looked up.
 fn known_factors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
     let factors = BTreeMap::<String, f64>::deserialize(from)?;
     match factors.keys().find(|name| !is_factor_name(name)) {
         None => Ok(factors),
-        Some(name) => Err(D::Error::custom(format!("there is a factor of {name:?}, but no op that runs so"))),
+        Some(name) => Err(D::Error::custom(format!("factor {name:?} does not name an op and a direction in which it runs"))),
     }
 }
 
-/// What identifies an adapter's class.
+/// Properties that identify the class of an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct AdapterFacts<'a> {
     /// Backend, as wgpu names it ("vulkan", "metal", "dx12", "webgpu").
     pub backend: &'a str,
-    /// Driver's name.
+    /// Name of the driver.
     pub driver: &'a str,
-    /// Driver's version text.
+    /// Version text of the driver.
     pub driver_info: &'a str,
-    /// Whether it computes on the CPU.
+    /// Whether the adapter computes on the CPU.
     pub cpu: bool,
-    /// Subgroup size if it is fixed and usable, else 0.
+    /// Subgroup size if it is fixed and usable, otherwise 0.
     pub subgroup: usize,
 }
 
@@ -104,8 +105,8 @@ const fn tile(broadcast: Broadcast, rows: usize, columns: usize, threads: usize,
 }
 
 impl AdapterClass {
-    /// The class of an adapter: kernel shapes of its family, and a name that holds backend, driver and the driver's major version, since
-    /// another compiler may round otherwise.
+    /// The class of an adapter: the kernel shapes of its family, and a name with the backend, the driver and the driver's major version,
+    /// because another compiler may round differently.
     #[must_use]
     pub fn of(facts: &AdapterFacts) -> Self {
         let family = match (facts.driver, facts.subgroup) {
@@ -151,7 +152,7 @@ impl AdapterClass {
         }
     }
 
-    /// Any adapter of which nothing is known: no barriers, no subgroups (SwiftShader's barriers are 12 to 20 times slower).
+    /// An unknown adapter: no barriers and no subgroups (barriers make SwiftShader 12 to 20 times slower).
     #[must_use]
     pub fn portable(cpu: bool) -> Self {
         let none = tile(Broadcast::None, 4, 4, 64, 1, 0);
@@ -166,7 +167,7 @@ impl AdapterClass {
         }
     }
 
-    /// A GPU: tiles through workgroup memory.
+    /// A GPU: tiles in workgroup memory.
     #[must_use]
     pub fn gpu() -> Self {
         let shared = tile(Broadcast::Workgroup, 4, 4, 256, 16, 0);
@@ -180,14 +181,14 @@ impl AdapterClass {
         }
     }
 
-    /// Predicted seconds of one window of that work in an op, without the fixed cost of a dispatch.
+    /// Predicted seconds of an op for one window with the given cost, without the fixed cost of a dispatch.
     #[must_use]
     pub fn seconds(&self, op: &str, direction: Direction, cost: Cost) -> f64 {
         let factor = self.factors.get(&Self::factor_name(op, direction)).copied().unwrap_or(1.0);
         (cost.flops / self.flops_per_second).max(cost.bytes / self.bytes_per_second) * factor
     }
 
-    /// Name of an op in a direction in [`AdapterClass::factors`].
+    /// The key of an op in a direction in [`AdapterClass::factors`].
     #[must_use]
     pub fn factor_name(op: &str, direction: Direction) -> String {
         format!("{op} {}", direction.word())
@@ -198,18 +199,18 @@ impl AdapterClass {
 mod tests {
     use super::*;
 
-    /// The table's own factors are of ops that exist, and so must be those of a file.
+    /// Every factor names an existing op, both in the table and in a file.
     #[test]
     fn factors_are_of_ops() {
         assert!(LAVAPIPE_FACTORS.iter().all(|(name, _)| is_factor_name(name)));
         let class = AdapterClass::lavapipe_subgroups();
-        assert_eq!(class.factors.len(), LAVAPIPE_FACTORS.len(), "a factor stands twice");
+        assert_eq!(class.factors.len(), LAVAPIPE_FACTORS.len(), "a factor occurs twice");
         let text = serde_json::to_string(&class).expect("plain data");
-        assert_eq!(serde_json::from_str::<AdapterClass>(&text).expect("as it was written"), class);
-        // An op of another name, a direction that is none, and one in which that op does not run.
+        assert_eq!(serde_json::from_str::<AdapterClass>(&text).expect("reads what was written"), class);
+        // A misspelt op, a missing direction, unknown directions, and a direction in which the op does not run.
         for wrong in ["lineer backward", "linear", "linear sideways", "linear backward again", "patch_mean backward"] {
             let text = text.replace("\"linear backward\"", &format!("{wrong:?}"));
-            let refused = serde_json::from_str::<AdapterClass>(&text).expect_err("no op runs so").to_string();
+            let refused = serde_json::from_str::<AdapterClass>(&text).expect_err("an unknown factor is an error").to_string();
             assert!(refused.contains(&format!("{wrong:?}")), "{refused}");
         }
     }

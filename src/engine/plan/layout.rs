@@ -1,4 +1,4 @@
-//! Where each tensor lies: buffer, offset, bytes.
+//! Assigns a buffer, an offset and a size to each tensor.
 
 use super::arena::{ALIGNMENT, Block, lower_bound, place};
 use super::lifetime::lifetimes;
@@ -7,28 +7,28 @@ use crate::graph::{Place, Program, TensorId};
 use crate::ops::{Phase, Scope};
 use std::collections::BTreeMap;
 
-/// Bytes of a tensor.
+/// The byte range of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Region {
     /// Buffer.
     pub role: BufferRole,
-    /// First byte.
+    /// Byte offset in the buffer.
     pub offset: u64,
-    /// Bytes, all windows of a micro-batch together.
+    /// Size in bytes, for all windows of a micro-batch.
     pub bytes: u64,
-    /// Bytes of one window; 0 where the tensor exists once a step.
+    /// Bytes per window; 0 if the tensor exists once per step.
     pub window_bytes: u64,
 }
 
-/// Places of all tensors of a program, and of its scratch.
+/// Regions of all tensors of a program, and of its scratch.
 pub struct Layout {
-    /// For each tensor; `None` for what no phase touches.
+    /// Region of each tensor; `None` if no phase uses the tensor.
     pub regions: Vec<Option<Region>>,
-    /// For each phase, its scratch.
+    /// Scratch regions of each phase.
     pub scratch: Vec<Vec<Region>>,
-    /// Bytes of each buffer that holds tensors.
+    /// Size in bytes of each buffer that holds tensors.
     pub sizes: BTreeMap<BufferRole, u64>,
-    /// Most bytes alive in any phase of the arena: no placement needs less.
+    /// Maximum of the live arena bytes over all phases: no placement needs fewer bytes.
     pub arena_bound: u64,
 }
 
@@ -36,17 +36,17 @@ fn aligned(bytes: u64) -> u64 {
     bytes.next_multiple_of(ALIGNMENT)
 }
 
-/// Bytes that a tensor takes for `windows` windows: total and of one window.
+/// Size of a tensor in bytes: for `windows` windows, and per window (0 for a tensor that exists once per step).
 fn extent(program: &Program, t: TensorId, windows: usize) -> (u64, u64) {
     let operand = &program.graph.tensors[t].operand;
     let one = 4 * operand.len() as u64;
     if operand.scope == Scope::Step { (one, 0) } else { (one * windows as u64, one) }
 }
 
-/// Lays out everything for micro-batches of `windows`.
+/// Lays out all tensors for micro-batches of `windows` windows.
 ///
 /// # Errors
-/// Fails where a tensor is larger than a page, or the parameters than a buffer.
+/// Fails if a tensor is larger than a page, or the parameters are larger than a buffer.
 pub fn layout(
     program: &Program,
     phases: &[Phase],
@@ -91,9 +91,9 @@ pub fn layout(
     }
     if inputs > options.limits.buffer_bytes {
         let limit = options.limits.buffer_bytes;
-        return Err(PlanError::TooLarge { tensor: "the inputs of a micro-batch".into(), bytes: inputs, limit });
+        return Err(PlanError::TooLarge { tensor: "the input buffer of a micro-batch".into(), bytes: inputs, limit });
     }
-    // Without an optimiser, gradients exist only if something accumulates.
+    // Without an optimiser, the gradient buffer exists only if an op accumulates into it.
     let has_gradients = trains || regions.iter().flatten().any(|r| r.role == BufferRole::Gradients);
     if has_gradients {
         sizes.insert(BufferRole::Gradients, gradients);

@@ -1,5 +1,5 @@
-//! A step in bytes and seconds, without offsets or dispatches: how much is alive when, for any micro-batch and any set of nodes computed
-//! again. It answers in microseconds what [`super::record`] answers in tens of milliseconds, so that a search can ask thousands of times.
+//! Computes the live bytes and the seconds of a step without offsets or dispatches, for any micro-batch and any set of recomputed nodes.
+//! This takes microseconds, where [`super::record`] takes tens of milliseconds, so a search can evaluate thousands of choices.
 
 use super::PlanOptions;
 use super::arena::ALIGNMENT;
@@ -9,7 +9,7 @@ use crate::graph::{Direction, Node, Place, Program, Section, TensorId};
 use crate::ops::def::to_u32;
 use crate::ops::{Phase, Scope};
 
-/// Bytes as a function of the windows of a micro-batch.
+/// Size in bytes as a function of the number of windows.
 #[derive(Clone, Copy, Debug, Default)]
 struct Extent {
     fixed: u64,
@@ -22,7 +22,7 @@ impl Extent {
         if scope == Scope::Step { Self { fixed: bytes, window: 0 } } else { Self { fixed: 0, window: bytes } }
     }
 
-    /// As it lies in the arena.
+    /// Size in the arena, with guard bytes and alignment.
     fn placed(self, windows: usize, guard: u64) -> u64 {
         (self.fixed + self.window * windows as u64 + guard).next_multiple_of(ALIGNMENT)
     }
@@ -30,16 +30,16 @@ impl Extent {
 
 struct PhaseEntry {
     section: Section,
-    /// Whether it may read what is computed again.
+    /// Whether the phase may read recomputed tensors.
     waits: bool,
-    /// Arena tensors that it touches, in the ledger's numbering.
+    /// Arena tensors that the phase reads or writes, in the numbering of the ledger.
     touches: Vec<u32>,
     scratch: Vec<Extent>,
 }
 
-/// The ledger's pages for micro-batches of one size.
+/// Sizes and times for one micro-batch size.
 pub struct At {
-    /// Windows of a micro-batch.
+    /// Windows per micro-batch.
     pub micro: usize,
     repeat: f64,
     tensors: Vec<u64>,
@@ -47,34 +47,34 @@ pub struct At {
     seconds: Vec<f64>,
 }
 
-/// A program, ready to be asked.
+/// A program with the tables that [`Ledger::profile`] needs.
 pub struct Ledger<'a> {
     program: &'a Program,
     kernels: &'a [Phase],
     options: &'a PlanOptions,
     links: Links,
     phases: Vec<PhaseEntry>,
-    /// For each arena tensor, in the numbering of `touches`: its bytes and its id in the graph.
+    /// For each arena tensor, in the numbering of `touches`: its size, and its id in the graph.
     extents: Vec<Extent>,
     ids: Vec<TensorId>,
     pinned: Vec<bool>,
-    /// For each node: its forward phase, the arena tensors that it reads, and those that it makes.
+    /// For each node: its forward phase, the arena tensors that it reads, and the arena tensors that it writes.
     forward: Vec<usize>,
     reads: Vec<Vec<u32>>,
     makes: Vec<Vec<u32>>,
 }
 
-/// What a choice of micro-batch and nodes means.
+/// Memory and time of one choice of micro-batch size and recomputed nodes.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Bytes of the arena alive in each turn.
+    /// Live arena bytes in each turn.
     pub alive: Vec<u64>,
     /// Predicted seconds of a step on a whole batch.
     pub seconds: f64,
 }
 
 impl Profile {
-    /// The most bytes alive at once: no placement needs less.
+    /// Peak of the live bytes: no placement needs fewer bytes.
     #[must_use]
     pub fn peak(&self) -> u64 {
         self.alive.iter().copied().max().unwrap_or(0)
@@ -88,7 +88,7 @@ impl Profile {
 }
 
 impl<'a> Ledger<'a> {
-    /// Of a program and the kernels of its phases.
+    /// Builds the ledger of a program. `kernels` holds the kernels of each phase.
     #[must_use]
     pub fn new(program: &'a Program, kernels: &'a [Phase], options: &'a PlanOptions) -> Self {
         let graph = &program.graph;
@@ -123,25 +123,25 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Nodes that can be computed again to some use.
+    /// Nodes whose recomputation can save memory.
     #[must_use]
     pub fn candidates(&self) -> Vec<usize> {
         self.links.candidates()
     }
 
-    /// Nodes of the graph.
+    /// Number of nodes in the graph.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.forward.len()
     }
 
-    /// Sizes and times for micro-batches of so many windows.
+    /// Sizes and times for micro-batches of `micro` windows.
     #[must_use]
     pub fn at(&self, micro: usize) -> At {
         let guard = 2 * self.options.guard_bytes;
         let batch = if self.options.whole { micro } else { self.options.batch.max(1) };
         let scratch = |p: &PhaseEntry| p.scratch.iter().map(|e| e.placed(micro, guard)).sum();
-        // The last micro-batch may be short: its work counts by windows, its dispatches in full.
+        // The last micro-batch may be partial: its work is proportional to its windows, but its dispatches have the full fixed cost.
         let share = batch as f64 / micro as f64 / batch.div_ceil(micro) as f64;
         let seconds = |(spec, phase): (_, _)| phase_seconds(self.program, spec, phase, micro, share, &self.options.class);
         At {
@@ -153,12 +153,12 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Bytes and seconds where the nodes flagged in `again` (a flag for each node) are computed again.
+    /// Live bytes and seconds if the nodes flagged in `again` (one flag per node) are recomputed.
     #[must_use]
     pub fn profile(&self, at: &At, again: &[bool]) -> Profile {
         let turns = self.links.turns(again);
         let n = self.ids.len();
-        // First and last turn of each tensor, then of its second life.
+        // First and last turn of each tensor, followed by those of its recomputed copy.
         let mut spans = vec![(u32::MAX, 0_u32); 2 * n];
         let (mut body_end, mut body_start) = (0, u32::MAX);
         let mut seconds = 0.0;
@@ -191,7 +191,7 @@ impl<'a> Ledger<'a> {
         }
         let mut change = vec![0_i64; turns.len() + 1];
         for (t, &(first, last)) in spans.iter().enumerate().filter(|s| s.1.0 != u32::MAX) {
-            // What is made before the body lives to its end, since the body repeats.
+            // The body repeats, so a tensor written before the body is live until the end of the body.
             let last = if first < body_start && last >= body_start { last.max(body_end) } else { last };
             let last = if t < n && self.pinned[t] { to_u32(turns.len() - 1) } else { last };
             let bytes = at.tensors[t % n].cast_signed();

@@ -1,20 +1,20 @@
-//! When each tensor of the arena is alive, counted in phases.
+//! Lifetimes of the arena tensors, in phases.
 
 use crate::graph::{Place, Program, Section, TensorId};
 
-/// First and last phase in which a tensor's bytes matter, both included.
+/// First and last phase in which a tensor is live, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     /// The tensor.
     pub tensor: TensorId,
-    /// Phase that writes it first.
+    /// The first phase that writes it.
     pub first: usize,
-    /// Phase that reads it last.
+    /// The last phase that reads it.
     pub last: usize,
 }
 
-/// Lifetimes of the arena's tensors. What the prologue makes and the body reads lives to the body's end, because the body repeats; so does
-/// what is pinned (to the end of the step).
+/// Lifetimes of the arena tensors. A tensor that the prologue writes and the body reads is live until the end of the body, because the body
+/// repeats. A pinned tensor is live until the end of the step.
 #[must_use]
 pub fn lifetimes(program: &Program) -> Vec<Lifetime> {
     let n = program.graph.tensors.len();

@@ -1,5 +1,5 @@
-//! The arena over a step, as data: which tensor takes which bytes in which phases, and how many bytes are alive in each. `inspect::memory`
-//! draws it. Needs no device and no files.
+//! The arena over a step, as data: the bytes and phases of each tensor, and the live bytes in each phase. `inspect::memory` draws it.
+//! Requires no device and no files.
 
 use super::arena::ALIGNMENT;
 use super::lifetime::lifetimes;
@@ -12,48 +12,48 @@ use std::collections::HashSet;
 /// The arena over one step of a recording.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArenaMap {
-    /// What the program is: "train" or "score".
+    /// Kind of program: "train" or "score".
     pub program: &'static str,
-    /// Windows of a batch, at most.
+    /// Maximum number of windows in a batch.
     pub batch: usize,
-    /// Windows of a micro-batch, at most.
+    /// Maximum number of windows in a micro-batch.
     pub micro_batch: usize,
-    /// How often the body runs on a whole batch.
+    /// Number of times that the body runs for a whole batch.
     pub micro_batches: usize,
-    /// Pages in order. The recordings of a plan share them, so this one may leave some empty.
+    /// Pages in order. All recordings of a plan share the pages, so this recording may leave some of them empty.
     pub pages: Vec<Page>,
-    /// Fewest bytes that any placement needs, as the planner found it.
+    /// Lower bound of the arena size in bytes, from the planner.
     pub lower_bound: u64,
-    /// When the most bytes are alive.
+    /// The peak of the live bytes.
     pub high_water: HighWater,
     /// Phases in order: prologue, body (once), epilogue.
     pub phases: Vec<MapPhase>,
-    /// A box a tensor, then one a piece of scratch.
+    /// One box per tensor, followed by one box per scratch region.
     pub boxes: Vec<MapBox>,
 }
 
 /// A page of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Page {
-    /// Bytes of its buffer.
+    /// Size of the buffer in bytes.
     pub bytes: u64,
-    /// End of what this recording puts there.
+    /// End of the last byte that this recording uses.
     pub used_bytes: u64,
 }
 
-/// The most bytes alive at once.
+/// The peak of the live bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HighWater {
-    /// Bytes, each tensor's rounded up to the arena's alignment.
+    /// Live bytes, with the size of each tensor rounded up to the arena alignment.
     pub bytes: u64,
-    /// First phase in which so many are alive.
+    /// First phase with this number of live bytes.
     pub phase: usize,
 }
 
 /// One op in one direction.
 #[derive(Clone, Debug, Serialize)]
 pub struct MapPhase {
-    /// `encoder.0.ff1 backward`, say.
+    /// Label, for example `encoder.0.ff1 backward`.
     pub label: String,
     /// Name of the op.
     pub op: &'static str,
@@ -61,35 +61,35 @@ pub struct MapPhase {
     pub section: Section,
     /// Direction.
     pub direction: Direction,
-    /// Predicted seconds of one run, the fixed costs of its dispatches included.
+    /// Predicted seconds of one run, including the fixed cost of its dispatches.
     pub seconds: f64,
-    /// Bytes alive in it, each tensor's rounded up to the arena's alignment.
+    /// Live bytes in this phase, with the size of each tensor rounded up to the arena alignment.
     pub alive_bytes: u64,
 }
 
-/// What the bytes of a box are for.
+/// The purpose of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BoxKind {
-    /// Made by the forward pass and kept for the backward pass.
+    /// Written by the forward pass and read by the backward pass.
     Saved,
-    /// Made by the forward pass, for the forward pass alone.
+    /// Written and read only by the forward pass.
     Activation,
-    /// Made again, for the backward pass.
+    /// Recomputed for the backward pass.
     Recomputed,
     /// Gradient of a tensor.
     Gradient,
-    /// A phase's own.
+    /// Scratch of one phase.
     Scratch,
-    /// Made in the epilogue: norms, sums.
+    /// Written in the epilogue: norms, sums.
     Other,
 }
 
 impl BoxKind {
-    /// All, in the order of legends.
+    /// All kinds, in the order of the legend.
     pub const ALL: [Self; 6] = [Self::Saved, Self::Activation, Self::Recomputed, Self::Gradient, Self::Scratch, Self::Other];
 
-    /// In words.
+    /// Name in texts and legends.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -103,42 +103,42 @@ impl BoxKind {
     }
 }
 
-/// A tensor, or a piece of a phase's scratch.
+/// A tensor, or a scratch region of a phase.
 #[derive(Clone, Debug, Serialize)]
 pub struct MapBox {
-    /// The tensor's name; of scratch, its phase and number.
+    /// Name of the tensor; for scratch, the label of its phase and a number.
     pub name: String,
-    /// What for.
+    /// Purpose.
     pub kind: BoxKind,
-    /// Page.
+    /// Page index.
     pub page: usize,
-    /// First byte in the page.
+    /// Byte offset in the page.
     pub offset: u64,
-    /// Bytes, all windows of a micro-batch together.
+    /// Size in bytes, for all windows of a micro-batch.
     pub bytes: u64,
-    /// Bytes of one window; 0 where it exists once a step.
+    /// Bytes per window; 0 if the tensor exists once per step.
     pub window_bytes: u64,
-    /// First phase in which it is alive.
+    /// First phase in which it is live.
     pub first: usize,
-    /// Last phase in which it is alive.
+    /// Last phase in which it is live.
     pub last: usize,
 }
 
 impl MapBox {
-    /// Bytes with what is lost to alignment.
+    /// Size in bytes, rounded up to the arena alignment.
     #[must_use]
     pub fn aligned_bytes(&self) -> u64 {
         self.bytes.next_multiple_of(ALIGNMENT)
     }
 
-    /// Whether it is alive in a phase.
+    /// Whether it is live in a phase.
     #[must_use]
     pub fn alive(&self, phase: usize) -> bool {
         self.first <= phase && phase <= self.last
     }
 }
 
-/// What backward phases read and write.
+/// The tensors that backward phases read and write.
 struct Kinds<'a> {
     program: &'a Program,
     read_back: HashSet<TensorId>,
@@ -192,7 +192,7 @@ fn boxes(recording: &Recording) -> Vec<MapBox> {
 }
 
 impl ArenaMap {
-    /// Of the recording with that number.
+    /// The map of one recording of a plan, given by its index.
     ///
     /// # Panics
     /// Panics if the plan has no such recording.
@@ -234,13 +234,13 @@ impl ArenaMap {
         }
     }
 
-    /// Bytes of all pages.
+    /// Total size of all pages in bytes.
     #[must_use]
     pub fn arena_bytes(&self) -> u64 {
         self.pages.iter().map(|p| p.bytes).sum()
     }
 
-    /// Boxes alive in a phase, the largest first.
+    /// Boxes that are live in a phase, the largest first.
     #[must_use]
     pub fn alive(&self, phase: usize) -> Vec<&MapBox> {
         let mut alive: Vec<&MapBox> = self.boxes.iter().filter(|b| b.alive(phase)).collect();

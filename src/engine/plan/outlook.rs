@@ -1,4 +1,4 @@
-//! What could be planned for a model, in numbers: whether a budget suffices, what the smallest costs, time over bytes.
+//! The possible plans of a model, in numbers: whether a budget suffices, the smallest plan, and time as a function of memory.
 
 use super::planner::Levers;
 use super::{Offer, Plan, PlanError, Planner};
@@ -6,42 +6,42 @@ use crate::bytes::Budget;
 use crate::graph::{Place, TensorId};
 use serde::Serialize;
 
-/// What could be planned.
+/// The possible plans of a model.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outlook {
-    /// Bytes allowed; nothing where they are unlimited.
+    /// Allowed bytes; `None` if unlimited.
     pub budget: Option<u64>,
-    /// Whether a plan fits.
+    /// Whether a plan fits into the budget.
     pub fits: bool,
     /// The smallest plan.
     pub smallest: Offer,
     /// Plans from the smallest to the fastest.
     pub curve: Vec<Offer>,
-    /// What the levers before computing again are worth.
+    /// Bytes with each memory optimisation that comes before recomputation.
     pub levers: Levers,
-    /// The largest tensors of the plan that fits; of the smallest, if none does.
+    /// The largest tensors of the plan that fits, or of the smallest plan if none fits.
     pub largest: Vec<LargeTensor>,
 }
 
-/// A tensor of a plan.
+/// A large tensor of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LargeTensor {
     /// Its name.
     pub name: String,
-    /// Bytes for a micro-batch.
+    /// Size in bytes for a micro-batch.
     pub bytes: u64,
-    /// How many tensors of the same size there are.
+    /// Number of tensors of this size.
     pub alike: usize,
 }
 
-/// Tensors that are listed.
+/// Number of tensors in the list.
 const LISTED: usize = 8;
 
 impl Outlook {
-    /// Of a planner; and the plan within the budget, or why there is none.
+    /// The outlook of a planner, together with the plan within the budget or the reason why there is none.
     ///
     /// # Errors
-    /// Fails where not even single windows fit the device's limits.
+    /// Fails if not even a single window fits the device limits.
     pub fn new(planner: &mut Planner, budget: Budget) -> Result<(Self, Result<Plan, PlanError>), PlanError> {
         let smallest = planner.smallest()?;
         let curve = planner.curve()?;
@@ -56,7 +56,7 @@ impl Outlook {
     }
 }
 
-/// The largest tensors of a plan's first recording, one of each size.
+/// The largest tensors of the first recording of a plan, one per size.
 fn largest(plan: &Plan) -> Vec<LargeTensor> {
     let recording = &plan.recordings[0];
     let tensors = &recording.program.graph.tensors;

@@ -1,5 +1,5 @@
-//! The plan within a budget: of all sizes of micro-batches and all sets of ops computed again that the search offers, the fastest that
-//! fits. The search works on a ledger of bytes and seconds; what is decided is decided on whole plans, buffer by buffer.
+//! Finds the fastest plan within a budget, over all micro-batch sizes and all sets of recomputed ops that the search proposes. The search
+//! works on a ledger of bytes and seconds. The final decision uses complete plans with exact buffer sizes.
 
 use super::ledger::Ledger;
 use super::recompute::computing_again;
@@ -11,28 +11,28 @@ use crate::graph::Program;
 use crate::ops::Phase;
 use std::collections::BTreeMap;
 
-/// Predicted times closer than this share are taken as equal, and the smaller plan wins: predictions are no better.
+/// Predicted times within this relative difference count as equal, and the smaller plan wins, because predictions are not more accurate.
 pub const TIE: f64 = 0.01;
 
-/// A plan that could be made.
+/// A possible plan, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Offer {
-    /// Bytes of all buffers.
+    /// Total size of all buffers in bytes.
     pub bytes: u64,
     /// Predicted seconds of a step.
     pub seconds: f64,
-    /// Windows of a micro-batch.
+    /// Windows per micro-batch.
     pub micro_batch: usize,
-    /// Ops computed again in the backward pass.
+    /// Number of ops that the backward pass recomputes.
     pub computed_again: usize,
-    /// Bytes of the arena's pages.
+    /// Total size of the arena pages in bytes.
     pub arena_bytes: u64,
-    /// Most bytes of the arena alive at once.
+    /// Peak of the live arena bytes.
     pub arena_bound: u64,
 }
 
 impl Offer {
-    /// What a plan is.
+    /// The numbers of a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let first = &plan.recordings[0];
@@ -47,36 +47,37 @@ impl Offer {
     }
 }
 
-/// A program, and what it is planned for.
+/// A program with its options and kernels.
 struct Job {
     program: Program,
     options: PlanOptions,
     kernels: Vec<Phase>,
 }
 
-/// A choice, and what came of it once it was looked at.
+/// A choice, and its offer once it has been evaluated.
 struct Candidate {
     choice: Choice,
-    /// Bytes of all buffers but the dispatches' uniforms, the arena at its lower bound: the plan takes no less.
+    /// Lower bound of the plan's size: all buffers except the uniforms of the dispatches, with the arena at its lower bound.
     least_bytes: u64,
     offer: Option<Result<Offer, ()>>,
 }
 
-/// Windows of a pass, and the buffers that it needs.
+/// Windows of a pass, and the sizes of the buffers that it needs.
 type Pass = (usize, BTreeMap<BufferRole, u64>);
 
-/// Plans programs that share one set of buffers: the first decides (training, or scoring alone), the others fit into what it takes.
+/// Plans programs that share one set of buffers. The first program (training, or scoring alone) determines the plan; the others fit into
+/// its buffers.
 pub struct Planner {
     jobs: Vec<Job>,
     candidates: Vec<Candidate>,
-    /// For each program after the first: buffers for each size of its passes, the largest first.
+    /// For each program after the first: buffer sizes for each pass size, the largest first.
     followers: Vec<Vec<Pass>>,
 }
 
-/// Nodes that can be computed again up to which the search is made for each size of micro-batches.
+/// Up to this number of nodes that can be recomputed, the search runs for each micro-batch size separately.
 const SEARCHED_EACH: usize = 250;
 
-/// Sizes of micro-batches worth a look: the batch in 1, 2, 3, 4, 6, 8, 12, 16, ... parts, and single windows.
+/// Micro-batch sizes to consider: the batch divided into 1, 2, 3, 4, 6, 8, 12, 16, ... parts, and single windows.
 fn micro_sizes(batch: usize) -> Vec<usize> {
     let parts = std::iter::successors(Some(1_usize), |p| p.checked_mul(2)).flat_map(|p| [p, p + p / 2]).take_while(|p| *p <= batch);
     let mut all: Vec<usize> = parts.map(|p| batch.div_ceil(p)).chain([1]).collect();
@@ -87,13 +88,13 @@ fn micro_sizes(batch: usize) -> Vec<usize> {
 }
 
 impl Planner {
-    /// Searches. Needs no device.
+    /// Runs the search. Requires no device.
     ///
     /// # Errors
-    /// Fails where the device's limits are too small for single windows.
+    /// Fails if the device limits are too small for single windows.
     ///
     /// # Panics
-    /// Panics without a program.
+    /// Panics if `programs` is empty.
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
         let beyond = |o: &PlanOptions| o.granted.binding_bytes > o.limits.binding_bytes || o.granted.buffer_bytes > o.limits.buffer_bytes;
         if !programs.iter().any(|p| beyond(&p.1)) {
@@ -116,7 +117,7 @@ impl Planner {
         let mut candidates: Vec<Candidate> = vec![];
         let (mut refused, mut known): (_, Option<Vec<Choice>>) = (None, None);
         for micro in micros {
-            // What is too large for a page or a binding is too large however much is computed again.
+            // Recomputation cannot help if a single tensor is too large for a page or a binding.
             let fixed = match sizes(&first.program, &first.kernels, micro, &first.options) {
                 Ok(sizes) => sizes.iter().filter(|b| !matches!(b.0, BufferRole::Arena(_))).map(|b| b.1).sum::<u64>(),
                 Err(e) => {
@@ -124,7 +125,7 @@ impl Planner {
                     continue;
                 }
             };
-            // In a large model the sets found for one size serve all.
+            // In a large model, the sets found for one micro-batch size are used for all sizes.
             let found = match &known {
                 Some(sets) => choices_of(&ledger, micro, sets),
                 None => choices(&ledger, micro),
@@ -138,7 +139,7 @@ impl Planner {
             return Err(refused.unwrap_or(PlanError::Nothing));
         }
         candidates.sort_by(|a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.least_bytes.cmp(&b.least_bytes)));
-        // What is neither faster nor smaller than another is no candidate.
+        // Drop every candidate that is neither faster nor smaller than another one.
         let mut least = u64::MAX;
         candidates.retain(|c| {
             c.least_bytes < least && {
@@ -150,8 +151,8 @@ impl Planner {
         Ok(Self { jobs, candidates, followers })
     }
 
-    /// The whole plan of a candidate. Programs after the first get passes as large as the first one's arena holds, as long as all bytes
-    /// together stay within `allowed`; where not even single windows do, the least.
+    /// Builds the complete plan of a candidate. Later programs get the largest passes that fit into the arena of the first program, as long
+    /// as the total size stays within `allowed`. If not even single windows fit, they get the smallest pass.
     fn build(&self, candidate: usize, allowed: u64) -> Result<Plan, PlanError> {
         let choice = &self.candidates[candidate].choice;
         let first = &self.jobs[0];
@@ -171,7 +172,7 @@ impl Planner {
             let bytes: u64 = taken.iter().map(|b| b.bytes).sum();
             let fits = |p: &&Pass| arena(p) && bytes + all(p) <= allowed;
             let mut recording = with(passes.iter().find(fits).map_or(least, |p| p.0))?;
-            // Its uniforms, which the sizes leave out, may be the bytes too many.
+            // `sizes` leaves out the uniforms of the dispatches, which may exceed the budget.
             let more: u64 = recording.buffers.iter().map(|b| b.bytes.saturating_sub(size(b.role))).sum();
             if recording.micro_batch > least && bytes + more > allowed {
                 recording = with(least)?;
@@ -189,16 +190,16 @@ impl Planner {
         self.candidates[candidate].offer.and_then(Result::ok)
     }
 
-    /// The smallest plan: every budget from its bytes on is feasible.
+    /// The smallest plan. Every budget of at least its bytes is feasible.
     ///
     /// # Errors
-    /// Fails where no candidate obeys the device's limits.
+    /// Fails if no candidate obeys the device limits.
     pub fn smallest(&mut self) -> Result<Offer, PlanError> {
         Ok(self.smallest_candidate()?.1)
     }
 
     fn smallest_candidate(&mut self) -> Result<(usize, Offer), PlanError> {
-        // Candidates are sorted: later ones are slower and smaller, but for what fragments and uniforms add.
+        // Candidates are sorted: later ones are slower and smaller, except for fragmentation and uniforms.
         let mut best: Option<(usize, Offer)> = None;
         for i in (0..self.candidates.len()).rev() {
             let least_bytes = self.candidates[i].least_bytes;
@@ -217,7 +218,7 @@ impl Planner {
         }
     }
 
-    /// The candidate for a budget: the smallest of those that are as fast as the fastest within it.
+    /// The candidate for a budget: the smallest one of those whose time is within [`TIE`] of the fastest.
     fn fastest(&mut self, budget: Budget) -> Result<usize, PlanError> {
         let allowed = budget.bytes();
         let fits = |planner: &mut Self, i: usize| {
@@ -238,13 +239,13 @@ impl Planner {
     /// The fastest plan within a budget.
     ///
     /// # Errors
-    /// Fails if the smallest plan takes more.
+    /// Fails if the smallest plan exceeds the budget.
     pub fn plan(&mut self, budget: Budget) -> Result<Plan, PlanError> {
         let candidate = self.fastest(budget)?;
         self.build(candidate, budget.bytes())
     }
 
-    /// What a budget buys, with the least that scoring takes.
+    /// The numbers of the plan for a budget, with the smallest passes for the later programs.
     ///
     /// # Errors
     /// As [`Planner::plan`].
@@ -253,7 +254,7 @@ impl Planner {
         self.offer(candidate).ok_or(PlanError::Nothing)
     }
 
-    /// Plans from the smallest to the fastest, each at least a tenth larger than the one before, and faster.
+    /// Plans from the smallest to the fastest. Each is faster and at least 10 % larger than the previous one.
     ///
     /// # Errors
     /// As [`Planner::smallest`].
@@ -276,17 +277,17 @@ impl Planner {
         Ok(curve)
     }
 
-    /// For each candidate what the search's ledger says (most bytes of the arena alive at once, seconds of a step), and its plan: tests hold
-    /// one against the other.
+    /// For each candidate: the ledger's prediction (peak of the live arena bytes, seconds of a step) and the numbers of its plan. Tests
+    /// compare the two.
     pub fn predictions(&mut self) -> Vec<(u64, f64, Offer)> {
         let all = 0..self.candidates.len();
         all.filter_map(|i| self.offer(i).map(|o| (self.candidates[i].choice.peak, self.candidates[i].choice.seconds, o))).collect()
     }
 
-    /// What each lever is worth: bytes of the first program where nothing is computed again and pages have no limit.
+    /// Size of the first program with each memory optimisation, without recomputation and without a page limit.
     ///
     /// # Errors
-    /// Fails where the parameters are too large.
+    /// Fails if the parameters are too large.
     pub fn levers(&self) -> Result<Levers, PlanError> {
         let first = &self.jobs[0];
         let limits = DeviceLimits { buffer_bytes: u64::MAX, binding_bytes: u64::MAX, ..first.options.limits };
@@ -300,20 +301,20 @@ impl Planner {
     }
 }
 
-/// Bytes of all buffers, with one lever after the other.
+/// Total size of all buffers in bytes, with one memory optimisation added after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Levers {
-    /// Whole batches, each tensor in bytes of its own.
+    /// Whole batches; tensors share no bytes.
     pub none: u64,
-    /// Whole batches; what is never alive together shares bytes.
+    /// Whole batches; tensors with disjoint lifetimes share bytes.
     pub reuse: u64,
-    /// Windows of the smallest micro-batches: 1, unless the user has fixed them.
+    /// Windows of the smallest micro-batch: 1, unless the user fixed the size.
     pub micro_batch: usize,
-    /// And in micro-batches of these.
+    /// Shared bytes and micro-batches of this size.
     pub micro_batches: u64,
 }
 
-/// Buffers that a program needs for each size of its passes, the largest first; sizes that no page holds are left out.
+/// Buffer sizes of a program for each pass size, the largest first. Sizes that do not fit into a page are left out.
 fn follower(job: &Job) -> Result<Vec<Pass>, PlanError> {
     let batch = job.options.batch.max(1);
     let micros = job.options.micro_batch.map_or_else(|| micro_sizes(batch), |m| vec![m.clamp(1, batch)]);

@@ -1,36 +1,36 @@
-//! Computing again in the backward pass what forward did not keep, an op at a time.
+//! Recomputes tensors of the forward pass in the backward pass, one op at a time.
 //!
-//! A node that is computed again frees its outputs after their last reader in forward, and runs once more just before the first phase of
-//! the backward pass that reads them, after whatever it needs that is computed again too. It is the same kernel on the same numbers with
-//! the same keys of random numbers, so that no bit can change.
+//! The outputs of a recomputed node are freed after their last reader in the forward pass. The node runs again just before the first
+//! backward phase that reads them, after any recomputed nodes that it depends on. The second run uses the same kernel, the same inputs and
+//! the same random keys, so the result is bit-identical.
 
 use crate::graph::{Direction, Node, PhaseSpec, Place, Program, Section, TensorId};
 use crate::ops::Scope;
 
-/// Ends the names of tensors that are computed again.
+/// Suffix of the names of recomputed tensors and nodes.
 pub const AGAIN: &str = " again";
 
-/// Who makes and who reads what, as far as computing again goes.
+/// Producers and readers of tensors, as far as recomputation needs them.
 pub struct Links {
-    /// For each phase of the program: the tensors read, if it is a backward phase of the body (nothing else waits for a second run).
+    /// For each phase of the program: the tensors that it reads, if it is a backward phase of the body; otherwise empty.
     waits: Vec<Vec<TensorId>>,
-    /// For each tensor: the node that can compute it again.
+    /// For each tensor: the node that can recompute it.
     maker: Vec<Option<usize>>,
     /// For each node: its inputs.
     inputs: Vec<Vec<TensorId>>,
 }
 
-/// What runs next.
+/// One item of the execution order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// The phase of that index.
+    /// The phase with this index.
     Phase(usize),
-    /// The forward phase of that node, once more.
+    /// The second run of the forward phase of this node.
     Again(usize),
 }
 
 impl Links {
-    /// Of a program.
+    /// The links of a program.
     #[must_use]
     pub fn new(program: &Program) -> Self {
         let graph = &program.graph;
@@ -39,7 +39,7 @@ impl Links {
         for phase in program.phases.iter().filter(|p| in_body(p, Direction::Forward)) {
             let node = &graph.nodes[phase.node];
             let made: Vec<TensorId> = node.outputs.iter().chain(&node.saved).copied().collect();
-            // Sums over windows and what an op updates in place must happen once; what is read after the step must stay.
+            // Sums over windows and in-place updates must happen exactly once. A tensor that is read after the step must stay live.
             let once = |t: &TensorId| {
                 let tensor = &graph.tensors[*t];
                 tensor.place != Place::Arena || tensor.operand.scope != Scope::Window || program.pinned.contains(t)
@@ -52,7 +52,7 @@ impl Links {
         Self { waits: program.phases.iter().map(waits).collect(), maker, inputs: graph.nodes.iter().map(|n| n.inputs.clone()).collect() }
     }
 
-    /// Nodes whose outputs a backward phase reads and that can be computed again, in order.
+    /// Nodes that can be recomputed and whose outputs a backward phase reads, in ascending order.
     #[must_use]
     pub fn candidates(&self) -> Vec<usize> {
         let mut nodes: Vec<usize> = self.waits.iter().flatten().filter_map(|&t| self.maker[t]).collect();
@@ -61,7 +61,7 @@ impl Links {
         nodes
     }
 
-    /// The node that computes a tensor again, if it is among those of `again`.
+    /// The node that recomputes a tensor, if the node is flagged in `again`.
     #[must_use]
     pub fn again(&self, again: &[bool], t: TensorId) -> Option<usize> {
         self.maker[t].filter(|&n| again[n])
@@ -73,7 +73,7 @@ impl Links {
         &self.inputs[node]
     }
 
-    /// All phases in order, with the second runs of the nodes flagged in `again` (one flag for each node) where they are needed.
+    /// All phases in order, with the second runs of the nodes flagged in `again` (one flag per node) inserted where they are needed.
     #[must_use]
     pub fn turns(&self, again: &[bool]) -> Vec<Turn> {
         let mut made = vec![false; again.len()];
@@ -82,7 +82,7 @@ impl Links {
         for (i, waits) in self.waits.iter().enumerate() {
             for &t in waits {
                 open.extend(self.again(again, t).filter(|&n| !made[n]));
-                // Depth first: a node runs when nothing that it reads is still to be made.
+                // Depth first: a node runs once all its recomputed inputs are available.
                 while let Some(&node) = open.last() {
                     let missing = self.inputs[node].iter().find_map(|&t| self.again(again, t).filter(|&n| !made[n]));
                     if let Some(before) = missing {
@@ -101,7 +101,7 @@ impl Links {
     }
 }
 
-/// The program in which these nodes are computed again in the backward pass.
+/// The program in which the given nodes are recomputed in the backward pass.
 #[must_use]
 pub fn computing_again(mut program: Program, nodes: &[usize]) -> Program {
     if nodes.is_empty() {
@@ -110,7 +110,7 @@ pub fn computing_again(mut program: Program, nodes: &[usize]) -> Program {
     let links = Links::new(&program);
     let mut again = vec![false; program.graph.nodes.len()];
     nodes.iter().for_each(|&n| again[n] = true);
-    // The second life of each tensor.
+    // The recomputed copy of each tensor.
     let mut second: Vec<Option<TensorId>> = vec![None; program.graph.tensors.len()];
     let old = std::mem::take(&mut program.phases);
     for turn in links.turns(&again) {
@@ -146,7 +146,7 @@ pub fn computing_again(mut program: Program, nodes: &[usize]) -> Program {
     program
 }
 
-/// The node as it is seen where some of its tensors have a second life: itself, if none has.
+/// A copy of the node that uses the recomputed copies of its tensors, or the node itself if no tensor has a copy.
 fn view(program: &mut Program, node: usize, second: &[Option<TensorId>]) -> usize {
     let n = &program.graph.nodes[node];
     let lives = |t: &TensorId| second.get(*t).copied().flatten();

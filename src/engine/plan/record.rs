@@ -1,4 +1,4 @@
-//! How a recording is made, once: phases become dispatches, with their kernels, bindings and `Params`.
+//! Makes a recording: turns phases into dispatches with kernels, bindings and `Params`.
 
 use super::arena::ALIGNMENT;
 use super::chunk::{group_ranges, window_ranges, windows_in_binding};
@@ -13,10 +13,10 @@ use crate::ops::def::{Access, Backward, Binding, Cost, Grid, HEADER, KernelDef, 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Bytes of all buffers of a program for micro-batches of `micro` windows, but for the dispatches' uniforms.
+/// Sizes of all buffers of a program for micro-batches of `micro` windows, except the uniforms of the dispatches.
 ///
 /// # Errors
-/// Fails where the device's limits are too small.
+/// Fails if the device limits are too small.
 pub(super) fn sizes(
     program: &Program,
     kernels: &[Phase],
@@ -29,15 +29,15 @@ pub(super) fn sizes(
     Ok(sizes)
 }
 
-/// Plans one program: chooses the micro-batch, lays out, records, checks.
+/// Plans one program: chooses the micro-batch, lays out the tensors, records the dispatches and checks them.
 ///
 /// # Errors
-/// Fails where the device's limits are too small.
+/// Fails if the device limits are too small.
 pub fn record(program: Program, options: &PlanOptions, constants_base: u64, uniforms_base: u64) -> Result<Recording, PlanError> {
     let phases = kernels_of(&program, options);
     let batch = options.batch.max(1);
     let mut micro = options.micro_batch.unwrap_or(batch).clamp(1, batch);
-    // Without a wish, halve the micro-batch until every tensor fits a page.
+    // If no micro-batch size is given, halve it until every tensor fits into a page.
     let layout = loop {
         match layout(&program, &phases, micro, options, constants_base) {
             Err(PlanError::TooLarge { .. }) if micro > 1 && options.micro_batch.is_none() => micro = micro.div_ceil(2),
@@ -74,12 +74,12 @@ pub fn record(program: Program, options: &PlanOptions, constants_base: u64, unif
     Ok(recording)
 }
 
-/// Kernels that run one after the other for each range of windows and of workgroups: one, and those of its block loop.
+/// Groups of kernels that run together for each range of windows and workgroups: one kernel, followed by the kernels of its block loop.
 fn units(kernels: &[KernelDef]) -> impl Iterator<Item = &[KernelDef]> {
     kernels.chunk_by(|_, next| matches!(next.grid, Grid::Fixed { in_blocks: true, .. }))
 }
 
-/// Predicted seconds of a phase on a micro-batch of which `share` is filled in the mean.
+/// Predicted seconds of a phase on a micro-batch. `share` is the mean fraction of its windows that are present.
 pub(super) fn phase_seconds(program: &Program, spec: &PhaseSpec, phase: &Phase, micro: usize, share: f64, class: &AdapterClass) -> f64 {
     let node = &program.graph.nodes[spec.node];
     let windows = if node.scope == Scope::Window { micro } else { 1 };
@@ -114,7 +114,7 @@ pub(super) fn kernels_of(program: &Program, options: &PlanOptions) -> Vec<Phase>
             match (spec.direction, &node.op.backward) {
                 (Direction::Forward, _) => (node.op.forward)(&ctx),
                 (Direction::Backward, Backward::Kernels(kernels)) => kernels(&ctx),
-                (Direction::Backward, Backward::NotDifferentiable(_)) => unreachable!("autodiff refuses ops without gradient"),
+                (Direction::Backward, Backward::NotDifferentiable(_)) => unreachable!("autodiff rejects ops without a gradient"),
             }
         })
         .collect()
@@ -174,7 +174,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// A kernel, with those that run after it for each group of blocks; cut into ranges of windows and of workgroups.
+    /// Records a kernel and the kernels that follow it for each group of blocks, split into ranges of windows and workgroups.
     fn unit(&mut self, phase: usize, kernels: &[KernelDef]) -> Result<(), PlanError> {
         let per_window = self.program.graph.nodes[self.program.phases[phase].node].scope == Scope::Window;
         let windows = if per_window { self.micro } else { 1 };
@@ -250,11 +250,11 @@ impl<'a> Recorder<'a> {
             Slot::Out(i) => node.outputs[i],
             Slot::Saved(i) => node.saved[i],
             Slot::DOut(i) => spec.d_outputs[i],
-            Slot::DIn(i) => spec.d_inputs[i].unwrap_or_else(|| panic!("{}: kernel binds a gradient nobody wants", node.label)),
+            Slot::DIn(i) => spec.d_inputs[i].unwrap_or_else(|| panic!("{}: the kernel binds a gradient that is not requested", node.label)),
             Slot::Scratch(i) => return self.layout.scratch[phase][i],
         };
         let name = &self.program.graph.tensors[tensor].name;
-        self.layout.regions[tensor].unwrap_or_else(|| panic!("{}: {name} has no place", node.label))
+        self.layout.regions[tensor].unwrap_or_else(|| panic!("{}: {name} has no region", node.label))
     }
 
     fn bind(
@@ -270,10 +270,10 @@ impl<'a> Recorder<'a> {
         let end = |r: &Region| if r.window_bytes == 0 { r.offset + r.bytes } else { start(r) + windows as u64 * r.window_bytes };
         let low = regions.iter().map(start).min().unwrap_or(0) / ALIGNMENT * ALIGNMENT;
         let high = regions.iter().map(end).max().unwrap_or(0);
-        let (index, writable) = *text.bindings.get(binding.name).unwrap_or_else(|| panic!("no binding is named {}", binding.name));
+        let (index, writable) = *text.bindings.get(binding.name).unwrap_or_else(|| panic!("the WGSL text has no binding {}", binding.name));
         assert_eq!(writable, binding.access == Access::ReadWrite, "access of {}", binding.name);
         let role = regions[0].role;
-        assert!(regions.iter().all(|r| r.role == role), "the tensors of {} lie in several buffers", binding.name);
+        assert!(regions.iter().all(|r| r.role == role), "the tensors of {} are in several buffers", binding.name);
         #[expect(clippy::cast_possible_truncation, reason = "within a binding")]
         let bases = regions.iter().zip(&binding.slots).map(|(r, s)| (s.1, Value::U32(((start(r) - low) / 4) as u32))).collect();
         let bytes = (high - low).next_multiple_of(16);
@@ -296,7 +296,7 @@ impl<'a> Recorder<'a> {
         offset as u64
     }
 
-    /// Index of the kernel, made if new, and what its text says.
+    /// The index of the kernel, which is added if it is new, and the facts from its WGSL text.
     fn kernel(&mut self, def: &KernelDef) -> (usize, KernelText) {
         let (source, text) =
             self.texts.entry(def.source.to_string()).or_insert_with(|| (Arc::from(&*def.source), KernelText::parse(&def.source))).clone();

@@ -1,4 +1,4 @@
-//! What a recording is: a plain list of dispatches with their bindings, in the order of the phases. A step replays it.
+//! A recording: a plain list of dispatches with their bindings, in the order of the phases. A step replays it.
 
 use super::layout::Region;
 use super::transfer::{staging_offsets, step_entries, upload_windows};
@@ -7,35 +7,35 @@ use crate::graph::{Direction, Place, Program, Section, TensorId};
 use crate::ops::def::{Cost, Grid, to_u32};
 use std::sync::Arc;
 
-/// A compute pipeline to be made.
+/// A compute pipeline to create.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// WGSL text.
     pub source: Arc<str>,
     /// Entry point.
     pub entry: &'static str,
-    /// Constants.
+    /// Override constants.
     pub overrides: Vec<(&'static str, f64)>,
-    /// Storage bindings: index and whether declared read_write, ascending.
+    /// Storage bindings in ascending order: index, and whether it is declared read_write.
     pub bindings: Vec<(u32, bool)>,
-    /// Bytes of `Params`.
+    /// Size of `Params` in bytes.
     pub params_bytes: u64,
 }
 
-/// A range of a buffer at a binding.
+/// A range of a buffer that is bound to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoundRange {
-    /// Index in the WGSL text.
+    /// Binding index in the WGSL text.
     pub binding: u32,
     /// Buffer.
     pub role: BufferRole,
-    /// First byte, a multiple of 256.
+    /// Byte offset in the buffer, a multiple of 256.
     pub offset: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Declared read_write.
+    /// Whether it is declared read_write.
     pub writable: bool,
-    /// Whether the kernel writes it.
+    /// Whether the kernel writes to it.
     pub writes: bool,
 }
 
@@ -46,33 +46,33 @@ pub struct Dispatch {
     pub kernel: usize,
     /// Its storage bindings.
     pub ranges: Vec<BoundRange>,
-    /// Offset of its `Params` in the uniform buffer.
+    /// Byte offset of its `Params` in the uniform buffer.
     pub params_offset: u64,
-    /// Workgroups, as a function of the windows present.
+    /// Workgroups, as a function of the number of windows present.
     pub grid: DispatchGrid,
-    /// First window, within the micro-batch.
+    /// First window within the micro-batch.
     pub window0: usize,
-    /// Most windows.
+    /// Maximum number of windows.
     pub windows: usize,
-    /// Predicted seconds with all of them.
+    /// Predicted seconds with the maximum number of windows.
     pub seconds: f64,
 }
 
 /// Workgroups of a dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DispatchGrid {
-    /// The kernel's own rule.
+    /// Grid rule of the kernel.
     pub rule: Grid,
     /// First workgroup (or block) along x.
     pub first: usize,
-    /// Most workgroups along x.
+    /// Maximum number of workgroups along x.
     pub most: usize,
-    /// For a kernel within a block loop: blocks of a window; it runs only if block `first` exists.
+    /// For a kernel within a block loop: blocks per window. The dispatch runs only if block `first` exists.
     pub loop_blocks: Option<usize>,
 }
 
 impl Dispatch {
-    /// Workgroups when the micro-batch has `present` windows; `None`: nothing to do.
+    /// Workgroups if the micro-batch has `present` windows; `None` if there is nothing to do.
     #[must_use]
     pub fn groups(&self, present: usize) -> Option<[u32; 2]> {
         let windows = present.checked_sub(self.window0)?.min(self.windows);
@@ -93,7 +93,7 @@ impl Dispatch {
 /// Dispatches of one phase.
 #[derive(Clone, Debug)]
 pub struct RecordedPhase {
-    /// `encoder.0.ff1 backward`, say.
+    /// Label, for example `encoder.0.ff1 backward`.
     pub label: String,
     /// Name of the op.
     pub op: &'static str,
@@ -105,21 +105,21 @@ pub struct RecordedPhase {
     pub dispatches: std::ops::Range<usize>,
     /// Work per window.
     pub cost: Cost,
-    /// Whether it computes again what forward did not keep.
+    /// Whether it recomputes tensors of the forward pass.
     pub again: bool,
 }
 
-/// A program, laid out and recorded.
+/// A program with its layout and its dispatches.
 pub struct Recording {
     /// The program.
     pub program: Program,
-    /// Windows of a whole batch, at most.
+    /// Maximum number of windows in a batch.
     pub batch: usize,
-    /// Windows of a micro-batch, at most.
+    /// Maximum number of windows in a micro-batch.
     pub micro_batch: usize,
-    /// Where tensors lie.
+    /// Region of each tensor.
     pub regions: Vec<Option<Region>>,
-    /// Where each phase's scratch lies.
+    /// Scratch regions of each phase.
     pub scratch: Vec<Vec<Region>>,
     /// Pipelines.
     pub kernels: Vec<Kernel>,
@@ -127,15 +127,15 @@ pub struct Recording {
     pub dispatches: Vec<Dispatch>,
     /// Phases in order.
     pub phases: Vec<RecordedPhase>,
-    /// Contents of the uniform buffer, from `uniforms_base` on.
+    /// Contents of the uniform buffer, starting at `uniforms_base`.
     pub uniforms: Vec<u8>,
-    /// Where they go.
+    /// Byte offset of `uniforms` in the uniform buffer.
     pub uniforms_base: u64,
-    /// Buffers that it needs.
+    /// Sizes of the buffers that it needs.
     pub buffers: Vec<BufferSpec>,
-    /// Most bytes of the arena alive at once: no placement needs less.
+    /// Peak of the live arena bytes: no placement needs fewer bytes.
     pub arena_bound: u64,
-    /// Longest predicted submit, in seconds.
+    /// Maximum predicted time of a submit, in seconds.
     pub submit_seconds: f64,
     /// Fixed cost of a dispatch, in seconds.
     pub dispatch_seconds: f64,
@@ -145,7 +145,7 @@ impl Recording {
     /// Predicted seconds of a step on a whole batch.
     #[must_use]
     pub fn seconds(&self) -> f64 {
-        // The last micro-batch may be short: its work counts by windows, its dispatches in full.
+        // The last micro-batch may be partial: its work is proportional to its windows, but its dispatches have the full fixed cost.
         let full = self.batch as f64 / self.micro_batch as f64;
         let repeat = self.batch.div_ceil(self.micro_batch) as f64;
         let each = |p: &RecordedPhase| {
@@ -157,13 +157,13 @@ impl Recording {
         self.phases.iter().map(each).sum()
     }
 
-    /// Ops that are computed again in the backward pass.
+    /// Number of ops that the backward pass recomputes.
     #[must_use]
     pub fn computed_again(&self) -> usize {
         self.phases.iter().filter(|p| p.again).count()
     }
 
-    /// Dispatches of a step on a whole batch.
+    /// Number of dispatches of a step on a whole batch.
     #[must_use]
     pub fn dispatch_count(&self) -> usize {
         let repeat = self.batch.div_ceil(self.micro_batch);
@@ -171,20 +171,21 @@ impl Recording {
         self.phases.iter().map(each).sum()
     }
 
-    /// Inputs, in order of declaration.
+    /// Inputs, in the order of their declaration.
     #[must_use]
     pub fn inputs(&self) -> Vec<TensorId> {
         let tensors = self.program.graph.tensors.iter().enumerate();
         tensors.filter(|(_, t)| t.place == Place::Input).map(|(i, _)| i).collect()
     }
 
-    /// Offsets in a staging buffer of each input, after the entries of `Step`; those per window take [`Recording::upload_windows`].
+    /// Byte offset of each input in a staging buffer, after the entries of `Step`. An input per window has room for
+    /// [`Recording::upload_windows`] windows.
     #[must_use]
     pub fn staging_offsets(&self) -> Vec<u64> {
         staging_offsets(&self.program, step_entries(self.batch, self.micro_batch), self.upload_windows()).0
     }
 
-    /// Windows of an upload: whole micro-batches, as many as a staging buffer of the least size holds, and one at least.
+    /// Windows per upload: as many whole micro-batches as fit into a staging buffer of minimum size, but at least one.
     #[must_use]
     pub fn upload_windows(&self) -> usize {
         upload_windows(&self.program, self.batch, self.micro_batch)

@@ -1,22 +1,22 @@
-//! The search for what to compute again: from nothing to as little memory as it can find, a step of a few percent at a time.
+//! Searches which nodes to recompute: from none to the lowest peak memory it can find, in steps of a few percent.
 //!
-//! Greedy: of all nodes not yet chosen the one that takes most bytes above the wanted peak away, summed over the turns of a step, for its
-//! seconds; then, once the peak is reached, whatever the choice can do without is taken back. Ties go to the earlier node, so that the
-//! same program has the same choices everywhere.
+//! The search is greedy. It chooses the node that saves the most bytes above the target peak (summed over the turns of a step) per second
+//! of additional time. Once the target is reached, it removes every node that is not needed. The earlier node wins a tie, so the same
+//! program gets the same choices on every machine.
 
 use super::ledger::{At, Ledger, Profile};
 
-/// Wanted peak over the one before.
+/// Ratio of each target peak to the previous one.
 const STEP: f64 = 0.94;
 
-/// Nodes to be computed again for one size of micro-batches, and what that means.
+/// The nodes to recompute for one micro-batch size, and the resulting memory and time.
 #[derive(Clone, Debug)]
 pub struct Choice {
-    /// Windows of a micro-batch.
+    /// Windows per micro-batch.
     pub micro: usize,
-    /// Nodes to be computed again.
+    /// Nodes to recompute.
     pub again: Vec<usize>,
-    /// Most bytes of the arena alive at once.
+    /// Peak of the live arena bytes.
     pub peak: u64,
     /// Predicted seconds of a step.
     pub seconds: f64,
@@ -29,7 +29,7 @@ impl Choice {
     }
 }
 
-/// Choices for one size of micro-batches, from computing nothing again down to the least peak found.
+/// Choices for one micro-batch size, from no recomputation to the lowest peak found.
 #[must_use]
 pub fn choices(ledger: &Ledger, micro: usize) -> Vec<Choice> {
     let at = ledger.at(micro);
@@ -48,7 +48,7 @@ pub fn choices(ledger: &Ledger, micro: usize) -> Vec<Choice> {
         let mut spare = again.clone();
         take_back(ledger, &at, &mut spare, target);
         let profile = ledger.profile(&at, &spare);
-        // A tighter choice that is no slower makes the one before pointless.
+        // Drop earlier choices that are neither smaller nor faster than this one.
         all.retain(|c| c.peak < profile.peak() || c.seconds < profile.seconds);
         target = target.min(profile.peak());
         all.push(Choice::new(micro, &spare, &profile));
@@ -56,7 +56,7 @@ pub fn choices(ledger: &Ledger, micro: usize) -> Vec<Choice> {
     }
 }
 
-/// What sets that were found for another size of micro-batches mean for this one.
+/// Applies the node sets found for another micro-batch size to this size.
 #[must_use]
 pub fn choices_of(ledger: &Ledger, micro: usize, sets: &[Choice]) -> Vec<Choice> {
     let at = ledger.at(micro);
@@ -68,11 +68,11 @@ pub fn choices_of(ledger: &Ledger, micro: usize, sets: &[Choice]) -> Vec<Choice>
     sets.iter().map(one).collect()
 }
 
-/// Flips nodes until no more than `target` bytes are alive at once; whether that was possible. To keep a node again is a flip too: what
-/// lies between two long runs of nodes is worth its bytes.
+/// Flips nodes until at most `target` bytes are live at once. Returns whether this is possible. A flip can also keep a node again, because
+/// a kept tensor between two long runs of recomputed nodes shortens both runs.
 fn reach(ledger: &Ledger, at: &At, candidates: &[usize], again: &mut [bool], target: u64) -> bool {
     let mut now = ledger.profile(at, again);
-    // Gains of an earlier round, the greatest first: most nodes' gains only shrink, so that few need to be looked at again.
+    // Gains of the previous round, the largest first. Most gains only shrink, so few nodes need to be evaluated again.
     let mut gains: Vec<(f64, usize)> = candidates.iter().map(|&n| (f64::INFINITY, n)).collect();
     while now.excess(target) > 0 {
         let mut best: Option<(f64, usize, Profile)> = None;
@@ -96,14 +96,14 @@ fn reach(ledger: &Ledger, at: &At, candidates: &[usize], again: &mut [bool], tar
     true
 }
 
-/// Bytes above the target that go away, for a second.
+/// Bytes above the target that a flip saves, per second of additional time.
 fn gain(now: &Profile, with: &Profile, target: u64) -> f64 {
     let less = now.excess(target) as f64 - with.excess(target) as f64;
-    // A flip that also saves time comes before all that cost some.
+    // A flip that also saves time precedes all flips that cost time.
     less / (with.seconds - now.seconds).max(1e-9)
 }
 
-/// Takes back nodes that are not needed to stay within the target, the slowest first.
+/// Removes nodes that are not needed to stay within the target, the slowest first.
 fn take_back(ledger: &Ledger, at: &At, again: &mut [bool], target: u64) {
     let mut now = ledger.profile(at, again);
     let mut chosen: Vec<(f64, usize)> = vec![];

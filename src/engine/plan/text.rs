@@ -1,12 +1,12 @@
-//! Facts read off a kernel's WGSL text: the fields of `Params` and the storage bindings. The text is ours, one item a line; a test holds
-//! this reader against naga's reflection of every kernel.
+//! Reads the fields of `Params` and the storage bindings from the WGSL text of a kernel. The crate's own WGSL has one item per line, so a
+//! line reader suffices. A test compares it with naga's reflection of every kernel.
 
 use std::collections::HashMap;
 
-/// What the planner needs to know of a WGSL text.
+/// The facts about a WGSL text that the planner needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelText {
-    /// Fields of `Params`, in order, four bytes each.
+    /// Fields of `Params` in order, four bytes each.
     pub fields: Vec<String>,
     /// Storage bindings: name to (index, declared read_write).
     pub bindings: HashMap<String, (u32, bool)>,
@@ -34,7 +34,7 @@ impl KernelText {
         text
     }
 
-    /// Bytes of `Params` in a uniform buffer.
+    /// Size of `Params` in a uniform buffer, in bytes.
     #[must_use]
     pub fn params_bytes(&self) -> usize {
         (4 * self.fields.len()).next_multiple_of(16)
@@ -47,7 +47,7 @@ impl KernelText {
     }
 }
 
-/// Index, name and whether writable, of a line like `@group(0) @binding(3) var<storage, read> weights: array<f32>;`.
+/// Index, name and writability of a line such as `@group(0) @binding(3) var<storage, read> weights: array<f32>;`.
 fn storage_binding(line: &str) -> Option<(u32, String, bool)> {
     let rest = line.strip_prefix("@group(0) @binding(")?;
     let (index, rest) = rest.split_once(')')?;

@@ -1,4 +1,4 @@
-//! Buffers by which data come and go: the entries of `Step`, staging, read-back.
+//! Buffers for data transfer: the entries of `Step`, staging, read-back.
 
 use super::BufferRole;
 use super::arena::ALIGNMENT;
@@ -7,15 +7,15 @@ use crate::ops::def::Scope;
 
 /// Bytes between two entries of the uniform `Step`.
 pub const STEP_STRIDE: u64 = 256;
-/// Least size of a staging buffer and of the read-back buffer: whole buffers move through them in pieces.
+/// Minimum size of a staging buffer and of the read-back buffer. Larger buffers pass through them in pieces.
 pub const TRANSFER_BYTES: u64 = 1 << 20;
 
-/// Entries of the uniform `Step`: prologue and epilogue, then one a micro-batch.
+/// Number of entries of the uniform `Step`: one for prologue and epilogue, and one per micro-batch.
 pub(super) fn step_entries(batch: usize, micro: usize) -> u64 {
     1 + batch.div_ceil(micro) as u64
 }
 
-/// Offsets of the inputs, and the end.
+/// Byte offsets of the inputs, and the end of the last one.
 pub(super) fn staging_offsets(program: &Program, entries: u64, windows: usize) -> (Vec<u64>, u64) {
     let mut at = entries * STEP_STRIDE;
     let mut offsets = vec![];
@@ -27,7 +27,7 @@ pub(super) fn staging_offsets(program: &Program, entries: u64, windows: usize) -
     (offsets, at)
 }
 
-/// Windows of an upload, as [`super::Recording::upload_windows`] says.
+/// See [`super::Recording::upload_windows`].
 pub(super) fn upload_windows(program: &Program, batch: usize, micro: usize) -> usize {
     let repeat = batch.div_ceil(micro);
     let bytes = |parts: usize| staging_offsets(program, step_entries(batch, micro), (parts * micro).min(batch)).1;
@@ -35,7 +35,7 @@ pub(super) fn upload_windows(program: &Program, batch: usize, micro: usize) -> u
     (parts * micro).min(batch)
 }
 
-/// Buffers by which data come and go.
+/// Sizes of the transfer buffers.
 pub(super) fn transfer_sizes(program: &Program, batch: usize, micro: usize) -> [(BufferRole, u64); 4] {
     let entries = step_entries(batch, micro);
     let staging = staging_offsets(program, entries, upload_windows(program, batch, micro)).1.max(TRANSFER_BYTES);

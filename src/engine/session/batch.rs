@@ -5,12 +5,12 @@ use crate::ops::def::to_u32;
 use crate::random::keys;
 use crate::step::StepInput;
 
-/// A batch on the host, reused from step to step.
+/// A batch on the host, reused for every step.
 pub(super) struct HostBatch {
     shape: WindowShape,
     windows: usize,
     pub(super) observed: f32,
-    /// Elements of each noise input.
+    /// Number of elements of each noise input.
     noise: Vec<usize>,
     inputs: Vec<Vec<f32>>,
 }
@@ -20,10 +20,10 @@ impl HostBatch {
         Self { shape: *shape, windows: 0, observed: 0.0, noise, inputs: vec![] }
     }
 
-    /// Fills the inputs of a recording (values, observed, calendar if any, noise if any, target, its mask) with these windows of a
-    /// source. Without keys there is no noise: 0.
+    /// Fills the inputs of a recording (values, observed mask, calendar if any, noise if any, target, target mask) with the given windows
+    /// of a source. Without keys the noise is 0.
     pub(super) fn fill(&mut self, source: &dyn WindowSource, indices: &[usize], keys: Option<[u32; 2]>) {
-        // The batch before goes first: only one is held.
+        // Free the previous batch first, so that only one is held in memory.
         self.inputs.clear();
         let s = &self.shape;
         let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
@@ -66,14 +66,14 @@ impl HostBatch {
     }
 }
 
-/// Gumbel noise of a step's graph number `which`: -ln(-ln u), in f64, keyed by the step's keys and the element.
+/// Gumbel noise number `which` of a step: `-ln(-ln u)`, computed in f64, keyed by the keys of the step and the element index.
 fn gumbel(step_keys: [u32; 2], which: usize, n: usize) -> Vec<f32> {
     let stream = keys(u64::from(step_keys[0]) << 32 | u64::from(step_keys[1]), 0x6775_6d62_656c + which as u64);
     let seed = u64::from(stream[0]) << 32 | u64::from(stream[1]);
     #[expect(clippy::cast_possible_truncation, reason = "the kernels read f32")]
     let one = |element: u64| {
         let [a, b] = keys(seed, element);
-        // 52 bits and a half: never 0 or 1.
+        // 52 random bits plus one half: `u` is never 0 or 1.
         let u = ((f64::from(a >> 6) * 67_108_864.0 + f64::from(b >> 6)) + 0.5) / 4_503_599_627_370_496.0;
         (-(-u.ln()).ln()) as f32
     };

@@ -1,4 +1,4 @@
-//! A model on a backend: training and scoring plans over one set of buffers, and the state that moves between host and device.
+//! A model on a backend: training and scoring plans over one set of buffers, and the state that is transferred between host and device.
 
 mod batch;
 mod setup;
@@ -22,34 +22,34 @@ use std::sync::Arc;
 pub use setup::{Purpose, Setup};
 pub use state::{State, StepReport, WindowMixture};
 
-/// A session cannot be made or went wrong.
+/// Errors of a session.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
     /// The model cannot be built.
     #[error("{0}")]
     Model(#[from] ModelError),
-    /// Its gradient cannot.
+    /// The gradient of the model cannot be built.
     #[error("{0}")]
     Graph(#[from] GraphError),
-    /// It does not fit.
+    /// The model does not fit into the limits or the budget.
     #[error("{0}")]
     Plan(#[from] PlanError),
-    /// The budget is no size.
+    /// The budget is not a valid size.
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// The device failed.
     #[error("{0}")]
     Gpu(#[from] GpuError),
-    /// A tensor that the model does not make.
+    /// The model does not produce this tensor.
     #[error("this model has no tensor {0}")]
     NoTensor(String),
-    /// Weights of another model.
-    #[error("the weights hold {found} numbers, and this model has {expected}")]
+    /// The weights belong to another model.
+    #[error("the weights have {found} values, but this model needs {expected}")]
     Weights {
-        /// Numbers in the flat buffer of this model.
+        /// Number of values in the flat parameter buffer of this model.
         expected: usize,
-        /// Numbers given.
+        /// Number of values found.
         found: usize,
     },
 }
@@ -66,25 +66,25 @@ pub struct Session {
     train_loss: Option<(TensorId, TensorId)>,
     mixture: TensorId,
     window_losses: TensorId,
-    /// Tensors that stay readable beside the mixture, and whether each is made once a step.
+    /// Tensors that stay readable in addition to the mixture, and whether each exists once per step.
     kept: Vec<(TensorId, bool)>,
     batch: HostBatch,
 }
 
 impl Session {
-    /// Plans the model and makes everything on the backend, parameters at their start.
+    /// Plans the model and creates its buffers and kernels on the backend, with the initial parameters.
     ///
     /// # Errors
-    /// Fails if the model cannot be built or planned, lacks a tensor that is to be kept, or the device refuses.
+    /// Fails if the model cannot be built or planned, if it lacks a tensor in [`Setup::kept`], or if the device reports an error.
     pub async fn new(setup: Setup, backend: Backend) -> Result<Self, SessionError> {
         let plan = Arc::new(setup.plan(&backend)?);
         Self::of_plan(setup, backend, plan).await
     }
 
-    /// As [`Session::new`], of the plan that [`Setup::plan`] gave for this backend.
+    /// Like [`Session::new`], with the plan that [`Setup::plan`] returned for this backend.
     ///
     /// # Errors
-    /// Fails if the device refuses.
+    /// Fails if the device reports an error.
     pub async fn of_plan(setup: Setup, backend: Backend, plan: Arc<Plan>) -> Result<Self, SessionError> {
         let model = build(&setup.shape, Mode::Score)?;
         let kept = setup.kept.iter().filter_map(|name| model.graph.find(name));
@@ -111,10 +111,10 @@ impl Session {
         Ok(session)
     }
 
-    /// The same model on another device, in the place of one that was lost, with the same kernel shapes and parameters at their start.
+    /// The same model on a new device that replaces a lost one, with the same kernel shapes and the initial parameters.
     ///
     /// # Errors
-    /// Fails if there is no device any more. The twins lose none.
+    /// Fails if no device is available. The f64 reference backend never fails.
     pub async fn reopen(&self) -> Result<Self, SessionError> {
         let backend = match &self.backend {
             Backend::Gpu(gpu) => Backend::Gpu(Arc::new(gpu.reopen().await?)),
@@ -123,7 +123,7 @@ impl Session {
         Self::new(self.setup.clone().of_class(Some(self.plan.class.clone())), backend).await
     }
 
-    /// What it was made of.
+    /// The setup of this session.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup
@@ -135,7 +135,7 @@ impl Session {
         &self.setup.shape
     }
 
-    /// Where it runs.
+    /// The backend that runs the model.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.backend
@@ -153,13 +153,13 @@ impl Session {
         &self.executor
     }
 
-    /// Names, shapes and places of the parameters.
+    /// Names, shapes and offsets of the parameters.
     #[must_use]
     pub fn parameters(&self) -> &[ParameterPlace] {
         &self.places
     }
 
-    /// The state before the first step: parameters drawn from the seed.
+    /// The state before the first step: parameters initialised from the seed.
     #[must_use]
     pub fn initial_state(&self) -> State {
         let zeros = if self.setup.purpose == Purpose::Train { vec![0.0; self.trained_len] } else { vec![] };
@@ -172,10 +172,10 @@ impl Session {
         }
     }
 
-    /// Puts a state on the device.
+    /// Uploads a state to the device.
     ///
     /// # Errors
-    /// Fails if it belongs to a model of another size, or the device is lost.
+    /// Fails if the state belongs to a model of another size, or if the device is lost.
     pub async fn load(&mut self, state: &State) -> Result<(), SessionError> {
         self.load_parameters(&state.parameters).await?;
         if self.setup.purpose == Purpose::Train {
@@ -188,10 +188,10 @@ impl Session {
         Ok(())
     }
 
-    /// Puts parameters alone on the device.
+    /// Uploads only the parameters to the device.
     ///
     /// # Errors
-    /// Fails if they belong to a model of another size, or the device is lost.
+    /// Fails if they belong to a model of another size, or if the device is lost.
     pub async fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), SessionError> {
         if parameters.len() != self.initial.len() {
             return Err(SessionError::Weights { expected: self.initial.len(), found: parameters.len() });
@@ -199,7 +199,7 @@ impl Session {
         Ok(self.executor.write(BufferRole::Parameters, parameters).await?)
     }
 
-    /// Reads the state back. `step` is the caller's count.
+    /// Reads the state back. `step` is the step count of the caller.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -216,7 +216,7 @@ impl Session {
         Ok(State { step, parameters: next(), moment1: next(), moment2: next(), optimiser: next() })
     }
 
-    /// One training step on these windows of a source. `first_window` is the index of the first in the epoch's order.
+    /// Runs one training step on the given windows of a source. `first_window` is the index of the first one in the order of the epoch.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -234,7 +234,7 @@ impl Session {
         Ok(self.executor.step(0, &input).await?)
     }
 
-    /// What the last training step did.
+    /// Reads the report of the last training step.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -248,7 +248,7 @@ impl Session {
         Ok(StepReport { loss: norm[3] as f32, grad_norm: norm[0] as f32, bad_in_a_row: state[3] as u32, bad: state[4] as u32 })
     }
 
-    /// What the gradient of the last training step was, by groups of parameters and before the clip; nothing if it was not looked at.
+    /// The gradient statistics of the last training step by parameter group, before clipping; `None` if they were not measured.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -259,8 +259,8 @@ impl Session {
         Ok(Some(by_group(&self.places, &numbers)))
     }
 
-    /// Scores windows of a source in order, `visit` getting each window's index and mixture. Returns the mean negative log-likelihood
-    /// over all observed targets, in standardised units.
+    /// Scores windows of a source in order. `visit` receives the index and the mixture of each window. Returns the mean negative
+    /// log-likelihood over all observed targets, in standardised units.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -278,7 +278,7 @@ impl Session {
             let input = self.batch.step_input(0, [0, 0], 0.0);
             self.executor.step(recording, &input).await?;
             let read = self.executor.read(recording, &[self.mixture, self.window_losses], part.len()).await?;
-            // Window by window: how many a pass takes, which is the budget's affair, changes no bit of the mean.
+            // Sum window by window, so that the number of windows per pass, which depends on the budget, changes no bit of the mean.
             total += read[1].iter().sum::<f64>();
             count += f64::from(self.batch.observed);
             let one = read[0].len() / part.len();
@@ -290,7 +290,7 @@ impl Session {
         Ok(total / f64::max(count, 1.0))
     }
 
-    /// Runs windows of a source in order, `visit` getting each window's index and the tensors that this session keeps, in f64.
+    /// Runs windows of a source in order. `visit` receives the index of each window and the tensors that this session keeps, in f64.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -320,7 +320,7 @@ impl Session {
         Ok(())
     }
 
-    /// Buffers for one window, for callers that fill their own.
+    /// Buffers for one window, for callers that fill them themselves.
     #[must_use]
     pub fn window_buffers(&self) -> WindowBuffers {
         WindowBuffers::new(&self.setup.shape.window)

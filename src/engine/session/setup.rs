@@ -1,4 +1,4 @@
-//! The plan of a model: which programs it is made of, for which backend, within which budget.
+//! The plan of a model: its programs, for a backend and within a budget.
 
 use super::SessionError;
 use crate::config::TrainingSettings;
@@ -7,56 +7,56 @@ use crate::graph::{OptimiserSettings, Program, TensorId};
 use crate::model::{Mode, ModelShape, build};
 use crate::plan::{AdapterClass, Plan, PlanOptions, Planner};
 
-/// What a session is for.
+/// The purpose of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Training and scoring.
     Train,
-    /// Scoring alone: no gradients, no optimiser.
+    /// Scoring only: no gradients, no optimiser.
     Score,
 }
 
-/// A model and how it is to be computed: everything that its plan depends on, but for the backend.
+/// A model and its settings: everything that its plan depends on, except the backend.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Sizes of the model.
     pub shape: ModelShape,
-    /// Batch, budget and numbers of the optimiser.
+    /// Batch size, memory budget and optimiser settings.
     pub settings: TrainingSettings,
-    /// What it is for.
+    /// Purpose.
     pub purpose: Purpose,
-    /// Kernel shapes and costs in place of the adapter's own.
+    /// Kernel shapes and costs that replace those of the adapter.
     pub class: Option<AdapterClass>,
-    /// Names of tensors of the scoring pass that [`Session::look`](super::Session::look) reads.
+    /// Names of the tensors of the scoring pass that [`Session::look`](super::Session::look) reads.
     pub kept: Vec<String>,
 }
 
 impl Setup {
-    /// For training and scoring.
+    /// A setup for training and scoring.
     #[must_use]
     pub fn training(shape: ModelShape, settings: TrainingSettings) -> Self {
         Self { shape, settings, purpose: Purpose::Train, class: None, kept: vec![] }
     }
 
-    /// For scoring alone.
+    /// A setup for scoring only.
     #[must_use]
     pub fn scoring(shape: ModelShape, settings: TrainingSettings) -> Self {
         Self { purpose: Purpose::Score, ..Self::training(shape, settings) }
     }
 
-    /// With these kernel shapes and costs, if any are given.
+    /// Replaces kernel shapes and costs, if `class` is given.
     #[must_use]
     pub fn of_class(self, class: Option<AdapterClass>) -> Self {
         Self { class, ..self }
     }
 
-    /// With tensors that stay readable.
+    /// Sets the names of the tensors that stay readable.
     #[must_use]
     pub fn keeping(self, kept: Vec<String>) -> Self {
         Self { kept, ..self }
     }
 
-    /// What it is planned for on a backend.
+    /// The plan options for a backend.
     #[must_use]
     pub fn options(&self, backend: &Backend) -> PlanOptions {
         let mut options = backend.plan_options(self.settings.batch_size);
@@ -68,18 +68,18 @@ impl Setup {
         options
     }
 
-    /// A planner, which knows every plan that could be made. Needs no device.
+    /// A planner for all possible plans. Requires no device.
     ///
     /// # Errors
-    /// Fails if the model cannot be built, or single windows do not fit the limits.
+    /// Fails if the model cannot be built, or if single windows do not fit into the limits.
     pub fn planner(&self, options: &PlanOptions) -> Result<Planner, SessionError> {
         Ok(Planner::new(self.programs(options)?)?)
     }
 
-    /// The plan within `training.memory`. Needs no device.
+    /// The plan within `training.memory`. Requires no device.
     ///
     /// # Errors
-    /// Fails if the model cannot be built, or does not fit the limits or the budget.
+    /// Fails if the model cannot be built, or if it does not fit into the limits or the budget.
     #[tracing::instrument(level = "info", skip_all, fields(batch = self.settings.batch_size, bytes, micro_batch))]
     pub fn plan(&self, backend: &Backend) -> Result<Plan, SessionError> {
         let plan = self.planner(&self.options(backend))?.plan(self.settings.budget()?)?;
@@ -89,7 +89,7 @@ impl Setup {
         Ok(plan)
     }
 
-    /// Training, where it is asked for, and scoring.
+    /// The training program, if requested, and the scoring program.
     fn programs(&self, options: &PlanOptions) -> Result<Vec<(Program, PlanOptions)>, SessionError> {
         let settings = &self.settings;
         let mut programs = vec![];
@@ -109,7 +109,7 @@ impl Setup {
         let find = |name: &String| model.graph.find(name).ok_or_else(|| SessionError::NoTensor(name.clone()));
         let kept = self.kept.iter().map(find).collect::<Result<Vec<TensorId>, _>>()?;
         let pinned = [model.mixture].into_iter().chain(model.window_losses).chain(kept).collect();
-        // Outputs are read after each pass: a pass is as many windows as a micro-batch holds.
+        // Outputs are read after each pass, so the batch of a pass is one micro-batch.
         let batch = settings.micro_batch.map_or(settings.batch_size, |m| m.min(settings.batch_size));
         let options = PlanOptions { batch, whole: true, ..options.clone() };
         programs.push((Program::forward("score", model.graph, pinned), options));

@@ -1,9 +1,9 @@
-//! What moves between host and device: the state of training, reports of steps, mixtures.
+//! Data that is transferred between host and device: the training state, reports of steps, mixtures.
 
-/// Everything that training carries from step to step; flat buffers in the order of the parameters.
+/// The complete training state. The flat buffers are in the order of the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// Steps tried, bad ones included.
+    /// Steps run so far, including skipped ones.
     pub step: u64,
     /// Parameters.
     pub parameters: Vec<f32>,
@@ -11,35 +11,35 @@ pub struct State {
     pub moment1: Vec<f32>,
     /// Second moments.
     pub moment2: Vec<f32>,
-    /// Optimiser's counters.
+    /// Counters of the optimiser.
     pub optimiser: Vec<f32>,
 }
 
-/// What a read-back tells of the last step.
+/// Report of the last step.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct StepReport {
     /// Mean negative log-likelihood of the batch, in standardised units.
     pub loss: f32,
-    /// Global norm of the gradient before clipping; 0 where something was not finite.
+    /// Global norm of the gradient before clipping; 0 if the loss or the gradient was not finite.
     pub grad_norm: f32,
-    /// Steps in a row whose loss or gradient was not finite; the parameters were left alone.
+    /// Number of consecutive steps with a non-finite loss or gradient. These steps leave the parameters unchanged.
     pub bad_in_a_row: u32,
-    /// Such steps in all.
+    /// Total number of such steps.
     pub bad: u32,
 }
 
-/// One window's forecast, in standardised units: each [H, Nt, K]. Heads without a density give values alone.
+/// The forecast of one window in standardised units; each field has shape `[H, Nt, K]`. Heads without a density fill only `mean`.
 #[derive(Clone, Debug)]
 pub struct WindowMixture {
-    /// Means; values of the quantile and point heads.
+    /// Means; for the quantile and point heads, the values.
     pub mean: Vec<f32>,
     /// Logarithms of the standard deviations.
     pub log_std: Vec<f32>,
-    /// Logits of the weights.
+    /// Logits of the mixture weights.
     pub logit: Vec<f32>,
 }
 
-/// Splits [parts, H, Nt, K], 3 or 1 parts.
+/// Splits a mixture of shape `[parts, H, Nt, K]`, with 3 parts or 1 part.
 pub(super) fn split(mixture: &[f64], parts: usize) -> WindowMixture {
     let n = mixture.len() / parts;
     #[expect(clippy::cast_possible_truncation, reason = "the device computes in f32")]

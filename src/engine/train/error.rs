@@ -1,53 +1,53 @@
-//! Why training failed.
+//! Errors of training.
 
 use super::StoreError;
 use crate::config::TrainingSettings;
 use crate::session::SessionError;
 
-/// Training failed.
+/// Errors of training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The model, the plan or the device.
+    /// An error of the model, the plan or the device.
     #[error("{0}")]
     Session(#[from] SessionError),
-    /// Loss or gradient were not finite for too long. The last good state is stored.
+    /// Loss or gradient were not finite in too many consecutive steps. The last good state is stored.
     #[error(
-        "loss or gradient were not finite in {in_a_row} steps in a row (at step {step}; {bad} in all); the parameters were left as they \
-         were before. Try a lower training.learning_rate or a longer warm-up, and look for extreme values in the data"
+        "loss or gradient were not finite in {in_a_row} consecutive steps (at step {step}; {bad} in total); these steps left the \
+         parameters unchanged: use a lower training.learning_rate or a longer warm-up, and check the data for extreme values"
     )]
     NotFinite {
-        /// Step at which it was seen.
+        /// Step at which training stopped.
         step: u64,
-        /// Such steps in a row.
+        /// Number of consecutive steps.
         in_a_row: u32,
-        /// Such steps in all.
+        /// Total number of such steps.
         bad: u32,
     },
     /// The run could not be stored.
     #[error("the run could not be stored: {0}")]
     Store(#[source] StoreError),
     /// There are no training windows.
-    #[error("the training part has no window")]
+    #[error("the training part has no windows")]
     Empty,
-    /// Training is to stop early, and nothing would tell it when.
+    /// `training.patience` is set, but there is no validation part.
     #[error(
-        "training.patience counts validations without improvement, and the validation part has no window: give [split] a validation part, or \
-         drop training.patience"
+        "training.patience requires a validation part, but the validation part has no windows: give [split] a validation part or remove \
+         training.patience"
     )]
     NothingToValidate,
-    /// The device was lost again and again without a step in between.
-    #[error("the device was lost {times} times without progress, last: {reason}")]
+    /// The device was lost several times without a completed step in between.
+    #[error("the device was lost {times} times without progress; last reason: {reason}")]
     KeepsFailing {
-        /// How often.
+        /// Number of losses.
         times: u32,
-        /// What the driver said.
+        /// Message of the driver.
         reason: String,
     },
 }
 
 impl TrainError {
-    /// Refuses settings that cannot work with so many windows of the training and the validation part.
+    /// Rejects settings that cannot work with this number of training and validation windows.
     ///
     /// # Errors
     /// [`TrainError::Empty`], or [`TrainError::NothingToValidate`].

@@ -1,82 +1,82 @@
-//! What training tells while it goes on, and what it is told.
+//! Events that training reports, and the answers of the listener.
 
 use crate::health::GradientHealth;
 use serde::Serialize;
 
-/// Something happened.
+/// An event of training.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
     /// A step was submitted.
     Tick {
-        /// Steps done.
+        /// Steps completed.
         step: u64,
-        /// Steps in all.
+        /// Total number of steps.
         total: u64,
     },
-    /// A step was read back.
+    /// The report of a step was read back.
     Step {
-        /// Steps done.
+        /// Steps completed.
         step: u64,
-        /// Mean negative log-likelihood of the batch, standardised units.
+        /// Mean negative log-likelihood of the batch, in standardised units.
         loss: f32,
         /// Norm of the gradient before clipping.
         grad_norm: f32,
         /// Learning rate of the step.
         learning_rate: f64,
-        /// Steps so far that were skipped because something was not finite.
+        /// Steps so far that were skipped because loss or gradient was not finite.
         bad: u32,
-        /// Milliseconds a step since the last report.
+        /// Milliseconds per step since the last report.
         ms: f64,
     },
-    /// The gradient of a step was looked at, before the clip.
+    /// The gradient of a step was measured, before clipping.
     Gradients {
-        /// Steps done.
+        /// Steps completed.
         step: u64,
-        /// By groups of parameters.
+        /// Statistics by parameter group.
         gradients: GradientHealth,
     },
     /// The validation part was scored.
     Validation {
-        /// Steps done.
+        /// Steps completed.
         step: u64,
-        /// Mean negative log-likelihood, standardised units.
+        /// Mean negative log-likelihood, in standardised units.
         loss: f64,
         /// Whether it is the lowest so far.
         best: bool,
     },
     /// A checkpoint was stored.
     Checkpoint {
-        /// Steps done.
+        /// Steps completed.
         step: u64,
     },
-    /// The device was lost; training goes on from the last stored state.
+    /// The device was lost; training resumes from the last stored state.
     Restarted {
-        /// Steps done in that state.
+        /// Steps completed in that state.
         step: u64,
-        /// What the driver said.
+        /// Message of the driver.
         reason: String,
     },
 }
 
-/// The listener's answer.
+/// The answer of the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Go on.
+    /// Continue training.
     Continue,
     /// Store a checkpoint and return.
     Stop,
 }
 
-/// How training ended.
+/// The reason why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// All steps were done.
+    /// All steps are complete.
     Finished,
-    /// The validation loss had not fallen for `patience` validations.
+    /// The validation loss did not improve for `patience` validations.
     EarlyStop,
-    /// The listener asked for it.
+    /// The listener requested it.
     Stopped,
 }

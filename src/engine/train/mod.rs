@@ -1,4 +1,4 @@
-//! Training: the schedule, the loop, and weights as files.
+//! Training: the learning rate schedule, the training loop, and weight files.
 
 pub mod schedule;
 pub mod weights;

@@ -1,19 +1,19 @@
-//! What the training loop remembers beside the state on the device, and whether it is at its end.
+//! The state of the training loop on the host, and the stopping conditions.
 
 use crate::config::TrainingSettings;
 use serde::{Deserialize, Serialize};
 
-/// What the loop remembers beside the state on the device.
+/// The state of the training loop on the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Steps done.
+    /// Steps completed.
     pub step: u64,
     /// Lowest validation loss so far.
     pub best_loss: Option<f64>,
-    /// Step after which it was measured.
+    /// Step after which it was reached.
     pub best_step: u64,
-    /// Validations since then.
+    /// Number of validations since then.
     pub stale: u64,
 }
 

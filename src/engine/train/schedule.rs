@@ -4,8 +4,9 @@ use crate::config::{Schedule, TrainingSettings};
 
 /// Learning rate of step `step` (from 0) of `total`.
 ///
-/// `constant`: the rate after a linear warm-up. `cosine`: then down to 0 along half a cosine. `one-cycle` (Smith and Topin, 2019): up
-/// from 1/25 of the rate along half a cosine over the warm-up (30 % of all steps unless stated), then down to 1/10,000 of that start.
+/// `constant`: the peak rate after a linear warm-up. `cosine`: after the warm-up, decays to 0 along half a cosine. `one-cycle` (Smith and
+/// Topin, 2019): rises from 1/25 of the peak along half a cosine during the warm-up (30 % of all steps by default), then falls to 1/10,000
+/// of the initial rate.
 #[must_use]
 pub fn learning_rate(settings: &TrainingSettings, step: u64, total: u64) -> f64 {
     let peak = settings.learning_rate;

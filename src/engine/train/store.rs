@@ -1,36 +1,36 @@
-//! Where training keeps what it makes.
+//! Storage for the results of training.
 
 use super::{Event, Progress};
 use crate::session::State;
 
-/// Why something could not be stored.
+/// The reason why something could not be stored.
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where a run is kept: a folder, a browser's storage, or nowhere.
+/// Storage of a run: a folder, the storage of a browser, or nothing.
 pub trait Store {
-    /// Keeps everything that training carries; all or nothing.
+    /// Stores the complete training state, atomically.
     ///
     /// # Errors
-    /// Says why it could not be stored.
+    /// Fails if the state could not be stored.
     fn checkpoint(&mut self, state: &State, progress: &Progress) -> Result<(), StoreError>;
-    /// Keeps the parameters with the lowest validation loss.
+    /// Stores the parameters with the lowest validation loss.
     ///
     /// # Errors
-    /// Says why they could not be stored.
+    /// Fails if the parameters could not be stored.
     fn best(&mut self, parameters: &[f32], progress: &Progress) -> Result<(), StoreError>;
-    /// Keeps a line of the record.
+    /// Appends an event to the record.
     ///
     /// # Errors
-    /// Says why it could not be stored.
+    /// Fails if the event could not be stored.
     fn record(&mut self, event: &Event) -> Result<(), StoreError>;
-    /// Forgets lines of the record after that step.
+    /// Removes the events after `step` from the record.
     ///
     /// # Errors
-    /// Says why it could not be done.
+    /// Fails if the record could not be changed.
     fn rewind(&mut self, step: u64) -> Result<(), StoreError>;
 }
 
-/// Keeps nothing.
+/// A store that discards everything.
 impl Store for () {
     fn checkpoint(&mut self, _: &State, _: &Progress) -> Result<(), StoreError> {
         Ok(())

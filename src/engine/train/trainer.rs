@@ -1,4 +1,4 @@
-//! The training loop: steps, read-backs, validation, early stopping, checkpoints, and a lost device rebuilt with the same numbers.
+//! The training loop: steps, read-backs, validation, early stopping, checkpoints, and recovery of a lost device with bit-identical results.
 
 use super::schedule::learning_rate;
 use super::{Control, Event, Outcome, Progress, Store, TrainError};
@@ -9,7 +9,7 @@ use crate::gpu::GpuError;
 use crate::session::{Session, SessionError, State};
 use std::sync::Arc;
 
-/// A run of training.
+/// A training run.
 pub struct Trainer {
     session: Session,
     train: Arc<dyn WindowSource>,
@@ -21,14 +21,14 @@ pub struct Trainer {
     reported: (u64, f64),
 }
 
-/// Losses of a device without a step, or a pass of scoring, in between that are borne.
+/// Maximum number of device losses that are tolerated without a step, or a scoring pass, in between.
 pub(crate) const MOST_LOSSES: u32 = 3;
 
 impl Trainer {
-    /// A run from the session's start, by the session's settings.
+    /// A run from the initial state of the session, with the settings of the session.
     ///
     /// # Errors
-    /// Fails if there is nothing to train on, or nothing to validate on although training is to stop early.
+    /// Fails if there are no training windows, or if early stopping is requested without a validation part.
     pub fn new(session: Session, train: Arc<dyn WindowSource>, validation: Option<Arc<dyn WindowSource>>) -> Result<Self, TrainError> {
         let settings = &session.setup().settings;
         let validation = validation.filter(|v| !v.is_empty());
@@ -42,10 +42,10 @@ impl Trainer {
         &self.session.setup().settings
     }
 
-    /// Goes on from a stored state.
+    /// Resumes from a stored state.
     ///
     /// # Errors
-    /// Fails if the state is of another model or the device is lost.
+    /// Fails if the state belongs to another model, or if the device is lost.
     pub async fn resume(&mut self, state: State, progress: Progress) -> Result<(), TrainError> {
         self.session.load(&state).await?;
         self.progress = progress.clone();
@@ -64,19 +64,19 @@ impl Trainer {
         &mut self.session
     }
 
-    /// The session alone.
+    /// Returns the session and drops the rest.
     #[must_use]
     pub fn into_session(self) -> Session {
         self.session
     }
 
-    /// Steps in all.
+    /// Total number of steps.
     #[must_use]
     pub fn total_steps(&self) -> u64 {
         self.total
     }
 
-    /// What the loop remembers.
+    /// The progress of the loop.
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -88,23 +88,23 @@ impl Trainer {
         &self.good.0
     }
 
-    /// Parameters with the lowest validation loss of this run, if anything was validated since it was started or resumed.
+    /// Parameters with the lowest validation loss of this run, if there was a validation since the run was started or resumed.
     #[must_use]
     pub fn best(&self) -> Option<&[f32]> {
         self.best.as_deref()
     }
 
-    /// Whether all steps are done, or training stopped early.
+    /// Whether all steps are complete, or training stopped early.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.progress.is_finished(self.settings(), self.total)
     }
 
-    /// Trains to the end, to an early stop, or until the listener stops it; a run that is finished stays as it is. A lost device is opened anew, and training goes on from the
-    /// last stored state to the same bits.
+    /// Trains until the last step, an early stop, or a stop request of the listener. A finished run is left unchanged. If the device is
+    /// lost, a new one is opened, and training resumes from the last stored state with bit-identical results.
     ///
     /// # Errors
-    /// Fails if the device keeps failing, numbers stay bad, or the run cannot be stored.
+    /// Fails if the device is lost repeatedly, if loss or gradient stay non-finite, or if the run cannot be stored.
     pub async fn run(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<Outcome, TrainError> {
         let (mut losses, mut at) = (0, self.progress.step);
         loop {
@@ -126,16 +126,16 @@ impl Trainer {
         }
     }
 
-    /// Opens a new device in the place of a lost one, with the last stored state.
+    /// Opens a new device to replace a lost one, and loads the last stored state.
     ///
     /// # Errors
-    /// Fails if there is no device any more.
+    /// Fails if no device is available.
     pub async fn recover(&mut self) -> Result<(), TrainError> {
         self.session = self.session.reopen().await?;
         self.rewind().await
     }
 
-    /// Goes back to the last stored state: after an error, or after other parameters were scored.
+    /// Returns to the last stored state: after an error, or after other parameters were scored.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -182,7 +182,7 @@ impl Trainer {
         Ok(Outcome::Finished)
     }
 
-    /// Indices of a step's windows, and the index of the first in the epoch's order.
+    /// Indices of the windows of a step, and the index of the first one in the order of the epoch.
     fn batch(&self, step: u64, per_epoch: u64) -> (Vec<usize>, usize) {
         let order = Permutation::new(self.train.len(), self.settings().seed, step / per_epoch);
         let size = self.settings().batch_size;
@@ -190,7 +190,7 @@ impl Trainer {
         ((first..(first + size).min(self.train.len())).map(|i| order.get(i)).collect(), first)
     }
 
-    /// Records what the last step's gradient was.
+    /// Records the gradient statistics of the last step.
     async fn health(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<(), TrainError> {
         if let Some(gradients) = self.session.gradient_health().await? {
             let event = Event::Gradients { step: self.progress.step, gradients };
@@ -219,7 +219,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Scores the validation part; whether to stop early.
+    /// Scores the validation part. Returns whether to stop early.
     #[tracing::instrument(level = "info", skip_all, fields(step = self.progress.step))]
     async fn validate(
         &mut self,
@@ -243,7 +243,7 @@ impl Trainer {
         let event = Event::Validation { step, loss, best };
         store.record(&event).map_err(TrainError::Store)?;
         *stop |= listen(&event) == Control::Stop;
-        // Validation time is not a step's.
+        // Validation time does not count as step time.
         self.reported = (step, milliseconds());
         Ok(self.progress.stopped_early(self.settings()))
     }

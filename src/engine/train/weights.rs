@@ -1,5 +1,5 @@
-//! Weights as safetensors, under the names of the reference, with the names of the series in the metadata: node vectors belong to names,
-//! not to positions.
+//! Weights as safetensors, under the parameter names of the reference implementation. The metadata holds the names of the series, because
+//! node vectors belong to names, not to positions.
 
 use crate::model::ParameterPlace;
 use crate::session::State;
@@ -7,14 +7,14 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// Format version of weight files and checkpoints that this crate writes, and the newest it reads.
+/// Format version of the weight files and checkpoints that this crate writes, and the newest version that it reads.
 pub const WEIGHTS_VERSION: u32 = 1;
 
-/// A weight file cannot be used.
+/// Errors of weight files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// Not a safetensors file, or damaged.
+    /// Not a safetensors file, or a damaged one.
     #[error("the weights cannot be read as safetensors: {0}")]
     Format(String),
     /// Written by a newer version.
@@ -23,8 +23,8 @@ pub enum WeightsError {
         /// Version found.
         found: u32,
     },
-    /// A tensor is not there, or has another shape.
-    #[error("{name}: the model wants {expected:?}, the weights hold {found}")]
+    /// A tensor is missing or has another shape.
+    #[error("{name}: the model needs shape {expected:?}, the weights have {found}")]
     Tensor {
         /// Name.
         name: String,
@@ -33,12 +33,12 @@ pub enum WeightsError {
         /// What was found.
         found: String,
     },
-    /// A tensor that the model does not have.
-    #[error("the weights hold {0}, which this model does not have")]
+    /// The model does not have this tensor.
+    #[error("the weights contain {0}, which this model does not have")]
     Unknown(String),
 }
 
-/// Notes beside the tensors of a file.
+/// Metadata of a file.
 pub type Notes = BTreeMap<String, String>;
 
 fn views<'a>(places: &'a [ParameterPlace], prefix: &'a str, flat: &'a [f32]) -> Vec<(String, TensorView<'a>)> {
@@ -50,13 +50,13 @@ fn views<'a>(places: &'a [ParameterPlace], prefix: &'a str, flat: &'a [f32]) -> 
     places.iter().filter_map(one).collect()
 }
 
-/// Places of what has moments.
+/// The parameters that have moments.
 fn trained(places: &[ParameterPlace]) -> Vec<ParameterPlace> {
     places.iter().filter(|p| p.trained).cloned().collect()
 }
 
-/// The metadata of a file: one entry, `pgat`, an object of strings as JSON. One, because the format keeps entries in no fixed order, and
-/// equal runs must give equal files.
+/// The metadata of a file: one entry, `pgat`, with a JSON object of strings. The format stores entries in no fixed order, so a single entry
+/// ensures that equal runs write equal files.
 fn metadata(notes: &Notes) -> HashMap<String, String> {
     let mut all = notes.clone();
     all.insert("format_version".into(), WEIGHTS_VERSION.to_string());
@@ -64,7 +64,7 @@ fn metadata(notes: &Notes) -> HashMap<String, String> {
     HashMap::from([("pgat".into(), serde_json::to_string(&all).unwrap_or_default())])
 }
 
-/// A file of parameters alone: loads into the reference model by name.
+/// A file that holds only parameters. The reference implementation can load it by name.
 ///
 /// # Errors
 /// Fails only if the file would be too large for its format.
@@ -72,7 +72,7 @@ pub fn write_weights(places: &[ParameterPlace], parameters: &[f32], notes: &Note
     serialize(views(places, "", parameters), Some(metadata(notes))).map_err(|e| WeightsError::Format(e.to_string()))
 }
 
-/// A file of everything that training carries.
+/// A file with the complete training state.
 ///
 /// # Errors
 /// Fails only if the file would be too large for its format.
@@ -91,7 +91,7 @@ pub fn write_state(places: &[ParameterPlace], state: &State, notes: &Notes) -> R
 fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, Notes), WeightsError> {
     let format = |e: safetensors::SafeTensorError| WeightsError::Format(e.to_string());
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    // Files of the reference have no such entry: tensors alone.
+    // Files of the reference implementation contain only tensors and have no such entry.
     let notes: Notes = match metadata.metadata().as_ref().and_then(|m| m.get("pgat")) {
         Some(text) => serde_json::from_str(text).map_err(|e| WeightsError::Format(format!("metadata: {e}")))?,
         None => Notes::new(),
@@ -103,14 +103,14 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, Notes), WeightsError> {
     Ok((SafeTensors::deserialize(bytes).map_err(format)?, notes))
 }
 
-/// The flat buffer of the tensors under `prefix`, each of the shape that the model says.
+/// The flat buffer of the tensors under `prefix`, each with the shape that the model requires.
 fn flat(file: &SafeTensors, places: &[ParameterPlace], prefix: &str) -> Result<Vec<f32>, WeightsError> {
     let end = places.last().map_or(0, |p| p.start + crate::ops::def::padded(p.shape.iter().product()));
     let mut all = vec![0.0; end];
     for p in places {
         let name = format!("{prefix}{}", p.name);
         let wrong = |found: String| WeightsError::Tensor { name: name.clone(), expected: p.shape.clone(), found };
-        // What has no elements need not be there: files of older versions lack it.
+        // A tensor without elements may be missing: files of older versions lack it.
         if p.shape.contains(&0) && file.tensor(&name).is_err() {
             continue;
         }
@@ -124,10 +124,10 @@ fn flat(file: &SafeTensors, places: &[ParameterPlace], prefix: &str) -> Result<V
     Ok(all)
 }
 
-/// Parameters and notes of a weight file.
+/// Reads parameters and notes of a weight file.
 ///
 /// # Errors
-/// Fails if it is damaged, newer, or of another model.
+/// Fails if the file is damaged, has a newer version, or belongs to another model.
 pub fn read_weights(bytes: &[u8], places: &[ParameterPlace]) -> Result<(Vec<f32>, Notes), WeightsError> {
     let (file, notes) = open(bytes)?;
     if let Some(unknown) = file.names().into_iter().find(|n| !places.iter().any(|p| p.name == *n)) {
@@ -136,22 +136,22 @@ pub fn read_weights(bytes: &[u8], places: &[ParameterPlace]) -> Result<(Vec<f32>
     Ok((flat(&file, places, "")?, notes))
 }
 
-/// Parameters that a weight file shares with a smaller model: what that model lacks is left out.
+/// Reads the parameters that a smaller model shares with the model of the file. Additional tensors in the file are ignored.
 ///
 /// # Errors
-/// Fails if it is damaged, newer, or lacks a tensor of the model.
+/// Fails if the file is damaged, has a newer version, or lacks a tensor of the model.
 pub fn read_shared_weights(bytes: &[u8], places: &[ParameterPlace]) -> Result<Vec<f32>, WeightsError> {
     flat(&open(bytes)?.0, places, "")
 }
 
-/// State and notes of a checkpoint.
+/// Reads state and notes of a checkpoint.
 ///
 /// # Errors
-/// Fails if it is damaged, newer, or of another model.
+/// Fails if the file is damaged, has a newer version, or belongs to another model.
 pub fn read_state(bytes: &[u8], places: &[ParameterPlace]) -> Result<(State, Notes), WeightsError> {
     let (file, notes) = open(bytes)?;
     let step = notes.get("step").and_then(|s| s.parse().ok());
-    let step = step.ok_or_else(|| WeightsError::Format("the checkpoint does not say its step".into()))?;
+    let step = step.ok_or_else(|| WeightsError::Format("the checkpoint has no valid step in its metadata".into()))?;
     let counters = file.tensor("optimiser.state").map_err(|e| WeightsError::Format(e.to_string()))?;
     let trained = trained(places);
     let state = State {

@@ -1,4 +1,4 @@
-//! A golden file: tensors in f64, and the sizes that its metadata state.
+//! A golden file: tensors in f64, and the sizes in its metadata.
 
 use super::VerifyError;
 use crate::config::ModelSettings;
@@ -8,6 +8,7 @@ use crate::model::ModelShape;
 use crate::ops::Scope;
 use crate::plan::Recording;
 use crate::series_graph::GraphConstants;
+use crate::step::StepInput;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,15 +21,15 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Reads a file's bytes.
+    /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// Fails if it is damaged or says no sizes.
+    /// Fails if the file is damaged or its metadata contain no sizes.
     pub fn read(bytes: &[u8]) -> Result<Self, VerifyError> {
         let format = |e: safetensors::SafeTensorError| VerifyError::Format(e.to_string());
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
         let config = metadata.metadata().as_ref().and_then(|m| m.get("config"));
-        let config = config.ok_or_else(|| VerifyError::Config("is not there".into()))?;
+        let config = config.ok_or_else(|| VerifyError::Config("is missing".into()))?;
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
@@ -36,7 +37,7 @@ impl Golden {
                 Dtype::F64 => bytemuck::pod_collect_to_vec(view.data()),
                 Dtype::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(view.data()).into_iter().map(f64::from).collect(),
                 Dtype::I32 => bytemuck::pod_collect_to_vec::<u8, i32>(view.data()).into_iter().map(f64::from).collect(),
-                other => return Err(VerifyError::Format(format!("{name} is {other:?}; F32, F64 and I32 are read"))),
+                other => return Err(VerifyError::Format(format!("{name} has the type {other:?}, expected F32, F64 or I32"))),
             };
             tensors.insert(name, (view.shape().to_vec(), values));
         }
@@ -45,7 +46,7 @@ impl Golden {
         Ok(golden)
     }
 
-    /// Features of the series graph; what the file does not hold stays as in a graph without edges.
+    /// Features of the series graph; a feature that the file lacks keeps its default.
     fn features(&self) -> Result<GraphConstants, VerifyError> {
         let mut features = (*self.shape.features).clone();
         let GraphConstants { prior, centrality, spectral, random_walk, eigenmaps, .. } = &mut features;
@@ -69,25 +70,25 @@ impl Golden {
         Ok(features)
     }
 
-    /// Extents and values of a tensor.
+    /// Shape and values of a tensor.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&(Vec<usize>, Vec<f64>)> {
         self.tensors.get(name)
     }
 
-    /// Whether it is a trajectory: it holds `step.*`, and its inputs have a leading axis of steps.
+    /// Whether the file is a trajectory: it contains `step.*`, and its inputs have a leading axis of steps.
     #[must_use]
     pub fn is_trajectory(&self) -> bool {
         self.tensors.keys().any(|name| name.starts_with("step."))
     }
 
-    /// Steps of a trajectory.
+    /// Number of steps of a trajectory.
     pub(super) fn steps(&self) -> Result<usize, VerifyError> {
         Ok(self.get("step.nll")?.1.len())
     }
 
     pub(super) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), VerifyError> {
-        self.tensors.get(name).ok_or_else(|| VerifyError::Missing(name.into()))
+        self.tensors.get(name).ok_or_else(|| VerifyError::Missing(format!("{name} in the file")))
     }
 
     pub(super) fn f32(&self, name: &str) -> Result<Vec<f32>, VerifyError> {
@@ -96,13 +97,13 @@ impl Golden {
         Ok(self.get(name)?.1.iter().map(narrow).collect())
     }
 
-    /// Windows of the inputs, whose axis of windows is the one of that number.
+    /// Number of windows of the inputs; `axis` is their axis of windows.
     pub(super) fn windows(&self, axis: usize) -> Result<usize, VerifyError> {
         let found = self.get("in.values")?.0.get(axis).copied().unwrap_or(0);
-        if found == 0 { Err(VerifyError::Missing("in.values with a window".into())) } else { Ok(found) }
+        if found == 0 { Err(VerifyError::Missing("in.values with at least one window in the file".into())) } else { Ok(found) }
     }
 
-    /// What a recording is given in a step; of a trajectory, in that one of its steps.
+    /// The inputs of a recording in a step; for a trajectory, `step` selects one of its steps.
     pub(super) fn inputs(&self, recording: &Recording, windows: usize, step: Option<usize>) -> Result<Vec<Vec<f32>>, VerifyError> {
         let parts = if step.is_some() { self.steps()? } else { 1 };
         let one = |t: TensorId| {
@@ -121,8 +122,8 @@ impl Golden {
         recording.inputs().into_iter().map(one).collect()
     }
 
-    /// Parameters and stored tensors of the file (`prefix` and their names) in the order of the flat buffer; each of the file's must have
-    /// its place.
+    /// Parameters and stored tensors of the file (`prefix` followed by their names) in the order of the flat buffer. The model must have
+    /// each of the file's tensors with this prefix.
     pub(super) fn parameters(&self, graph: &Graph, prefix: &str) -> Result<Vec<f32>, VerifyError> {
         let mut flat = vec![0.0; graph.parameters_len()];
         let mut placed = vec![];
@@ -145,13 +146,19 @@ impl Golden {
     }
 }
 
-/// Sizes from the reference's configuration as JSON.
+/// The last input is the mask of observed targets, if there are targets.
+pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
+    let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
+    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, inverse_count: 1.0 / observed.max(1.0), inputs }
+}
+
+/// Sizes from the JSON configuration of the reference.
 fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
     let wrong = |e: &dyn std::fmt::Display| VerifyError::Config(format!("cannot be read: {e}"));
     let mut all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).map_err(|e| wrong(&e))?;
     let mut take = |key: &str| -> Result<usize, VerifyError> {
         let value = all.remove(key).and_then(|v| v.as_u64());
-        value.and_then(|v| usize::try_from(v).ok()).ok_or_else(|| VerifyError::Config(format!("has no {key}")))
+        value.and_then(|v| usize::try_from(v).ok()).ok_or_else(|| VerifyError::Config(format!("has no valid {key}")))
     };
     let window = WindowShape {
         history: take("seq_len")?,

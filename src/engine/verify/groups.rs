@@ -1,23 +1,25 @@
-//! Errors of tensors, gathered by group.
+//! Errors of tensors by group.
 
 use super::{Golden, VerifyError, contains_zeros};
 use crate::compare::{largest_error, magnitude};
 
-/// Parameters after training of which some had no gradient in theory.
+/// Group of trained parameters, some of whose elements have no gradient in theory.
 pub(super) const ZEROS: &str = "param-zeros";
 
-/// Largest error of a group of tensors: `act`, `out`, `loss`, `grad`; of a trajectory `step`, `param`, and `param-zeros` apart.
+/// Largest error of a group of tensors. The groups are `act`, `out`, `loss`, `grad`; for a trajectory `step`, `param` and, separately,
+/// `param-zeros`.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct GroupError {
-    /// Group.
+    /// Name of the group.
     pub group: String,
-    /// Tensors compared.
+    /// Number of compared tensors.
     pub tensors: usize,
-    /// Tensors not compared, since they follow from a tie.
+    /// Number of tensors that are not compared, because they depend on a tie.
     pub void: usize,
-    /// Largest error, relative to the larger of the tensor's largest magnitude and 1e-4 of its group's; none if all are void.
+    /// Largest error, relative to the larger of the tensor's largest magnitude and 1e-4 times that of its group; `None` if all tensors are
+    /// void.
     pub error: Option<f64>,
-    /// Tensor in which it is.
+    /// Tensor with the largest error.
     pub worst: Option<String>,
 }
 
@@ -36,7 +38,7 @@ impl Entry {
         }
     }
 
-    /// `largest`: the largest magnitude of the family.
+    /// `largest` is the largest magnitude of the family.
     fn relative(&self, largest: f64) -> f64 {
         if self.error == 0.0 { 0.0 } else { self.error / self.magnitude.max(1e-4 * largest) }
     }
@@ -46,7 +48,7 @@ fn family(name: &str) -> &str {
     name.split_once('.').map_or(name, |n| n.0)
 }
 
-/// Errors so far.
+/// The errors collected so far.
 #[derive(Default)]
 pub(super) struct Groups(Vec<Entry>);
 
@@ -58,7 +60,7 @@ impl Groups {
         Ok(())
     }
 
-    /// Adds the first `valid` numbers of a tensor, which come before a tie; if there are none, it is void.
+    /// Adds the first `valid` numbers of a tensor, which precede a tie. If `valid` is 0, the tensor is void.
     pub(super) fn add_start(&mut self, golden: &Golden, name: &str, found: &[f64], valid: usize) -> Result<(), VerifyError> {
         let expected = &golden.get(name)?.1;
         if expected.len() != found.len() {
@@ -71,19 +73,19 @@ impl Groups {
         Ok(())
     }
 
-    /// Marks what is not compared.
+    /// Marks tensors as not compared.
     pub(super) fn void(&mut self, which: impl Fn(&str) -> bool) {
         for entry in &mut self.0 {
             entry.void |= which(&entry.name);
         }
     }
 
-    /// Errors by group; fails if the file holds a result of these families that was not compared.
+    /// Errors by group. Fails if the file contains a result of these families that was not compared.
     pub(super) fn finish(self, golden: &Golden, families: &[&str]) -> Result<Vec<GroupError>, VerifyError> {
         let mut all: Vec<GroupError> = vec![];
         for (name, (_, values)) in golden.tensors.iter().filter(|t| families.contains(&family(t.0))) {
             if !values.is_empty() && !self.0.iter().any(|t| &t.name == name) {
-                return Err(VerifyError::Missing(format!("of the model that would be {name}")));
+                return Err(VerifyError::Missing(format!("of the model for {name} in the file")));
             }
         }
         let groups = families.iter().copied().chain(families.contains(&"param").then_some(ZEROS));

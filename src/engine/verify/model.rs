@@ -1,5 +1,6 @@
 //! One step of a golden file: every output, loss and gradient.
 
+use super::golden::step_input;
 use super::groups::Groups;
 use super::{Golden, Report, VerifyError, ties};
 use crate::executor::{Backend, Executor};
@@ -8,10 +9,9 @@ use crate::model::graph::ModelGraph;
 use crate::model::{Mode, Model, build};
 use crate::plan::recompute::{Links, computing_again};
 use crate::plan::{BufferRole, Plan, PlanOptions};
-use crate::step::StepInput;
 use std::sync::Arc;
 
-/// Runs the file's model on a backend and compares every tensor that the file holds of it.
+/// Runs the model of the file on a backend and compares every tensor of the file.
 pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Report, VerifyError> {
     let windows = golden.windows(0)?;
     let ties = ties::of_step(golden, windows).await?;
@@ -22,7 +22,7 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
     let mut summed: Vec<f64> = vec![];
     for (name, t) in &activations {
         let mut values = executor.read(0, &[*t], windows).await?.remove(0);
-        // The scales of the hierarchy add up as they are made; the file holds each alone.
+        // The model adds the scales of the hierarchy to a running sum; the file contains each alone.
         if name.starts_with("scales.") {
             let all = values.clone();
             values.iter_mut().zip(&summed).for_each(|(v, before)| *v -= before);
@@ -38,10 +38,11 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
         let name = format!("grad.{}", rec.program.graph.tensors[t].name);
         let mut found = match rec.program.gradients.get(&t) {
             Some(&gradient) => executor.read(0, &[gradient], windows).await?.remove(0),
-            // What no loss reaches has a gradient of zero; should the reference have another, it shows here.
+            // A parameter that no loss depends on has a zero gradient. This comparison detects it if the reference has a different
+            // gradient.
             None => vec![],
         };
-        // The gradient of a parameter that is used in several places has the parameter's padding.
+        // The gradient of a parameter with several uses includes the padding of the parameter.
         found.resize(rec.program.graph.tensors[t].operand.len(), 0.0);
         groups.add(golden, &name, &found)?;
     }
@@ -49,11 +50,11 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
     Ok(Report { groups: groups.finish(golden, &["act", "out", "loss", "grad"])?, ties })
 }
 
-/// Gradients of all parameters, one after the other: in one micro-batch with everything kept, or (`tight`) in micro-batches of one window
-/// with everything computed again that can be.
+/// Gradients of all parameters, one after the other: in one micro-batch without recomputation, or, with `tight`, in micro-batches of one
+/// window with every tensor recomputed that can be.
 ///
 /// # Errors
-/// As [`verify`](super::verify).
+/// The same as [`verify`](super::verify).
 pub async fn gradients(golden: &Golden, backend: &Backend, tight: bool) -> Result<Vec<f64>, VerifyError> {
     let windows = golden.windows(0)?;
     let (executor, run) = run(golden, backend, windows, tight).await?;
@@ -74,7 +75,7 @@ struct Run {
 async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) -> Result<(Executor, Run), VerifyError> {
     let Model { mut graph, activations, mixture, stats, loss, model_graph, penalty, .. } = build(&golden.shape, Mode::Score)?;
     let parameters = golden.parameters(&graph, "param.")?;
-    let loss = loss.ok_or_else(|| VerifyError::Missing("loss".into()))?;
+    let loss = loss.ok_or_else(|| VerifyError::Missing("loss in the model".into()))?;
     let one = graph.constant("loss.seed", &[1], vec![1.0]);
     let wanted: Vec<_> = graph.parameters().iter().map(|p| p.0).collect();
     let own = [Some(model_graph.gates), model_graph.dynamic, model_graph.adaptive, penalty];
@@ -86,7 +87,8 @@ async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) ->
         program = computing_again(program, &again);
     }
     let micro_batch = tight.then_some(1);
-    let plan = Arc::new(Plan::new(vec![(program, options(backend, windows, micro_batch))])?);
+    let options = PlanOptions { micro_batch, ..backend.plan_options(windows) };
+    let plan = Arc::new(Plan::new(vec![(program, options)])?);
     let mut executor = Executor::new(backend, plan.clone()).await?;
     executor.write(BufferRole::Parameters, &parameters).await?;
     let inputs = golden.inputs(&plan.recordings[0], windows, None)?;
@@ -94,17 +96,8 @@ async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) ->
     Ok((executor, Run { plan, activations, mixture, stats, loss, model_graph }))
 }
 
-pub(super) fn options(backend: &Backend, windows: usize, micro_batch: Option<usize>) -> PlanOptions {
-    PlanOptions { micro_batch, ..backend.plan_options(windows) }
-}
-
-/// The last of the inputs says which targets are observed, where there are targets.
-pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
-    let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
-    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, inverse_count: 1.0 / observed.max(1.0), inputs }
-}
-
-/// Splits the mixture [B, 3, H, Nt, K] into the file's out.* [B, H, Nt, K], and act.decoder.*: the same before the instance norm is undone.
+/// Splits the mixture `[B, 3, H, Nt, K]` into `out.*` `[B, H, Nt, K]` of the file, and `act.decoder.*`, the same before the instance norm
+/// is undone.
 fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
     let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.outputs().1);
     let part = golden.shape.window.horizon * nt * k;
@@ -126,7 +119,7 @@ fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize
     groups.add(golden, "out.logit", &logit)
 }
 
-/// act.graph.proposals [3, N, N], zeros for those that are absent, act.graph.gates [B, 3] and the penalty.
+/// `act.graph.proposals` `[3, N, N]`, with zeros for absent proposals, `act.graph.gates` `[B, 3]` and the penalty.
 async fn graph_parts(
     golden: &Golden,
     graph: &ModelGraph,

@@ -1,7 +1,8 @@
-//! Choices that f32 may take otherwise than f64 (section 11.8 of docs/model.md): the edges of a receiver and the lags of a series are the
-//! largest of their scores, and where the last kept and the first left out are within [`TIE`], rounding decides. Found with the twins.
+//! Choices that f32 may make differently from f64 (section 11.8 of docs/model.md). The edges of a receiver and the lags of a series are
+//! those with the largest scores. If the scores of the last selected and the first rejected candidate differ by less than [`TIE`], rounding
+//! decides. The f64 reference detects ties.
 
-use super::model::{options, step_input};
+use super::golden::step_input;
 use super::{Golden, VerifyError};
 use crate::executor::{Backend, Executor};
 use crate::graph::{Graph, Program, TensorId};
@@ -11,24 +12,24 @@ use crate::ops::edges::Edges;
 use crate::plan::{BufferRole, Plan, Recording};
 use std::sync::Arc;
 
-/// Gap between two scores below which they are tied. Absolute: scores are logits of a softmax (with noise, over the temperature) and
-/// correlations, so that a gap is the same change of probabilities whatever their magnitude.
+/// Two scores are tied if their gap is smaller than this. The limit is absolute, because scores are logits of a softmax (with noise,
+/// divided by the temperature) and correlations: a gap changes probabilities by the same amount for every magnitude of the scores.
 pub const TIE: f64 = 1e-4;
 
-/// A receiver or series whose choice hangs on rounding.
+/// A receiver or series whose choice depends on rounding.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Tie {
-    /// What is chosen: `graph.edges.0`, `graph.edges.1`, or `act.autocorr` for lags.
+    /// The choice: `graph.edges.0`, `graph.edges.1`, or `act.autocorr` for lags.
     pub tensor: String,
     /// Step of a trajectory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// Window, where every window has its own choice.
+    /// Window, if every window has its own choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
     /// Receiver of the edges, or target of the lags.
     pub row: usize,
-    /// From the last that is kept to the first that is left out.
+    /// Gap between the last selected and the first rejected score.
     pub gap: f64,
 }
 
@@ -44,12 +45,12 @@ impl std::fmt::Display for Tie {
             Some(window) => write!(f, ", window {window}, target {}", self.row)?,
             None => write!(f, ", receiver {}", self.row)?,
         }
-        write!(f, ": the choice hangs on a gap of {:.1e}", self.gap)
+        write!(f, ": the choice depends on a gap of {:.1e}", self.gap)
     }
 }
 
 impl Tie {
-    /// Whether that tensor of a golden file is counted as what follows from the choice: all behind it in the order of the blocks, and both
+    /// Whether that tensor of a golden file counts as dependent on the choice: all tensors behind it in the order of the blocks, and both
     /// losses.
     pub(super) fn voids(&self, name: &str) -> bool {
         if self.tensor == LAGS {
@@ -59,15 +60,15 @@ impl Tie {
     }
 }
 
-/// The last kept over the first left out, if any is.
+/// Gap between the last selected and the first rejected score; `None` if no candidate is rejected.
 fn gap(mut scores: Vec<f64>, kept: usize) -> Option<f64> {
     scores.sort_by(|a, b| b.total_cmp(a));
     scores.get(kept).map(|left_out| scores[kept - 1] - left_out)
 }
 
-/// Where a model chooses.
+/// The choices of a model.
 pub(super) struct Choices {
-    /// Label, and logits, noise and temperature of each stage, with the number of edges.
+    /// For each stage: label, (logits, noise, temperature), number of edges.
     stages: Vec<(String, [TensorId; 3], usize)>,
     /// Queries, keys and values, and the number of lags.
     lags: Option<(TensorId, usize)>,
@@ -87,12 +88,12 @@ impl Choices {
         found
     }
 
-    /// What must be kept to the end of a step.
+    /// Tensors that must not be overwritten before the end of a step.
     pub(super) fn pinned(&self) -> Vec<TensorId> {
         self.lags.iter().map(|l| l.0).collect()
     }
 
-    /// Ties among edges, from the parameters before a step and its inputs.
+    /// Ties among edges, from the inputs of a step and the parameters before it.
     pub(super) fn edges(&self, recording: &Recording, parameters: &[f32], inputs: &[Vec<f32>], step: Option<usize>) -> Vec<Tie> {
         let (graph, order) = (&recording.program.graph, recording.inputs());
         let flat = graph.parameters();
@@ -146,12 +147,12 @@ fn correlation(qkv: &[f64], [steps, nodes, d]: [usize; 3], node: usize, lag: usi
     sum / d as f64
 }
 
-/// Ties of a file of one step.
+/// Ties in a file of one step.
 pub(super) async fn of_step(golden: &Golden, windows: usize) -> Result<Vec<Tie>, VerifyError> {
     let graph = build(&golden.shape, Mode::Forecast)?.graph;
     let (choices, parameters) = (Choices::of(&graph), golden.parameters(&graph, "param.")?);
     let program = Program::forward("ties", graph, choices.pinned());
-    let plan = Arc::new(Plan::new(vec![(program, options(&Backend::Reference, windows, None))])?);
+    let plan = Arc::new(Plan::new(vec![(program, Backend::Reference.plan_options(windows))])?);
     let recording = &plan.recordings[0];
     let inputs = golden.inputs(recording, windows, None)?;
     let mut ties = choices.edges(recording, &parameters, &inputs, None);
@@ -168,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_gap_is_between_the_last_kept_and_the_first_left_out() {
-        assert_eq!(gap(vec![1.0, 4.0, 4.0, 2.0], 2), Some(2.0), "equal scores that are both kept are no tie");
+        assert_eq!(gap(vec![1.0, 4.0, 4.0, 2.0], 2), Some(2.0), "equal scores that are both selected are not a tie");
         assert_eq!(gap(vec![4.0, 1.0, 4.0, 4.0], 2), Some(0.0));
-        assert_eq!(gap(vec![1.0, 1.0], 2), None, "nothing is left out");
+        assert_eq!(gap(vec![1.0, 1.0], 2), None, "no candidate is rejected");
     }
 }

@@ -1,19 +1,19 @@
-//! Training steps from the start and with the inputs of a golden file: losses, gradient norms, and the state afterwards, the moving memory
-//! of the graph among it, against PyTorch's `AdamW`.
+//! Training steps from the initial parameters and with the inputs of a golden file. Losses, gradient norms and the final state, including
+//! the moving memory of the graph, are compared with those of PyTorch's `AdamW`.
 
+use super::golden::step_input;
 use super::groups::Groups;
-use super::model::{options, step_input};
 use super::ties::Choices;
 use super::{Golden, GroupError, Report, Tie, VerifyError};
 use crate::executor::{Backend, Executor};
 use crate::graph::{OptimiserSettings, Program};
 use crate::model::{Mode, build};
-use crate::plan::{BufferRole, Plan};
+use crate::plan::{BufferRole, Plan, PlanOptions};
 use std::sync::Arc;
 
 const LEARNING_RATE: f32 = 1e-3;
 
-/// What training gave.
+/// The results of training.
 struct Trained {
     nll: Vec<f64>,
     penalty: Vec<f64>,
@@ -23,13 +23,14 @@ struct Trained {
     ties: Vec<Tie>,
 }
 
-/// Trains as the file says, in micro-batches of so many windows, and compares losses and what the parameters became.
+/// Trains as the file specifies, in micro-batches of `micro_batch` windows, and compares the losses and the final parameters.
 ///
-/// So many choices are made that some are tied in most trajectories, and f32 takes most ties as f64 does. A tie is an excuse and no
-/// verdict here: where all stays below `limit`, nothing is void; else all is from the first step with a tie on.
+/// A trajectory contains so many choices that most trajectories contain ties, and f32 resolves most ties in the same way as f64. So a tie
+/// only excuses a difference: if all errors are below `limit`, nothing is void; otherwise everything is void from the first step with a tie
+/// on.
 ///
 /// # Errors
-/// As [`verify`](super::verify).
+/// The same as [`verify`](super::verify).
 pub async fn verify_trajectory(
     golden: &Golden,
     backend: &Backend,
@@ -45,7 +46,7 @@ pub async fn verify_trajectory(
     }
 }
 
-/// Compares the steps before `void_from`; what training ends with, if nothing is void.
+/// Compares the steps before `void_from`, and the final parameters if nothing is void.
 fn compare(golden: &Golden, found: &Trained, void_from: Option<usize>) -> Result<Vec<GroupError>, VerifyError> {
     let mut groups = Groups::default();
     for (name, values) in [("step.nll", &found.nll), ("step.penalty", &found.penalty), ("step.grad_norm", &found.norm)] {
@@ -66,9 +67,10 @@ async fn train(golden: &Golden, backend: &Backend, micro_batch: Option<usize>, w
     let mut program = Program::training(model.graph, &losses, &OptimiserSettings::default())?;
     let choices = Choices::of(&program.graph);
     program.pinned.extend(penalty.into_iter().chain(choices.pinned()));
-    let norm = program.graph.find("optimiser.norm").ok_or_else(|| VerifyError::Missing("optimiser.norm".into()))?;
+    let norm = program.graph.find("optimiser.norm").ok_or_else(|| VerifyError::Missing("optimiser.norm in the training step".into()))?;
     let start = golden.parameters(&program.graph, "init.")?;
-    let plan = Arc::new(Plan::new(vec![(program, options(backend, windows, micro_batch))])?);
+    let options = PlanOptions { micro_batch, ..backend.plan_options(windows) };
+    let plan = Arc::new(Plan::new(vec![(program, options)])?);
     let (recording, len) = (&plan.recordings[0], start.len());
     let graph = &recording.program.graph;
     let mut executor = Executor::new(backend, plan.clone()).await?;

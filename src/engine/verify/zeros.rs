@@ -1,12 +1,12 @@
-//! What has no gradient in theory (section 11.7 of docs/model.md), so that training moves it by noise.
+//! Parameters without gradient in theory (section 11.7 of docs/model.md), which training moves only by noise.
 
 use crate::model::ModelShape;
 
 /// Whether a parameter of that name contains elements that no output depends on.
 ///
-/// A softmax does not see what all of its candidates share: the key biases of every plain attention, query and key bias of
-/// autocorrelation, and without dynamic edge weights (which multiply the scores) the biases of section 7's. Where there is one candidate
-/// alone, it sees nothing. Without hops nobody reads the gates and the adaptive graph.
+/// A softmax does not depend on a term that all of its candidates share. Such terms are the key biases of every plain attention, query and
+/// key bias of autocorrelation, and, without dynamic edge weights (which multiply the scores), the biases of section 7. A softmax with only
+/// one candidate depends on none of its scores. Without hops, nothing uses the gates and the adaptive graph.
 #[must_use]
 pub fn contains_zeros(shape: &ModelShape, name: &str) -> bool {
     let s = &shape.settings;

@@ -1,24 +1,24 @@
-//! What the picture of the arena says: names, runs of phases, times.
+//! Texts of the arena picture: names, runs of phases, times.
 
 use crate::bytes::rounded_text as size;
 use crate::graph::{Direction, Section};
 use crate::plan::map::{ArenaMap, MapBox};
 use crate::svg::width;
 
-/// What one reads when the mouse rests on a box.
+/// The tooltip of a box.
 pub(super) fn about(map: &ArenaMap, b: &MapBox) -> String {
     let exact = if b.bytes < 1024 { String::new() } else { format!(" ({} bytes)", b.bytes) };
-    let windows = if b.window_bytes > 0 { format!(", {} a window", size(b.window_bytes)) } else { String::new() };
+    let windows = if b.window_bytes > 0 { format!(", {} per window", size(b.window_bytes)) } else { String::new() };
     let phases = match (b.first, b.last) {
         (first, last) if first == last => format!("phase {first}: {}", map.phases[first].label),
         (first, last) => format!("phases {first} to {last}: {} to {}", map.phases[first].label, map.phases[last].label),
     };
-    format!("{}\n{}, {}{exact}{windows}\npage {} from {}\n{phases}", b.name, b.kind.name(), size(b.bytes), b.page, size(b.offset))
+    format!("{}\n{}, {}{exact}{windows}\npage {}, offset {}\n{phases}", b.name, b.kind.name(), size(b.bytes), b.page, size(b.offset))
 }
 
-/// As much of a dotted name as fits some pixels, its end, and the size of its letters, at most `most`; nothing where no whole word fits.
+/// The longest end of a dotted name that fits into `pixels`, and its font size, at most `most`; `None` if no whole word fits.
 pub(super) fn fitting(name: &str, pixels: f64, most: f64) -> Option<(String, f64)> {
-    // Smaller letters are not read.
+    // Smaller letters are not readable.
     const LEAST: f64 = 6.5;
     let ends = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]).filter(|end| end.len() > 2);
     let texts = std::iter::once(name.to_owned()).chain(ends.map(|end| format!("…{end}")));
@@ -29,7 +29,7 @@ pub(super) fn fitting(name: &str, pixels: f64, most: f64) -> Option<(String, f64
     sized.into_iter().find(|(_, size)| *size >= LEAST)
 }
 
-/// What a phase belongs to in the upper strip. What is made again in the backward half belongs there.
+/// The section of each phase in the upper strip. A recomputed phase belongs to the backward section.
 pub(super) fn sections(map: &ArenaMap) -> Vec<String> {
     let mut turned = false;
     let mut name = |section: Section, direction: Direction| {
@@ -44,7 +44,7 @@ pub(super) fn sections(map: &ArenaMap) -> Vec<String> {
     map.phases.iter().map(|p| name(p.section, p.direction).to_owned()).collect()
 }
 
-/// The part of the model that a phase belongs to: the first word of its label, with the number that follows.
+/// The part of the model that each phase belongs to: the first word of its label, with the number that follows.
 pub(super) fn parts(map: &ArenaMap) -> Vec<String> {
     let part = |label: &str| {
         let mut words = label.split([' ', '.']);
@@ -57,7 +57,7 @@ pub(super) fn parts(map: &ArenaMap) -> Vec<String> {
     map.phases.iter().map(|p| part(&p.label)).collect()
 }
 
-/// Runs of equal names, with their phases.
+/// Runs of equal names, with their ranges of phases.
 pub(super) fn runs(names: &[String]) -> Vec<(String, std::ops::Range<usize>)> {
     let mut at = 0;
     let run = |run: &[String]| {
@@ -77,7 +77,7 @@ pub(super) fn time_unit(seconds: f64) -> (&'static str, f64) {
     }
 }
 
-/// 1.23 s, 12.3 ms
+/// A duration as text, for example 1.23 s or 12.3 ms.
 pub(super) fn duration(seconds: f64) -> String {
     let (unit, one) = match seconds {
         s if s >= 1.0 => ("s", 1.0),

@@ -1,5 +1,5 @@
-//! The arena over a step as a picture (SVG): time from left to right, offset upwards, a box a tensor; above it the bytes alive. A style
-//! sheet adds the dark theme.
+//! The arena over a step as an SVG picture: time from left to right, offset upwards, one box per tensor; a second panel above it shows the
+//! live bytes. A style sheet adds the dark theme.
 
 mod labels;
 
@@ -14,26 +14,26 @@ use labels::{about, duration, fitting, parts, runs, sections, time_unit};
 const WIDTH: f64 = 1280.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 92.0;
-/// Top of the panel of bytes alive, below title, note and legend.
+/// Top of the panel of live bytes, below title, note and legend.
 const ALIVE_TOP: f64 = 104.0;
 const ALIVE_HEIGHT: f64 = 130.0;
-/// Between the panels, with the heading of the lower one.
+/// Space between the panels, with the heading of the lower one.
 const BETWEEN: f64 = 34.0;
-/// Between two pages.
+/// Space between two pages.
 const PAGE_GAP: f64 = 5.0;
-/// Height of the strips of sections and of parts of the model.
+/// Height of the strips for sections and parts of the model.
 const STRIP: f64 = 17.0;
-/// Room below the strips for ticks and the name of the axis.
+/// Space below the strips for ticks and the name of the axis.
 const FOOT: f64 = 46.0;
-/// Lines and words for the high-water mark and the lower bound.
+/// Colour of the high-water mark and the lower bound.
 const MARK: Colour = Colour(0xc2_3b_0a);
-/// What no tensor takes.
+/// Colour of unused bytes.
 const FREE: Colour = Colour(0xf1_f2_f4);
-/// Two tones for neighbours in a strip.
+/// Alternating colours of a strip.
 const TONES: [Colour; 2] = [Colour(0xe2_e6_ea), Colour(0xce_d5_dc)];
-/// Names within boxes, whose colours are those of both themes.
+/// Colour of names within boxes; the box colours are the same in both themes.
 const NAME: Colour = Colour(0x10_16_1b);
-/// What each colour becomes in the dark theme.
+/// Replacement of each colour in the dark theme.
 const DARK: [(Colour, Colour); 8] = [
     (PAPER, Colour(0x14_17_1a)),
     (FREE, Colour(0x22_27_2c)),
@@ -45,7 +45,8 @@ const DARK: [(Colour, Colour); 8] = [
     (TONES[1], Colour(0x41_4b_54)),
 ];
 
-/// Colours after Okabe and Ito, lightened: they differ for every common kind of colour blindness, and dark text is read on all.
+/// Colours after Okabe and Ito, lightened: they are distinct for every common kind of colour blindness, and dark text is readable on all of
+/// them.
 fn colour(kind: BoxKind) -> Colour {
     match kind {
         BoxKind::Saved => Colour(0x4a_9f_d8),
@@ -57,29 +58,29 @@ fn colour(kind: BoxKind) -> Colour {
     }
 }
 
-/// A page in the picture.
+/// A page of the arena in the picture.
 struct Shelf {
-    /// Pixel of its first byte.
+    /// Pixel position of its first byte.
     foot: f64,
-    /// Its height.
+    /// Height in pixels.
     height: f64,
     bytes: u64,
 }
 
 impl Shelf {
-    /// Pixel of an offset.
+    /// Pixel position of an offset.
     fn y(&self, offset: u64) -> f64 {
         self.foot - self.height * offset as f64 / self.bytes.max(1) as f64
     }
 }
 
-/// Places of phases and pages.
+/// Positions of phases and pages.
 struct Frame<'a> {
     map: &'a ArenaMap,
     /// Left edge of each phase, and the right edge of the last.
     edges: Vec<f64>,
     shelves: Vec<Shelf>,
-    /// Top and foot of the panel of the arena.
+    /// Top and bottom of the arena panel.
     top: f64,
     foot: f64,
     root: Element,
@@ -106,7 +107,7 @@ impl<'a> Frame<'a> {
         Self { map, edges: edges(map), shelves, top, foot: end, root }
     }
 
-    /// A text whose base is at a place.
+    /// Draws a text with its baseline at a position.
     fn text(&mut self, at: Point, (size, colour, anchor): (f64, Colour, Anchor), content: &str) {
         self.root.push(Element::text(at, Font(size, colour, anchor, Level::Base), content));
     }
@@ -123,7 +124,7 @@ impl<'a> Frame<'a> {
         WIDTH - RIGHT
     }
 
-    /// Title, a line of figures, legend.
+    /// Draws title, figures and legend.
     fn header(&mut self, title: &str) {
         let map = self.map;
         self.text((LEFT, 30.0), (17.0, INK, Start), title);
@@ -132,7 +133,7 @@ impl<'a> Frame<'a> {
         let peak = map.phases.get(map.high_water.phase).map_or_else(String::new, |p| format!(", in {}", p.label));
         let windows = if map.micro_batch == 1 { "window" } else { "windows" };
         let note = format!(
-            "Arena {} in {pages} for {} {windows}: {over:.3} times the lower bound. Most bytes alive: {}{peak}.",
+            "Arena {} in {pages} for {} {windows}: {over:.3} times the lower bound. Peak of live bytes: {}{peak}.",
             size(map.arena_bytes()),
             map.micro_batch,
             size(map.high_water.bytes)
@@ -148,7 +149,7 @@ impl<'a> Frame<'a> {
         self.text((x + 16.0, 75.0), (12.0, MUTED, Start), "free");
     }
 
-    /// Ticks of bytes at `y` of them, at least some pixels apart.
+    /// Draws ticks for bytes, at least 13 pixels apart. `y` maps bytes to pixels.
     fn byte_ticks(&mut self, bytes: u64, Unit(_, one): Unit, y: &dyn Fn(f64) -> f64, grid: bool) {
         let ticks = value_ticks(0.0, bytes as f64 / one);
         let apart = ticks.get(1).map_or(f64::INFINITY, |t| (y(0.0) - y(t.0 * one)).abs());
@@ -163,14 +164,14 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Bytes alive by kind, stacked, beside what the arena has and what it needs at least.
+    /// Draws the live bytes by kind, stacked, with the size of the arena and its lower bound.
     fn alive(&mut self) {
         let map = self.map;
         let (foot, arena) = (ALIVE_TOP + ALIVE_HEIGHT, map.arena_bytes());
         let most = arena.max(map.lower_bound).max(1) as f64;
         let y = |bytes: f64| foot - (ALIVE_HEIGHT - 6.0) * bytes / most;
         let unit = Unit::of(arena);
-        self.text((LEFT, ALIVE_TOP - 6.0), (12.0, INK, Start), &format!("Bytes alive ({})", unit.0));
+        self.text((LEFT, ALIVE_TOP - 6.0), (12.0, INK, Start), &format!("Live bytes ({})", unit.0));
         self.byte_ticks(arena.max(map.lower_bound), unit, &y, true);
         let (mut alive, mut stacked) = (vec![0_u64; map.phases.len()], vec![]);
         for kind in BoxKind::ALL.into_iter().filter(|k| map.boxes.iter().any(|b| b.kind == *k)) {
@@ -179,7 +180,7 @@ impl<'a> Frame<'a> {
             }
             stacked.push((kind, self.steps(&alive, &y)));
         }
-        // Each down to the foot: the lower ones cover what is theirs.
+        // Each area extends to the bottom, and the areas below it are drawn over it.
         for (kind, mut corners) in stacked.into_iter().rev() {
             corners.extend([(self.right(), foot), (LEFT, foot)]);
             self.root.push(Element::area(&corners, colour(kind)));
@@ -189,7 +190,7 @@ impl<'a> Frame<'a> {
         let (have, need) = (y(arena as f64), y(map.lower_bound as f64));
         self.line((LEFT, have), (self.right(), have), MUTED);
         self.root.push(Element::line(&[(LEFT, need), (self.right(), need)], MARK).with("stroke-dasharray", "5 3"));
-        // The two lines are often close: their labels are not.
+        // The two lines are often close, so their labels are moved apart.
         let push = ((22.0 - (need - have)) / 2.0).max(0.0);
         for (at, what, bytes, colour) in [(have - push, "arena", arena, MUTED), (need + push, "lower bound", map.lower_bound, MARK)] {
             self.text((self.right() + 6.0, at), (10.0, colour, Start), what);
@@ -197,7 +198,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Corners of a line of steps, a value a phase.
+    /// Corners of a step line with one value per phase.
     fn steps(&self, values: &[u64], y: &dyn Fn(f64) -> f64) -> Vec<Point> {
         let mut corners = vec![];
         for (i, value) in values.iter().enumerate() {
@@ -212,7 +213,7 @@ impl<'a> Frame<'a> {
         corners
     }
 
-    /// Pages with their ticks and sizes.
+    /// Draws the pages with their ticks and sizes.
     fn pages(&mut self) {
         let unit = Unit::of(self.map.pages.iter().map(|p| p.bytes).max().unwrap_or(0));
         let heading = if self.map.pages.len() > 1 { "Offset in the arena's pages" } else { "Offset in the arena" };
@@ -233,7 +234,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Corners of a box: left, top, width, height.
+    /// Position of a box: left, top, width, height.
     fn place(&self, b: &MapBox) -> Option<[f64; 4]> {
         let shelf = self.shelves.get(b.page)?;
         let (left, right) = (self.edges[b.first], self.edges[b.last + 1]);
@@ -241,7 +242,7 @@ impl<'a> Frame<'a> {
         Some([left, top, right - left, foot - top])
     }
 
-    /// A box a tensor; paper shows between those that are large enough.
+    /// Draws one box per tensor, with a gap between boxes that are large enough.
     fn boxes(&mut self) {
         let map = self.map;
         for kind in BoxKind::ALL {
@@ -261,9 +262,9 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Names of tensors where they fit: from the left, or upright.
+    /// Draws the names of tensors where they fit, horizontally or vertically.
     fn names(&mut self) {
-        // Names do not hide the titles of their boxes.
+        // Names must not block the tooltips of their boxes.
         let mut group = Element::new("g").with("pointer-events", "none");
         for b in &self.map.boxes {
             let Some([x, y, width, height]) = self.place(b) else { continue };
@@ -281,7 +282,7 @@ impl<'a> Frame<'a> {
         self.root.push(group);
     }
 
-    /// Borders of sections and the high-water mark, through both panels.
+    /// Draws the borders of sections and the high-water mark in both panels.
     fn marks(&mut self) {
         let map = self.map;
         let panels = [(ALIVE_TOP, ALIVE_TOP + ALIVE_HEIGHT), (self.top, self.foot)];
@@ -296,11 +297,11 @@ impl<'a> Frame<'a> {
                 self.line((x, top), (x, foot), MARK);
             }
             let anchor = if x > WIDTH / 2.0 { End } else { Start };
-            self.text((x, ALIVE_TOP + ALIVE_HEIGHT + 12.0), (10.0, MARK, anchor), "most bytes alive");
+            self.text((x, ALIVE_TOP + ALIVE_HEIGHT + 12.0), (10.0, MARK, anchor), "peak of live bytes");
         }
     }
 
-    /// Sections and parts of the model below the arena.
+    /// Draws the strips of sections and parts of the model below the arena.
     fn strips(&mut self) {
         let map = self.map;
         let top = self.foot + 5.0;
@@ -316,7 +317,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// A cell of a strip over phases, with the first of `labels` that fits.
+    /// Draws a cell of a strip, with the first label that fits.
     fn strip(&mut self, (top, i): (f64, usize), phases: &std::ops::Range<usize>, labels: &[&str], title: &str) {
         let (left, right) = (self.edges[phases.start], self.edges[phases.end]);
         self.root.push(Element::rectangle((left, top), (right, top + STRIP)).with("fill", TONES[i % 2]).titled(title));
@@ -326,7 +327,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Ticks of predicted time; where short phases are widened, they stand closer.
+    /// Draws ticks of the predicted time. They are closer together where short phases are widened.
     fn time(&mut self) {
         let top = self.foot + 2.0 * STRIP + 9.0;
         let seconds: Vec<f64> = self.map.phases.iter().map(|p| p.seconds).collect();
@@ -342,12 +343,12 @@ impl<'a> Frame<'a> {
                 free = x + half + 4.0;
             }
         }
-        let once = if self.map.micro_batches > 1 { ", the body once" } else { "" };
+        let once = if self.map.micro_batches > 1 { ", body counted once" } else { "" };
         let name = format!("predicted time of a step{once} ({unit}); short phases are widened");
         self.text((LEFT, top + 30.0), (11.0, MUTED, Start), &name);
     }
 
-    /// Pixel of a time since the start.
+    /// Pixel position of a time since the start.
     fn at(&self, seconds: &[f64], time: f64) -> f64 {
         let mut before = 0.0;
         for (i, s) in seconds.iter().enumerate() {
@@ -360,8 +361,8 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Draws a step's arena as SVG: above, the bytes alive in each phase with the lower bound; below, the pages, a box a tensor from its first
-/// phase to its last. Every box names its tensor, bytes and phases when the mouse rests on it.
+/// Draws the arena of a step as SVG. The upper panel shows the live bytes in each phase and the lower bound. The lower panel shows the
+/// pages, with one box per tensor from its first phase to its last. The tooltip of each box shows its tensor, bytes and phases.
 #[must_use]
 pub fn picture(map: &ArenaMap, title: &str) -> String {
     let mut frame = Frame::new(map, title);
@@ -376,7 +377,8 @@ pub fn picture(map: &ArenaMap, title: &str) -> String {
     format!("{}\n", frame.root)
 }
 
-/// Height of all pages together: such that names fit the tensors that make up half of all bytes, where a screen or two suffice.
+/// Total height of all pages. Names fit into the tensors that make up half of all bytes, as long as the picture does not exceed one or two
+/// screens.
 fn room(map: &ArenaMap) -> f64 {
     let mut sizes: Vec<u64> = map.boxes.iter().filter(|b| b.kind != BoxKind::Scratch).map(MapBox::aligned_bytes).collect();
     sizes.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
@@ -389,7 +391,7 @@ fn room(map: &ArenaMap) -> f64 {
     if wanted > 2400.0 { 440.0 } else { wanted.clamp(440.0, 1200.0) }
 }
 
-/// Left edges of phases, and the right edge of the last: as wide as their predicted times, beyond a least width.
+/// Left edges of the phases, and the right edge of the last one. The width is a minimum plus a part proportional to the predicted time.
 fn edges(map: &ArenaMap) -> Vec<f64> {
     let (room, n) = (WIDTH - LEFT - RIGHT, map.phases.len().max(1) as f64);
     let total: f64 = map.phases.iter().map(|p| p.seconds).sum();

@@ -1,11 +1,11 @@
-//! Text of functions that load or store four neighbours of an array of floats: one access where every extent is a multiple of 4, else
-//! element by element with a guard each.
+//! WGSL functions that load or store four neighbours of an array of floats: in one access if every extent is a multiple of 4, otherwise
+//! element by element with a guard for each.
 
 use std::fmt::Write as _;
 
-/// `alias Element`, `const LANES`, and for each array of `loads` `NAME_quad(at, present) -> vec4<f32>`, for each of `stores`
-/// `put_NAME(at, present, value)`, which adds where the text's `override accumulate` is not 0, or `set_NAME` for those of `sets`, which
-/// overwrites (and `set_NAME_pair` for two). `at` counts floats.
+/// Returns `alias Element`, `const LANES`, and the functions: for each array of `loads`, `NAME_quad(at, present) -> vec4<f32>`; for each of
+/// `stores`, `put_NAME(at, present, value)`, which adds if the `override accumulate` of the text is not 0; for each of `sets`, `set_NAME`,
+/// which overwrites (and `set_NAME_pair` for two elements). `at` counts floats.
 #[must_use]
 pub fn text(quads: bool, loads: &[&str], stores: &[&str], sets: &[&str]) -> String {
     let mut out =

@@ -1,8 +1,10 @@
-//! Text of the axial attention kernels: registers are sized by the width of a head and the rows that an invocation holds.
+//! The WGSL text of the axial attention kernels. Their registers depend on the width of a head and on the number of rows that an invocation
+//! holds.
 //!
-//! Three entry points, `attention_forward`, `attention_dq` and `attention_dkv`, over the shared part in `shaders/ops/attention.wgsl`.
-//! Each loads its rows into named variables, walks the line once in a loop that is not unrolled, and stores. Names: a letter for the
-//! tensor, the row, and the part of the head (`q3_1` is part 1 of row 3); without a row (`k_1`) it is the loop's current position.
+//! There are three entry points, `attention_forward`, `attention_dq` and `attention_dkv`, over the shared part in
+//! `shaders/ops/attention.wgsl`. Each loads its rows into named variables, iterates over the line once in a loop that is not unrolled, and
+//! stores the result. A name consists of a letter for the tensor, the row, and the part of the head (`q3_1` is part 1 of row 3). A name
+//! without a row (`k_1`) is the value at the current position of the loop.
 
 use super::Variants;
 use std::fmt::Write as _;
@@ -10,8 +12,8 @@ use std::fmt::Write as _;
 const SHARED: &str = include_str!("../../../../shaders/ops/attention.wgsl");
 const STEP: &str = include_str!("../../../../shaders/lib/step.wgsl");
 
-/// Rows that an invocation holds of a line of `length`: what `variants` says for heads up to 16 wide, half for 32, one for wider ones;
-/// no more than spread evenly over the invocations of the line.
+/// Number of rows that an invocation holds of a line of `length`: the number in `variants` for heads up to 16 wide, half of it for heads up
+/// to 32 wide, one for wider heads. It is not larger than an even distribution of the rows over the invocations of the line needs.
 #[must_use]
 pub fn rows(variants: &Variants, head_width: usize, length: usize) -> usize {
     let most = match head_width {
@@ -23,9 +25,11 @@ pub fn rows(variants: &Variants, head_width: usize, length: usize) -> usize {
     length.div_ceil(length.div_ceil(most.max(1)))
 }
 
-/// Complete WGSL for heads `head_width` wide, `rows` rows an invocation; `accumulate` says of dq and of dkv whether they are added to.
+/// Complete WGSL for heads `head_width` wide and `rows` rows per invocation. `accumulate` states for dq and for dkv whether the kernels add
+/// to them.
 ///
-/// That is text and not a uniform flag, because storage accesses are what a CPU adapter's compiler is slow at (a branch has three).
+/// These are part of the text and not uniform flags, because the compilers of CPU adapters are slow at storage accesses, and a branch has
+/// three.
 #[must_use]
 pub fn source(head_width: usize, rows: usize, accumulate: [bool; 2]) -> String {
     let text = Text { rows, parts: parts(head_width), lanes: head_width / parts(head_width) };
@@ -36,7 +40,7 @@ pub fn source(head_width: usize, rows: usize, accumulate: [bool; 2]) -> String {
     };
     let [q, kv] = accumulate.map(|add| if add { "+=" } else { "=" });
     format!(
-        "// Heads {head_width} wide, {rows} rows an invocation.\nalias Vector = {vector};\nconst LANES: u32 = {}u;\n\
+        "// Heads {head_width} wide, {rows} rows per invocation.\nalias Vector = {vector};\nconst LANES: u32 = {}u;\n\
          const HEAD_WIDTH: u32 = {head_width}u;\nconst ROWS: u32 = {rows}u;\n\
          fn put_q(at: u32, d: Vector) {{ d_q[at] {q} d; }}\nfn put_kv(at: u32, d: Vector) {{ d_kv[at] {kv} d; }}\n{SHARED}{}{}{}{STEP}",
         text.lanes,
@@ -46,7 +50,7 @@ pub fn source(head_width: usize, rows: usize, accumulate: [bool; 2]) -> String {
     )
 }
 
-/// Vectors that a head is made of.
+/// Number of vectors per head.
 #[must_use]
 pub fn parts(head_width: usize) -> usize {
     let lanes = if head_width.is_multiple_of(4) { 4 } else { 2 - head_width % 2 };
@@ -79,7 +83,7 @@ impl Text {
         (0..self.parts).map(term).collect::<Vec<_>>().join(" + ")
     }
 
-    /// An entry point: `load` and `store` for each row, `position` at each position of the line and there `row` for each row.
+    /// An entry point: `load` before the loop, `position` and then `row` at each position of the line, `store` after the loop.
     fn kernel(&self, name: &str, load: String, position: &str, row: String, store: String) -> String {
         let mut text = String::new();
         let _ = write!(
@@ -103,9 +107,11 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         text
     }
 
-    /// Copies an invocation's rows of a tensor into names `{name}{row}_{part}`. `value` gives the part at index `at`. Drivers that compile on the CPU take long for every access to memory in straight-line text, so one small loop fetches
-    /// everything into an array, from which the names are taken once; the main loop sees only names. The loop's bound is a value of
-    /// the dispatch: were it a constant, such compilers would unroll the loop (5 s a kernel instead of 1.3 on lavapipe).
+    /// Copies the rows of an invocation from a tensor into the variables `{name}{row}_{part}`. `value` gives the part at index `at`.
+    /// Drivers that compile on the CPU need a long time for each memory access in straight-line code. So one small loop loads everything
+    /// into an array, and the variables are read from it once; the main loop uses only the variables. The bound of the small loop is a
+    /// value of the dispatch, because such compilers would unroll a loop with a constant bound (5 s per kernel instead of 1.3 s on
+    /// lavapipe).
     fn fetch(&self, name: &str, place: &str, value: &str) -> String {
         let names = self.each_row(|r| self.each_part(|i| format!("    let {name}{r}_{i} = held[{}];\n", r * self.parts + i)));
         format!(
@@ -114,7 +120,7 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         )
     }
 
-    /// Stores an invocation's rows: `value(row, part)` by `statement`, which sees `held[e]` and its index `at`.
+    /// Stores the rows of an invocation: `statement` stores `value(row, part)`, which it reads from `held[e]`, at index `at`.
     fn put(&self, value: impl Fn(usize, usize) -> String, place: &str, statement: &str) -> String {
         let names = self.each_row(|r| self.each_part(|i| format!("    held[{}] = {};\n", r * self.parts + i, value(r, i))));
         format!(
@@ -131,7 +137,7 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     fn forward(&self) -> String {
         let state = self.each_row(|r| format!("    var m{r} = -1e30;\n    var l{r} = 0.0;\n"));
         let load = self.fetch("q", "row_at", "params.scale * q[params.q_base / LANES + at]") + &self.zeros("a") + &state;
-        // One exponential a key: exp(-|s - m|) either scales what was summed so far or weighs the new value.
+        // One exponential per key: exp(-|s - m|) either scales the previous sums or is the weight of the new value.
         let row = self.each_row(|r| {
             let dot = self.dot(&format!("q{r}_"), "k_");
             let sum = self.each_part(|i| format!("        a{r}_{i} = a{r}_{i} * keep{r} + v_{i} * p{r};\n"));
@@ -150,7 +156,7 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         self.kernel("forward", load, &self.keys_and_values(), row, store + &sums)
     }
 
-    /// Also makes delta, first of all: what follows reads it back.
+    /// The kernel of dq. It first computes delta, which it then reads back.
     fn dq(&self) -> String {
         let term = if self.lanes == 1 {
             "d_y[params.d_y_base + at] * y[params.y_base + at]"
@@ -208,7 +214,7 @@ fn attention_{name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         self.kernel("dkv", load, &position, row, store)
     }
 
-    /// Loads k and v at the loop's position.
+    /// Loads k and v at the position of the loop.
     fn keys_and_values(&self) -> String {
         let parts = self.each_part(|i| format!("        let k_{i} = kv[start + {i}u];\n        let v_{i} = kv[start + values + {i}u];\n"));
         format!("        let start = params.kv_base / LANES + key_at(token, head);\n{parts}")

@@ -1,9 +1,9 @@
-//! Text of a tiled matrix product `out[i, j] = sum_s a(i, s) b(s, j)`.
+//! The WGSL text of a tiled matrix product `out[i, j] = sum_s a(i, s) b(s, j)`.
 //!
-//! Operands and result are reached four elements at a time through functions of the op's own WGSL text; so one loop nest serves products
-//! by rows, by columns, and later convolutions. An operand `a` has two functions: `a_at(i) -> u32`, called once a row outside of the loop
-//! and clamped to what exists, and `a(at, i, s) -> vec4<f32>`. Where s is consecutive in memory ([`Operand::along_s`]), the four are
-//! `s .. s + 4` of row i; else they are rows `i .. i + 4` at s. Sums run over s in ascending order whatever the tile.
+//! The text accesses operands and result four elements at a time, through functions in the WGSL text of the op. So one loop nest serves
+//! products by rows, products by columns and convolutions. An operand `a` has two functions: `a_at(i) -> u32`, which is called once per row
+//! outside the loop and clamps to existing rows, and `a(at, i, s) -> vec4<f32>`. If s is consecutive in memory ([`Operand::along_s`]), the
+//! four elements are `s .. s + 4` of row i; otherwise they are rows `i .. i + 4` at s. Sums run over s in ascending order for every tile.
 
 use super::{Broadcast, Tile};
 use std::fmt::Write;
@@ -11,55 +11,57 @@ use std::fmt::Write;
 /// One side of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
-    /// Stem of its functions.
+    /// Prefix of the names of its functions.
     pub name: &'a str,
-    /// Whether consecutive s are consecutive in memory; else i (or j) are, and where rows are shared by subgroups there is a function
-    /// `name_pair(at, i, s) -> vec2<f32>` too.
+    /// Whether consecutive s are consecutive in memory. If not, consecutive i (or j) are; if subgroups share rows, there is also a function
+    /// `name_pair(at, i, s) -> vec2<f32>`.
     pub along_s: bool,
 }
 
-/// How often the loop over s runs, and on what.
+/// How often the loop over s runs, and over which operands.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Repeat<'a> {
     /// Once.
     #[default]
     Once,
-    /// For each of several pairs of operands, whose functions have their number behind the stem: `a0`, `a1`, ..
+    /// Once for each of several pairs of operands. The names of their functions end in the number of the pair: `a0`, `a1`, ..
     Each(usize),
-    /// For each slice from `slice_begin` to `slice_end`, which the prologue defines. Functions see it in `var<private> slice: u32`.
+    /// Once for each slice from `slice_begin` to `slice_end`, which the prologue defines. The functions read it from
+    /// `var<private> slice: u32`.
     Slices(Option<Fold<'a>>),
 }
 
-/// What becomes of the sums at the end of some slices, and what `store` then gets beside row and column: the sum over branches of
+/// What happens to the sums at the last slice of each branch. `store` then receives, beside row and column, the sum over branches of
 /// relu(value), a vec4, and the bits of all branches, a u32.
 #[derive(Clone, Copy, Debug)]
 pub struct Fold<'a> {
-    /// `name(slice) -> bool`: whether a branch ends with it.
+    /// `name(slice) -> bool`: whether the slice is the last of a branch.
     pub ends: &'a str,
-    /// `name(j, vec4) -> vec4`: the branch's value from its sums.
+    /// `name(j, vec4) -> vec4`: the value of the branch from its sums.
     pub value: &'a str,
-    /// `name(vec4) -> u32`: where the branch's value is above 0, in bits of its own.
+    /// `name(vec4) -> u32`: a bit for each positive value of the branch; each branch uses different bits.
     pub bits: &'a str,
 }
 
-/// What a product is made of. `b` may lie along s only if `a` does.
+/// The parts of a product. `b` may be along s only if `a` is.
 #[derive(Clone, Copy)]
 pub struct Matmul<'a> {
     /// Entry point.
     pub entry: &'a str,
-    /// Shape.
+    /// Shape of the tile.
     pub tile: Tile,
     /// Extent of j, if it is known to be small.
     pub columns: usize,
-    /// Statements that define `i0`, `j0`, `s_begin`, `s_end` (uniform over the workgroup), given `TILE_ROWS` and `TILE_COLUMNS`.
+    /// Statements that define `i0`, `j0`, `s_begin`, `s_end` (uniform over the workgroup); they may use `TILE_ROWS` and `TILE_COLUMNS`.
     pub prologue: &'a str,
     /// Left side.
     pub a: Operand<'a>,
     /// Right side.
     pub b: Operand<'a>,
-    /// Call that stores four columns: `name(extra i, j, vec4)`; everything up to and including the extra arguments. It guards the edges.
+    /// Start of the call that stores four columns, `name(extra i, j, vec4)`, up to and including the extra arguments. The function guards
+    /// the edges.
     pub store: &'a str,
-    /// Call that stores sums of a over s: `name(extra i, vec4)`, from the invocations with j = 0; for an `a` that is not along s.
+    /// Call that stores the sums of a over s, `name(extra i, vec4)`, from the invocations with j = 0; only for an `a` that is not along s.
     pub row_sums: Option<&'a str>,
     /// How often the loop over s runs.
     pub repeat: Repeat<'a>,
@@ -76,20 +78,20 @@ pub fn fit(tile: Tile, rows: usize) -> Tile {
     Tile { threads: tile.threads.min(tile.lanes * rows.div_ceil(tile.rows)), ..tile }
 }
 
-/// Rows and columns of the output that a workgroup covers.
+/// Number of rows and columns of the output that a workgroup covers.
 #[must_use]
 pub fn extent(tile: Tile, columns: usize) -> (usize, usize) {
     let (across, down) = threads(tile, columns);
     (down * tile.rows, across * tile.columns)
 }
 
-/// Invocations across and down a workgroup's tile: narrow outputs get tall tiles.
+/// Number of invocations across and down the tile of a workgroup: narrow outputs get tall tiles.
 fn threads(tile: Tile, columns: usize) -> (usize, usize) {
     if tile.broadcast == Broadcast::Subgroup {
         return (tile.lanes, tile.threads / tile.lanes);
     }
     let most = (1_usize << (tile.threads.ilog2() / 2)).max(4);
-    // A tile in workgroup memory must not be so tall that four steps of it take more than is granted.
+    // In workgroup memory, four steps of a tile that is too tall would exceed the guaranteed size.
     let least = if tile.broadcast == Broadcast::Workgroup { 4 } else { 1 };
     let across = columns.div_ceil(tile.columns).next_power_of_two().clamp(least, most);
     (across, tile.threads / across)
@@ -98,10 +100,10 @@ fn threads(tile: Tile, columns: usize) -> (usize, usize) {
 /// Writes the entry point.
 ///
 /// # Panics
-/// Panics if only `b` lies along s.
+/// Panics if only `b` is along s.
 #[must_use]
 pub fn text(m: &Matmul) -> String {
-    assert!(m.a.along_s || !m.b.along_s, "{}: only the right side lies along s", m.entry);
+    assert!(m.a.along_s || !m.b.along_s, "{}: only the right operand is along s", m.entry);
     let mut out = String::new();
     match m.tile.broadcast {
         Broadcast::None => registers(m, &mut out),
@@ -115,7 +117,7 @@ fn line(out: &mut String, depth: usize, text: impl std::fmt::Display) {
     let _ = writeln!(out, "{:1$}{text}", "", 4 * depth);
 }
 
-/// Opens the entry point: `i` and `j` are the first row and column of the invocation.
+/// Writes the start of the entry point: `i` and `j` are the first row and column of the invocation.
 fn head(m: &Matmul, out: &mut String) {
     let (rows, columns) = extent(m.tile, m.columns);
     let (across, _) = threads(m.tile, m.columns);
@@ -155,7 +157,7 @@ fn stores(m: &Matmul, out: &mut String) {
     out.push_str("}\n");
 }
 
-/// The loop over s as often as asked.
+/// Writes the loop over s as often as `m.repeat` requires.
 fn repeated(m: &Matmul, body: impl Fn(&Matmul, &mut String), out: &mut String) {
     match m.repeat {
         Repeat::Once => body(m, out),
@@ -186,14 +188,14 @@ fn repeated(m: &Matmul, body: impl Fn(&Matmul, &mut String), out: &mut String) {
     }
 }
 
-/// Declares the sums of rows, if they are asked for: outside of all repetitions.
+/// Declares the row sums, if the product has any, outside all repetitions.
 fn declare_sums(m: &Matmul, quads: usize, out: &mut String) {
     if m.row_sums.is_some() {
         (0..quads).for_each(|r| line(out, 1, format_args!("var sum_{r} = vec4<f32>();")));
     }
 }
 
-/// `acc += a b` at one s; `a(r)` is a scalar's text, `b_{q}` a quad's.
+/// Writes `acc += a b` at one s; `a(r)` is the text of a scalar, `b_{q}` that of a quad.
 fn multiply(m: &Matmul, depth: usize, a: &dyn Fn(usize) -> String, b: &dyn Fn(usize) -> String, out: &mut String) {
     for r in 0..m.tile.rows {
         let scalar = a(r);
@@ -203,8 +205,8 @@ fn multiply(m: &Matmul, depth: usize, a: &dyn Fn(usize) -> String, b: &dyn Fn(us
     }
 }
 
-/// Four steps of s from rows `av_{row}` (or what `a` says) along s and, by `b_along_s`, columns `bv_{column}` along s or quads
-/// `bv_{s}_{quad}`.
+/// Writes four steps of s from rows `av_{row}` (or the text that `a` returns) along s and, depending on `b.along_s`, columns `bv_{column}`
+/// along s or quads `bv_{s}_{quad}`.
 fn multiply_quad(m: &Matmul, depth: usize, a: &dyn Fn(usize, usize, &mut String) -> String, out: &mut String) {
     for (s, part) in PARTS.iter().enumerate() {
         if m.b.along_s {
@@ -218,7 +220,7 @@ fn multiply_quad(m: &Matmul, depth: usize, a: &dyn Fn(usize, usize, &mut String)
     }
 }
 
-/// Declares where each column, or quad of columns, starts.
+/// Declares the start of each column, or of each quad of columns.
 fn right_starts(m: &Matmul, out: &mut String) {
     let step = if m.b.along_s { 1 } else { 4 };
     for c in 0..m.tile.columns / step {
@@ -226,7 +228,7 @@ fn right_starts(m: &Matmul, out: &mut String) {
     }
 }
 
-/// Loads the right side for four steps of s from `s` on (for one, if a is not along s).
+/// Loads the right operand for four steps of s, starting at `s` (for one step, if a is not along s).
 fn right_loads(m: &Matmul, out: &mut String) {
     let name = m.b.name;
     if m.b.along_s {
@@ -242,7 +244,7 @@ fn right_loads(m: &Matmul, out: &mut String) {
     }
 }
 
-/// Every invocation loads its operands itself.
+/// Every invocation loads its own operands.
 fn registers(m: &Matmul, out: &mut String) {
     head(m, out);
     declare_sums(m, m.tile.rows / 4, out);
@@ -274,7 +276,7 @@ fn registers_loop(m: &Matmul, out: &mut String) {
     line(out, 1, "}");
 }
 
-/// Stores the sums of rows, four a quad.
+/// Stores the row sums, four per quad.
 fn sums_of_quads(m: &Matmul, out: &mut String) {
     if let Some(call) = m.row_sums {
         line(out, 1, "if j == 0u {");
@@ -285,8 +287,8 @@ fn sums_of_quads(m: &Matmul, out: &mut String) {
     }
 }
 
-/// Copies a tile of an operand into workgroup memory as it lies in memory: rows of `k / 4` quads along s (one quad of padding against
-/// bank conflicts), or a row of quads for each s.
+/// Copies a tile of an operand into workgroup memory in the order of its memory: rows of `k / 4` quads along s (with one quad of padding
+/// against bank conflicts), or one row of quads for each s.
 fn fill(m: &Matmul, side: Operand, letter: char, extent: usize, k: usize, out: &mut String) {
     let (name, index, threads) = (side.name, if letter == 'a' { 'i' } else { 'j' }, m.tile.threads);
     let across = if side.along_s { k / 4 } else { extent / 4 };
@@ -302,13 +304,13 @@ fn fill(m: &Matmul, side: Operand, letter: char, extent: usize, k: usize, out: &
     line(out, 2, "}");
 }
 
-/// Operands go through workgroup memory.
+/// The operands are staged in workgroup memory.
 fn workgroup(m: &Matmul, out: &mut String) {
     let (across, _) = threads(m.tile, m.columns);
     let (rows, columns) = extent(m.tile, m.columns);
     let Matmul { entry, tile, .. } = *m;
     let quads = |side: Operand, extent: usize, k: usize| if side.along_s { extent * (k / 4 + 1) } else { extent * k / 4 };
-    // 16 KiB of workgroup memory are granted everywhere.
+    // Every adapter grants 16 KiB of workgroup memory.
     let mut k = tile.k_step.next_multiple_of(4);
     while k > 4 && 16 * (quads(m.a, rows, k) + quads(m.b, columns, k)) > 16_384 {
         k = (k / 2).next_multiple_of(4);
@@ -356,8 +358,8 @@ fn workgroup_loop(m: &Matmul, k: usize, out: &mut String) {
     line(out, 2, "}\n        workgroupBarrier();\n    }");
 }
 
-/// Lanes of a subgroup hold neighbouring columns; each loads its share of the rows, which are handed round by broadcasts with literal
-/// lanes. Along s a lane holds four steps of every `lanes`-th row; else two or four neighbouring rows of one step.
+/// The lanes of a subgroup hold neighbouring columns. Each lane loads its share of the rows and distributes it with broadcasts from literal
+/// lanes. Along s a lane holds four steps of every `lanes`-th row; otherwise it holds two or four neighbouring rows of one step.
 fn subgroup(m: &Matmul, out: &mut String) {
     let held = m.tile.rows / m.tile.lanes;
     head(m, out);

@@ -1,7 +1,7 @@
-//! Writes the WGSL text of the ops whose registers depend on sizes: matmul and attention.
+//! Generates the WGSL text of the ops whose registers depend on sizes: matmul and attention.
 //!
-//! `override` can size workgroups and workgroup memory but neither a function's arrays nor an unrolled body, and indexed accumulators
-//! are much slower on several compilers: so accumulators are named variables, written out here.
+//! An `override` can set the size of workgroups and workgroup memory, but not the size of a function's arrays, and it cannot unroll a loop.
+//! Indexed accumulators are much slower with several compilers. So the accumulators are named variables, written out here.
 
 pub mod access;
 pub mod attention;
@@ -11,38 +11,38 @@ pub mod matmul;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Broadcast {
-    /// Every invocation loads what it needs: no barriers (best where barriers are slow).
+    /// Every invocation loads its own operands; there are no barriers (best where barriers are slow).
     None,
     /// Through workgroup memory.
     Workgroup,
-    /// One load a lane, handed round with subgroup broadcasts; needs a fixed subgroup size.
+    /// Each lane loads once and shares the value with subgroup broadcasts; this needs a fixed subgroup size.
     Subgroup,
 }
 
 /// A matmul kernel's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Tile {
-    /// Means of sharing operands.
+    /// How operands are shared.
     pub broadcast: Broadcast,
-    /// Accumulators of an invocation, rows.
+    /// Rows of accumulators per invocation.
     pub rows: usize,
-    /// Accumulators of an invocation, columns.
+    /// Columns of accumulators per invocation.
     pub columns: usize,
-    /// Invocations of a workgroup.
+    /// Invocations per workgroup.
     pub threads: usize,
-    /// Steps of the inner dimension held at a time.
+    /// Steps of the inner dimension that are staged at a time.
     pub k_step: usize,
-    /// Lanes of a subgroup, where [`Broadcast::Subgroup`].
+    /// Lanes per subgroup, for [`Broadcast::Subgroup`].
     pub lanes: usize,
 }
 
-/// Kernel shapes for a class of adapter. Fixed for a run: another choice changes the order of additions, hence bits.
+/// Kernel shapes for a class of adapter. They are fixed for a run: other shapes change the order of additions and therefore the bits.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Variants {
-    /// Rows times weights: forward, and the gradient of rows.
+    /// Rows times weights: forward pass, and the gradient of the rows.
     pub rows: Tile,
-    /// Gradient of weights: a sum over rows.
+    /// Gradient of the weights: a sum over rows.
     pub weights: Tile,
-    /// Queries (keys, in backward) an invocation holds in attention, for heads up to 16 wide; wider heads hold fewer.
+    /// Number of queries (keys in the backward pass) per invocation in attention, for heads up to 16 wide; fewer for wider heads.
     pub attention_rows: usize,
 }

@@ -1,0 +1,39 @@
+//! The result of a comparison, and the tolerances that decide about it.
+
+use super::groups::{GroupError, ZEROS};
+use super::ties::Tie;
+use crate::executor::Backend;
+
+/// The result of a comparison.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Report {
+    /// Largest error of each group.
+    pub groups: Vec<GroupError>,
+    /// Choices that f32 may make differently. Tensors that depend on them are void, except in a trajectory that agrees anyway.
+    pub ties: Vec<Tie>,
+}
+
+impl Report {
+    /// The first group with an error above its tolerance.
+    #[must_use]
+    pub fn above(&self, tolerance: impl Fn(&str) -> f64) -> Option<&GroupError> {
+        self.groups.iter().find(|g| g.error.is_some_and(|e| e > tolerance(&g.group)))
+    }
+}
+
+/// Largest error of a group that rounding can explain: the default tolerance.
+///
+/// Golden files are in float32, which also limits the accuracy of the f64 reference. In a trajectory, Adam divides by the square root of
+/// the second moment, which makes noise as large as a gradient. So parameters diverge, most of all those whose gradients are zero in theory
+/// ([`contains_zeros`]).
+#[must_use]
+pub fn tolerance(backend: &Backend, group: &str) -> f64 {
+    match (backend, group) {
+        (Backend::Reference, _) => 1e-6,
+        (Backend::Gpu(_), "grad") => 2e-3,
+        (Backend::Gpu(_), "step") => 1e-4,
+        (Backend::Gpu(_), "param") => 1e-3,
+        (Backend::Gpu(_), ZEROS) => 5e-3,
+        (Backend::Gpu(_), _) => 2e-4,
+    }
+}
