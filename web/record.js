@@ -6,7 +6,7 @@
 export class TrainingRecord {
   /** @type {number[]} */
   steps = [];
-  /** @type {(number | null)[]} Null where not finite, or not known at a step. */
+  /** @type {(number | null)[]} Null if the loss is not finite, or not known at a step. */
   training = [];
   /** @type {(number | null)[]} */
   validation = [];

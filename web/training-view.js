@@ -25,7 +25,7 @@ export class TrainingView {
   /** Milliseconds per step, smoothed over the reports. */
   #pace = NaN;
   #said = 0;
-  /** Whether no step is left to do. */
+  /** Returns whether no steps remain. */
   #finished;
 
   /** @param {() => boolean} finished */

@@ -144,7 +144,7 @@ export async function reachStep(page, least) {
  * @template {import('../protocol').Kind} K
  * @param {Page} page
  * @param {K} kind
- * @param {Record<string, unknown>} [fields] texts in place of bytes are encoded
+ * @param {Record<string, unknown>} [fields] texts are encoded as bytes
  * @returns {Promise<import('../protocol').Requests[K]["answer"]>}
  */
 export async function ask(page, kind, fields = {}) {
@@ -154,7 +154,7 @@ export async function ask(page, kind, fields = {}) {
 }
 
 /**
- * Asks for what the page's engine refuses.
+ * Sends a request to the engine of the page that must fail.
  * @param {Page} page
  * @param {import('../protocol').Kind} kind
  * @param {Record<string, unknown>} [fields]

@@ -8,7 +8,7 @@ const LONG = tinyConfig({ max_steps: 60, checkpoint_every: 10, validate_every: 3
 
 /** @type {string | undefined} */
 let known;
-/** Weights of that training when nothing happens: the same in every test, in each browser. @param {import('@playwright/test').Page} page */
+/** Weights of this training without a failure. They are the same in all tests and browsers. @param {import('@playwright/test').Page} page */
 const undisturbed = async (page) => (known ??= weights((await trial(page, LONG)).run));
 
 test("a device that is lost, while training and after it", async ({ page }) => {
