@@ -1,5 +1,5 @@
-// Start here. The page is a small machine: state.js holds its phase; setup.js brings it to a plan, training.js to scores, keep.js to a
-// file. The engine runs in a worker behind engine.js; protocol.d.ts is all that is said between the two.
+// Entry point. The page is a state machine: state.js stores its phase, setup.js creates a plan, training.js trains and scores, keep.js
+// saves the run file. The engine runs in a worker behind engine.js; protocol.d.ts defines the messages between page and worker.
 
 import { warmUp } from "./charts.js";
 import { button, box, show } from "./dom.js";
@@ -18,10 +18,10 @@ async function start() {
   show(box("no-gpu"), false);
   setPhase("starting");
   try {
-    if (!("gpu" in navigator)) throw new Error("This browser does not offer WebGPU here.");
+    if (!("gpu" in navigator)) throw new Error("This browser does not provide WebGPU on this page.");
     await openEngine();
     if (app.phase === "starting") setPhase("empty");
-    // Not every browser has idle callbacks.
+    // A timeout, because not every browser supports idle callbacks.
     setTimeout(warmUp, 50);
   } catch (error) {
     notStarted("gpu" in navigator ? failureOf(error) : { ...failureOf(error), kind: "no-webgpu" });
@@ -40,7 +40,7 @@ function notStarted(failure) {
   showError("top", failure);
 }
 
-/** The theme: the system's, until one is chosen. */
+/** The button for the theme. The default is the theme of the system. */
 function themeButton() {
   const toggle = button("theme");
   const root = document.documentElement;
@@ -54,7 +54,7 @@ function themeButton() {
     try {
       localStorage.setItem("pgat-theme", root.dataset.theme);
     } catch {
-      // Storage is forbidden: the choice lasts as long as the page.
+      // Storage is not allowed: the choice is lost when the page is closed.
     }
   });
   new MutationObserver(reflect).observe(root, { attributes: true, attributeFilter: ["data-theme"] });

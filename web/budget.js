@@ -1,4 +1,4 @@
-// The memory budget: a field that shows and edits training.memory of the config, and what other budgets would cost.
+// The memory budget: a field that shows and edits training.memory of the config, and a table of other budgets.
 
 import { box, input, make, show, table } from "./dom.js";
 import { binary, count, counted, milliseconds } from "./format.js";
@@ -8,15 +8,15 @@ import { readBudget } from "./config-text.js";
 /** @typedef {import('./protocol').Offer} Offer */
 /** @typedef {import('./protocol').Plan} Plan */
 
-/** The planner takes the smaller of two plans whose predicted times are no further apart: the faster one is never taken. */
+/** The planner uses the smaller of two plans if their predicted times differ by at most this factor. */
 const TIE = 1.01;
 
 const field = input("budget");
 
-/** What to do with a budget that was typed or picked; setup.js knows. */
+/** The handler for a budget that the user enters or selects; setup.js sets it. */
 export const budgetHooks = { chosen: (/** @type {string} */ budget) => void budget };
 
-/** Shows what the config says. @param {string} config */
+/** Shows the budget of the config. @param {string} config */
 export function showBudget(config) {
   const budget = readBudget(config);
   field.readOnly = budget === null;
@@ -25,35 +25,35 @@ export function showBudget(config) {
   field.removeAttribute("aria-invalid");
 }
 
-/** The engine refused it; the error stands below it. */
+/** Marks the field as invalid after an error of the engine. The error is shown below the field. */
 export function refuseBudget() {
   field.setAttribute("aria-invalid", "true");
 }
 
-/** A budget that this plan fits, to the KiB. @param {number} bytes */
+/** The smallest budget in KiB that this plan fits. @param {number} bytes */
 const budgetOf = (bytes) => `${Math.ceil(bytes / 1024)}KiB`;
 
 /** @param {number} n */
-const ops = (n) => (n === 0 ? "nothing" : counted(n, "op"));
+const ops = (n) => (n === 0 ? "none" : counted(n, "op"));
 
 /**
  * @param {Outlook} outlook
- * @param {Plan | null} plan what was taken, if anything fits
+ * @param {Plan | null} plan the plan in use, if one fits
  */
 export function showOutlook(outlook, plan) {
   const { smallest } = outlook;
   const offers = worthTaking(outlook.curve, plan);
   const fastest = Math.min(...outlook.curve.map((o) => o.seconds));
   const slower = (/** @type {Offer} */ o) => Math.round(100 * (o.seconds / fastest - 1));
-  const cost = slower(smallest) > 0 ? `a step then takes ${slower(smallest)}\u00a0% longer than with all the memory it could use` : "it is as fast as any";
+  const cost = slower(smallest) > 0 ? `a step then takes ${slower(smallest)}\u00a0% longer than in the fastest plan` : "its plan is also the fastest one";
   box("outlook-text").textContent =
-    `The smallest budget that works is ${budgetOf(smallest.bytes)} (${count(smallest.bytes)} bytes): ${cost}. ` +
-    `Whole batches would take ${binary(outlook.levers.none)} if no two tensors shared bytes, and ${binary(outlook.levers.reuse)} with sharing.`;
-  const head = ["Memory", "A step", "Slower by", "At once", "Computed again"].map((text) => make("th", { scope: "col" }, text));
+    `The smallest possible budget is ${budgetOf(smallest.bytes)} (${count(smallest.bytes)} bytes): ${cost}. ` +
+    `Whole batches would take ${binary(outlook.levers.none)} without memory reuse, and ${binary(outlook.levers.reuse)} with it.`;
+  const head = ["Memory", "Time per step", "Slower by", "Micro-batch", "Recomputed"].map((text) => make("th", { scope: "col" }, text));
   const rows = offers.map((o) => {
     const taken = plan !== null && o.bytes === plan.bytes;
     const cells = [milliseconds(1000 * o.seconds), `${slower(o)} %`, counted(o.micro_batch, "window"), ops(o.computed_again)];
-    const first = taken ? [binary(o.bytes), " ", make("span", { class: "taken" }, "taken")] : [picker(o.bytes)];
+    const first = taken ? [binary(o.bytes), " ", make("span", { class: "taken" }, "in use")] : [picker(o.bytes)];
     const row = make("tr", {}, make("th", { scope: "row" }, ...first), ...cells.map((c) => make("td", {}, c)));
     if (taken) row.setAttribute("aria-current", "true");
     row.dataset.bytes = String(o.bytes);
@@ -65,7 +65,7 @@ export function showOutlook(outlook, plan) {
   if (current instanceof HTMLElement) box("curve-scroll").scrollTop = current.offsetTop - box("curve-scroll").clientHeight / 2;
 }
 
-/** What sets the budget to that of a row. @param {number} bytes */
+/** A button that sets the budget to that of a row. @param {number} bytes */
 function picker(bytes) {
   const budget = budgetOf(bytes);
   const pick = make("button", { type: "button", class: "quiet", title: `Plan within ${budget}` }, binary(bytes));
@@ -74,7 +74,7 @@ function picker(bytes) {
 }
 
 /**
- * The curve without what no budget would get, and with the plan that was taken.
+ * The curve without plans that no budget would use, and with the plan in use.
  * @param {Offer[]} curve
  * @param {Plan | null} plan
  */

@@ -1,4 +1,4 @@
-// What all charts share (colours of the theme, sizes, redraws), and the chart of the losses.
+// The common parts of all charts (theme colours, sizes, redraws), and the loss chart.
 
 import uPlot from "./vendor/uPlot.js";
 
@@ -10,7 +10,7 @@ const charts = new Set();
 let colours = new Map();
 
 /**
- * A colour of the style sheet, by name; functions, since uPlot asks again at each drawing.
+ * A colour of the style sheet by name. It is a function, since uPlot reads colours at each redraw.
  * @param {string} name
  */
 export const colour = (name) => () => {
@@ -42,8 +42,8 @@ export function axis(extra) {
 }
 
 /**
- * Draws a chart that nobody sees: fonts and number formats, which take a browser up to 0.4 s at first use, are then there before training
- * starts. Call it while nothing else is going on.
+ * Draws a hidden chart, so that fonts and number formats are loaded before training starts. Their first use takes a browser up to 0.4 s.
+ * Call it while the page is idle.
  */
 export function warmUp() {
   const host = document.createElement("div");
@@ -52,7 +52,7 @@ export function warmUp() {
 }
 
 /**
- * A chart as wide and high as its box, for as long as the page lives.
+ * A chart with the size of its box. It follows later changes of the size.
  * @param {HTMLElement} host
  * @param {Omit<uPlot.Options, "width" | "height">} options
  * @param {uPlot.AlignedData} data
@@ -77,7 +77,8 @@ export function chartIn(host, options, data) {
 }
 
 /**
- * The first losses of a run can be a hundred times those that follow. The frame then ends above the 98th percentile.
+ * The value range of the loss chart. The first losses of a run can be a hundred times the later ones. The range then ends above the 98th
+ * percentile.
  * @param {TrainingRecord} record
  * @returns {{ range: [number, number], above: number }}
  */
@@ -93,13 +94,13 @@ function lossFrame(record) {
 
 /**
  * @param {HTMLElement} host
- * @param {(index: number | null) => void} onPoint which row the pointer is over
+ * @param {(index: number | null) => void} onPoint gets the row under the pointer
  */
 export function lossChart(host, onPoint) {
   /** @type {[number, number]} */
   let frame = [0, 1];
   let total = 1;
-  let few = true; // points that a line alone would hardly show
+  let few = true; // few points: a line alone would hardly be visible
   const chart = chartIn(
     host,
     {
@@ -119,7 +120,7 @@ export function lossChart(host, onPoint) {
   return {
     /**
      * @param {TrainingRecord} record
-     * @returns {number} points above the frame
+     * @returns {number} number of points above the range
      */
     draw(record) {
       const { range, above } = lossFrame(record);
@@ -133,10 +134,10 @@ export function lossChart(host, onPoint) {
 }
 
 /**
- * The best validation, as a shape of its own: not told by colour alone.
+ * Marks the best validation loss with its own shape, so that it does not depend on colour alone.
  * @param {uPlot} u
  * @param {number} series
- * @returns {false} no points of uPlot's own
+ * @returns {false} uPlot draws no points itself
  */
 function drawDiamond(u, series) {
   const [xs, ys] = [u.data[0], u.data[series] ?? []];

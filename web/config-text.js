@@ -1,13 +1,13 @@
-// The one key of the config that the page edits itself, training.memory. The rest of the text stays as its author wrote it.
+// Reads and edits training.memory, the only key of the config that the page changes. The rest of the text stays unchanged.
 
 const TABLE = /^\s*\[\[?\s*([\w.\-"' ]+?)\s*\]\]?\s*(?:#.*)?$/;
 const KEY = /^(\s*(?:memory|"memory")\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s#]*)(.*)$/;
-/** `training.memory = ..` or `training = { .. }` at the top: legal, seldom, and left to the editor. */
+/** `training.memory = ..` or `training = { .. }` at the top level: valid but rare forms, which only the user edits. */
 const ELSEWHERE = /^\s*"?training"?\s*[.=]/;
 
 /**
  * @param {string} text
- * @returns {{ lines: string[], header: number, key: number, elsewhere: boolean }} line numbers, -1 where there is none
+ * @returns {{ lines: string[], header: number, key: number, elsewhere: boolean }} line numbers, -1 if not found
  */
 function find(text) {
   const lines = text.split("\n");
@@ -25,9 +25,9 @@ function find(text) {
 }
 
 /**
- * The budget that a config asks for, "" where it asks for none.
+ * The budget of a config; "" if it has none.
  * @param {string} text
- * @returns {string | null} null where it cannot be read, and not be written either
+ * @returns {string | null} null if the page cannot read and write the key
  */
 export function readBudget(text) {
   const { lines, key, elsewhere } = find(text);
@@ -37,7 +37,7 @@ export function readBudget(text) {
 }
 
 /**
- * The config with another budget; "" takes the key away.
+ * The config with another budget; "" removes the key.
  * @param {string} text
  * @param {string} budget
  * @returns {string}
@@ -45,7 +45,7 @@ export function readBudget(text) {
 export function writeBudget(text, budget) {
   const { lines, header, key, elsewhere } = find(text);
   if (elsewhere) return text;
-  const value = JSON.stringify(budget); // a basic string of TOML as well
+  const value = JSON.stringify(budget); // also a valid basic string in TOML
   if (key >= 0 && budget === "") lines.splice(key, 1);
   else if (key >= 0) lines[key] = (lines[key] ?? "").replace(KEY, (_, before, _old, after) => `${before}${value}${after}`);
   else if (budget !== "" && header >= 0) lines.splice(header + 1, 0, `memory = ${value}`);
@@ -54,12 +54,12 @@ export function writeBudget(text, budget) {
 }
 
 /**
- * Whether two configs ask for the same run: no bit of it depends on the budget.
+ * Whether two configs describe the same run, that is, differ only in the budget.
  * @param {string} a
  * @param {string} b
  */
 export function sameRun(a, b) {
-  // Taken away and put in, so that the key stands in the same place in both.
+  // The key is removed and inserted again, so that it is in the same position in both.
   const [first, second] = [a, b].map((text) => writeBudget(writeBudget(text, ""), "1GiB"));
   return first === second;
 }

@@ -1,4 +1,4 @@
-// The device in words, and the check of every kernel on it.
+// The description of the device, and the self-test.
 
 import { box, facts, get, show } from "./dom.js";
 import { count, number, sentence } from "./format.js";
@@ -9,22 +9,22 @@ import { failureOf } from "./engine.js";
 /** @typedef {import('./engine.js').Engine} Engine */
 
 /** @type {Record<Adapter["kind"], string>} */
-const KINDS = { discrete: "a GPU of its own", integrated: "integrated graphics", virtual: "a virtual GPU", cpu: "software", other: "a GPU" };
+const KINDS = { discrete: "discrete GPU", integrated: "integrated GPU", virtual: "virtual GPU", cpu: "software", other: "other GPU" };
 
 /** @param {Adapter} adapter */
 export function showAdapter(adapter) {
   const line = box("adapter");
   const slow = adapter.kind === "cpu";
   const name = adapter.name || "an unnamed adapter";
-  line.textContent = slow ? `${name}: a software adapter, right but slow` : name;
+  line.textContent = slow ? `${name}: a software adapter, correct but slow` : name;
   line.classList.toggle("slow", slow);
   line.dataset.kind = adapter.kind;
   const driver = [adapter.driver, adapter.driver_info].filter(Boolean).join(", ");
   facts(box("device-facts"), [
     ["Adapter", `${name} (${KINDS[adapter.kind] ?? adapter.kind})`],
-    ["Through", adapter.backend],
-    ["Driver", driver || "not told by the browser"],
-    ["Class", `${adapter.class}. Devices of one class give the same bits.`],
+    ["API", adapter.backend],
+    ["Driver", driver || "not reported by the browser"],
+    ["Class", `${adapter.class}. Devices of the same class give bit-identical results.`],
   ]);
 }
 
@@ -54,11 +54,11 @@ export async function runSelfTest(ask) {
     result.dataset.passed = "true";
     result.textContent =
       `Passed: ${count(answer.cases)} cases agree with double precision, and the whole model with PyTorch. ` +
-      `The largest error took up ${number(100 * answer.worst, 3)} % of what is allowed (${answer.worst_case}).`;
+      `The largest error is ${number(100 * answer.worst, 3)} % of its tolerance (${answer.worst_case}).`;
   } catch (error) {
     const failure = failureOf(error);
     result.dataset.passed = "false";
-    result.textContent = `Failed: ${sentence(failure.message)} ${failure.hint ?? "Do not trust a training on this device; please report this with the lines above."}`;
+    result.textContent = `Failed: ${sentence(failure.message)} ${failure.hint ?? "Results of this device are not reliable. Please report this with the lines above."}`;
   } finally {
     show(bar, false);
   }

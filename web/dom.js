@@ -1,4 +1,4 @@
-// The little of the DOM that the page needs. Text always goes in as text: names of columns are a stranger's.
+// DOM helpers. Text is always inserted as text, never as HTML, because column names are untrusted input.
 
 /**
  * @template {HTMLElement} T
@@ -36,7 +36,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * Writes only what changed: a write of the same text would still cost a layout.
+ * Writes a text only if it changed, because each write causes a layout.
  * @param {HTMLElement} element
  * @param {string} text
  */
@@ -53,7 +53,7 @@ export function show(element, on) {
 }
 
 /**
- * A definition list of plain pairs.
+ * Fills a definition list with pairs of text.
  * @param {HTMLElement} list
  * @param {[string, string][]} pairs
  */
@@ -62,7 +62,7 @@ export function facts(list, pairs) {
 }
 
 /**
- * A table whose first column heads its rows. Cells may be elements or text.
+ * Fills a table whose first column contains row headers. Cells can be elements or text.
  * @param {HTMLTableElement} target
  * @param {string[]} head
  * @param {(string | HTMLTableCellElement)[][]} rows
@@ -87,7 +87,7 @@ export function fillNotes(list, sentences) {
 }
 
 /**
- * Hands bytes to the browser as a file.
+ * Downloads bytes as a file.
  * @param {ArrayBuffer} bytes
  * @param {string} name
  */

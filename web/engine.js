@@ -1,5 +1,5 @@
-// The engine's worker as promises. A worker can die (out of memory, a panic, a driver that takes the tab's GPU process with it): then
-// every open request fails with words, and `restart` makes a new worker.
+// A promise interface to the worker of the engine. If the worker dies (out of memory, a panic, a crash of the GPU process), all pending
+// requests fail with a message, and `restart` creates a new worker.
 
 /** @typedef {import('./protocol').Kind} Kind */
 /** @typedef {import('./protocol').Requests} Requests */
@@ -9,7 +9,7 @@
 /** @typedef {import('./protocol').Control["control"]} ControlName */
 /** @typedef {{ resolve: (answer: any) => void, reject: (why: EngineError) => void, onEvent: (event: EngineEvent) => void }} Pending */
 
-/** A request that failed, as the engine told it. */
+/** A failed request, with the failure from the engine. */
 export class EngineError extends Error {
   /** @param {Failure} failure */
   constructor(failure) {
@@ -25,24 +25,24 @@ export class Engine {
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   #next = 1;
-  /** Whether a worker listens. */
+  /** Whether the worker is running. */
   alive = false;
-  /** Called when a worker dies that nothing was asked of: nobody else would hear of it. @type {(failure: Failure) => void} */
+  /** Called when a worker dies without pending requests. @type {(failure: Failure) => void} */
   onDeath = () => {};
 
   constructor() {
     this.restart();
   }
 
-  /** Ends the worker there may be and starts another; it knows nothing until `open`. */
+  /** Ends the current worker, if there is one, and starts a new one. The new worker must be opened with `open`. */
   restart() {
-    this.#fail({ kind: "bug", message: "The engine was started again.", hint: null });
+    this.#fail({ kind: "bug", message: "The engine was restarted.", hint: null });
     this.#worker?.terminate();
     const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     worker.onmessage = (message) => this.#receive(message.data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#died(worker, event.message || "its program could not be loaded");
+      this.#died(worker, event.message || "the program could not be loaded");
     };
     worker.onmessageerror = () => this.#died(worker, "a message could not be read");
     this.#worker = worker;
@@ -73,7 +73,7 @@ export class Engine {
     this.#worker?.postMessage({ control: name });
   }
 
-  /** Ends the worker; its open requests fail. @param {string} why */
+  /** Ends the worker. Its pending requests fail. @param {string} why */
   kill(why) {
     if (this.#worker) this.#died(this.#worker, why);
   }
@@ -112,7 +112,7 @@ export class Engine {
   }
 }
 
-/** Whether the worker or its device cannot be trusted any more. @param {Failure} failure */
+/** Whether the worker or its device is no longer usable. @param {Failure} failure */
 export const isFatal = (failure) => failure.kind === "device-lost" || failure.kind === "bug";
 
 /**

@@ -1,4 +1,4 @@
-// One forecast of one series: its history, the median, three bands, and what came.
+// The chart of one forecast of one series: history, median, three bands, and true values.
 
 import uPlot from "./vendor/uPlot.js";
 import { axis, chartIn, colour } from "./charts.js";
@@ -7,7 +7,7 @@ import { axis, chartIn, colour } from "./charts.js";
 /** @typedef {(number | null)[]} Column */
 /** @typedef {{ stamps: string[], split: number, history: Column, truth: Column, quantiles: Column[], levels: number[] }} Fan */
 
-/** Levels the page asks for; the bands are the pairs 5-95, 10-90 and 25-75 %. */
+/** Quantile levels of the page. The bands are the pairs 5-95, 10-90 and 25-75 %. */
 export const LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
 const BANDS = /** @type {const} */ ([
   [0, 6, "c-band90"],
@@ -16,7 +16,7 @@ const BANDS = /** @type {const} */ ([
 ]);
 
 /**
- * Columns over history and horizon of one series.
+ * Chart columns for one series over history and horizon.
  * @param {Forecast} f
  * @param {number} series
  * @returns {Fan}
@@ -38,7 +38,7 @@ export function fanOf(f, series) {
 }
 
 /**
- * Seconds of a stamp, read as UTC so that no clock change bends the axis; null if it is not a time.
+ * Seconds of a timestamp, interpreted as UTC, so that the axis is not affected by clock changes; null if it is not a time.
  * @param {string} stamp
  */
 function seconds(stamp) {
@@ -48,7 +48,7 @@ function seconds(stamp) {
   return Date.UTC(year, month - 1, day, h, min, s) / 1000;
 }
 
-/** @type {(string | number | null)[][]} Clocks of 24 hours, months by name. */
+/** @type {(string | number | null)[][]} Time labels with 24 hours and names of months. */
 const TIMES = [
   [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
   [2_419_200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -59,7 +59,7 @@ const TIMES = [
 
 /**
  * @param {HTMLElement} host
- * @param {(index: number | null) => void} onPoint which row the pointer is over
+ * @param {(index: number | null) => void} onPoint gets the row under the pointer
  */
 export function fanChart(host, onPoint) {
   let split = 0;
@@ -85,7 +85,7 @@ export function fanChart(host, onPoint) {
         points: { show: false },
       })),
       { label: "history", stroke: colour("c-history"), width: 1.75, points: { show: false } },
-      { label: "what came", stroke: colour("c-truth"), width: 2, dash: [6, 3], points: { show: true, size: 4, fill: colour("c-truth") } },
+      { label: "true values", stroke: colour("c-truth"), width: 2, dash: [6, 3], points: { show: true, size: 4, fill: colour("c-truth") } },
     ],
   });
 
@@ -110,7 +110,7 @@ export function fanChart(host, onPoint) {
 }
 
 /**
- * Between the last known row and the first forecast.
+ * Draws a line between the last known row and the first forecast row.
  * @param {uPlot} u
  * @param {number} split
  */

@@ -1,4 +1,4 @@
-// Files that come in: picked, dropped on the page, or the example's.
+// Input files: selected, dropped on the page, or from the example.
 
 import { box, input, show } from "./dom.js";
 
@@ -6,7 +6,7 @@ import { box, input, show } from "./dom.js";
 /** @typedef {{ csv?: NamedBytes, config?: string, run?: NamedBytes }} Brought */
 
 /**
- * By name alone: a config ends in .toml, a table in .csv, .txt, .tsv or .gz, and what is neither is a run.
+ * The kind of a file, from its name: .toml is a config; .csv, .txt, .tsv or .gz is a table; everything else is a run file.
  * @param {string} name
  * @returns {"config" | "csv" | "run"}
  */
@@ -34,19 +34,19 @@ export async function readFiles(files) {
 /** @returns {Promise<Brought>} */
 export async function fetchExample() {
   const [csv, config] = await Promise.all([fetchOwn("example/weather.csv.gz"), fetchOwn("example/config.toml")]);
-  // Some servers say Content-Encoding: gzip for .gz, and the browser unpacks it; the engine reads both.
+  // Some servers send .gz files with Content-Encoding: gzip, so that the browser decompresses them. The engine reads both forms.
   return { csv: { name: "weather.csv.gz", bytes: new Uint8Array(await csv.arrayBuffer()) }, config: await config.text() };
 }
 
 /** @param {string} path */
 async function fetchOwn(path) {
   const answer = await fetch(new URL(path, document.baseURI)).catch(() => null);
-  if (!answer?.ok) throw new Error(`The example could not be fetched: ${path} ${answer ? `(status ${answer.status})` : "(no answer from the server)"}.`);
+  if (!answer?.ok) throw new Error(`The example file ${path} could not be loaded ${answer ? `(status ${answer.status})` : "(no answer from the server)"}.`);
   return answer;
 }
 
 /**
- * Calls `take` for every way in.
+ * Calls `take` for each way of input.
  * @param {(brought: Promise<Brought>) => void} take
  */
 export function listenForFiles(take) {
@@ -54,7 +54,7 @@ export function listenForFiles(take) {
     const field = input(id);
     field.addEventListener("change", () => {
       const files = [...(field.files ?? [])];
-      field.value = ""; // so that the same file, mended, can be picked again
+      field.value = ""; // so that the same file can be selected again after a correction
       if (files.length > 0) take(readFiles(files));
     });
   }
@@ -64,7 +64,7 @@ export function listenForFiles(take) {
 /** @param {(files: File[]) => void} take */
 function listenForDrops(take) {
   const cover = box("drop");
-  let depth = 0; // enter and leave also come for every child
+  let depth = 0; // enter and leave events also occur for every child element
   const holds = (/** @type {DragEvent} */ e) => e.dataTransfer?.types.includes("Files") ?? false;
   const close = () => {
     depth = 0;

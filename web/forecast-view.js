@@ -1,4 +1,4 @@
-// One forecast at a time: which, and what it says. Never more than one request is open; the last wish wins.
+// Selection and display of one forecast. At most one request is pending; the last selection is shown.
 
 import { box, button, fillTable, get, input, make, show, table, write } from "./dom.js";
 import { count, levelName, number, stamp } from "./format.js";
@@ -25,7 +25,7 @@ export class ForecastView {
   #fan = null;
   #wanted = 0;
   #asking = false;
-  /** A forecast of weights that were since trained on is not shown. */
+  /** Incremented when weights or part change, so that outdated forecasts are not shown. */
   #round = 0;
   #timer = 0;
 
@@ -43,9 +43,9 @@ export class ForecastView {
   }
 
   /**
-   * Shows the forecasts of a part, with the weights as they are now.
+   * Shows the forecasts of a part with the current weights.
    * @param {Part} part
-   * @param {number} windows as the plan counts them; the answer tells
+   * @param {number} windows number of windows in the plan; the answer contains the exact number
    */
   async open(part, windows) {
     this.#round += 1;
@@ -146,7 +146,7 @@ export class ForecastView {
       `Forecast of ${name} made at ${stamp(f.origin)} for ${count(f.stamps.length)} steps: the median goes from ${value(3, 0)} to ${value(3)}; ` +
         `at the last step the 80 % band is ${value(1)} to ${value(5)}`,
     );
-    box("fan-caption").textContent = `${name}: what was known at ${stamp(f.origin)}, and the forecast of the ${count(f.stamps.length)} steps after it.`;
+    box("fan-caption").textContent = `${name}: history up to ${stamp(f.origin)}, and the forecast of the next ${count(f.stamps.length)} steps.`;
     this.#readOut(null);
     this.#fillTable();
   }
@@ -160,7 +160,7 @@ export class ForecastView {
     }
     const at = (/** @type {number} */ q) => number(fan.quantiles[q]?.[index]);
     const time = stamp(fan.stamps[index] ?? "");
-    const ahead = `median ${at(3)} · 50 % ${at(2)} to ${at(4)} · 90 % ${at(0)} to ${at(6)} · what came ${number(fan.truth[index])}`;
+    const ahead = `median ${at(3)} · 50 % ${at(2)} to ${at(4)} · 90 % ${at(0)} to ${at(6)} · true value ${number(fan.truth[index])}`;
     write(out, `${time} · ${index < fan.split ? `history ${number(fan.history[index])}` : ahead}`);
   }
 

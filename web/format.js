@@ -1,4 +1,4 @@
-// Numbers in words.
+// Formatting of numbers and texts.
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -63,13 +63,13 @@ export function number(x, digits = 4) {
   return minus(x.toFixed(Math.min(places, 6)));
 }
 
-/** @param {string} text a time @returns {string} without seconds where they are none */
+/** @param {string} text a time @returns {string} the time without seconds if they are 0 */
 export const stamp = (text) => text.replace(/^(\d{4}-\d\d-\d\d[ T]\d\d:\d\d):00$/, "$1");
 
-/** @param {string} text @returns {string} with a full stop if it has no end */
+/** @param {string} text @returns {string} the text with a full stop if it has no end mark */
 export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
 
-/** @param {number | null | undefined} x a share @returns {string} "79.6 %" */
+/** @param {number | null | undefined} x a fraction @returns {string} "79.6 %" */
 export const percent = (x) => (x === null || x === undefined || !Number.isFinite(x) ? "–" : `${(100 * x).toFixed(1)} %`);
 
 /** @param {number} level 0.1 @returns {string} "10 %" */

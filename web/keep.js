@@ -1,4 +1,4 @@
-// The run as a file: downloading it, what to do with it afterwards, and asking before it would be lost.
+// The run file: download, commands to use it, and the question before it would be lost.
 
 import { box, button, make, saveFile } from "./dom.js";
 import { count } from "./format.js";
@@ -6,12 +6,12 @@ import { failureOf } from "./engine.js";
 import { app, engine, training, unlessLost, unsaved, working } from "./state.js";
 import { question, showError } from "./notices.js";
 
-/** Name of a run that the engine can no longer name; the same as the engine's. */
+/** Name of the run file if the engine is not available; the same as in the engine. */
 const fallbackName = () => `${(app.loaded?.name || "run").replace(/[^\p{L}\p{N}._-]/gu, "-")}.pgat.zip`;
 /** @type {string | null} */
 let fileName = null;
 
-/** @returns {Promise<boolean>} whether the browser was handed the file */
+/** @returns {Promise<boolean>} whether the browser received the file */
 export async function download() {
   if (app.phase === "failed") return rescue();
   const { step } = training.record;
@@ -27,7 +27,7 @@ export async function download() {
   }
 }
 
-/** The last checkpoint, which the page keeps itself: works without an engine. */
+/** Downloads the last checkpoint, which the page stores. It works without the engine. */
 export function rescue() {
   const { checkpoint } = app;
   if (!checkpoint) return false;
@@ -49,21 +49,21 @@ function saved(step, file) {
 }
 
 /**
- * Before a load or a run file takes the place of a run that was not downloaded.
- * @returns {Promise<boolean>} whether it may
+ * Asks the user before a run that was not downloaded is replaced.
+ * @returns {Promise<boolean>} whether the run can be replaced
  */
 export async function mayForget() {
   if (!unsaved()) return true;
   const step = app.phase === "failed" ? (app.checkpoint?.step ?? 0) : training.record.step;
-  const answer = await question("Forget the trained run?", `The run on this page (step ${count(step)}) was not downloaded. A new plan takes its place.`, [
-    { value: "download", label: "Download it, then go on", primary: true },
-    { value: "discard", label: "Forget it" },
+  const answer = await question("Discard the trained run?", `The run on this page (step ${count(step)}) was not downloaded. A new plan replaces it.`, [
+    { value: "download", label: "Download it, then continue", primary: true },
+    { value: "discard", label: "Discard it" },
     { value: "", label: "Cancel" },
   ]);
   return answer === "download" ? download() : answer === "discard";
 }
 
-/** @param {string} name as a shell reads it */
+/** @param {string} name @returns {string} the name quoted for a shell */
 const quoted = (name) => (/^[\w./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`);
 
 export function showCommands() {

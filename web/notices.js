@@ -1,21 +1,21 @@
-// What the page says aside from its numbers: errors beside what they are about, notices, questions, and the voice of a screen reader.
+// Messages of the page: errors next to their cause, notices, questions, and announcements for screen readers.
 
 import { box, button, get, make, show } from "./dom.js";
 
 /** @typedef {import('./protocol').Failure} Failure */
 /** @typedef {"top" | "config" | "memory" | "training" | "forecasts" | "keep"} Slot */
 
-/** @type {Partial<Record<Failure["kind"], string>>} What to do where the engine gives no hint. */
+/** @type {Partial<Record<Failure["kind"], string>>} Hints if the engine gives none. */
 const HINTS = {
-  memory: "Make the model or the batch smaller ([model] and [training] in the config), or the memory budget another, and plan it again.",
-  "device-lost": "Close other pages and programs that use the GPU, then go on from the last checkpoint.",
-  "not-finite": "Lower learning_rate in [training], and look for extreme values in the data.",
-  busy: "Wait until what is running has ended, or pause it.",
-  bug: "This is a fault of the page, not yours. Please report it with the text above.",
+  memory: "Reduce the model or the batch size ([model] and [training] in the config), or change the memory budget, and plan again.",
+  "device-lost": "Close other pages and programs that use the GPU, then continue from the last checkpoint.",
+  "not-finite": "Reduce learning_rate in [training], and check the data for extreme values.",
+  busy: "Wait until the current operation has ended, or pause it.",
+  bug: "This is an error of the page. Please report it with the text above.",
 };
 
 /**
- * Shows one error beside what it is about; the one before goes away.
+ * Shows an error next to its cause. It replaces the previous error.
  * @param {Slot} slot
  * @param {Failure} failure
  */
@@ -59,7 +59,7 @@ button("notice-close").addEventListener("click", () => {
 });
 
 /**
- * Says something to a screen reader; seldom.
+ * Announces a text to screen readers. Use it rarely.
  * @param {string} text
  */
 export function say(text) {
@@ -67,7 +67,7 @@ export function say(text) {
 }
 
 /**
- * Asks with a dialog. Escape answers null.
+ * Asks a question in a dialog. Escape gives null.
  * @param {string} title
  * @param {string} text
  * @param {{ value: string, label: string, primary?: boolean }[]} choices

@@ -1,4 +1,4 @@
-// What a config would take, before anything is created on the device.
+// The plan of a config, before anything is created on the device.
 
 import { box, facts, fillNotes, fillTable, make, show, table } from "./dom.js";
 import { showOutlook } from "./budget.js";
@@ -22,7 +22,7 @@ export function showPlan(loaded) {
   facts(box("plan-facts"), planFacts(plan));
   box("data-summary").textContent = describeData(loaded.data);
   fillNotes(box("data-notes"), loaded.data.notes);
-  box("train-hint").textContent = `${roughly(plan.steps * plan.predicted_ms)} for ${counted(plan.steps, "step")}, by prediction`;
+  box("train-hint").textContent = `predicted: ${roughly(plan.steps * plan.predicted_ms)} for ${counted(plan.steps, "step")}`;
   show(box("plan-memory"), true);
   show(box("plan"), true);
 }
@@ -33,16 +33,16 @@ export function showPlan(loaded) {
  */
 function planFacts(plan) {
   const { training, validation, test } = plan.windows;
-  const cut = plan.micro_batch < plan.batch ? ` (${count(plan.micro_batch)} on the device at once)` : "";
+  const cut = plan.micro_batch < plan.batch ? ` in micro-batches of ${count(plan.micro_batch)}` : "";
   /** @type {[string, string][]} */
-  const needs = plan.limits ? [["Needs", `buffers of up to ${binary(plan.limits.buffer_bytes)}, more than WebGPU grants everywhere`]] : [];
+  const needs = plan.limits ? [["Needs", `buffers of up to ${binary(plan.limits.buffer_bytes)}, more than WebGPU guarantees`]] : [];
   return [
-    ["Windows", `${count(training)} to train, ${count(validation)} to validate, ${count(test)} to test`],
+    ["Windows", `${count(training)} training, ${count(validation)} validation, ${count(test)} test`],
     ["Parameters", count(plan.parameters)],
     ["Steps", `${count(plan.steps)}, each of ${counted(plan.batch, "window")}${cut}`],
-    ["Computed again", plan.computed_again > 0 ? `${counted(plan.computed_again, "op")} in the backward pass, to save memory` : "nothing"],
-    ["Dispatches", `${count(plan.dispatches)} a step`],
-    ["Predicted time", `${milliseconds(plan.predicted_ms)} a step`],
+    ["Recomputed", plan.computed_again > 0 ? `${counted(plan.computed_again, "op")} in the backward pass, to save memory` : "none"],
+    ["Dispatches", `${count(plan.dispatches)} per step`],
+    ["Predicted time", `${milliseconds(plan.predicted_ms)} per step`],
     ["Device class", plan.class],
     ...needs,
   ];
@@ -57,10 +57,10 @@ function describeData(data) {
   const drivers = [...data.covariates, ...data.channels];
   const also = drivers.length > 0 ? ` and ${counted(drivers.length, "driver")}` : "";
   const pieces = data.segments > 1 ? ` in ${count(data.segments)} segments` : "";
-  const missing = data.missing_cells > 0 ? counted(data.missing_cells, "empty cell") : "no empty cells";
+  const missing = data.missing_cells > 0 ? counted(data.missing_cells, "missing value") : "no missing values";
   return (
     `${data.file}: ${counted(data.rows, "row")}${every}${pieces}, from ${stamp(data.first)} to ${stamp(data.last)}; ${missing}. ` +
-    `${counted(data.targets.length, "target")}${also}; ${counted(data.history, "step")} of history give ${counted(data.horizon, "step")} of forecast.`
+    `${counted(data.targets.length, "target")}${also}; ${counted(data.history, "step")} of history, ${counted(data.horizon, "step")} of forecast.`
   );
 }
 
@@ -88,7 +88,7 @@ function showMemory(plan) {
 }
 
 /**
- * Buffers of one role together: "arena 0" and "arena 1" are the arena. Largest first.
+ * Groups buffers by role, the largest first: "arena 0" and "arena 1" are the arena.
  * @param {Plan["buffers"]} buffers
  * @returns {Group[]}
  */
@@ -109,5 +109,5 @@ function group(buffers) {
  */
 function rest(groups) {
   const sum = (/** @type {"bytes" | "buffers"} */ key) => groups.reduce((total, g) => total + g[key], 0);
-  return { name: "the rest", bytes: sum("bytes"), buffers: sum("buffers") };
+  return { name: "others", bytes: sum("bytes"), buffers: sum("buffers") };
 }

@@ -1,4 +1,4 @@
-// `cargo xtask web test` builds, serves and sets these variables; to run one test by hand against `cargo xtask web serve`:
+// `cargo xtask web test` builds and serves the page, and sets these variables. To run one test against `cargo xtask web serve`:
 //   CHROMIUM=chromium PGAT_BIN=../target/debug/pgat npx playwright test tests/path.spec.js
 
 import { defineConfig } from "@playwright/test";
@@ -7,7 +7,7 @@ export default defineConfig({
   testDir: "tests",
   outputDir: process.env.PGAT_RESULTS ?? "../target/web-results",
   reporter: "list",
-  // A software adapter has every core to itself: one test at a time, and patience.
+  // A software adapter uses all cores, so that tests run one at a time with long timeouts.
   workers: 1,
   timeout: 180_000,
   expect: { timeout: 60_000 },
@@ -21,7 +21,7 @@ export default defineConfig({
     launchOptions: {
       executablePath: process.env.CHROMIUM,
       args: [
-        "--enable-unsafe-webgpu", // WebGPU on Linux, and on SwiftShader where there is no GPU
+        "--enable-unsafe-webgpu", // WebGPU on Linux, and on SwiftShader without a GPU
         "--disable-quic",
         "--no-first-run",
         "--disable-background-networking",

@@ -1,56 +1,56 @@
-// What the page and the engine's worker say to each other. The Rust side of every type is named beside it.
+// The messages between the page and the worker of the engine. Each comment names the Rust type.
 //
-// The page sends a `Request` with an id; the worker answers with a `Reply` of the same id, and sends `EngineEvent`s in between. Requests
-// are carried out one after the other; `pause` is not queued: it takes effect at the next step.
+// The page sends a `Request` with an id. The worker answers with a `Reply` with the same id, and sends `EngineEvent`s in between. Requests
+// are processed in order. `pause` is not queued; it takes effect after the current step.
 
-/** What is recorded of an adapter: `gpu::AdapterRecord`. */
+/** Properties of an adapter: `gpu::AdapterRecord`. */
 export interface Adapter {
   name: string;
   backend: string;
-  /** "cpu" is a software adapter: right, but slow. */
+  /** "cpu" is a software adapter: correct, but slow. */
   kind: "discrete" | "integrated" | "virtual" | "cpu" | "other";
   driver: string;
   driver_info: string;
-  /** Same class, same bits. */
+  /** Adapters of the same class give bit-identical results. */
   class: string;
 }
 
-/** A plan in numbers: `experiment::Summary`. */
+/** The summary of a plan: `experiment::Summary`. */
 export interface Plan {
   windows: { training: number; validation: number; test: number };
   /** Optimiser steps of the whole run. */
   steps: number;
-  /** Numbers that are learned. */
+  /** Number of trainable parameters. */
   parameters: number;
-  /** Windows of an optimiser step. */
+  /** Windows per optimiser step. */
   batch: number;
-  /** Windows on the device at once. */
+  /** Windows per micro-batch, that is, on the device at once. */
   micro_batch: number;
-  /** Dispatches of a training step. */
+  /** Dispatches per training step. */
   dispatches: number;
   /** Predicted time of a training step. */
   predicted_ms: number;
   class: string;
-  /** Ops of a training step that are computed again in the backward pass, to save memory. */
+  /** Ops that are recomputed in the backward pass of a training step, to save memory. */
   computed_again: number;
-  /** Windows of a pass of scoring. */
+  /** Windows per scoring pass. */
   scoring_batch: number;
-  /** Most bytes of the arena alive at once in training. */
+  /** Maximum live bytes of the arena in training, which is the lower bound of its size. */
   arena_bound: number;
-  /** Limits of the device that it needs, where WebGPU's defaults are too small for single windows. */
+  /** Device limits of the plan, if they differ from WebGPU's defaults. */
   limits?: { binding_bytes: number; buffer_bytes: number; storage_buffers: number };
-  /** Bytes allowed; left out where they are unlimited. */
+  /** Memory budget in bytes; omitted if it is unlimited. */
   budget?: number;
-  /** All buffers that will be created on the device, and nothing beside them. */
+  /** Bytes of all buffers, which are the only allocations on the device. */
   bytes: number;
   buffers: { name: string; bytes: number }[];
-  /** What the run takes of the host's memory at most, beside the program itself: `host::HostMemory`. */
+  /** Upper bound of the host memory of the run, in addition to the program itself: `host::HostMemory`. */
   host: { data: number; batch: number; state: number; caches: number; allowance: number };
 }
 
-/** A plan that could be made: `plan::Offer`. */
+/** A possible plan: `plan::Offer`. */
 export interface Offer {
-  /** All buffers. */
+  /** Bytes of all buffers. */
   bytes: number;
   /** Predicted time of a training step. */
   seconds: number;
@@ -60,69 +60,69 @@ export interface Offer {
   arena_bound: number;
 }
 
-/** What other budgets would cost: `plan::Outlook`. */
+/** The plans within other memory budgets: `plan::Outlook`. */
 export interface Outlook {
-  /** Bytes allowed; null where they are unlimited. */
+  /** Memory budget in bytes; null if it is unlimited. */
   budget: number | null;
   fits: boolean;
-  /** Every budget from its bytes on works. */
+  /** The smallest plan. Every budget of at least its bytes works. */
   smallest: Offer;
-  /** From the smallest to the fastest. */
+  /** Plans from the smallest to the fastest. */
   curve: Offer[];
-  /** Bytes where nothing is computed again: whole batches without and with sharing of bytes, then single windows: `plan::Levers`. */
+  /** Bytes without recomputation: whole batches without and with memory reuse, then the smallest micro-batches: `plan::Levers`. */
   levers: { none: number; reuse: number; micro_batch: number; micro_batches: number };
   largest: { name: string; bytes: number; alike: number }[];
 }
 
-/** A config and its data, ready to be trained: `web::Loaded`. */
+/** A config with its data, ready for training: `web::Loaded`. */
 export interface Loaded {
-  /** The config's name. */
+  /** The name of the config. */
   name: string;
-  /** The config as resolved, TOML. */
+  /** The resolved config as TOML. */
   config: string;
-  /** The budget that it was planned for, `training.memory`; null is the default, 1 GiB. */
+  /** The memory budget of the plan, `training.memory`; null is the default, 1 GiB. */
   memory: string | null;
   data: {
     file: string;
     rows: number;
     segments: number;
-    /** "1 h", say; null without a time column. */
+    /** For instance "1h"; null without a time column. */
     frequency: string | null;
     missing_cells: number;
-    /** What was found in the file and how it was treated, one sentence each. */
+    /** Findings in the file and how they were treated, one sentence each. */
     notes: string[];
     targets: string[];
     covariates: string[];
     channels: string[];
     history: number;
     horizon: number;
-    /** Stamps of the first and last row. */
+    /** Timestamps of the first and last row. */
     first: string;
     last: string;
   };
   plan: Plan;
   outlook: Outlook;
-  /** Steps done already: 0, or those of a run that was opened. */
+  /** Completed steps: 0, or those of an opened run. */
   step: number;
-  /** Whether that run is at its end: all steps are done, or it stopped early. */
+  /** Whether the opened run is finished: all steps are done, or it stopped early. */
   finished: boolean;
-  /** The record of a run that was opened. */
+  /** The record of an opened run. */
   record: EngineEvent[];
 }
 
-/** How a call of `train` ended: `web::Trained`. */
+/** The result of a call of `train`: `web::Trained`. */
 export interface Trained {
-  /** "stopped": by `pause`; `train` goes on. */
+  /** "stopped" means by `pause`; `train` continues. */
   outcome: "finished" | "early-stop" | "stopped";
   step: number;
   total: number;
-  /** Bytes of the buffers that were created on the device: equal to `Plan.bytes`. */
+  /** Bytes of the created buffers, equal to `Plan.bytes`. */
   created_bytes: number;
   best_loss: number | null;
   best_step: number;
 }
 
-/** Mean scores: `forecast::Measures`. Null where a measure does not apply. */
+/** Mean scores: `forecast::Measures`. A measure that does not apply is null. */
 export interface Measures {
   count: number;
   nll: number | null;
@@ -131,13 +131,13 @@ export interface Measures {
   mse: number | null;
   mean_pinball: number | null;
   pinball: number[];
-  /** Share of values inside the central intervals, in the order of `Evaluation.intervals`. */
+  /** Fraction of the values within the central intervals, in the order of `Evaluation.intervals`. */
   coverage: number[];
   standardised_mae: number | null;
   standardised_mse: number | null;
 }
 
-/** Scores of the model beside its baselines: `evaluate::Evaluation`. */
+/** Scores of the model and its baselines: `evaluate::Evaluation`. */
 export interface Evaluation {
   part: string;
   windows: number;
@@ -150,7 +150,7 @@ export interface Evaluation {
   intervals: number[];
   /** The model first, then naive and seasonal naive (or the climatology). */
   forecasters: { label: string; overall: Measures; per_series: Measures[]; per_step: Measures[] }[];
-  /** 1 - score / reference's score; null where nothing was compared. */
+  /** 1 - score / score of the reference; null without a comparison. */
   skill: {
     reference: string;
     crps: number | null;
@@ -159,23 +159,23 @@ export interface Evaluation {
     mse: number | null;
     mean_crps_over_series: number | null;
   } | null;
-  /** In words: whether and by how much the model beats its reference. */
+  /** The verdict as text: whether and by how much the model is better than its reference. */
   verdict: string | null;
 }
 
 /** One forecast in original units: `web::ForecastView`. Unobserved values are null. */
 export interface Forecast {
   part: Part;
-  /** Index of the window in its part, and how many there are. */
+  /** Index of the window in its part, and the number of windows. */
   window: number;
   windows: number;
-  /** Stamp of the last row of the history. */
+  /** Timestamp of the last row of the history. */
   origin: string;
   /** [H] */
   stamps: string[];
   /** [Nt] */
   series: string[];
-  /** Ascending, [Q]. */
+  /** [Q], ascending. */
   levels: number[];
   /** [H, Nt] */
   mean: number[];
@@ -190,7 +190,7 @@ export interface Forecast {
 
 export type Part = "validation" | "test";
 
-/** What went wrong, and what to do: `web::Failure`. */
+/** An error with a hint: `web::Failure`. */
 export interface Failure {
   kind:
     | "no-webgpu"
@@ -205,58 +205,59 @@ export interface Failure {
     | "bug";
   message: string;
   hint: string | null;
-  /** Key of the config that it is about, as `training.memory`. */
+  /** The key of the config that causes the error, such as `training.memory`. */
   key?: string | null;
-  /** What would fit, where `training.memory` is too little for any plan. */
+  /** Plans that fit, if `training.memory` is too small for any plan. */
   outlook?: Outlook | null;
-  /** The config of a run file for which that is so. */
+  /** The config of a run file whose memory budget is too small. */
   config?: string | null;
 }
 
-/** What happens between a request and its reply: `train::Event` and `web::WebEvent`. */
+/** Events between a request and its reply: `train::Event` and `web::WebEvent`. */
 export type EngineEvent =
   /** A step was submitted. */
   | { event: "tick"; step: number; total: number }
-  /** A step was read back; loss in standardised units (this and the norm are null where not finite), `ms` a step since the last report. */
+  /** A step was read back. The loss is in standardised units; loss and norm are null if not finite. `ms` is the time per step since the last
+   * report. */
   | { event: "step"; step: number; loss: number | null; grad_norm: number | null; learning_rate: number; bad: number; ms: number }
-  /** The gradient of a step, by groups of parameters, before the clip. */
+  /** The gradient of a step by parameter group, before clipping. */
   | { event: "gradients"; step: number; gradients: Record<string, { norm: number; zeros: number; non_finite: number }> }
-  /** The validation part was scored; null is a loss that is not finite. */
+  /** The validation part was scored. A loss that is not finite is null. */
   | { event: "validation"; step: number; loss: number | null; best: boolean }
-  /** The whole run up to here as a file: what survives a worker that dies. */
+  /** The run up to this step as a run file, which is kept if the worker dies. */
   | { event: "checkpoint"; step: number; run: ArrayBuffer }
-  /** The device was lost; training goes on from `step` on a new one, to the same numbers. */
+  /** The device was lost. Training continues from `step` on a new device, with the same results. */
   | { event: "restarted"; step: number; reason: string }
   /** Kernels are being compiled. */
   | { event: "compiling" }
-  /** Windows of an evaluation. */
+  /** Progress of an evaluation, in windows. */
   | { event: "scored"; done: number; total: number }
-  /** A case of the self-test passed; `times` is its largest error as a share of the tolerance. */
+  /** A case of the self-test passed. `times` is its largest error as a fraction of the tolerance. */
   | { event: "case"; op: string; name: string; done: number; total: number; times: number };
 
 export interface Requests {
-  /** Opens a device. Comes first. */
+  /** Opens a device. It must be the first request. */
   open: { ask: {}; answer: Adapter };
-  /** A config for a CSV file, guessed from its header and first rows. */
+  /** A first config for a CSV file, derived from its header and first rows. */
   starter: { ask: { csv: Uint8Array; file: string }; answer: { config: string; notes: string[] } };
-  /** Reads config and data, plans the model; nothing is created on the device. Forgets the run before. */
+  /** Reads config and data, and plans the model. Nothing is created on the device. The previous run is discarded. */
   load: { ask: { config: string; csv: Uint8Array; file: string }; answer: Loaded };
-  /** Opens a run file with its data, to go on or to forecast; within `memory` instead of the run's own budget, "" for the default. */
+  /** Opens a run file with its data, to resume it or to forecast, within the budget `memory` instead of its own; "" is the default. */
   restore: { ask: { run: Uint8Array; csv: Uint8Array; file: string; memory?: string }; answer: Loaded };
   /** Trains to the end or to the next `pause`. */
   train: { ask: {}; answer: Trained };
-  /** Scores with the weights of the lowest validation loss. */
+  /** Evaluates the weights with the lowest validation loss. */
   evaluate: { ask: { part: Part }; answer: Evaluation };
   forecast: { ask: { part: Part; window: number; levels: number[] }; answer: Forecast };
-  /** The run as one file, which `pgat evaluate`, `forecast` and `train --resume` take. */
+  /** The run as a run file for `pgat evaluate`, `pgat forecast` and `pgat train --resume`. */
   run: { ask: {}; answer: { run: ArrayBuffer; file: string } };
-  /** Every kernel on this device against f64, and the whole model against PyTorch, which counts as one case. */
+  /** Compares every kernel on this device with f64, and the whole model with PyTorch, which counts as one case. */
   "self-test": { ask: {}; answer: { cases: number; worst: number; worst_case: string } };
 }
 
 export type Kind = keyof Requests;
 export type Request = { [K in Kind]: { id: number; kind: K } & Requests[K]["ask"] }[Kind];
-/** Not queued: `pause` stops training at the next step, with a checkpoint; `destroy-device` is for tests. */
+/** Not queued. `pause` stops training after the current step with a checkpoint; `destroy-device` is for tests. */
 export type Control = { control: "pause" | "destroy-device" };
 export type Reply =
   | { id: number; answer: Requests[Kind]["answer"] }

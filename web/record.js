@@ -1,4 +1,4 @@
-// What was said of a training so far: losses by step, in the columns that the chart draws.
+// The record of a training: losses by step, in the columns of the chart.
 
 /** @typedef {import('./protocol').EngineEvent} EngineEvent */
 /** @typedef {Extract<EngineEvent, { event: "step" }>} StepEvent */
@@ -6,17 +6,17 @@
 export class TrainingRecord {
   /** @type {number[]} */
   steps = [];
-  /** @type {(number | null)[]} Null where not finite, or not known at a step. */
+  /** @type {(number | null)[]} Null if the loss is not finite, or not known at a step. */
   training = [];
   /** @type {(number | null)[]} */
   validation = [];
-  /** @type {(number | null)[]} Null but for the best validation. */
+  /** @type {(number | null)[]} Null except at the best validation. */
   best = [];
   /** @type {{ step: number, loss: number } | null} */
   bestPoint = null;
-  /** @type {StepEvent | null} The last that was read back. */
+  /** @type {StepEvent | null} The last step that was read back. */
   last = null;
-  /** Steps submitted, and in all. */
+  /** Number of submitted steps, and total number of steps. */
   step = 0;
   total = 0;
 
@@ -57,7 +57,7 @@ export class TrainingRecord {
   }
 
   /**
-   * Steps after `step` are done again after a lost device.
+   * Removes the steps after `step`, which are repeated after a device loss.
    * @param {number} step
    */
   #cut(step) {
@@ -73,7 +73,7 @@ export class TrainingRecord {
   }
 
   /**
-   * The row of a step, made if there is none. Steps come nearly in order: the search starts at the end.
+   * The row of a step, which is created if it does not exist. Steps arrive almost in order, so the search starts at the end.
    * @param {number} step
    */
   #at(step) {

@@ -1,4 +1,4 @@
-// Scores of the model beside the naive forecasts.
+// Scores of the model and of the naive forecasts.
 
 import { box, fillTable, make, show, table } from "./dom.js";
 import { count, levelName, number, percent, stamp } from "./format.js";
@@ -9,16 +9,16 @@ import { count, levelName, number, percent, stamp } from "./format.js";
 
 /**
  * @param {Evaluation} evaluation
- * @param {number} step of the weights
+ * @param {number} step the step of the weights
  */
 export function showScores(evaluation, step) {
   const model = evaluation.forecasters[0];
-  box("verdict").textContent = evaluation.verdict?.replaceAll(" %", "\u00a0%") ?? "There was nothing to compare the model with.";
+  box("verdict").textContent = evaluation.verdict?.replaceAll(" %", "\u00a0%") ?? "There is no forecast to compare the model with.";
   const first = `${evaluation.part === "test" ? "Test" : "Validation"} part: ${count(evaluation.windows)} forecasts`;
   box("scores-of").textContent =
-    `${first}, from ${stamp(evaluation.first_origin)} to ${stamp(evaluation.last_origin)}; ${count(model?.overall.count ?? 0)} values, in the data’s own units. ` +
-    `The weights are those of step ${count(step)}, where the validation loss was lowest. ` +
-    "Lower is better; a coverage should be near its name. The best of a row has a star.";
+    `${first}, from ${stamp(evaluation.first_origin)} to ${stamp(evaluation.last_origin)}; ${count(model?.overall.count ?? 0)} values, in the units of the data. ` +
+    `The weights are those of step ${count(step)}, which has the lowest validation loss. ` +
+    "Lower is better; a coverage should be close to its nominal value. A star marks the best value of a row.";
   fillRows(table("metrics"), "Score", evaluation, rows(evaluation));
   fillRows(table("per-series"), "Series", evaluation, seriesRows(evaluation));
   show(box("scores"), true);

@@ -1,5 +1,5 @@
-// From files to a plan: which config goes with which CSV, and when the engine is asked. Nothing that was there is lost before a new
-// load succeeded.
+// From files to a plan: the combination of config and CSV, and the requests to the engine. The previous run is kept until a new load
+// succeeds.
 
 import { box, button, fillNotes, get, make, show } from "./dom.js";
 import { budgetHooks, refuseBudget, showBudget, showOutlook } from "./budget.js";
@@ -18,20 +18,20 @@ import { showPlan } from "./plan-view.js";
 /** @typedef {import('./files.js').NamedBytes} NamedBytes */
 
 const editor = get("config", HTMLTextAreaElement);
-/** Whether the config is the user's: from a file, or typed. One that the page wrote may be replaced. */
+/** Whether the config is from the user (a file or an edit). A config that the page wrote can be replaced without a question. */
 let own = false;
-/** @type {NamedBytes | null} A run file that waits for its CSV. */
+/** @type {NamedBytes | null} A run file that waits for its CSV file. */
 let waitingRun = null;
-/** @type {string | null} Its config, if its own budget was refused: another one opens it. */
+/** @type {string | null} Its config, if its memory budget is too small. It can be opened with another budget. */
 let waitingConfig = null;
 
 /** @param {Promise<Brought>} promise */
 export async function take(promise) {
   if (busy() || app.phase === "no-gpu") {
     void promise.catch(() => {});
-    const wait = app.phase === "scoring" || app.working ? "Wait until it has ended" : "Pause or end what is running";
-    const hint = app.phase === "no-gpu" ? "See below what it needs." : `${wait}, then choose the files again.`;
-    showError("top", { kind: "busy", message: "Files cannot be opened just now.", hint });
+    const wait = app.phase === "scoring" || app.working ? "Wait until the current operation has ended" : "Pause or stop the training";
+    const hint = app.phase === "no-gpu" ? "See the requirements below." : `${wait}, then choose the files again.`;
+    showError("top", { kind: "busy", message: "Files cannot be opened at the moment.", hint });
     return;
   }
   clearError();
@@ -51,13 +51,13 @@ export async function takeExample() {
     app.csv = csv ?? null;
     setConfig(config ?? "", false);
   } catch (error) {
-    showError("top", { kind: "data", message: failureOf(error).message, hint: "Check the connection and try again, or use your own CSV." });
+    showError("top", { kind: "data", message: failureOf(error).message, hint: "Check the connection and try again, or use your own CSV file." });
     return;
   }
   await plan();
 }
 
-/** Says what was brought, and does the next thing that it allows. @param {Brought} brought */
+/** Shows the chosen files, and runs the next possible step. @param {Brought} brought */
 async function sort({ csv, config, run }) {
   if (run) waitingRun = run;
   if (run) waitingConfig = null;
@@ -67,7 +67,7 @@ async function sort({ csv, config, run }) {
   }
   if (csv) app.csv = csv;
   showChosen();
-  // Until a load of these succeeds, what was planned is not what is chosen: Train must not take the file before.
+  // Until a load of these files succeeds, the plan is outdated. Train must not use the previous file.
   compare();
   const table = csv ?? app.csv;
   if (waitingRun && table) return restore(waitingRun, table);
@@ -76,7 +76,7 @@ async function sort({ csv, config, run }) {
   return plan();
 }
 
-/** Asks the engine for a config for the CSV, and plans it. */
+/** Gets a first config for the CSV file from the engine, and plans it. */
 export async function writeStarter() {
   const { csv } = app;
   if (!csv) return;
@@ -96,7 +96,7 @@ export async function writeStarter() {
 export async function plan() {
   const { csv } = app;
   if (!csv) {
-    showError("config", { kind: "data", message: "There are no data yet.", hint: "Choose a CSV above; the config says what its columns mean." });
+    showError("config", { kind: "data", message: "There are no data yet.", hint: "Choose a CSV file above; the config describes its columns." });
     return;
   }
   const config = editor.value;
@@ -123,7 +123,7 @@ export async function plan() {
 }
 
 /**
- * The run that is there, within another budget: the same run, so that nothing is asked and nothing forgotten.
+ * Plans the current run within another budget. It is the same run, so that no question is needed and nothing is discarded.
  * @param {{ step: number, run: ArrayBuffer }} checkpoint
  * @param {NamedBytes} csv
  */
@@ -143,7 +143,7 @@ async function replan(checkpoint, csv) {
 /**
  * @param {NamedBytes} run
  * @param {NamedBytes} csv
- * @param {string} [memory] a budget in place of the run's own
+ * @param {string} [memory] a budget that replaces that of the run
  */
 async function restore(run, csv, memory) {
   if (!(await mayForget())) return;
@@ -167,7 +167,7 @@ async function restore(run, csv, memory) {
 }
 
 /**
- * What was loaded before is still there, unless the engine broke over this.
+ * Handles a failed load. The previous run is kept, unless the engine failed.
  * @param {"config" | "top"} slot
  * @param {import('./protocol').Failure} failure
  */
@@ -184,7 +184,7 @@ function notLoaded(slot, failure) {
 }
 
 /**
- * A load succeeded: what was before is forgotten, unless it is the same run within another budget.
+ * Handles a successful load. The previous run is discarded, unless it is the same run within another budget.
  * @param {Loaded} loaded
  * @param {boolean} [same]
  */
@@ -225,7 +225,7 @@ function setConfig(text, byUser) {
   compare();
 }
 
-/** What is in the editor may no longer be what was planned. */
+/** Checks whether the plan is outdated: the config or the data may have changed. */
 function compare() {
   const { source, csv } = app;
   app.stale = source !== null && (editor.value !== source.config || csv !== source.csv);
@@ -235,9 +235,9 @@ function compare() {
 
 /** @returns {Promise<boolean>} */
 async function mayReplaceConfig() {
-  const answer = await question("Replace your config?", "The example comes with a config of its own. Yours would be gone from this page.", [
+  const answer = await question("Replace your config?", "A new config replaces your config on this page.", [
     { value: "replace", label: "Replace it", primary: true },
-    { value: "", label: "Keep mine" },
+    { value: "", label: "Keep my config" },
   ]);
   return answer === "replace";
 }
@@ -246,14 +246,14 @@ function showChosen() {
   const line = box("chosen");
   const { csv } = app;
   const data = csv ? `Data: ${csv.name}, ${binary(csv.bytes.length)}.` : "";
-  const next = csv ? "" : waitingRun || editor.value ? " Now choose the CSV that goes with it." : "";
-  line.replaceChildren(waitingRun ? `Run file: ${waitingRun.name}. ` : "", data || (editor.value && !waitingRun ? "A config, no data yet." : ""), next);
+  const next = csv ? "" : waitingRun || editor.value ? " Now choose the CSV file for it." : "";
+  line.replaceChildren(waitingRun ? `Run file: ${waitingRun.name}. ` : "", data || (editor.value && !waitingRun ? "Config, no data yet." : ""), next);
   if (waitingRun) line.append(" ", forgetButton());
   show(line, line.textContent !== "");
 }
 
 function forgetButton() {
-  const forget = make("button", { type: "button", class: "quiet" }, "Forget the run file");
+  const forget = make("button", { type: "button", class: "quiet" }, "Remove the run file");
   forget.addEventListener("click", () => {
     waitingRun = null;
     showChosen();
@@ -262,7 +262,7 @@ function forgetButton() {
   return forget;
 }
 
-/** The field and the rows beside the plan: the config's text is changed, and planned if there are data. */
+/** A budget from the field or the table: it is written to the config, which is planned if there are data. */
 budgetHooks.chosen = (budget) => {
   if (budget === readBudget(editor.value)) return;
   editor.value = writeBudget(editor.value, budget);

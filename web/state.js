@@ -1,4 +1,4 @@
-// What the page knows, its phase, and which controls that leaves open.
+// The state of the page: its phase, its data, and the enabled controls.
 
 import { box, button, input, show } from "./dom.js";
 import { enableBudget } from "./budget.js";
@@ -16,38 +16,38 @@ import { showAdapter } from "./device-view.js";
 export const engine = new Engine();
 export const training = new TrainingView(() => isFinished());
 
-/** @type {{ step: number, loss: number | null }[]} Of every step event of this page. */
+/** @type {{ step: number, loss: number | null }[]} The losses of all step events since the page was loaded. */
 export const losses = [];
 
 export const app = {
   /** @type {Phase} */
   phase: "starting",
-  /** A short request is open: planning, a self-test, a download. */
+  /** Whether a short request is pending: planning, a self-test, a download. */
   working: false,
-  /** The device may be gone: the next request starts a new worker. */
+  /** Whether the device may be lost. The next request then starts a new worker. */
   suspect: false,
-  /** @type {NamedBytes | null} The CSV that the config beside it is for. */
+  /** @type {NamedBytes | null} The CSV file for the config. */
   csv: null,
-  /** @type {{ config: string, csv: NamedBytes } | null} What `loaded` was made of. */
+  /** @type {{ config: string, csv: NamedBytes } | null} The source of `loaded`. */
   source: null,
   /** @type {Loaded | null} */
   loaded: null,
-  /** @type {{ step: number, run: ArrayBuffer } | null} Outlives the worker. */
+  /** @type {{ step: number, run: ArrayBuffer } | null} The last checkpoint. It is kept if the worker dies. */
   checkpoint: null,
-  /** Steps of the run that the user has as a file. */
+  /** The step of the run file that the user downloaded or opened. */
   savedStep: 0,
   /** @type {Trained["outcome"] | null} */
   outcome: null,
-  /** A pause was asked for; it takes effect at the next step. */
+  /** Whether a pause was requested. It takes effect after the current step. */
   pausing: false,
-  /** The config or the data are not those that were planned. */
+  /** Whether the config or the data differ from those of the plan. */
   stale: false,
 };
 
-/** The first `open`; what needs a device waits for it. @type {Promise<void>} */
+/** The last `open` request. Requests that need a device wait for it. @type {Promise<void>} */
 let ready = Promise.resolve();
 
-/** Opens a device in the worker there is, or in a new one if that one is gone. */
+/** Opens a device in the current worker. */
 export function openEngine() {
   const attempt = engine.ask("open", {}).then((adapter) => {
     app.suspect = false;
@@ -57,7 +57,7 @@ export function openEngine() {
   return attempt;
 }
 
-/** @type {Engine["ask"]} Like `engine.ask`, on an engine that is up. */
+/** @type {Engine["ask"]} Like `engine.ask`, but starts the engine first if necessary. */
 export async function ask(kind, fields, onEvent) {
   await ready.catch(() => {});
   if (!engine.alive || app.suspect) {
@@ -67,11 +67,11 @@ export async function ask(kind, fields, onEvent) {
   return engine.ask(kind, fields, onEvent);
 }
 
-/** What to do about a failure that leaves no engine behind; training.js knows. */
+/** The handler for failures after which the engine is not usable; training.js sets it. */
 export const hooks = { fatal: (/** @type {import('./protocol').Failure} */ failure) => console.error(failure.message) };
 
 /**
- * Of a run that is loaded: never on a new engine, which would not know it. Answers null where the engine was lost, and that was told.
+ * Waits for a request about the loaded run, which a new engine would not have. Gives null if the engine failed; the failure is then shown.
  * @template T
  * @param {Promise<T>} answer
  * @returns {Promise<T | null>}
@@ -95,10 +95,10 @@ export const busy = () => running() || app.working;
 /** Whether all steps are done, or training stopped early. */
 export const isFinished = () => training.record.step >= training.record.total || app.outcome === "early-stop";
 
-/** How the run of a file ended, as far as it did. @param {Loaded} loaded @returns {Trained["outcome"] | null} */
+/** The outcome of the run of a run file, if it is finished. @param {Loaded} loaded @returns {Trained["outcome"] | null} */
 export const outcomeOf = (loaded) => (loaded.finished ? (loaded.step < loaded.plan.steps ? "early-stop" : "finished") : null);
 
-/** Steps that would be lost with the page. */
+/** Whether the page contains training steps that are not in a downloaded file. */
 export function unsaved() {
   const step = app.phase === "failed" ? (app.checkpoint?.step ?? 0) : training.record.step;
   return app.loaded !== null && step > app.savedStep;
@@ -112,7 +112,7 @@ export function setPhase(phase) {
 }
 
 /**
- * Marks a short request as open while it is.
+ * Marks the page as working during a short request.
  * @template T
  * @param {() => Promise<T>} work
  * @returns {Promise<T>}
@@ -128,10 +128,10 @@ export async function working(work) {
   }
 }
 
-/** @type {HTMLElement | null} Had the focus when it was switched off. */
+/** @type {HTMLElement | null} The element that had the focus when it was disabled. */
 let lostFocus = null;
 
-/** Which controls are open, from the phase alone. */
+/** Enables and disables all controls according to the phase. */
 export function refresh() {
   const { phase, loaded } = app;
   const focused = document.activeElement;
@@ -155,8 +155,8 @@ export function refresh() {
   show(button("continue"), phase === "paused" || (phase === "done" && unfinished));
   button("continue").disabled = busy();
   show(button("stop"), live || phase === "paused");
-  button("stop").textContent = phase === "paused" ? "Score what there is" : "Stop and score";
-  // Not `disabled`: that would take the focus away from them.
+  button("stop").textContent = phase === "paused" ? "Score now" : "Stop and score";
+  // `aria-disabled` instead of `disabled`, because a disabled button loses the focus.
   for (const id of ["pause", "stop"]) button(id).setAttribute("aria-disabled", String(app.pausing));
   show(box("training"), loaded !== null && phase !== "planned" && phase !== "empty");
   show(box("keep"), loaded !== null && (phase === "paused" || phase === "done" || phase === "scoring" || (phase === "failed" && app.checkpoint !== null)));
@@ -164,7 +164,7 @@ export function refresh() {
   keepFocus(focused);
 }
 
-/** A control that is switched off must not drop the focus at the top of the page. @param {Element | null} before */
+/** Moves the focus of a disabled control to a usable one, so that it is not lost. @param {Element | null} before */
 function keepFocus(before) {
   const usable = (/** @type {HTMLElement} */ e) => !e.matches(":disabled") && e.offsetParent !== null;
   if (before instanceof HTMLElement && before !== document.body && !usable(before)) lostFocus = before;
@@ -187,10 +187,10 @@ function phaseText() {
     case "scoring":
       return "Scoring…";
     case "done":
-      if (app.outcome === "early-stop") return `Stopped early at step ${count(step)}: the validation loss no longer fell`;
+      if (app.outcome === "early-stop") return `Stopped early at step ${count(step)}: the validation loss no longer improved`;
       return step >= total ? "Finished" : `Stopped at step ${count(step)}`;
     case "failed":
-      return "Stopped by a failure";
+      return "Stopped by an error";
     default:
       return "";
   }

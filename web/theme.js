@@ -1,9 +1,9 @@
-// Runs before the first paint, so that a page in the dark never flashes white. A classic script, since modules run later.
+// Sets the theme before the first paint, so that a dark page does not flash white. It is a classic script, since modules run later.
 (() => {
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
-  /** @returns {string | null} What was chosen on an earlier visit; storage may be forbidden. */
+  /** @returns {string | null} The choice on an earlier visit. Storage may not be allowed. */
   const stored = () => {
     try {
       return localStorage.getItem("pgat-theme");

@@ -1,4 +1,4 @@
-// The training as it goes: numbers, progress and losses, written at most ten times a second whatever the engine sends.
+// The display of the training: numbers, progress and losses. It is updated at most ten times per second.
 
 import { box, fillTable, get, table, write } from "./dom.js";
 import { clock, count, milliseconds, number } from "./format.js";
@@ -16,16 +16,16 @@ export class TrainingView {
   #chart = null;
   #waiting = false;
   #drawn = 0;
-  /** What a drawing costs; a long record is drawn more seldom, so that charts take a tenth of the time at most. */
+  /** Milliseconds of the last update. A long record is drawn less often, so that drawing takes at most a tenth of the time. */
   #cost = 0;
   #newPoints = true;
   #elapsed = 0;
   /** @type {number | null} */
   #since = null;
-  /** Milliseconds a step, smoothed over the reports. */
+  /** Milliseconds per step, smoothed over the reports. */
   #pace = NaN;
   #said = 0;
-  /** Whether no step is left to do. */
+  /** Returns whether no steps remain. */
   #finished;
 
   /** @param {() => boolean} finished */
@@ -35,7 +35,7 @@ export class TrainingView {
   }
 
   /**
-   * Starts over, with the record of a run that was opened or none.
+   * Resets the view, with the record of an opened run or an empty record.
    * @param {number} total
    * @param {EngineEvent[]} [record]
    * @param {number} [step]
@@ -61,7 +61,7 @@ export class TrainingView {
       this.#elapsed += performance.now() - this.#since;
       this.#since = null;
     }
-    this.#writeNumbers(); // at once: who pauses at a step reads that step
+    this.#writeNumbers(); // immediately, so that the step of a pause is shown
     this.refresh();
   }
 
@@ -73,7 +73,7 @@ export class TrainingView {
     this.refresh();
   }
 
-  /** Draws at the next frame that is due. */
+  /** Schedules the next update. */
   refresh() {
     if (this.#waiting) return;
     this.#waiting = true;
@@ -122,7 +122,7 @@ export class TrainingView {
 
   #drawLosses() {
     const host = box("loss-chart");
-    if (host.clientWidth === 0) return; // hidden: drawn when it shows
+    if (host.clientWidth === 0) return; // hidden: it is drawn when it is shown
     this.#newPoints = false;
     this.#chart ??= lossChart(host, (k) => this.#readOut(k));
     const above = this.#chart.draw(this.record);
@@ -130,7 +130,7 @@ export class TrainingView {
     const best = bestPoint ? `, best validation loss ${number(bestPoint.loss)} at step ${count(bestPoint.step)}` : "";
     const label = last ? `Loss by step: training loss ${number(last.loss)} at step ${count(step)}${best}` : "Loss by step: nothing yet";
     host.setAttribute("aria-label", label);
-    write(box("loss-clipped"), above > 0 ? `${count(above)} early points lie above the frame.` : "");
+    write(box("loss-clipped"), above > 0 ? `${count(above)} points are above the visible range.` : "");
     this.#fillTable();
   }
 
@@ -141,7 +141,7 @@ export class TrainingView {
     write(box("loss-readout"), at === null || steps[at] === undefined ? "" : `step ${count(steps[at])} · training ${number(training[at])}${scored}`);
   }
 
-  /** At most some hundred rows: every validation, and steps evenly between. */
+  /** Fills the table with at most a few hundred rows: all validations, and evenly spaced steps. */
   #fillTable() {
     if (!get("loss-details", HTMLDetailsElement).open) return;
     const { steps, training, validation, best } = this.record;
@@ -164,14 +164,14 @@ export class TrainingView {
   }
 
   /**
-   * What was created beside what was planned: the promise of the plan, checked.
+   * Compares the created bytes with the planned bytes.
    * @param {number} created
    * @param {number} planned
    */
   showCreated(created, planned) {
     box("created").textContent =
       created === planned
-        ? `Created on the device: ${count(created)} bytes, to the byte what was planned.`
-        : `Created on the device: ${count(created)} bytes; planned were ${count(planned)}. This should not happen: please report it.`;
+        ? `Created on the device: ${count(created)} bytes, exactly as planned.`
+        : `Created on the device: ${count(created)} bytes, but ${count(planned)} bytes were planned. This is an error: please report it.`;
   }
 }

@@ -1,4 +1,4 @@
-// Training, pausing, scoring, and getting up again after a lost device or a dead worker.
+// Training, pausing, scoring, and recovery after a lost device or a dead worker.
 
 import { box, button, show } from "./dom.js";
 import { count } from "./format.js";
@@ -12,13 +12,13 @@ import { showScores } from "./scores.js";
 /** @typedef {import('./protocol').Failure} Failure */
 /** @typedef {import('./protocol').Part} Part */
 
-/** "Stop and score" was pressed: the pause that follows is followed by scoring. */
+/** Whether scoring follows the next pause, because "Stop and score" was pressed. */
 let scoreNext = false;
-/** When the engine last said something. */
+/** Time of the last event from the engine. */
 let heard = 0;
 const SILENCE_MS = 60_000;
 
-/** @param {boolean} fresh whether kernels are to be compiled before the first step */
+/** @param {boolean} fresh whether kernels are compiled before the first step */
 async function train(fresh) {
   if (busy() || !app.loaded) return;
   clearError();
@@ -27,7 +27,7 @@ async function train(fresh) {
   const watch = setInterval(lookAfter, 1000);
   setPhase(fresh ? "compiling" : "training");
   training.runClock(true);
-  say("Training has begun.");
+  say("Training has started.");
   try {
     const trained = await engine.ask("train", {}, onEvent);
     app.outcome = trained.outcome;
@@ -52,12 +52,12 @@ function paused() {
   say(`Paused at step ${count(training.record.step)}.`);
 }
 
-/** A hung driver says nothing at all. The user may then end the worker; the checkpoint is here. */
+/** Detects a driver that hangs and sends no events. The user can then end the worker; the page has the checkpoint. */
 function lookAfter() {
   training.refresh();
   const silent = performance.now() - heard;
   const offer = app.phase === "training" && silent > SILENCE_MS;
-  if (offer) box("phase-text").textContent = `Nothing was heard from the engine for ${count(silent / 1000)} seconds`;
+  if (offer) box("phase-text").textContent = `The engine has not answered for ${count(silent / 1000)} seconds`;
   show(button("give-up"), offer);
 }
 
@@ -78,7 +78,7 @@ function onEvent(event) {
  */
 function restarted(step, reason) {
   const why = reason ? ` (${reason.replace(/\.$/, "")})` : "";
-  showNotice("training", `The GPU device was lost${why}. Training went on from step ${count(step)} on a new device; the result is the same as without the loss.`);
+  showNotice("training", `The GPU device was lost${why}. Training continued from step ${count(step)} on a new device. The result is the same as without the loss.`);
 }
 
 /** @param {boolean} thenScore */
@@ -89,7 +89,7 @@ function pause(thenScore) {
   refresh();
 }
 
-/** Scores the test part, or the validation part where there is no other, and shows forecasts of it. */
+/** Scores the test part, or the validation part if there is no test part, and shows its forecasts. */
 export async function score() {
   const { loaded } = app;
   if (!loaded) return;
@@ -99,7 +99,7 @@ export async function score() {
   showCommands();
   if (windows[part] === 0) {
     setPhase("done");
-    showNotice("training", "There is neither a test nor a validation part to score: [split] in the config gives them no whole window.");
+    showNotice("training", "There is no test or validation part to score: with [split] of the config, both parts are shorter than a window.");
     return;
   }
   setPhase("scoring");
@@ -149,11 +149,11 @@ export function failed(failure) {
   const offered = checkpoint !== null || isFatal(failure);
   if (checkpoint) {
     const step = count(checkpoint.step);
-    box("recover-text").textContent = `This page kept the run as it was at step ${step}. Going on from there gives the same result as if nothing had happened.`;
-    button("go-on").textContent = `Go on from step ${step}`;
-    button("rescue").textContent = `Download the run as it was at step ${step}`;
+    box("recover-text").textContent = `This page has the checkpoint of step ${step}. Continuing from it gives the same result as a training without this error.`;
+    button("go-on").textContent = `Continue from step ${step}`;
+    button("rescue").textContent = `Download the run at step ${step}`;
   } else {
-    box("recover-text").textContent = "There was no checkpoint yet, so training has to start from the beginning.";
+    box("recover-text").textContent = "There is no checkpoint yet. Training must start from the beginning.";
     button("go-on").textContent = "Start again";
   }
   show(button("rescue"), checkpoint !== null);
@@ -162,7 +162,7 @@ export function failed(failure) {
   showError("training", failure);
 }
 
-/** A new worker, the kept checkpoint and the kept CSV: on with the training. */
+/** Continues the training with a new worker, from the checkpoint and the CSV file of the page. */
 async function goOn() {
   const { checkpoint, source } = app;
   if (!source || busy()) return;
@@ -189,7 +189,7 @@ async function goOn() {
 }
 
 hooks.fatal = failed;
-/** The worker died while nothing was asked of it. */
+/** Handles the death of a worker without pending requests. */
 engine.onDeath = (failure) => {
   if (app.phase === "paused" || app.phase === "done") failed(failure);
 };
@@ -202,5 +202,5 @@ button("train").addEventListener("click", () => {
 button("continue").addEventListener("click", () => void train(false));
 button("pause").addEventListener("click", () => pause(false));
 button("stop").addEventListener("click", () => (app.phase === "paused" ? void score() : pause(true)));
-button("give-up").addEventListener("click", () => engine.kill("it did not answer any more"));
+button("give-up").addEventListener("click", () => engine.kill("it did not answer"));
 button("go-on").addEventListener("click", () => void goOn());

@@ -1,4 +1,4 @@
-// The engine's side of the messages in protocol.d.ts: requests are carried out one after the other, `pause` at once.
+// The worker side of the messages in protocol.d.ts. Requests are processed in order; `pause` takes effect immediately.
 // @ts-check
 import init, { Engine } from "./pgat.js";
 
@@ -7,10 +7,10 @@ import init, { Engine } from "./pgat.js";
 
 /** @type {Engine | undefined} */
 let engine;
-/** The request under way: events are told under its id. */
+/** The id of the current request. Events are sent with this id. */
 let current = 0;
 let pausing = false;
-/** The device of the request under way; the engine itself is busy then. @type {import("./pgat.js").Device | undefined} */
+/** The device of the current request, since the engine is busy during a request. @type {import("./pgat.js").Device | undefined} */
 let device;
 /** @type {Promise<void>} */
 let queue = Promise.resolve();
@@ -19,7 +19,7 @@ let queue = Promise.resolve();
 const send = (message, transfer = []) => self.postMessage(message, { transfer });
 
 /**
- * What the engine tells while it works; whether it is to pause.
+ * Sends an event of the engine to the page. Returns whether the engine must pause.
  * @param {string} text
  * @param {Uint8Array<ArrayBuffer>} [run]
  */
@@ -33,27 +33,27 @@ function happened(text, run) {
 /** @param {unknown} error @returns {Failure} */
 function failure(error) {
   if (typeof error === "object" && error !== null && "kind" in error && "message" in error) return /** @type {Failure} */ (error);
-  // A panic of the engine, or of the browser's own: the module is dead.
+  // A panic of the engine, or an error of the browser: the module is not usable any more.
   const panic = /** @type {{ pgatPanic?: string }} */ (/** @type {unknown} */ (self)).pgatPanic;
   const message = panic ?? (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
-  return { kind: "bug", message: `internal error: ${message}`, hint: "please report it, with the config that led to it" };
+  return { kind: "bug", message: `internal error: ${message}`, hint: "please report it together with the config" };
 }
 
 /** @returns {Promise<Engine>} */
 async function open() {
   if (!("gpu" in navigator)) {
     const hint = "use a current Chrome, Edge, Safari or Firefox, over https or on localhost";
-    throw { kind: "no-webgpu", message: "this browser has no WebGPU", hint };
+    throw { kind: "no-webgpu", message: "this browser does not provide WebGPU", hint };
   }
   await init();
   return Engine.open(happened);
 }
 
-/** What PyTorch computed, for the check of the whole model. Seldom wanted: it comes on its own. */
+/** The results of PyTorch for the test of the whole model. They are rarely needed, so that they are loaded separately. */
 async function golden() {
   const reply = await fetch(new URL("./golden/model.safetensors", import.meta.url)).catch(() => null);
   if (reply?.ok) return new Uint8Array(await reply.arrayBuffer());
-  throw { kind: "data", message: "golden/model.safetensors could not be fetched", hint: "check the connection and try again" };
+  throw { kind: "data", message: "golden/model.safetensors could not be loaded", hint: "check the connection and try again" };
 }
 
 /** @param {Request} request @returns {Promise<[object, Transferable[]?]>} */

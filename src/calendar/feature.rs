@@ -47,7 +47,7 @@ impl CalendarFeature {
         [to_f32(angle.sin()), to_f32(angle.cos())]
     }
 
-    /// Position within the period, in [0, 1).
+    /// Position within the period, `0 <= phase < 1`.
     fn phase(self, stamp: Stamp) -> f64 {
         let date = civil(stamp).date();
         let (part, whole) = match self {

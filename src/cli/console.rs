@@ -9,12 +9,12 @@ use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Whoever read stdout went away.
+/// The reader of stdout closed the pipe.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout was closed")]
 struct ClosedPipe;
 
-/// Whether an error is no more than that.
+/// Whether an error is only a closed pipe.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(<dyn std::error::Error>::is::<ClosedPipe>)
 }

@@ -1,4 +1,4 @@
-//! How commands end, and their exit status.
+//! The outcome of a command and its exit status.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What a measurement computes: a model on a batch.
+//! The model and the batch of a measurement.
 
 use pgat::config::Config;
 use pgat::data::PartWindows;

@@ -67,6 +67,7 @@ fn plain(message: &str) -> String {
         ("missing field ", "missing key "),
         ("invalid type: ", "wrong type of value: found "),
         ("expected usize", "expected a whole number of 0 or more"),
+        ("expected u32", "expected a whole number of 0 or more"),
         ("expected u64", "expected a whole number of 0 or more"),
         ("expected f64", "expected a number"),
         ("expected a boolean", "expected true or false"),

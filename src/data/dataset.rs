@@ -36,7 +36,7 @@ pub struct DataReport {
 pub struct Dataset {
     pub(super) layout: Layout,
     pub(super) labels: Vec<String>,
-    /// The stored columns; NaN where unobserved.
+    /// The stored columns; NaN if unobserved.
     pub(super) table: Table,
     pub(super) segments: Vec<Segment>,
     pub(super) grid: Option<Grid>,
@@ -241,7 +241,7 @@ impl Dataset {
         self.layout.slots[index].expect("every target has its channel 0")
     }
 
-    /// A stored value, in original units.
+    /// A stored value in original units.
     pub(super) fn value(&self, slot: Slot, segment: u32, row: usize) -> Option<f32> {
         let segment = self.segments[segment as usize];
         if row >= segment.rows {

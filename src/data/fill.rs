@@ -1,4 +1,4 @@
-//! Fills the caller's buffers with standardised windows.
+//! Fills the buffers of the caller with standardised windows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Parts of the data and the windows in them.
+//! Parts of the data and their windows.
 
 use std::ops::Range;
 

@@ -189,7 +189,7 @@ fn trend(t: usize, rows: usize) -> f64 {
     0.1 * (6.0 * std::f64::consts::PI * t as f64 / (rows - 1) as f64).sin()
 }
 
-/// A number below `count`.
+/// A random number less than `count`.
 #[expect(clippy::cast_possible_truncation, reason = "a uniform number below 1 of a count")]
 fn below(stream: &mut Stream, count: usize) -> usize {
     ((stream.uniform() * count as f64) as usize).min(count - 1)

@@ -1,4 +1,4 @@
-// What a user can bring that is wrong: told with the place and what to do, and nothing that was there is lost.
+// Invalid input: the error gives location and advice, and the previous plan and run are kept.
 
 import { expect, test } from "@playwright/test";
 import { ask, at, open, picture, plainConfig, plan, reach, refused, runFile, tinyCsv, tinyFiles, weights } from "./helpers.js";
@@ -34,7 +34,7 @@ test("bad files and configs", async ({ page }) => {
   await reach(page, "done");
   const trained = weights(await runFile(page));
   const bytes = await at(page, "plan-bytes").getAttribute("data-bytes");
-  const [saved] = await Promise.all([page.waitForEvent("download"), at(page, "download").click()]); // else the page asks
+  const [saved] = await Promise.all([page.waitForEvent("download"), at(page, "download").click()]); // otherwise the page asks a question
   await saved.delete();
 
   for (const [what, csv, config, words] of CASES) {
@@ -46,10 +46,10 @@ test("bad files and configs", async ({ page }) => {
       for (const word of words) await expect(error, what).toContainText(word);
       await expect(error, "no words of the machine").not.toContainText(/undefined|\[object|panicked|unreachable/);
       if (what.startsWith("text")) await picture(page, "07-bad-csv");
-      // The plan and the run are still there.
+      // The plan and the run are kept.
       expect(await at(page, "plan-bytes").getAttribute("data-bytes")).toBe(bytes);
       await expect(at(page, "metrics")).toBeVisible();
-      // A good config plans the good data again, so that the next error is a new one.
+      // The error is cleared, so that the next one is new.
       await error.evaluate((e) => e.replaceChildren());
     });
   }
@@ -95,7 +95,7 @@ test("a run file that is none, and one of other data", async ({ page }) => {
   expect(weights(await runFile(page))).toBe(weights(run));
 });
 
-/** Runs a line before the page's own scripts and at the head of its worker. @param {Page} page @param {string} line */
+/** Runs a line before the scripts of the page and at the start of its worker. @param {Page} page @param {string} line */
 async function everywhere(page, line) {
   await page.addInitScript(line);
   await page.route("**/worker.js", async (route) => {

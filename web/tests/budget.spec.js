@@ -1,4 +1,4 @@
-// The memory budget: chosen on the page, kept to the byte, and no bit of the result depends on it.
+// The memory budget: it is set on the page, created bytes are exactly as planned, and the result is bit-identical for every budget.
 
 import { expect, test } from "@playwright/test";
 import { readBudget, sameRun, writeBudget } from "../config-text.js";
@@ -6,7 +6,7 @@ import { at, open, picture, plan, reach, reachStep, runFile, step, tinyConfig, t
 
 /** @typedef {import('@playwright/test').Page} Page */
 
-/** The whole model with long histories and few parameters, so that plans differ. @param {Record<string, string | number>} [training] */
+/** The whole model with a long history and few parameters, so that plans differ. @param {Record<string, string | number>} [training] */
 const longConfig = (training = {}) =>
   tinyConfig({ batch_size: 4, ...training })
     .replace("history = 8", "history = 96")
@@ -25,7 +25,7 @@ test("three budgets: created is planned, and the weights after 20 steps are the 
   const again = await trial(page, writeBudget(config, String(between.bytes)));
   for (const { loaded, trained } of [roomy, tight, again]) {
     const { bytes, buffers, micro_batch, computed_again } = loaded.plan;
-    console.log(`   ${bytes} bytes created = planned, micro-batches of ${micro_batch}, ${computed_again} ops computed again`);
+    console.log(`   ${bytes} bytes created as planned, micro-batches of ${micro_batch}, ${computed_again} ops recomputed`);
     expect(trained).toMatchObject({ outcome: "finished", step: 20, created_bytes: bytes });
     expect(buffers.reduce((sum, b) => sum + b.bytes, 0)).toBe(bytes);
   }
@@ -43,10 +43,10 @@ test("three budgets: created is planned, and the weights after 20 steps are the 
   }
 });
 
-/** What the page says of the plan. @param {Page} page */
+/** The bytes of the plan on the page. @param {Page} page */
 const bytes = async (page) => Number(await at(page, "plan-bytes").getAttribute("data-bytes"));
 
-/** Types a budget and waits until the page has planned it or refused it. @param {Page} page @param {string} budget */
+/** Enters a budget and waits until the page has planned it or shows an error. @param {Page} page @param {string} budget */
 async function choose(page, budget) {
   await at(page, "budget").fill(budget);
   await at(page, "budget").press("Enter");
@@ -100,7 +100,7 @@ test("the field: plans, refusals, and the config's text", async ({ page }) => {
   await picture(page, "14-budget-narrow");
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
 
-  // A row is a way out; and the text is the truth, whoever edits it.
+  // A row of the table sets a valid budget. An edit of the config text updates the field.
   await rows.first().getByRole("button").click();
   await expect(train).toBeEnabled();
   await expect(error).toBeHidden();
@@ -138,12 +138,12 @@ test("a run goes on within another budget, to the same bits", async ({ page }) =
   await at(page, "continue").click();
   await reach(page, "done");
   expect(await step(page)).toBe(30);
-  await expect(page.locator("#created")).toContainText(`${least.toLocaleString("en")} bytes, to the byte`);
+  await expect(page.locator("#created")).toContainText(`${least.toLocaleString("en")} bytes, exactly as planned`);
   const run = await runFile(page);
   expect(weights(run)).toBe(calm);
   expect(unzip(run).get("config.toml")?.toString(), "the run's own config stays, as natively").not.toMatch(/^memory =/m);
 
-  // A file that is opened brings its own budget; the scores stay while another one is planned.
+  // An opened run file has its own budget. The scores remain while another budget is planned.
   const [saved] = await Promise.all([page.waitForEvent("download"), at(page, "download").click()]);
   await at(page, "open-run").setInputFiles([{ name: saved.suggestedFilename(), mimeType: "application/zip", buffer: run }, tinyFiles()[0]]);
   await expect(at(page, "budget")).toHaveValue("");
@@ -156,7 +156,7 @@ test("a run goes on within another budget, to the same bits", async ({ page }) =
   await expect(at(page, "metrics")).toBeVisible();
   expect(weights(await runFile(page))).toBe(calm);
 
-  // One whose own budget is too small here waits for another.
+  // A run file whose own budget is too small waits for another budget.
   const files = unzip(run);
   files.set("config.toml", Buffer.from(writeBudget(String(files.get("config.toml")), "64KiB")));
   await at(page, "open-run").setInputFiles([{ name: "tight.zip", mimeType: "application/zip", buffer: zip(files) }, tinyFiles()[0]]);

@@ -1,4 +1,4 @@
-// A run that stopped early is at its end: on the page that trained it, on one that opens its file, and after its worker died.
+// A run that stopped early is finished: on the page that trained it, on a page that opens its run file, and after its worker died.
 
 import { expect, test } from "@playwright/test";
 import { at, open, plainConfig, plan, reach, runFile, step, tinyFiles, unzip } from "./helpers.js";
@@ -6,7 +6,7 @@ import { overhear } from "./overheard.js";
 
 /** @typedef {import('@playwright/test').Page} Page */
 
-// Nothing is learned: the first validation is the best, and the second brings no improvement.
+// The model does not learn: the first validation is the best, and the second one gives no improvement.
 const STUCK = plainConfig({ validate_every: 5, patience: 1, learning_rate: "1e-30", max_steps: 40 }).replace("[model]", "[model]\nmemory_rate = 0.0");
 
 /** @param {Page} page */

@@ -1,4 +1,4 @@
-// What the tests share: a small data set, the page and its engine, the native program, run files.
+// Common helpers of the tests: a small data set, the page and its engine, the native program, run files.
 
 import { expect } from "@playwright/test";
 import { execFile } from "node:child_process";
@@ -17,7 +17,7 @@ import { crc32, inflateRawSync } from "node:zlib";
 
 // --- data
 
-/** Hourly, three targets with days in them, two covariates, one driver of each target; some cells are missing. */
+/** Hourly data: three targets with a daily cycle, two covariates, one driver per target, some missing cells. */
 export function tinyCsv(rows = 320) {
   let state = 12345;
   const random = () => {
@@ -39,7 +39,7 @@ export function tinyCsv(rows = 320) {
 }
 
 /**
- * The shape of the reference's golden slice: 8 + 4 rows in patches of 2, three targets, two covariates, two hubs, width 16.
+ * The shape of the golden file of the reference: 8 + 4 rows in patches of 2, three targets, two covariates, two hubs, width 16.
  * @param {Record<string, string | number>} [training] keys of [training] to set
  */
 export function tinyConfig(training = {}) {
@@ -71,7 +71,7 @@ ${Object.entries(settings).map(([key, value]) => `${key} = ${value}`).join("\n")
 `;
 }
 
-/** Parts of the model that can be left out. */
+/** Parts of the model that can be switched off. */
 const PARTS = [
   ...["instance_norm", "temporal_encoding", "adaptive_temporal", "adaptive_embedding", "structural_encoding", "graph_encoding"],
   ...["dynamic_graph", "adaptive_graph", "graph_gate", "convolution", "hops", "fusion", "graph_attention", "dynamic_edge_weights"],
@@ -79,7 +79,7 @@ const PARTS = [
 ];
 
 /**
- * The same without those parts, in one layer: few kernels to compile, for tests of the page and not of numbers.
+ * The same config without these parts and with one layer. It compiles few kernels, for tests that do not depend on the results.
  * @param {Record<string, string | number>} [training]
  */
 export const plainConfig = (training) =>
@@ -87,7 +87,7 @@ export const plainConfig = (training) =>
     .replace("n_layers = 2", "n_layers = 1")
     .replace("dropout = 0.2", ["dropout = 0.2", ...PARTS.map((part) => `use_${part} = false`)].join("\n"));
 
-/** The same as files for an input. */
+/** The data and the config as files for an input element. */
 export function tinyFiles(config = tinyConfig(), csv = tinyCsv()) {
   const file = (/** @type {string} */ name, /** @type {string} */ text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
   return [file("tiny.csv", csv), file("tiny.toml", config)];
@@ -105,7 +105,7 @@ export async function open(page) {
 }
 
 /**
- * Waits for a state; fails at once where the page says that it failed.
+ * Waits for a state. Fails immediately if the page reports an error state.
  * @param {Page} page
  * @param {...string} states
  */
@@ -123,14 +123,14 @@ async function errorText(page) {
   return (await error.isVisible()) ? error.innerText() : "no error is shown";
 }
 
-/** Brings data and config, and waits for the plan. @param {Page} page @param {string} config */
+/** Loads data and config, and waits for the plan. @param {Page} page @param {string} config */
 export async function plan(page, config = tinyConfig()) {
   await at(page, "files").setInputFiles(tinyFiles(config));
   await expect(at(page, "config")).toHaveValue(config);
   await reach(page, "planned");
 }
 
-/** Steps done, as the page shows them. @param {Page} page */
+/** The completed steps shown on the page. @param {Page} page */
 export const step = async (page) => Number(await at(page, "step").getAttribute("data-step"));
 
 /** @param {Page} page @param {number} least */
@@ -140,11 +140,11 @@ export async function reachStep(page, least) {
 }
 
 /**
- * Asks the page's engine directly. Failures are thrown with their kind and message.
+ * Sends a request to the engine of the page. Failures are thrown with their kind and message.
  * @template {import('../protocol').Kind} K
  * @param {Page} page
  * @param {K} kind
- * @param {Record<string, unknown>} [fields] texts in place of bytes are encoded
+ * @param {Record<string, unknown>} [fields] texts are encoded as bytes
  * @returns {Promise<import('../protocol').Requests[K]["answer"]>}
  */
 export async function ask(page, kind, fields = {}) {
@@ -154,7 +154,7 @@ export async function ask(page, kind, fields = {}) {
 }
 
 /**
- * Asks for what the page's engine refuses.
+ * Sends a request to the engine of the page that must fail.
  * @param {Page} page
  * @param {import('../protocol').Kind} kind
  * @param {Record<string, unknown>} [fields]
@@ -183,7 +183,7 @@ function outcome(page, kind, fields) {
   return page.evaluate(ask, /** @type {[string, Record<string, unknown>]} */ ([kind, fields]));
 }
 
-/** The run as it is, as a file. @param {Page} page */
+/** The current run as a run file. @param {Page} page */
 export async function runFile(page) {
   const text = await page.evaluate(async () => {
     const { run } = await /** @type {any} */ (window).pgat.engine.ask("run", {});
@@ -198,7 +198,7 @@ export async function runFile(page) {
   return Buffer.from(text.slice(text.indexOf(",") + 1), "base64");
 }
 
-/** Loads and trains through the page's engine, past the page. @param {Page} page @param {string} config @returns {Promise<Trial>} */
+/** Loads and trains directly with the engine of the page. @param {Page} page @param {string} config @returns {Promise<Trial>} */
 export async function trial(page, config, csv = tinyCsv()) {
   const loaded = await ask(page, "load", { config, csv, file: "tiny.csv" });
   const { trained, losses } = await page.evaluate(async () => {
@@ -214,14 +214,14 @@ export async function trial(page, config, csv = tinyCsv()) {
 /** Sends a control message to the engine. @param {Page} page @param {string} name */
 export const control = (page, name) => page.evaluate((n) => /** @type {any} */ (window).pgat.engine.control(n), name);
 
-/** Keeps a picture of the whole page under `target/web-screenshots`. @param {Page} page @param {string} name */
+/** Saves a picture of the whole page in `target/web-screenshots`. @param {Page} page @param {string} name */
 export async function picture(page, name) {
   const folder = process.env.PGAT_SCREENSHOTS ?? "../target/web-screenshots";
   mkdirSync(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, animations: "disabled" });
 }
 
-/** What must not happen on any page: errors on the console, uncaught errors, requests to others. @param {Page} page */
+/** Collects events that must not happen: errors on the console, uncaught errors, requests to other servers. @param {Page} page */
 export function watch(page) {
   /** @type {string[]} */
   const wrong = [];
@@ -240,7 +240,7 @@ export function watch(page) {
 export const folder = () => mkdtempSync(join(tmpdir(), "pgat-web-"));
 
 /**
- * Runs the native program; its stdout.
+ * Runs the native program and returns its stdout.
  * @param {...string} args
  * @returns {Promise<string>}
  */
@@ -254,7 +254,7 @@ export function pgat(...args) {
   });
 }
 
-/** Writes data and config into an empty folder; the config's path. @param {string} config */
+/** Writes data and config to an empty folder and returns the path of the config. @param {string} config */
 export function tinyFolder(config) {
   const where = folder();
   for (const { name, buffer } of tinyFiles(config)) writeFileSync(join(where, name), buffer);
@@ -263,7 +263,7 @@ export function tinyFolder(config) {
 
 // --- run files
 
-/** The files in a zip. @param {Buffer} zip @returns {Map<string, Buffer>} */
+/** The files in a ZIP archive. @param {Buffer} zip @returns {Map<string, Buffer>} */
 export function unzip(zip) {
   const end = zip.lastIndexOf(Buffer.from("PK\x05\x06", "latin1"));
   if (end < 0) throw new Error(`no zip file: ${zip.length} bytes`);
@@ -282,7 +282,7 @@ export function unzip(zip) {
   return files;
 }
 
-/** A zip of files as they are. @param {Map<string, Buffer>} files */
+/** A ZIP archive of files without compression. @param {Map<string, Buffer>} files */
 export function zip(files) {
   const [local, central] = [/** @type {Buffer[]} */ ([]), /** @type {Buffer[]} */ ([])];
   let offset = 0;
@@ -294,7 +294,7 @@ export function zip(files) {
     about.writeUInt32LE(bytes.length, 14);
     about.writeUInt32LE(bytes.length, 18);
     about.writeUInt16LE(name.length, 22);
-    const rest = Buffer.alloc(14); // comment, disk, attributes, place
+    const rest = Buffer.alloc(14); // comment, disk, attributes, offset
     rest.writeUInt32LE(offset, 10);
     local.push(Buffer.from("PK\x03\x04", "latin1"), about, Buffer.from(name), bytes);
     central.push(Buffer.from("PK\x01\x02\x14\x00", "latin1"), about, rest, Buffer.from(name));
@@ -310,7 +310,7 @@ export function zip(files) {
 }
 
 /**
- * A digest of the tensors of a run's weights, names and shapes included.
+ * A hash of the weights of a run, including names and shapes of the tensors.
  * @param {Buffer} run
  */
 export function weights(run, file = "weights.safetensors") {

@@ -1,4 +1,4 @@
-// The tab computes what the native program computes, and the same bits however the work is cut.
+// The page computes the same losses as the native program, and bit-identical results for every micro-batch size.
 
 import { expect, test } from "@playwright/test";
 import { readFileSync } from "node:fs";

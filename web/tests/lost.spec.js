@@ -1,4 +1,4 @@
-// Lost devices and dead workers: nothing that was learned is lost, and the end is the same to the bit.
+// Lost devices and dead workers: training resumes, and the result is bit-identical.
 
 import { chromium, expect, test } from "@playwright/test";
 import { readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ const LONG = tinyConfig({ max_steps: 60, checkpoint_every: 10, validate_every: 3
 
 /** @type {string | undefined} */
 let known;
-/** Weights of that training when nothing happens: the same in every test, in each browser. @param {import('@playwright/test').Page} page */
+/** Weights of this training without a failure. They are the same in all tests and browsers. @param {import('@playwright/test').Page} page */
 const undisturbed = async (page) => (known ??= weights((await trial(page, LONG)).run));
 
 test("a device that is lost, while training and after it", async ({ page }) => {
@@ -62,7 +62,7 @@ test("a worker that dies while training", async ({ page }) => {
 });
 
 test("a GPU process that crashes while training", async ({ launchOptions, baseURL }, { project }) => {
-  // In a browser of its own: after a crash or two, Chromium distrusts a site's use of the GPU.
+  // A separate browser, because Chromium restricts GPU access of a site after some crashes.
   const browser = await chromium.launch({ ...launchOptions, headless: project.use.headless ?? true });
   try {
     const page = await browser.newPage({ baseURL });

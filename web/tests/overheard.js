@@ -1,5 +1,5 @@
-// Whether what the engine says is what ../protocol.d.ts declares: messages become literals, and the TypeScript compiler judges them.
-// A literal may have no field that its type does not know, however deep.
+// Checks messages of the engine against ../protocol.d.ts: messages are converted to TypeScript literals, which the TypeScript compiler checks.
+// A literal must not have fields that its type does not declare, at any depth.
 
 import { execFile } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ const OPTIONS = {
   exactOptionalPropertyTypes: true,
 };
 
-/** Keeps what the workers of the pages opened from here on say. @param {Page} page @returns {Promise<() => Promise<Heard>>} */
+/** Records the messages of the workers of all pages that are opened later. @param {Page} page @returns {Promise<() => Promise<Heard>>} */
 export async function overhear(page) {
   await page.addInitScript(() => {
     /** @type {Heard} */
@@ -56,7 +56,7 @@ export async function overhear(page) {
   return async () => JSON.parse(await page.evaluate(told));
 }
 
-/** As TypeScript. @param {unknown} value @returns {string} */
+/** A value as a TypeScript literal. @param {unknown} value @returns {string} */
 export function literal(value) {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -64,13 +64,13 @@ export function literal(value) {
   return `{ ${Object.entries(value).map(([key, field]) => `${JSON.stringify(key)}: ${literal(field)}`).join(", ")} }`;
 }
 
-/** One message a line. @param {unknown[]} all */
+/** A list with one message per line. @param {unknown[]} all */
 const list = (all) => `[\n${all.map((one) => `${literal(one)},\n`).join("")}]`;
 /** @param {Record<string, unknown[]>} kinds */
 const table = (kinds) => `{\n${Object.entries(kinds).map(([kind, all]) => `${JSON.stringify(kind)}: ${list(all)},\n`).join("")}}`;
 
 /**
- * A program that compiles if each message is of its type, and these kinds of answers and events occur, and no others.
+ * A program that compiles if each message has its type, and exactly these kinds of answers and events occur.
  * @param {Heard} heard
  * @param {{ answers: string, events: string }} kinds types
  */
@@ -81,7 +81,7 @@ export const failures: Failure[] = ${list(failures)};
 `;
 
 /**
- * What the compiler has against lines that may name every type of the protocol: number of the line and reason.
+ * Compiles lines that can use every type of the protocol, and returns the errors: number of the line and reason.
  * @param {string} source
  * @returns {Promise<{ line: number, why: string }[]>}
  */
@@ -97,6 +97,6 @@ export async function judge(source) {
     });
   });
   rmSync(where, { recursive: true });
-  // Further lines of an error are indented.
+  // Continuation lines of an error are indented.
   return said.split(/\n(?=\S)/).filter(Boolean).map((why) => ({ line: Number(/^heard\.ts\((\d+),/.exec(why)?.[1] ?? 0) - 1, why }));
 }

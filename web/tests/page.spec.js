@@ -1,4 +1,4 @@
-// The page itself: themes, a narrow screen, the keyboard, no request to anybody, no error on the console.
+// The page itself: themes, a narrow screen, keyboard use, no requests to other servers, no errors on the console.
 
 import { expect, test } from "@playwright/test";
 import { at, open, picture, plainConfig, plan, reach, tinyFiles, watch } from "./helpers.js";
@@ -32,7 +32,7 @@ test("themes and a narrow screen", async ({ page }) => {
 test("the keyboard alone", async ({ page }) => {
   await open(page);
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute("data-testid"));
-  /** Tab until a control has the focus. @param {string} id */
+  /** Presses Tab until a control has the focus. @param {string} id */
   const tabTo = async (id) => {
     for (let presses = 0; presses < 60; presses++) {
       if ((await focused()) === id) return;
@@ -40,7 +40,7 @@ test("the keyboard alone", async ({ page }) => {
     }
     throw new Error(`Tab does not reach ${id}`);
   };
-  // Asked for before the walk to it: the browser is told to hand its dialog over, and a key must not overtake that.
+  // The file chooser event is requested before the key press, so that the browser does not open its own dialog.
   const opened = page.waitForEvent("filechooser");
   await tabTo("files");
   await page.keyboard.press("Space");

@@ -1,4 +1,4 @@
-// The user's path: example, config, plan, training with a pause, scores, forecasts, a file that the native program takes.
+// The main user path: example, config, plan, training with a pause, scores, forecasts, and a run file for the native program.
 
 import { expect, test } from "@playwright/test";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ const DATA = "../examples/weather/weather.csv.gz";
 
 /** @typedef {{ start: number, ms: number }} Span */
 
-/** Notes, inside the page, when its main thread was held up and when the first step was shown. */
+/** Records within the page when its main thread was blocked and when the first step was shown. */
 function meter() {
   const times = { tasks: /** @type {Span[]} */ ([]), gaps: /** @type {Span[]} */ ([]), first: 0, states: /** @type {Record<string, number>} */ ({}) };
   const { tasks, gaps } = times;
@@ -75,7 +75,7 @@ test("from the example to a file that the native program takes", async ({ page }
   const perStep = await at(page, "ms-per-step").innerText();
   expect(await step(page)).toBe(20);
   await expect(at(page, "loss-chart")).toHaveAttribute("aria-label", /step 20/);
-  await expect(page.locator("body")).toContainText(new RegExp(`Created on the device: ${bytes.toLocaleString("en").replaceAll(",", ".")} bytes, to the byte`));
+  await expect(page.locator("body")).toContainText(new RegExp(`Created on the device: ${bytes.toLocaleString("en").replaceAll(",", ".")} bytes, exactly as planned`));
 
   /** @type {{ tasks: Span[], gaps: Span[], first: number, states: Record<string, number> }} */
   const { tasks, gaps, first: firstStep, states } = await page.evaluate(() => /** @type {any} */ (window).times);

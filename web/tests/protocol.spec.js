@@ -1,4 +1,4 @@
-// The messages of the engine are those that ../protocol.d.ts declares: real ones, by the judgement of the TypeScript compiler.
+// The messages of the engine have the types that ../protocol.d.ts declares. The TypeScript compiler checks real messages.
 
 import { expect, test } from "@playwright/test";
 import { ask, open, plainConfig, refused, runFile, tinyCsv } from "./helpers.js";
@@ -22,7 +22,7 @@ test("messages of every kind are of their types, and the judge says no", async (
   const data = { csv: tinyCsv(), file: "tiny.csv" };
   const config = plainConfig({ max_steps: 12, checkpoint_every: 4, validate_every: 6, health_every: 3 });
   const within = (/** @type {string} */ memory) => config.replace("[training]", `[training]\nmemory = "${memory}"`);
-  // A tensor of one window that is larger than WebGPU's default for bindings, 128 MiB.
+  // A tensor of one window is larger than WebGPU's default limit for bindings, 128 MiB.
   const large = within("unlimited").replace("history = 8", "history = 120").replace("patch_len = 2", "patch_len = 1").replace("d_ff = 24", "d_ff = 65536");
 
   await refused(page, "evaluate", { part: "test" });
@@ -64,7 +64,7 @@ test("messages of every kind are of their types, and the judge says no", async (
   const kinds = { answers: 'Exclude<Kind, "self-test">', events: 'Exclude<EngineEvent["event"], "case">' };
   expect(await judge(program(all, kinds))).toEqual([]);
 
-  /** Each changes one thing. @type {[type: string, message: any, change: (message: any) => void, why: RegExp][]} */
+  /** Each entry changes one field. @type {[type: string, message: any, change: (message: any) => void, why: RegExp][]} */
   const wrong = [
     ["Loaded", load[1], (l) => (l.plan.buffers[0].spare = 1), /'"spare"' does not exist in type/],
     ["Loaded", load[1], (l) => delete l.outlook.levers.reuse, /'reuse' is missing/],

@@ -1,4 +1,5 @@
-// Every kernel on the browser's device against f64, and the whole model against PyTorch: as many cases as natively.
+// The self-test compares every kernel on the device of the browser with f64, and the whole model with PyTorch. It has as many cases as the
+// native self-test.
 
 import { expect, test } from "@playwright/test";
 import { at, open, pgat } from "./helpers.js";
