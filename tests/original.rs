@@ -324,5 +324,5 @@ fn bad_inputs_are_named() {
     // A state of another size.
     let mut session = session(&Backend::Reference, &settings());
     let error = pollster::block_on(session.load_parameters(&[0.0; 3])).expect_err("a refusal").to_string();
-    assert!(error.contains("hold 3 numbers"), "{error}");
+    assert!(error.contains("have 3 values"), "{error}");
 }

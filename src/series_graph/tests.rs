@@ -158,11 +158,11 @@ fn weights_of_a_program_are_checked() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let cases = [
-        ("edges = \"a\"\nnearest = 2", "graph: it gives edges and nearest; keep one of them"),
+        ("edges = \"a\"\nnearest = 2", "graph: the section gives edges and nearest; keep one of them"),
         ("nearest = 0", "graph.nearest: it is 0"),
-        ("rows = \"targets\"", "graph.rows: it means nothing without matrix"),
-        ("nearest = 1\nskip_unknown = true", "graph.skip_unknown: it means nothing"),
-        ("directed = false", "graph.directed: it means nothing"),
+        ("rows = \"targets\"", "graph.rows: the key has no effect without matrix"),
+        ("nearest = 1\nskip_unknown = true", "graph.skip_unknown: the key has no effect"),
+        ("directed = false", "graph.directed: the key has no effect"),
         ("edgs = \"a\"", "unknown key `edgs`; did you mean `edges`?"),
     ];
     for (section, words) in cases {
