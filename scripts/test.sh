@@ -153,6 +153,7 @@ wait "$page" || {
     say 'failed: cargo xtask web build'
     exit 1
 }
+page=
 cat "$page_log" >&2
 quietly cargo test --quiet --package xtask
 CARGO_TERM_QUIET=true cargo xtask web test --no-build

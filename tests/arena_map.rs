@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, RngSeed};
 use std::collections::{HashMap, HashSet};
 
 fn options(batch: usize) -> PlanOptions {
-    PlanOptions::new(batch, AdapterClass::portable(true))
+    PlanOptions::new(batch, AdapterClass::portable_cpu())
 }
 
 /// The plan of a whole model: training and scoring.

@@ -313,6 +313,10 @@ fn a_run_file_is_a_run() {
     assert_eq!(resumed.out, "runs/cut\n");
     assert!(fs::read(place.path("runs/cut/weights.safetensors")).expect("weights") == whole, "other weights");
     place.run(&["evaluate", "runs/cut"]).ok();
+    // The location of the data is recorded for a finished run too: the commands that `train` suggests must work.
+    let finished = place.run(&["train", "--resume", "waves.pgat.zip", "--data", "waves.csv", "--out", "unpacked"]).ok();
+    assert!(finished.err.contains("the run is finished"), "{}", finished.err);
+    place.run(&["evaluate", "unpacked"]).ok();
     place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).ok();
     place.run(&["train", "--resume", "cut.zip", "--data", "waves.csv", "--out", "there"]).error(&["already contains a run"]);
     place.run(&["train", "--resume", "run", "--out", "there2"]).error(&["--out", "continued in place"]);

@@ -75,7 +75,7 @@ proptest! {
     #[test]
     fn gradients_are_differences(recipe in recipes(10)) {
         let recipe = crate::support::random_graph::Recipe { trains: false, ..recipe };
-        let (plan, leaves) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable(true))).expect("default limits suffice");
+        let (plan, leaves) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable_cpu())).expect("default limits suffice");
         let plan = Arc::new(plan);
         let mut draw = Draw::new(3);
         let graph = &plan.recordings[0].program.graph;
@@ -153,7 +153,7 @@ fn gradients_lie_at_the_offsets_of_their_parameters() {
         ops: vec![[0, 3, 1, 0], [0, 4, 1, 0], [3, 4, 0, 0]],
         trains: true,
     };
-    let (plan, _) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable(true))).expect("default limits suffice");
+    let (plan, _) = recipe.plan(PlanOptions::new(WINDOWS, AdapterClass::portable_cpu())).expect("default limits suffice");
     let recording = &plan.recordings[0];
     let mut seen = 0;
     for (i, t) in recording.program.graph.tensors.iter().enumerate() {

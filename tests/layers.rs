@@ -62,11 +62,12 @@ fn names_in_braces(text: &str) -> Vec<&str> {
 }
 
 /// Modules of the crate that a text names: after `crate::`, and after exactly as many `super::` as lead out of the file's own module.
-fn imports(text: &str, depth: usize) -> BTreeSet<&str> {
+fn imports<'a>(text: &'a str, depth: usize) -> BTreeSet<&'a str> {
     let whole_word = |at: usize| text[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
     let after_crate = text.match_indices("crate::").filter(|(at, _)| whole_word(*at)).map(|(at, word)| &text[at + word.len()..]);
     let out = format!("use {}", "super::".repeat(depth));
-    let after_super = text.lines().filter_map(|line| line.strip_prefix(&out)).filter(|rest| !rest.starts_with("super::"));
+    let unprefixed = |line: &'a str| line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line);
+    let after_super = text.lines().map(unprefixed).filter_map(|line| line.strip_prefix(&out)).filter(|rest| !rest.starts_with("super::"));
     after_crate.chain(after_super).flat_map(|rest| if rest.starts_with('{') { names_in_braces(rest) } else { vec![name(rest).0] }).collect()
 }
 
@@ -112,6 +113,8 @@ fn an_upward_import_is_found_however_it_is_written() {
         "use crate::{\n    low::{A, B},\n    high,\n};",
         "/// See [`crate::high`].",
         "use super::high::Thing;",
+        "pub use super::high::Thing;",
+        "pub(crate) use super::high::{Thing, Other};",
         "use crate::unknown::Thing;",
     ] {
         assert_eq!(wrong(text, 1), 1, "{text}");

@@ -30,7 +30,7 @@ fn config(cases: u32) -> Config {
 const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 640 << 10, buffer_bytes: 2 << 20, storage_buffers: 8 };
 
 fn options(batch: usize) -> PlanOptions {
-    PlanOptions::new(batch, AdapterClass::portable(true))
+    PlanOptions::new(batch, AdapterClass::portable_cpu())
 }
 
 fn in_arena(region: &Region) -> bool {

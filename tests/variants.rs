@@ -39,7 +39,7 @@ fn check(test: &str, class: AdapterClass) {
 
 #[test]
 fn portable() {
-    check("portable", AdapterClass::portable(true));
+    check("portable", AdapterClass::portable_cpu());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Errors on stderr: the chain of causes on one line, followed by hints.
 
-use super::{console, open};
+use super::console;
 use pgat::bytes::size_text;
 use pgat::data::DataError;
 use pgat::engine::gpu::GpuError;
@@ -52,6 +52,16 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
+/// The hint for an error of an experiment that an option or a command can solve.
+fn of_experiment(error: &ExperimentError) -> Option<String> {
+    match error {
+        ExperimentError::Untrained(run) => Some(format!("train the run: pgat train --resume {}", console::shell(run))),
+        ExperimentError::OtherRows(_) => Some("restore the original file, or start a new run".into()),
+        ExperimentError::Break(_) => Some("drop --strict to continue anyway".into()),
+        _ => None,
+    }
+}
+
 /// The hint for a run that cannot be used.
 fn of_run(error: &StoredError) -> Option<String> {
     match error {
@@ -73,7 +83,7 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
             all.push(hinted.hint.clone());
             inner = hinted.error.as_ref();
         }
-        all.extend(inner.downcast_ref::<ExperimentError>().and_then(open::hint));
+        all.extend(inner.downcast_ref::<ExperimentError>().and_then(of_experiment));
         all.extend(inner.downcast_ref::<StoredError>().and_then(of_run));
         if let Some(PlanError::Budget { smallest, .. }) = inner.downcast_ref::<PlanError>() {
             let size = size_text(*smallest);

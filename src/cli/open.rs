@@ -1,12 +1,11 @@
 //! Configs, data files and runs given on the command line.
 
-use super::console::shell;
 use super::context::{self, Context};
 use super::error::Hint as _;
 use anyhow::Context as _;
 use pgat::config::{Config, ConfigError};
 use pgat::data::Part;
-use pgat::experiment::{Experiment, ExperimentError, LoadOptions, Run, Trained, Weights};
+use pgat::experiment::{Experiment, LoadOptions, Run, Trained, Weights};
 use std::path::{Path, PathBuf};
 
 /// Reads a config. Its paths become absolute; an empty name is filled in.
@@ -88,16 +87,6 @@ pub(crate) fn trained(context: &Context, experiment: &Experiment, options: &Load
     context.say(&format!("weights: {}", path.join(trained.weights_file()).display()));
     context.say(&format!("adapter: {}", context::describe(trained.session().backend())));
     Ok(trained)
-}
-
-/// The hint for an error of an experiment that an option or a command can solve.
-pub(super) fn hint(error: &ExperimentError) -> Option<String> {
-    match error {
-        ExperimentError::Untrained(run) => Some(format!("train the run: pgat train --resume {}", shell(run))),
-        ExperimentError::OtherRows(_) => Some("restore the original file, or start a new run".into()),
-        ExperimentError::Break(_) => Some("drop --strict to continue anyway".into()),
-        _ => None,
-    }
 }
 
 /// Writes a file given on the command line.

@@ -42,13 +42,14 @@ pub(super) fn run(context: &Context, path: &Path, options: &Options) -> anyhow::
     let experiment = open::run_data(run, options.data.as_deref())?;
     experiment.check_rows()?;
     plan::warn_of_windows(&experiment)?;
-    let experiment = unpacked(context, options, experiment)?;
-    let step = experiment.progress()?.map_or(0, |progress| progress.step);
     let backend = backend_of(context, &record)?;
     let broken = record.break_on(&backend);
     if let Some(broken) = broken.as_ref().filter(|_| options.strict) {
         return Err(ExperimentError::Break(broken.clone()).into());
     }
+    let mut experiment = unpacked(context, options, experiment)?;
+    experiment.record_data_file()?;
+    let step = experiment.progress()?.map_or(0, |progress| progress.step);
     let planned = experiment.plan(backend)?;
     if experiment.is_finished()? {
         let steps = planned.summary().steps;

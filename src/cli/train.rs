@@ -116,7 +116,7 @@ pub(super) fn train(context: &Context, mut training: Training) -> anyhow::Result
     progress.finish();
     let go_on = || format!("pgat train --resume {}", shell(training.stored().path()));
     let outcome = match outcome {
-        Err(e @ ExperimentError::Train(TrainError::Session(_) | TrainError::KeepsFailing { .. })) if training.stored().has_weights() => {
+        Err(e @ ExperimentError::Train(TrainError::Session(_) | TrainError::KeepsFailing { .. })) if training.stored().has_checkpoint() => {
             return Err(e).hint(|| format!("resume the run from its last checkpoint: {}", go_on()));
         }
         other => other?,

@@ -54,7 +54,7 @@ impl Dataset {
     ///
     /// # Errors
     /// If the file is not valid; the error gives line, column and advice.
-    #[tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes))]
+    #[cfg_attr(feature = "native", tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes)))]
     pub fn read(config: &Config, reader: impl Read) -> Result<Self, DataError> {
         let split = config.split.rule()?;
         let origin = config.evaluation.origin_seconds()?;

@@ -33,7 +33,7 @@ impl Backend {
     pub fn plan_options(&self, batch: usize) -> PlanOptions {
         match self {
             Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, granted: gpu.granted, ..PlanOptions::new(batch, gpu.class.clone()) },
-            Self::Reference => PlanOptions::new(batch, AdapterClass::portable(true)),
+            Self::Reference => PlanOptions::new(batch, AdapterClass::portable_cpu()),
         }
     }
 

@@ -189,7 +189,7 @@ pub fn prepare(op: &'static OpDef, case: &Case, seed: u64) -> Result<Prepared, G
 pub fn run_reference(op: &'static OpDef, case: &Case, seed: u64) -> Result<Vec<(String, Vec<f64>)>, SelfTestError> {
     let prepared = prepare(op, case, seed)?;
     let results = prepared.results.clone();
-    let plan = Arc::new(Plan::new(vec![(prepared.program, PlanOptions::new(case.windows, AdapterClass::portable(true)))])?);
+    let plan = Arc::new(Plan::new(vec![(prepared.program, PlanOptions::new(case.windows, AdapterClass::portable_cpu()))])?);
     let mut reference = Reference::new(plan.clone());
     if !prepared.parameters.is_empty() {
         reference.write_buffer(BufferRole::Parameters, &prepared.parameters.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());

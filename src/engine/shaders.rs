@@ -30,8 +30,8 @@ pub fn classes() -> Vec<AdapterClass> {
     vec![
         AdapterClass::lavapipe_subgroups(),
         AdapterClass::lavapipe(),
-        AdapterClass::portable(true),
-        AdapterClass::portable(false),
+        AdapterClass::portable_cpu(),
+        AdapterClass::portable_gpu(),
         AdapterClass::gpu(),
     ]
 }

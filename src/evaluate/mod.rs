@@ -30,6 +30,7 @@ pub struct ScoredData<'a> {
 
 /// Scores of a model and its baselines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// "validation" or "test".
     pub part: String,
@@ -81,7 +82,7 @@ impl Evaluation {
 ///
 /// # Errors
 /// Fails if the part has no window, the device is lost, or the model's output is not a distribution.
-#[tracing::instrument(level = "info", skip_all, fields(part = %part))]
+#[cfg_attr(feature = "native", tracing::instrument(level = "info", skip_all, fields(part = %part)))]
 pub async fn evaluate(
     session: &mut Session,
     data: &ScoredData<'_>,

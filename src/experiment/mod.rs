@@ -246,6 +246,20 @@ impl Experiment {
         if self.scaler.is_fit_of(&self.dataset) { Ok(()) } else { Err(ExperimentError::OtherRows(file().unwrap_or_default())) }
     }
 
+    /// Writes the location of the data into `run.json` if it has changed since the run was stored.
+    ///
+    /// # Errors
+    /// Fails if the record cannot be written.
+    pub fn record_data_file(&mut self) -> Result<(), ExperimentError> {
+        if let (Some((stored, record)), Some(file)) = (&mut self.run, &self.file)
+            && record.data != *file
+        {
+            record.data = file.clone();
+            stored.write_record(record)?;
+        }
+        Ok(())
+    }
+
     /// The files of the run of this experiment.
     #[must_use]
     pub fn stored(&self) -> Option<&StoredRun> {

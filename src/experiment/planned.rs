@@ -59,7 +59,10 @@ impl Planned {
     pub async fn begin(self, stored: StoredRun) -> Result<Training, ExperimentError> {
         let (experiment, summary) = (self.experiment, self.summary);
         let session = Session::of_plan(self.setup, self.backend, self.plan).await?;
-        let record = RunRecord::new(&experiment.config, &experiment.dataset, &session);
+        let mut record = RunRecord::new(&experiment.config, &experiment.dataset, &session);
+        if let Some(file) = &experiment.file {
+            record.data = file.clone();
+        }
         stored.write_start(&experiment, &summary, &record)?;
         let experiment = Experiment { run: Some((stored, record)), ..experiment };
         Self::training(experiment, session, None).await
@@ -72,15 +75,12 @@ impl Planned {
     pub async fn resume(self) -> Result<Training, ExperimentError> {
         let mut experiment = self.experiment;
         experiment.check_rows()?;
+        experiment.record_data_file()?;
         let Some((stored, record)) = &mut experiment.run else { return Err(ExperimentError::Untrained("the experiment".into())) };
         let session = Session::of_plan(self.setup, self.backend, self.plan).await?;
         let state = stored.checkpoint(session.parameters())?;
         let step = state.as_ref().map_or(0, |(_, progress)| progress.step);
-        let moved = experiment.file.as_ref().is_some_and(|file| *file != record.data);
-        if moved {
-            record.data = experiment.file.clone().unwrap_or_default();
-        }
-        if record.go_on(step, &session) || moved {
+        if record.go_on(step, &session) {
             stored.write_record(record)?;
         }
         stored.rewind(step)?;

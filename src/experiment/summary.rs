@@ -11,6 +11,7 @@ use serde::Serialize;
 
 /// The summary of a plan.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Number of windows in each part.
     pub windows: WindowCounts,

@@ -48,6 +48,7 @@ pub enum ScoreError {
 /// Mean scores over a set of values. A measure that does not apply, or for which nothing was scored, is `None` (JSON: null) or empty. Units
 /// as in [`Scores`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Measures {
     /// Number of observed values scored.
     pub count: u64,

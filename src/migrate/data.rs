@@ -119,7 +119,7 @@ pub(super) fn target(old: &Old, file: &DataFile) -> Result<Fate, MigrateError> {
     let columns = Columns::of(old, file)?;
     let now = format!("data.targets = {}", list(&columns.targets));
     if columns.unknown_drivers {
-        let why = "the driver columns cannot be determined without the data file; give it with --data, or list them in data.covariates";
+        let why = "the driver columns cannot be determined without the data file; give that file too, or list them in data.covariates";
         return Ok(Fate::Changed(now, why.into()));
     }
     Ok(Fate::Renamed(now))
@@ -142,7 +142,7 @@ pub(super) fn length(old: &Old, file: &DataFile, key: &'static str) -> Result<Fa
         (false, _) => Fate::Dropped("the split needs both lengths; set split.train_rows, validation_rows and test_rows".into()),
         (true, None) => Fate::Dropped(format!(
             "the split needs all three numbers of rows; set split.train_rows, validation_rows and test_rows ({now} = {rows}), or give the \
-             data file with --data"
+             data file too"
         )),
     })
 }

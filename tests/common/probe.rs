@@ -129,7 +129,7 @@ async fn run(shape: &ModelShape, backend: &Backend, parameters: &Named, batch: &
     let program = Program::with_gradients("probe", model.graph, &seeds, &wanted, pinned).expect("gradients");
     let class = match backend {
         Backend::Gpu(gpu) => gpu.class.clone(),
-        Backend::Reference => AdapterClass::portable(true),
+        Backend::Reference => AdapterClass::portable_cpu(),
     };
     let mut options = PlanOptions::new(batch.windows, class);
     if let Backend::Gpu(gpu) = backend {

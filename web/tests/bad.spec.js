@@ -24,7 +24,7 @@ const CASES = [
   ["no TOML", tinyCsv(), good.replace("[model]", "[model"), [/line \d+/]],
   ["a column that is not there", tinyCsv(), good.replace('"heat"', '"heet"'), [/heet/, /heat/]],
   ["more memory than is allowed", tinyCsv(), good.replace("[training]", '[training]\nmemory = "64KiB"'), [/bytes|KiB/, /smaller|fewer|larger|raise/i]],
-  ["patience with nothing to validate on", tinyCsv(), impatient, [/training\.patience/, /validation part/, /\[split\]/, /drop training\.patience/]],
+  ["patience with nothing to validate on", tinyCsv(), impatient, [/training\.patience/, /validation part/, /\[split\]/, /remove training\.patience/]],
 ];
 
 test("bad files and configs", async ({ page }) => {

@@ -35,7 +35,7 @@ impl Gpu {
             driver_info: String::new(),
             class: "portable-cpu".into(),
         };
-        Self::assemble(device, queue, record, AdapterClass::portable(true))
+        Self::assemble(device, queue, record, AdapterClass::portable_cpu())
     }
 
     /// A device that was opened elsewhere with its own limits. Its plans obey WebGPU's default limits nevertheless.

@@ -44,7 +44,7 @@ impl GpuRun {
     ///
     /// # Errors
     /// Fails if the device cannot allocate a buffer (the error names it and the bytes allocated before) or rejects a kernel.
-    #[tracing::instrument(level = "info", name = "create", skip_all, fields(bytes = plan.bytes(), buffers = plan.buffers.len()))]
+    #[cfg_attr(feature = "native", tracing::instrument(level = "info", name = "create", skip_all, fields(bytes = plan.bytes(), buffers = plan.buffers.len())))]
     pub async fn new(gpu: Arc<Gpu>, plan: Arc<Plan>) -> Result<Self, GpuError> {
         let mut run =
             Self { gpu, plan, buffers: BTreeMap::new(), staging: vec![], turn: 0, programs: vec![], created_bytes: 0, created_buffers: 0 };
@@ -104,7 +104,7 @@ impl GpuRun {
         Ok(())
     }
 
-    #[tracing::instrument(level = "info", skip_all, fields(dispatches, pipelines))]
+    #[cfg_attr(feature = "native", tracing::instrument(level = "info", skip_all, fields(dispatches, pipelines)))]
     async fn compile(&mut self) -> Result<(), GpuError> {
         let plan = self.plan.clone();
         let mut modules: HashMap<Arc<str>, wgpu::ShaderModule> = HashMap::new();

@@ -112,7 +112,7 @@ impl AdapterClass {
         let family = match (facts.driver, facts.subgroup) {
             ("llvmpipe", 8) => Self::lavapipe_subgroups(),
             ("llvmpipe", _) => Self::lavapipe(),
-            _ if facts.cpu => Self::portable(true),
+            _ if facts.cpu => Self::portable_cpu(),
             _ => Self::gpu(),
         };
         let digits = facts.driver_info.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
@@ -152,13 +152,22 @@ impl AdapterClass {
         }
     }
 
-    /// An unknown adapter: no barriers and no subgroups (barriers make SwiftShader 12 to 20 times slower).
+    /// An unknown software adapter: no barriers and no subgroups (barriers make SwiftShader 12 to 20 times slower).
     #[must_use]
-    pub fn portable(cpu: bool) -> Self {
+    pub fn portable_cpu() -> Self {
+        Self::portable("portable-cpu", 2e9, 2e9)
+    }
+
+    /// An unknown GPU: no barriers and no subgroups.
+    #[must_use]
+    pub fn portable_gpu() -> Self {
+        Self::portable("portable", 500e9, 100e9)
+    }
+
+    fn portable(name: &str, flops_per_second: f64, bytes_per_second: f64) -> Self {
         let none = tile(Broadcast::None, 4, 4, 64, 1, 0);
-        let (flops_per_second, bytes_per_second) = if cpu { (2e9, 2e9) } else { (500e9, 100e9) };
         Self {
-            name: if cpu { "portable-cpu" } else { "portable" }.into(),
+            name: name.into(),
             variants: Variants { rows: none, weights: none, attention_rows: 2 },
             flops_per_second,
             bytes_per_second,

@@ -49,7 +49,7 @@ impl Plan {
     /// # Errors
     /// Fails if the device limits are too small.
     pub fn new(programs: Vec<(Program, PlanOptions)>) -> Result<Self, PlanError> {
-        let class = programs.first().map_or_else(|| AdapterClass::portable(true), |p| p.1.class.clone());
+        let class = programs.first().map_or_else(AdapterClass::portable_cpu, |p| p.1.class.clone());
         let limits = programs.first().map_or_else(DeviceLimits::default, |p| p.1.limits);
         let mut recordings: Vec<Recording> = vec![];
         for (program, options) in programs {

@@ -80,7 +80,7 @@ impl Setup {
     ///
     /// # Errors
     /// Fails if the model cannot be built, or if it does not fit into the limits or the budget.
-    #[tracing::instrument(level = "info", skip_all, fields(batch = self.settings.batch_size, bytes, micro_batch))]
+    #[cfg_attr(feature = "native", tracing::instrument(level = "info", skip_all, fields(batch = self.settings.batch_size, bytes, micro_batch)))]
     pub fn plan(&self, backend: &Backend) -> Result<Plan, SessionError> {
         let plan = self.planner(&self.options(backend))?.plan(self.settings.budget()?)?;
         let span = tracing::Span::current();

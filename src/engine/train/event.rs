@@ -72,6 +72,7 @@ pub enum Control {
 /// The reason why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// All steps are complete.
     Finished,

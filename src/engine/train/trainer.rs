@@ -220,7 +220,7 @@ impl Trainer {
     }
 
     /// Scores the validation part. Returns whether to stop early.
-    #[tracing::instrument(level = "info", skip_all, fields(step = self.progress.step))]
+    #[cfg_attr(feature = "native", tracing::instrument(level = "info", skip_all, fields(step = self.progress.step)))]
     async fn validate(
         &mut self,
         store: &mut dyn Store,
@@ -248,7 +248,7 @@ impl Trainer {
         Ok(self.progress.stopped_early(self.settings()))
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(step = self.progress.step))]
+    #[cfg_attr(feature = "native", tracing::instrument(level = "debug", skip_all, fields(step = self.progress.step)))]
     async fn checkpoint(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<(), TrainError> {
         let state = self.session.save(self.progress.step).await?;
         store.checkpoint(&state, &self.progress).map_err(TrainError::Store)?;

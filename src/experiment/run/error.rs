@@ -15,7 +15,7 @@ pub enum StoredError {
     Io {
         /// File or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The folder or file is not a run.

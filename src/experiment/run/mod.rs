@@ -221,6 +221,12 @@ impl StoredRun {
         Ok(String::from_utf8_lossy(&self.read(METRICS)?).into_owned())
     }
 
+    /// Whether there is a checkpoint from which training can be resumed.
+    #[must_use]
+    pub fn has_checkpoint(&self) -> bool {
+        self.files.exists(CHECKPOINT)
+    }
+
     /// Whether the run has weights.
     #[must_use]
     pub fn has_weights(&self) -> bool {
@@ -366,6 +372,9 @@ impl StoredRun {
     /// # Errors
     /// Fails if the file cannot be read or written.
     pub fn rewind(&self, step: u64) -> Result<(), StoredError> {
+        if !self.files.exists(METRICS) {
+            return self.write(METRICS, b"");
+        }
         let text = self.read(METRICS)?;
         let keep = |line: &&str| {
             let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
