@@ -25,7 +25,7 @@ impl Report {
 ///
 /// Golden files are in float32, which also limits the accuracy of the f64 reference. In a trajectory, Adam divides by the square root of
 /// the second moment, which makes noise as large as a gradient. So parameters diverge, most of all those whose gradients are zero in theory
-/// ([`contains_zeros`]).
+/// ([`contains_zeros`](super::contains_zeros)).
 #[must_use]
 pub fn tolerance(backend: &Backend, group: &str) -> f64 {
     match (backend, group) {
