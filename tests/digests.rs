@@ -123,7 +123,7 @@ train_stride = 2
 const EXPECTED: [(&str, [(&str, u64); 3]); 2] = [
     ("reference", [("everything", 0x4b14_a61e_45f8_4823), ("quantiles", 0x7d1a_f2a8_dd41_429c), ("point", 0x60a3_60c0_442a_2b0c)]),
     (
-        "lavapipe-subgroup8/vulkan/llvmpipe/25",
+        "lavapipe-subgroup8/vulkan/llvmpipe/25 with AVX-512",
         [("everything", 0xb25f_3c00_0607_3821), ("quantiles", 0xd0f5_42f7_1ccc_d07e), ("point", 0xda9a_99ab_e590_056b)],
     ),
 ];
@@ -181,10 +181,23 @@ fn digests(backend: &str) -> (String, Vec<(&'static str, u64)>) {
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         let record = std::fs::read(run.join("run.json")).expect("a record");
         let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
-        class = record["adapter"]["class"].as_str().unwrap_or("reference").to_owned();
+        class = match record["adapter"]["class"].as_str() {
+            Some(class) => format!("{class}{}", instructions(class)),
+            None => "reference".to_owned(),
+        };
         found.push((name, digest(&run.join("checkpoint.safetensors"))));
     }
     (class, found)
+}
+
+/// The instruction set for which lavapipe compiles kernels: digests are known for one.
+fn instructions(class: &str) -> &'static str {
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    match class.contains("llvmpipe") {
+        true if flags.split_whitespace().any(|flag| flag == "avx512f") => " with AVX-512",
+        true => " without AVX-512",
+        false => "",
+    }
 }
 
 fn compare(test: &str, backend: &str) {
