@@ -2,9 +2,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
+    to_u32,
 };
+use super::expect::{exactly, expect_alike, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -32,15 +33,8 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/add.wgsl"), incl
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [a, b] = exactly(inputs)?;
-    if a.shape != b.shape || a.scope != b.scope {
-        return Err(format!(
-            "expected a and b of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
-            a.shape, a.scope, b.shape, b.scope
-        ));
-    }
-    if !a.last().is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {}", a.last()));
-    }
+    expect_alike(("a", a), ("b", b))?;
+    expect_quads(a.last())?;
     Ok(Inferred { outputs: vec![a.shape.clone()], ..Inferred::default() })
 }
 

@@ -16,8 +16,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    exactly, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::exactly;
 use super::generator::attention as text;
 use super::twin::{Twin, TwinCall};
 use std::ops::Range;

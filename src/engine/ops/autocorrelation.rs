@@ -12,8 +12,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    exactly, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::exactly;
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {

@@ -13,8 +13,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    block_rows, expect_count, never_random, partials_in_scratch, to_f32, to_u32,
+    block_rows, never_random, partials_in_scratch, to_f32, to_u32,
 };
+use super::expect::expect_count;
 use super::generator::matmul::{self, Fold, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 use std::fmt::Write as _;

@@ -10,8 +10,9 @@ use super::attrs::{Attrs, Operation, operation};
 use super::cluster_mean::clusters;
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    expect_count, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::expect_count;
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {

@@ -8,8 +8,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    exactly, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::{exactly, expect_quads};
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {
@@ -43,9 +44,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [t, n, d] = x.shape[..] else {
         return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
-    if !d.is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {d}"));
-    }
+    expect_quads(d)?;
     if cluster.shape != [n] || members.shape != [n] || starts.shape.len() != 1 || starts.len() < 2 {
         return Err(format!(
             "expected cluster [{n}], starts [G + 1] and members [{n}], found {:?}, {:?} and {:?}",

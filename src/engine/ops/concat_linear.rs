@@ -6,8 +6,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    block_rows, exactly, never_random, partials_in_scratch, to_u32,
+    block_rows, never_random, partials_in_scratch, to_u32,
 };
+use super::expect::{exactly, expect_alike};
 use super::generator::access;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
@@ -37,20 +38,12 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/concat_linear.wg
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [a, x, weight, bias] = exactly(inputs)?;
-    if a.shape != x.shape || a.scope != x.scope {
-        return Err(format!(
-            "expected a and x of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
-            a.shape, a.scope, x.shape, x.scope
-        ));
-    }
+    expect_alike(("a", a), ("x", x))?;
     let [m, inner] = weight.shape[..] else { return Err(format!("the weight must be [M, 2 K], found {:?}", weight.shape)) };
     if inner != 2 * a.last() || bias.shape != [m] {
         return Err(format!("expected a weight [M, {}] and a bias [M], found {:?} and {:?}", 2 * a.last(), weight.shape, bias.shape));
     }
-    let mut shape = a.shape.clone();
-    if let Some(last) = shape.last_mut() {
-        *last = m;
-    }
+    let shape = a.with_last(m);
     Ok(Inferred { outputs: vec![shape], ..Inferred::default() })
 }
 

@@ -55,34 +55,6 @@ pub struct OpError {
     pub message: String,
 }
 
-/// The inputs of an op that always takes `N`.
-///
-/// # Errors
-/// States the number of inputs that was found.
-pub(super) fn exactly<const N: usize>(inputs: &[Operand]) -> Result<&[Operand; N], String> {
-    inputs.try_into().map_err(|_| wrong_count(N, inputs.len()))
-}
-
-/// Checks the number of inputs if it depends on attributes.
-///
-/// # Errors
-/// States the number of inputs that was found.
-pub(super) fn expect_count(inputs: &[Operand], wanted: usize) -> Result<(), String> {
-    if inputs.len() == wanted { Ok(()) } else { Err(wrong_count(wanted, inputs.len())) }
-}
-
-/// Checks a dropout rate: 0 to below 1.
-///
-/// # Errors
-/// States the rate that was found.
-pub(super) fn expect_dropout(p: f64) -> Result<(), String> {
-    if (0.0..1.0).contains(&p) { Ok(()) } else { Err(format!("the dropout must be in [0, 1), found {p}")) }
-}
-
-fn wrong_count(wanted: usize, found: usize) -> String {
-    format!("expected {wanted} input{}, found {found}", if wanted == 1 { "" } else { "s" })
-}
-
 /// The result of shape inference.
 #[derive(Debug, Default)]
 pub struct Inferred {
@@ -123,6 +95,16 @@ impl Operand {
     #[must_use]
     pub fn last(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// The shape with another extent of the last axis.
+    #[must_use]
+    pub(super) fn with_last(&self, extent: usize) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = extent;
+        }
+        shape
     }
 
     /// Number of elements divided by the extent of the last axis.

@@ -15,9 +15,10 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    expect_count, never_random, to_u32,
+    never_random, to_u32,
 };
 use super::edge_sum::{check_edges, edges};
+use super::expect::expect_count;
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {

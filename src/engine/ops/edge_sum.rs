@@ -9,8 +9,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    exactly, expect_count, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::{exactly, expect_count};
 use super::twin::{Twin, TwinCall, index_of};
 
 operation! {

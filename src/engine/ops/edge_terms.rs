@@ -8,9 +8,10 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    exactly, never_random, to_u32,
+    never_random, to_u32,
 };
 use super::edge_sum::LEAST_PROBABILITY;
+use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
 
 operation! {

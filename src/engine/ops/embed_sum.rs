@@ -7,8 +7,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    expect_count, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::{expect_count, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -45,9 +46,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [t, n, d] = inputs[0].shape[..] else {
         return Err(format!("expected base [T, N, D], found {:?}", inputs[0].shape));
     };
-    if !d.is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {d}"));
-    }
+    expect_quads(d)?;
     let series = &inputs[1].shape;
     if series.len() != 3 || series[0] != t || series[1] == 0 || series[1] > n || series[2] != d {
         return Err(format!("expected series [{t}, 1..={n}, {d}], found {series:?}"));

@@ -5,9 +5,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
+    to_u32,
 };
+use super::expect::{exactly, expect_alike, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -36,16 +37,9 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/gate_change.wgsl
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [g, mixed, x] = exactly(inputs)?;
     for (name, other) in [("mixed", mixed), ("x", x)] {
-        if other.shape != g.shape || other.scope != g.scope {
-            return Err(format!(
-                "expected g and {name} of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
-                g.shape, g.scope, other.shape, other.scope
-            ));
-        }
+        expect_alike(("g", g), (name, other))?;
     }
-    if !g.last().is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {}", g.last()));
-    }
+    expect_quads(g.last())?;
     Ok(Inferred { outputs: vec![g.shape.clone()], ..Inferred::default() })
 }
 

@@ -5,9 +5,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
+    to_u32,
 };
+use super::expect::{exactly, expect_alike, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -36,16 +37,9 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/gate_mix.wgsl"),
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [g1, a, g2, b] = exactly(inputs)?;
     for (name, other) in [("a", a), ("g2", g2), ("b", b)] {
-        if other.shape != g1.shape || other.scope != g1.scope {
-            return Err(format!(
-                "expected g1 and {name} of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
-                g1.shape, g1.scope, other.shape, other.scope
-            ));
-        }
+        expect_alike(("g1", g1), (name, other))?;
     }
-    if !g1.last().is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {}", g1.last()));
-    }
+    expect_quads(g1.last())?;
     Ok(Inferred { outputs: vec![g1.shape.clone()], ..Inferred::default() })
 }
 

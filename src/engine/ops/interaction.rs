@@ -6,8 +6,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    block_rows, exactly, never_random, partials_in_scratch, to_u32,
+    block_rows, never_random, partials_in_scratch, to_u32,
 };
+use super::expect::{exactly, expect_alike};
 use super::generator::access;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
@@ -37,12 +38,7 @@ const SOURCE: &str = concat!(include_str!("../../../shaders/ops/interaction.wgsl
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [time, space, weight] = exactly(inputs)?;
-    if time.shape != space.shape || time.scope != space.scope {
-        return Err(format!(
-            "expected time and space of the same shape and scope, found {:?} ({:?}) and {:?} ({:?})",
-            time.shape, time.scope, space.shape, space.scope
-        ));
-    }
+    expect_alike(("time", time), ("space", space))?;
     let [h, e, f] = weight.shape[..] else { return Err(format!("the weight must be [h, e, e], found {:?}", weight.shape)) };
     if e != f || h * e != time.last() {
         return Err(format!("expected a weight [h, e, e] with h e = the width, found {:?} and the width {}", weight.shape, time.last()));

@@ -6,8 +6,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    block_rows, expect_count, expect_dropout, partials_in_scratch, to_f32, to_u32,
+    block_rows, partials_in_scratch, to_f32, to_u32,
 };
+use super::expect::{expect_count, expect_dropout, expect_quads};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 
 operation! {
@@ -54,9 +55,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     expect_count(inputs, 3 + usize::from(residual))?;
     expect_dropout(dropout)?;
     let d = inputs[0].last();
-    if !d.is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {d}"));
-    }
+    expect_quads(d)?;
     if inputs[1].shape != [d] || inputs[2].shape != [d] {
         return Err(format!("gain and bias must be [{d}], found {:?} and {:?}", inputs[1].shape, inputs[2].shape));
     }

@@ -9,8 +9,9 @@
 use super::attrs::{AttrKind, AttrType, Attrs, Operation, chosen, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    block_rows, expect_count, expect_dropout, partials_in_scratch, to_f32, to_u32,
+    block_rows, partials_in_scratch, to_f32, to_u32,
 };
+use super::expect::{expect_count, expect_dropout};
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::generator::{Broadcast, Tile};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
@@ -109,10 +110,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     if of.bias && inputs[2].shape != [m] {
         return Err(format!("the bias must be [{m}], found {:?}", inputs[2].shape));
     }
-    let mut shape = inputs[0].shape.clone();
-    if let Some(last) = shape.last_mut() {
-        *last = m;
-    }
+    let shape = inputs[0].with_last(m);
     if of.residual && inputs[of.residual_at()].shape != shape {
         return Err(format!("the residual must be {shape:?}, found {:?}", inputs[of.residual_at()].shape));
     }

@@ -9,9 +9,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, expect_count,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
+    to_u32,
 };
+use super::expect::expect_count;
 use super::twin::{Twin, TwinCall};
 
 operation! {

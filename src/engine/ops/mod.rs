@@ -5,6 +5,7 @@
 
 pub mod attrs;
 pub mod def;
+mod expect;
 pub mod generator;
 pub mod twin;
 

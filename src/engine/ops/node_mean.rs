@@ -5,9 +5,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value, exactly,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
     never_random, to_u32,
 };
+use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
 
 operation! {

@@ -11,8 +11,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    expect_count, never_random, partials_in_scratch, to_u32,
+    never_random, partials_in_scratch, to_u32,
 };
+use super::expect::expect_count;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
 

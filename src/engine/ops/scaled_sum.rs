@@ -7,8 +7,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    exactly, expect_dropout, to_f32, to_u32,
+    to_f32, to_u32,
 };
+use super::expect::{exactly, expect_dropout};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
 
 operation! {

@@ -5,9 +5,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
+    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value,
     never_random, to_u32,
 };
+use super::expect::{exactly, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -47,9 +48,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [t, n, d] = x.shape[..] else {
         return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
-    if !d.is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {d}"));
-    }
+    expect_quads(d)?;
     let Select { step0, steps, node0, nodes } = Select::of(attrs);
     for (axis, extent, first, count) in [("step", t, step0, steps), ("node", n, node0, nodes)] {
         if count == 0 || first + count > extent {

@@ -2,9 +2,10 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, exactly,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
+    to_u32,
 };
+use super::expect::{exactly, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -35,9 +36,7 @@ fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [_, n, d] = x.shape[..] else {
         return Err(format!("expected x [T, N, D], found {:?}", x.shape));
     };
-    if !d.is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {d}"));
-    }
+    expect_quads(d)?;
     Ok(Inferred { outputs: vec![vec![1, n, d]], ..Inferred::default() })
 }
 

@@ -12,8 +12,9 @@
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    expect_count, never_random, to_u32,
+    never_random, to_u32,
 };
+use super::expect::{expect_count, expect_quads};
 use super::twin::{Twin, TwinCall};
 
 operation! {
@@ -54,9 +55,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [n, d] = inputs[0].shape[..] else {
         return Err(format!("expected node [N, D], found {:?}", inputs[0].shape));
     };
-    if !d.is_multiple_of(4) {
-        return Err(format!("the width must be a multiple of 4, found {d}"));
-    }
+    expect_quads(d)?;
     if inputs[1].shape != [3, d] {
         return Err(format!("expected kind [3, {d}], found {:?}", inputs[1].shape));
     }
