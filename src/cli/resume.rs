@@ -49,9 +49,10 @@ pub(super) fn run(context: &Context, path: &Path, options: &Options) -> anyhow::
     }
     let mut experiment = unpacked(context, options, experiment)?;
     experiment.record_data_file()?;
-    let step = experiment.progress()?.map_or(0, |progress| progress.step);
+    let progress = experiment.progress()?.unwrap_or_default();
+    let step = progress.step;
     let planned = experiment.plan(backend)?;
-    if experiment.is_finished()? {
+    if experiment.is_finished(&progress)? {
         let steps = planned.summary().steps;
         let early = if step < steps { "; it stopped early" } else { "" };
         context.say(&format!("the run is finished: {} steps of {}{early}", thousands(step), thousands(steps)));

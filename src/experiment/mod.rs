@@ -226,12 +226,11 @@ impl Experiment {
         Ok(stored.checkpoint(&places)?.map(|(_, progress)| progress))
     }
 
-    /// Whether the run of this experiment is finished: all steps are done, or it stopped early.
+    /// Whether a run of this experiment with this progress is finished: all steps are done, or it stopped early.
     ///
     /// # Errors
-    /// Fails if the checkpoint is damaged, or there are no training windows.
-    pub fn is_finished(&self) -> Result<bool, ExperimentError> {
-        let Some(progress) = self.progress()? else { return Ok(false) };
+    /// Fails if there are no training windows.
+    pub fn is_finished(&self, progress: &Progress) -> Result<bool, ExperimentError> {
         let (windows, _) = self.windows()?;
         let training = &self.config.training;
         Ok(progress.is_finished(training, training.total_steps(windows.training)))

@@ -41,13 +41,14 @@ impl Work {
         let stored = run.stored.clone();
         let experiment = run.named(file).read(csv)?;
         experiment.check_rows()?;
-        let step = experiment.progress()?.map_or(0, |progress| progress.step);
+        let progress = experiment.progress()?.unwrap_or_default();
+        let step = progress.step;
         stored.rewind(step)?;
         let (plan, outlook) = within_budget(&experiment, backend).map_err(|failure| failure.of_run(experiment.config()))?;
         let mut loaded = Loaded::new(&experiment, plan, outlook)?;
         loaded.data.notes.extend(broken.map(|broken| format!("{broken}: the results may not be bit-identical from step {step} on")));
         loaded.step = step;
-        loaded.finished = experiment.is_finished()?;
+        loaded.finished = experiment.is_finished(&progress)?;
         loaded.record = stored.record_lines()?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         Ok((Self { experiment, archive, training: None }, loaded))
     }
