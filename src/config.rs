@@ -27,6 +27,8 @@
 //! test_end = "2013-09-01 01:00"
 //! ```
 
+mod columns;
+pub(crate) mod data;
 mod error;
 mod graph;
 mod model;
@@ -42,10 +44,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use columns::{Channel, Covariate};
+pub use data::{ArraySettings, DataSettings, KnownFuture, TimeColumns};
 pub use error::ConfigError;
 pub use graph::{GraphSettings, MatrixRows};
 pub use model::{Head, ModelSettings, PointLoss};
-pub use sections::{Channel, Covariate, DataSettings, EvaluationSettings, LevelSet, Levels, WindowSettings};
+pub use sections::{EvaluationSettings, LevelSet, Levels, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
 pub use training::{Schedule, TrainingSettings};
 
@@ -131,7 +135,13 @@ impl Config {
         let mut config = Self::from_toml(&text)?;
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
         let graph = config.graph_path(path).map(absolute);
-        config.data.path = absolute(config.data_path(path));
+        if !config.data.is_stdin() {
+            config.data.path = absolute(config.data_path(path));
+        }
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        for other in &mut config.data.join {
+            *other = absolute(folder.join(&other));
+        }
         if let (Some(place), Some(graph)) = (config.graph.path_mut(), graph) {
             *place = graph;
         }

@@ -12,7 +12,8 @@
 //! | [`config`] | the TOML file of an experiment, with every key |
 //! | [`data`], [`calendar`], [`series_graph`] | CSV tables to windows; timestamps; the fixed graph of the series |
 //! | [`forecast`], [`evaluate`], [`inspect`] | distributions, metrics, tables, plots; scores of model and baselines; learned structure |
-//! | [`starter`], [`advise`] | a first config for a table; config changes that reduce memory |
+//! | [`starter`], [`check`] | a first config for a table; what to know about data before training |
+//! | [`advise`] | config changes that reduce memory |
 //! | [`synth`], `migrate` | synthetic data; conversion of configs of the original system |
 //! | [`engine`] | ops, graphs, plans, devices, training loop: **unstable**, may change in any version |
 //!
@@ -20,8 +21,10 @@
 //! |---|---|---|---|
 //! | `cli` | yes | the program `pgat`; enables `native` and `migrate` | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
 //! | `native` | by `cli` | native adapters (Vulkan, Metal, DX12), files, threads | pollster, tempfile |
+//! | `formats` | by `native` | tables as Parquet, Arrow, NPZ and NPY files, and zstd | parquet, arrow-*, codecs in Rust |
 //! | `migrate` | by `cli` | configs of the original research system | saphyr |
 //! | `web` | no | the engine in a Web Worker, for `wasm32-unknown-unknown` | wasm-bindgen |
+//! | `web-intake` | no | conversion of other formats to CSV in a browser; enables `formats` | wasm-bindgen |
 //!
 //! A program that uses the library sets `default-features = false, features = ["native"]`.
 //!
@@ -30,11 +33,12 @@
 //! h heads, K mixture components.
 
 // In a browser, objects belong to one thread. In the native build, the same code shares them between threads.
-#![cfg_attr(target_arch = "wasm32", expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
+#![cfg_attr(all(target_arch = "wasm32", feature = "web"), expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
 
 pub mod advise;
 pub mod bytes;
 pub mod calendar;
+pub mod check;
 pub mod config;
 pub mod data;
 pub mod engine;
@@ -42,19 +46,23 @@ pub mod evaluate;
 pub mod experiment;
 pub mod forecast;
 pub mod inspect;
+#[cfg(all(target_arch = "wasm32", feature = "web-intake"))]
+mod intake;
 #[cfg(feature = "migrate")]
 pub mod migrate;
+mod names;
 pub mod series_graph;
 pub mod starter;
 mod svg;
 pub mod synth;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
 mod web;
 
 // Inside the crate, paths to engine modules omit `engine`.
+#[cfg_attr(all(target_arch = "wasm32", not(feature = "web")), expect(unused_imports, reason = "only the engine tests itself"))]
 pub(crate) use engine::{
-    clock, compare, executor, gpu, graph, health, host, lru, model, numbers, ops, plan, random, reference, selftest, session, step, train,
-    verify,
+    clock, compare, executor, gpu, graph, health, host, lru, model, numbers, ops, order, plan, random, reference, selftest, session, step,
+    train, verify,
 };
 
 pub use config::Config;

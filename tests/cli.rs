@@ -159,7 +159,7 @@ fn another_revision_of_the_arithmetic_is_a_break() {
     place.edit("run/config.toml", "max_steps = 4", "max_steps = 5");
     assert!(!place.run(&["train", "--resume", "run", "--strict"]).ok().err.contains("may not be bit-identical"));
     place.edit("run/config.toml", "max_steps = 5", "max_steps = 6");
-    place.edit("run/run.json", "\"format_version\": 2", "\"numerics_revision\": 77,\n  \"format_version\": 2");
+    place.edit("run/run.json", "\"format_version\": 3", "\"numerics_revision\": 77,\n  \"format_version\": 3");
     place.run(&["train", "--resume", "run", "--strict"]).error(&["numerics revision 77", "--strict"]);
     let resumed = place.run(&["train", "--resume", "run"]).ok();
     assert!(resumed.err.contains("revision 77") && resumed.err.contains("from step 5 on"), "{}", resumed.err);
@@ -285,7 +285,7 @@ fn pack(place: &Place, run: &str, file: &str) {
     let mut record = record;
     record["data"] = "somewhere.csv".into();
     archive.write("run.json", record.to_string().as_bytes()).expect("memory");
-    fs::write(place.path(file), archive.pack().expect("a zip file")).expect("a file");
+    fs::write(place.path(file), archive.pack()).expect("a file");
 }
 
 #[test]
@@ -327,11 +327,42 @@ fn a_run_file_is_a_run() {
     place.run(&["train", "--resume", "waves.csv"]).error(&["waves.csv is not a run file"]);
 }
 
+/// Status 0 where a model can be trained, with warnings too; 2 where the data cannot be used. The findings are the result in both cases.
+#[test]
+fn data_are_checked() {
+    let place = Place::new();
+    let clean = place.run(&["check", "config.toml"]).ok();
+    assert!(clean.out.ends_with("nothing found: a model can be trained\n"), "{}", clean.out);
+    place.edit("config.toml", "targets = [\"*\"]", "targets = [\"a\", \"b\"]\ncovariates = [{ column = \"c\", known_future = true }]");
+    let rows = place.read("waves.csv");
+    let copied = rows.lines().map(|line| match line.split(',').collect::<Vec<_>>()[..] {
+        [time, a, b, _] if time != "time" => format!("{time},{a},{b},{a}\n"),
+        _ => format!("{line}\n"),
+    });
+    place.write("waves.csv", &copied.collect::<String>());
+    let leaks = place.run(&["check", "config.toml"]).ok();
+    assert!(leaks.out.contains("warning  driver \"c\" equals target \"a\" in the same row"), "{}", leaks.out);
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&["check", "config.toml", "--json"]).ok().out).expect("stdout is JSON alone");
+    assert_eq!((&json["usable"], &json["facts"]["rows"]), (&true.into(), &400.into()));
+    assert_eq!((&json["findings"][0]["kind"], &json["findings"][0]["shift"]), (&"leak".into(), &0.into()));
+
+    place.write("waves.csv", &rows.replacen("2024-01-01 02:00,", "2024-01-01 02:00,x", 1));
+    for arguments in [&["check", "config.toml"][..], &["check", "config.toml", "--json"]] {
+        let refused = place.run(arguments);
+        assert_eq!(refused.status, Some(2), "{}", refused.err);
+        assert!(refused.out.contains("not a finite number in column") && refused.out.contains("line 4"), "{}", refused.out);
+    }
+    fs::remove_file(place.path("waves.csv")).expect("a file");
+    place.run(&["check", "config.toml"]).error(&["waves.csv", "cannot be opened"]);
+    place.run(&["check", "nowhere.toml"]).error(&["nowhere.toml"]);
+}
+
 #[test]
 fn a_first_config_is_guessed_and_works() {
     let place = Place::new();
     let guessed = place.run(&["init", "waves.csv"]).ok();
-    assert!(guessed.err.contains("\"time\" is the time column, a row every 1h"), "{}", guessed.err);
+    assert!(guessed.err.contains("\"time\" holds timestamps") && guessed.err.contains("a row every 1h"), "{}", guessed.err);
     place.write("guess.toml", &guessed.out);
     place.run(&["plan", "guess.toml"]).ok();
     place.run(&["init", "waves.csv", "--out", "config.toml"]).error(&["config.toml", "exists"]);
@@ -339,7 +370,7 @@ fn a_first_config_is_guessed_and_works() {
     assert_eq!(place.read("new.toml"), guessed.out);
     place.run(&["init", "nowhere.csv"]).error(&["nowhere.csv"]);
     place.write("text.csv", "a,b\nx,y\n");
-    place.run(&["init", "text.csv"]).error(&["numbers"]);
+    place.run(&["init", "text.csv"]).error(&["no column holds timestamps", "--no-time"]);
 }
 
 #[test]
@@ -370,7 +401,7 @@ fn wrong_folders_are_refused() {
     }
     place.edit("run/config.toml", "format_version = 1", "format_version = 9");
     place.run(&["evaluate", "run"]).error(&["config.toml", "format_version 9", "update pgat"]);
-    place.edit("run/run.json", "\"format_version\": 2", "\"format_version\": 9");
+    place.edit("run/run.json", "\"format_version\": 3", "\"format_version\": 9");
     place.run(&["evaluate", "run"]).error(&["format version 9", "update pgat"]);
 }
 

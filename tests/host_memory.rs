@@ -147,7 +147,7 @@ fn read(case: &Case) {
     }
     let targets = dataset.target_names().len();
     let training: Vec<_> = (0..targets).map(|t| dataset.training_values(t).expect("values")).collect();
-    Baselines::new(dataset.season(), dataset.rows(), &vec![false; targets], training).expect("baselines");
+    Baselines::new(dataset.season(), dataset.rows(), &vec![false; targets], &[], training).expect("baselines");
     let after_all = memory("VmHWM");
     println!(
         "found {} {} {} {} {}",

@@ -3,10 +3,12 @@
 
 mod common;
 mod support {
+    pub(crate) mod dates;
     pub(crate) mod golden_file;
     pub(crate) mod not_run;
     pub(crate) mod place;
     pub(crate) mod random_graph;
+    pub(crate) mod sheet;
     pub(crate) mod transcript;
     pub(crate) mod twin;
 }
@@ -14,6 +16,7 @@ mod support {
 mod arena_map;
 mod attributes;
 mod budget;
+mod cases;
 mod cli;
 mod comparator;
 mod digests;
@@ -22,6 +25,7 @@ mod features;
 mod graph;
 mod health;
 mod inspect;
+mod kinds;
 mod layers;
 mod memory;
 mod model_doc;
@@ -40,6 +44,7 @@ mod trajectory;
 mod twins;
 mod variants;
 mod vectors;
+mod verdicts;
 mod verify;
 mod weights;
 

@@ -74,6 +74,29 @@ fn plans() {
     compare("plan", &transcript);
 }
 
+/// A gap, missing cells, a code, zeros, an outlier, a constant and a copied column, and a driver that tells the future.
+#[test]
+fn checks() {
+    let place = Place::new();
+    let mut text = String::from("time,a,b,c,d,e,f\n");
+    let rows: Vec<Vec<String>> = place.read("waves.csv").lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect();
+    for (row, cells) in rows.iter().enumerate().filter(|(row, _)| !(60..63).contains(row)) {
+        let b = if row % 50 == 7 { "-9999" } else { &cells[2] };
+        let c = if (100..110).contains(&row) { "0" } else { &cells[3] };
+        let c = if row == 222 { "700" } else { c };
+        let ahead = rows.get(row + 2).map_or("", |later| &later[1]);
+        text += &format!("{},{},{b},{c},{},5,{ahead}\n", cells[0], cells[1], cells[1]);
+    }
+    place.write("waves.csv", &text);
+    place.edit("config.toml", "targets = [\"*\"]", "targets = [\"*\"]\ncovariates = [{ column = \"f\" }]");
+    let mut transcript = Transcript::new(&place);
+    transcript.run("check config.toml").run("check config.toml --json");
+    place.edit("waves.csv", "2024-01-01 02:00,", "2024-01-01 02:00,x");
+    place.edit("waves.csv", ",-9999,", ",broken,");
+    transcript.remark("text in two columns").run("check config.toml").run("check config.toml --json");
+    compare("check", &transcript);
+}
+
 /// A batch that is larger than the data and is planned in micro-batches with recomputed ops.
 #[test]
 fn plans_a_large_batch() {
@@ -377,7 +400,7 @@ fn errors() {
     }
     place.write("waves.csv", &Place::new().read("waves.csv"));
     transcript.remark("no weights yet").twins("evaluate run");
-    place.edit("run/run.json", "\"format_version\": 2", "\"format_version\": 9");
+    place.edit("run/run.json", "\"format_version\": 3", "\"format_version\": 9");
     transcript.remark("format_version = 9 in run.json").twins("evaluate run");
     place.write("half.csv", "a,b\nx,y\n");
     place.write("old.yaml", "d_modell: 64\n");

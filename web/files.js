@@ -1,12 +1,14 @@
 // Input files: selected, dropped on the page, or from the example.
 
 import { box, input, show } from "./dom.js";
+import { needsConversion, toCsv } from "./intake.js";
 
 /** @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer> }} NamedBytes */
 /** @typedef {{ csv?: NamedBytes, config?: string, run?: NamedBytes }} Brought */
 
 /**
- * The kind of a file, from its name: .toml is a config; .csv, .txt, .tsv or .gz is a table; everything else is a run file.
+ * The kind of a file that is not converted, from its name: .toml is a config; .csv, .txt, .tsv or .gz is a table; everything else is a run
+ * file.
  * @param {string} name
  * @returns {"config" | "csv" | "run"}
  */
@@ -25,8 +27,13 @@ export async function readFiles(files) {
   const brought = {};
   for (const file of files) {
     const kind = kindOf(file.name);
-    if (kind === "config") brought.config = await file.text();
-    else brought[kind] = { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
+    if (kind === "config") {
+      brought.config = await file.text();
+      continue;
+    }
+    const named = { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
+    if (needsConversion(named.bytes)) brought.csv = await toCsv(named);
+    else brought[kind] = named;
   }
   return brought;
 }

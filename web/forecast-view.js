@@ -1,7 +1,7 @@
 // Selection and display of one forecast. At most one request is pending; the last selection is shown.
 
 import { box, button, fillTable, get, input, make, show, table, write } from "./dom.js";
-import { count, levelName, number, stamp } from "./format.js";
+import { count, digitsOf, levelName, number, stamp } from "./format.js";
 import { fanChart, fanOf, LEVELS } from "./fan-chart.js";
 import { clearError, showError } from "./notices.js";
 import { failureOf } from "./engine.js";
@@ -23,6 +23,8 @@ export class ForecastView {
   #shown = null;
   /** @type {Fan | null} */
   #fan = null;
+  /** Significant digits of the values of the chosen series. */
+  #digits = 4;
   #wanted = 0;
   #asking = false;
   /** Incremented when weights or part change, so that outdated forecasts are not shown. */
@@ -140,7 +142,8 @@ export class ForecastView {
     this.#chart.draw(fan);
     const name = f.series[at] ?? "";
     const last = f.stamps.length - 1;
-    const value = (/** @type {number} */ q, h = last) => number(fan.quantiles[q]?.[fan.split + h]);
+    this.#digits = digitsOf([...fan.history.slice(0, fan.split), ...fan.quantiles.flatMap((q) => q.slice(fan.split))]);
+    const value = (/** @type {number} */ q, h = last) => number(fan.quantiles[q]?.[fan.split + h], this.#digits);
     box("fan-chart").setAttribute(
       "aria-label",
       `Forecast of ${name} made at ${stamp(f.origin)} for ${count(f.stamps.length)} steps: the median goes from ${value(3, 0)} to ${value(3)}; ` +
@@ -158,10 +161,10 @@ export class ForecastView {
       write(out, "");
       return;
     }
-    const at = (/** @type {number} */ q) => number(fan.quantiles[q]?.[index]);
+    const at = (/** @type {number} */ q) => number(fan.quantiles[q]?.[index], this.#digits);
     const time = stamp(fan.stamps[index] ?? "");
-    const ahead = `median ${at(3)} · 50 % ${at(2)} to ${at(4)} · 90 % ${at(0)} to ${at(6)} · true value ${number(fan.truth[index])}`;
-    write(out, `${time} · ${index < fan.split ? `history ${number(fan.history[index])}` : ahead}`);
+    const ahead = `median ${at(3)} · 50 % ${at(2)} to ${at(4)} · 90 % ${at(0)} to ${at(6)} · true value ${number(fan.truth[index], this.#digits)}`;
+    write(out, `${time} · ${index < fan.split ? `history ${number(fan.history[index], this.#digits)}` : ahead}`);
   }
 
   #fillTable() {
@@ -169,8 +172,8 @@ export class ForecastView {
     if (!fan || !get("fan-details", HTMLDetailsElement).open) return;
     const rows = fan.stamps.map((time, k) => [
       stamp(time),
-      number(k < fan.split ? fan.history[k] : fan.truth[k]),
-      ...fan.quantiles.map((q) => (k < fan.split ? "" : number(q[k]))),
+      number(k < fan.split ? fan.history[k] : fan.truth[k], this.#digits),
+      ...fan.quantiles.map((q) => (k < fan.split ? "" : number(q[k], this.#digits))),
     ]);
     fillTable(table("fan-table"), ["Time", "Observed", ...fan.levels.map(levelName)], rows);
   }

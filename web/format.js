@@ -58,13 +58,26 @@ const minus = (/** @type {string} */ s) => s.replace("-", "−");
 export function number(x, digits = 4) {
   if (x === null || x === undefined || !Number.isFinite(x)) return "–";
   const size = Math.abs(x);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return minus(x.toExponential(Math.max(0, digits - 2)));
+  if (size !== 0 && (size < 1e-3 || (size >= 1e6 && digits <= 7))) return minus(x.toExponential(Math.max(0, digits - 2)));
   const places = size === 0 ? 1 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
   return minus(x.toFixed(Math.min(places, 6)));
 }
 
+/**
+ * @param {(number | null | undefined)[]} values
+ * @param {number} [digits] significant ones of the differences between the values
+ * @returns {number} significant digits that tell the values apart: more than four at 6.78e9 ± 25
+ */
+export function digitsOf(values, digits = 4) {
+  const finite = values.filter((x) => x !== null && x !== undefined && Number.isFinite(x)).map(Number);
+  const least = finite.reduce((a, b) => Math.min(a, b), Infinity);
+  const greatest = finite.reduce((a, b) => Math.max(a, b), -Infinity);
+  const ratio = Math.max(Math.abs(least), Math.abs(greatest)) / (greatest - least);
+  return Number.isFinite(ratio) && ratio > 1 ? Math.min(15, digits + Math.floor(Math.log10(ratio))) : digits;
+}
+
 /** @param {string} text a time @returns {string} the time without seconds if they are 0 */
-export const stamp = (text) => text.replace(/^(\d{4}-\d\d-\d\d[ T]\d\d:\d\d):00$/, "$1");
+export const stamp = (text) => text.replace(/^(\d{4}-\d\d-\d\d[ T]\d\d:\d\d):00(Z|[+-]\d\d:\d\d)?$/, "$1$2");
 
 /** @param {string} text @returns {string} the text with a full stop if it has no end mark */
 export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);

@@ -145,6 +145,8 @@ export interface Evaluation {
   last_origin: string;
   standardised_nll: number | null;
   series: string[];
+  /** Training deviation of each series. */
+  deviation: number[];
   levels: number[];
   /** Central intervals of `coverage`: 0.5, 0.8, 0.9. */
   intervals: number[];
@@ -158,6 +160,9 @@ export interface Evaluation {
     mae: number | null;
     mse: number | null;
     mean_crps_over_series: number | null;
+    /** Series that the mean leaves out because the reference is perfect. */
+    perfect_references: number;
+    scaled_crps: number | null;
   } | null;
   /** The verdict as text: whether and by how much the model is better than its reference. */
   verdict: string | null;
@@ -239,7 +244,7 @@ export interface Requests {
   /** Opens a device. It must be the first request. */
   open: { ask: {}; answer: Adapter };
   /** A first config for a CSV file, derived from its header and first rows. */
-  starter: { ask: { csv: Uint8Array; file: string }; answer: { config: string; notes: string[] } };
+  starter: { ask: { csv: Uint8Array; file: string; noTime?: boolean }; answer: { config: string; notes: string[] } };
   /** Reads config and data, and plans the model. Nothing is created on the device. The previous run is discarded. */
   load: { ask: { config: string; csv: Uint8Array; file: string }; answer: Loaded };
   /** Opens a run file with its data, to resume it or to forecast, within the budget `memory` instead of its own; "" is the default. */

@@ -1,7 +1,7 @@
 // From files to a plan: the combination of config and CSV, and the requests to the engine. The previous run is kept until a new load
 // succeeds.
 
-import { box, button, fillNotes, get, make, show } from "./dom.js";
+import { box, button, fillNotes, get, input, make, show } from "./dom.js";
 import { budgetHooks, refuseBudget, showBudget, showOutlook } from "./budget.js";
 import { readBudget, sameRun, writeBudget } from "./config-text.js";
 import { binary, count } from "./format.js";
@@ -36,9 +36,11 @@ export async function take(promise) {
   }
   clearError();
   try {
-    await sort(await promise);
+    // A conversion takes a while.
+    await sort(await working(() => promise));
   } catch (error) {
-    showError("top", { kind: "data", message: failureOf(error).message, hint: "Choose the file again." });
+    const failure = failureOf(error);
+    showError("top", failure.kind === "data" ? failure : { kind: "data", message: failure.message, hint: "Choose the file again." });
   }
 }
 
@@ -82,7 +84,7 @@ export async function writeStarter() {
   if (!csv) return;
   clearError();
   try {
-    const answer = await working(() => ask("starter", { csv: csv.bytes, file: csv.name }));
+    const answer = await working(() => ask("starter", { csv: csv.bytes, file: csv.name, noTime: input("no-time").checked }));
     setConfig(answer.config, false);
     fillNotes(box("starter-notes"), answer.notes);
   } catch (error) {

@@ -64,7 +64,7 @@ async function answer(request) {
     case "open":
       return [JSON.parse(engine.adapter())];
     case "starter":
-      return [JSON.parse(engine.starter(request.csv, request.file))];
+      return [JSON.parse(engine.starter(request.csv, request.file, request.noTime ?? false))];
     case "load":
       return [JSON.parse(engine.load(request.config, request.csv, request.file))];
     case "restore":

@@ -5,8 +5,11 @@ use std::f64::consts::TAU;
 use serde::{Deserialize, Serialize};
 
 use super::Frequency;
-use super::stamp::{DAY, Stamp, civil};
+use super::civil::weekday;
+use super::stamp::{DAY, SECOND, Stamp, civil};
 use crate::numbers::to_f32;
+
+const HOUR: i64 = 3_600 * SECOND;
 
 /// A calendar feature. Each feature gives two inputs, the sine and the cosine of its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +34,10 @@ impl CalendarFeature {
     #[must_use]
     pub fn defaults(frequency: Frequency) -> Vec<Self> {
         match frequency {
-            Frequency::Seconds(s) if s < DAY => {
-                vec![Self::HourOfDay, Self::DayOfWeek, Self::DayOfYear]
-            }
-            Frequency::Seconds(s) if s % (7 * DAY) != 0 => vec![Self::DayOfWeek, Self::DayOfYear],
-            Frequency::Months(m) if m % 12 == 0 => vec![],
+            Frequency::Time(step) if step.get() < DAY => vec![Self::HourOfDay, Self::DayOfWeek, Self::DayOfYear],
+            Frequency::Time(step) if step.get() % (7 * DAY) != 0 => vec![Self::DayOfWeek, Self::DayOfYear],
+            Frequency::Business(days) if days.get() % 5 != 0 => vec![Self::DayOfWeek, Self::DayOfYear],
+            Frequency::Months(m) if m.get() % 12 == 0 => vec![],
             _ => vec![Self::DayOfYear],
         }
     }
@@ -49,14 +51,15 @@ impl CalendarFeature {
 
     /// Position within the period, `0 <= phase < 1`.
     fn phase(self, stamp: Stamp) -> f64 {
-        let date = civil(stamp).date();
+        let (date, time) = civil(stamp);
+        // Both numbers are exact in f64, so that the quotient is the one of whole seconds.
         let (part, whole) = match self {
-            Self::MinuteOfHour => (stamp.rem_euclid(3_600), 3_600),
-            Self::HourOfDay => (stamp.rem_euclid(DAY), DAY),
-            Self::DayOfWeek => (date.weekday().to_monday_zero_offset().into(), 7),
-            Self::DayOfMonth => (i64::from(date.day()) - 1, date.days_in_month().into()),
-            Self::DayOfYear => (i64::from(date.day_of_year()) - 1, date.days_in_year().into()),
-            Self::MonthOfYear => (i64::from(date.month()) - 1, 12),
+            Self::MinuteOfHour => (time % HOUR, HOUR),
+            Self::HourOfDay => (time, DAY),
+            Self::DayOfWeek => (weekday(date.number()), 7),
+            Self::DayOfMonth => (date.day - 1, date.days_in_month()),
+            Self::DayOfYear => (date.day_of_year() - 1, date.days_in_year()),
+            Self::MonthOfYear => (date.month - 1, 12),
         };
         part as f64 / whole as f64
     }
@@ -87,8 +90,18 @@ mod tests {
     }
 
     #[test]
+    fn whole_seconds_have_the_phase_that_seconds_give() {
+        for second in (-100_000_000_i64..100_000_000).step_by(77_777) {
+            let phase = CalendarFeature::HourOfDay.phase(second * SECOND);
+            assert_eq!(phase.to_bits(), (second.rem_euclid(86_400) as f64 / 86_400.0).to_bits(), "{second}");
+            let phase = CalendarFeature::MinuteOfHour.phase(second * SECOND);
+            assert_eq!(phase.to_bits(), (second.rem_euclid(3_600) as f64 / 3_600.0).to_bits(), "{second}");
+        }
+    }
+
+    #[test]
     fn defaults_follow_the_frequency() {
         let count = |text: &str| CalendarFeature::defaults(text.parse().unwrap()).len();
-        assert_eq!(["15min", "1h", "1d", "1w", "1mo", "1y"].map(count), [3, 3, 2, 1, 1, 0]);
+        assert_eq!(["15min", "1h", "1d", "1w", "1mo", "1y", "B", "5B"].map(count), [3, 3, 2, 1, 1, 0, 2, 1]);
     }
 }

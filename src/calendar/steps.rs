@@ -2,6 +2,11 @@
 //!
 //! Timestamps are regular except at gaps, and line numbers except at blank lines. Only a change of the step takes memory.
 
+use super::stamp::SECOND;
+
+/// Microseconds in a second.
+const WHOLE: u64 = SECOND.unsigned_abs();
+
 /// A sequence of whole numbers.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Steps {
@@ -10,8 +15,9 @@ pub(crate) struct Steps {
     len: usize,
     /// The current step and its number of repetitions. It is written to `runs` when the step changes.
     current: (u64, u64),
-    /// Pairs (step, times), each number with 7 bits per byte, the low bits first. The highest bit is set in all bytes of a number except
-    /// the last.
+    /// Pairs (step, 2 * times + unit), each number with 7 bits per byte, the low bits first. The highest bit is set in all bytes of a
+    /// number except the last. The step is in seconds if the unit is 1: timestamps are in microseconds, but few files have
+    /// fractions of a second.
     runs: Vec<u8>,
 }
 
@@ -26,6 +32,14 @@ pub(crate) struct Run {
     pub(crate) step: i64,
     /// Number of repetitions.
     pub(crate) times: usize,
+}
+
+impl Run {
+    /// The numbers before and after each step.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (i64, i64)> {
+        let number = move |k: i64| self.start.wrapping_add(self.step.wrapping_mul(k));
+        (0..).take(self.times).map(move |k| (number(k), number(k + 1)))
+    }
 }
 
 impl Steps {
@@ -46,7 +60,9 @@ impl Steps {
     }
 
     fn write(&mut self) {
-        for mut number in [self.current.0, self.current.1] {
+        let (step, times) = self.current;
+        let pair = if step % WHOLE == 0 { [step / WHOLE, 2 * times + 1] } else { [step, 2 * times] };
+        for mut number in pair {
             while number >= 0x80 {
                 self.runs.push(low_bits(number) | 0x80);
                 number >>= 7;
@@ -54,6 +70,16 @@ impl Steps {
             self.runs.push(low_bits(number));
         }
         self.current = (0, 0);
+    }
+
+    /// Number of numbers.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first number.
+    pub(crate) fn first(&self) -> Option<i64> {
+        (self.len > 0).then_some(self.first)
     }
 
     /// The last number.
@@ -75,7 +101,10 @@ impl Steps {
                 }
             }
         };
-        let written = std::iter::from_fn(move || Some((number()?, number()?)));
+        let written = std::iter::from_fn(move || {
+            let (step, times) = (number()?, number()?);
+            Some((if times % 2 == 1 { step * WHOLE } else { step }, times / 2))
+        });
         let current = (self.current.1 > 0).then_some(self.current);
         let (mut from, mut start) = (0, self.first);
         written.chain(current).map(move |(step, times)| {
@@ -89,8 +118,15 @@ impl Steps {
 
     /// All numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = i64> + '_ {
-        let rest = self.runs().flat_map(|run| (1..).take(run.times).map(move |k| run.start + k * run.step));
-        (self.len > 0).then_some(self.first).into_iter().chain(rest)
+        let rest = self.runs().flat_map(Run::pairs).map(|(_, number)| number);
+        self.first().into_iter().chain(rest)
+    }
+
+    /// The numbers in reverse order.
+    pub(crate) fn reversed(&self) -> Self {
+        let runs: Vec<Run> = self.runs().collect();
+        let back = runs.iter().rev().flat_map(|run| (0..).take(run.times).map(|k| run.start + run.step * (k_of(run.times) - 1 - k)));
+        self.last().into_iter().chain(back).collect()
     }
 
     /// The number at this index. It iterates over all preceding runs.
@@ -100,8 +136,12 @@ impl Steps {
     pub(crate) fn at(&self, index: usize) -> i64 {
         assert!(index < self.len, "number {index} of {}", self.len);
         let run = self.runs().find(|run| index <= run.from + run.times);
-        run.map_or(self.first, |run| run.start + run.step * i64::try_from(index - run.from).expect("a run's length was an i64"))
+        run.map_or(self.first, |run| run.start.wrapping_add(run.step.wrapping_mul(i64::try_from(index - run.from).unwrap_or(i64::MAX))))
     }
+}
+
+fn k_of(times: usize) -> i64 {
+    i64::try_from(times).unwrap_or(i64::MAX)
 }
 
 fn low_bits(number: u64) -> u8 {
@@ -132,13 +172,15 @@ mod tests {
             vec![5, 3, 1, -1, 4],
             (0..1_000).map(|k| k * 60 + k / 128 * 7_777_777).collect(),
             (0..500).map(|k| k * k * k).collect(),
+            vec![5, 5 + SECOND, 5 + 3 * SECOND, 6 + 3 * SECOND, 6, 6 - 7 * SECOND, 0, i64::MIN, i64::MAX, i64::MIN / SECOND * SECOND, 0],
         ] {
             let steps: Steps = numbers.iter().copied().collect();
             assert_eq!(steps.last(), numbers.last().copied());
+            assert!(steps.reversed().iter().eq(numbers.iter().rev().copied()));
             assert_eq!(steps.iter().collect::<Vec<_>>(), numbers);
             assert!(numbers.iter().enumerate().all(|(k, &number)| steps.at(k) == number));
             for run in steps.runs() {
-                assert_eq!((run.start, run.start + run.step), (numbers[run.from], numbers[run.from + 1]));
+                assert_eq!((run.start, run.start.wrapping_add(run.step)), (numbers[run.from], numbers[run.from + 1]));
             }
         }
     }
@@ -148,6 +190,9 @@ mod tests {
         let day_shifts = (0..1_000).flat_map(|day| (0..9).map(move |hour| day * 86_400 + hour * 3_600));
         let steps: Steps = day_shifts.collect();
         assert!(steps.runs.len() <= 7 * 1_000, "{}", steps.runs.len());
+        let minutes = (0..9_000).map(|k| (k + k / 9) * 60 * SECOND);
+        let steps: Steps = minutes.collect();
+        assert!(steps.runs.len() <= 4 * 1_000, "{}", steps.runs.len());
         let regular: Steps = (0..100_000).map(|k| k * 900).collect();
         assert_eq!((regular.runs.len(), regular.runs().count()), (0, 1));
     }

@@ -102,8 +102,17 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
         };
         all.push(general.into());
     }
-    if let Some(DataError::Forecast { .. } | DataError::MissingFuture { .. }) = error.chain().find_map(|e| e.downcast_ref::<DataError>()) {
-        all.push("the forecast starts after the last row of the file in which any target has a value".into());
+    match error.chain().find_map(|e| e.downcast_ref::<DataError>()) {
+        Some(DataError::Forecast { .. } | DataError::MissingFuture { .. }) => {
+            all.push("the forecast starts after the last row of the file in which any target has a value".into());
+        }
+        Some(DataError::NoTimeColumn { .. }) => {
+            all.push("give --time COLUMN and --time-format FORMAT, or --no-time to use the rows as steps".into());
+        }
+        Some(DataError::AmbiguousDates { first, second, .. }) => {
+            all.push(format!("give --time-format \"{first}\" or --time-format \"{second}\""));
+        }
+        _ => {}
     }
     all.dedup();
     all

@@ -5,7 +5,8 @@ use super::context::Context;
 use super::progress::Progress;
 use super::{Ending, console, open};
 use anyhow::Context as _;
-use pgat::evaluate::Evaluation;
+use pgat::data::{Part, SeenWindows};
+use pgat::evaluate::{Evaluation, check_observed};
 use pgat::experiment::{LoadOptions, Run};
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     /// Part of the data to evaluate
     #[arg(long, value_enum, default_value_t = open::PartName::Test)]
     part: open::PartName,
+    /// Evaluate all rows from this timestamp on, instead of a part
+    #[arg(long, value_name = "STAMP", value_parser = pgat::calendar::parse_moment, conflicts_with = "part")]
+    from: Option<pgat::calendar::Moment>,
     #[command(flatten)]
     data: open::OtherData,
     #[command(flatten)]
@@ -46,21 +50,49 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
     if let (None, Err(changed)) = (data, experiment.check_rows()) {
         console::warn(&changed.to_string());
     }
-    let part = options.part.part();
-    // A part without windows is an error before an adapter is opened.
+    let part = options.from.map_or_else(|| options.part.part(), Part::From);
+    let seen = experiment.seen_windows(part)?;
+    // A part without windows or values is an error before an adapter is opened.
     let windows = experiment.dataset().evaluation_windows(part)?.len();
+    check_observed(experiment.dataset(), part).with_context(|| options.run.display().to_string())?;
     let mut trained = open::trained(context, &experiment, &LoadOptions { weights: options.weights.weights(), ..LoadOptions::default() })?;
     let mut progress = Progress::new(windows as u64, 0, context.quiet);
     let all = trained.evaluate_with(part, |done, _| progress.at(done as u64, "windows scored".into()));
     let evaluation = pollster::block_on(all).with_context(|| options.run.display().to_string());
     progress.finish();
     let evaluation = evaluation?;
+    if let Some(warning) = seen_text(seen, part, evaluation.windows) {
+        console::warn(&warning);
+    }
     if options.json {
-        console::json(&evaluation)?;
+        console::json(&Scored { evaluation: &evaluation, seen })?;
     } else {
         console::result(&text(&evaluation, options))?;
     }
     Ok(Ending::Done)
+}
+
+/// Scores as JSON.
+#[derive(serde::Serialize)]
+struct Scored<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    /// Windows with rows that the run has seen.
+    seen: SeenWindows,
+}
+
+/// A warning if the scores are of rows that the run has seen.
+fn seen_text(seen: SeenWindows, part: Part, windows: usize) -> Option<String> {
+    let of = |count: usize, what: &str| {
+        let (count, all) = (console::thousands(count as u64), console::thousands(windows as u64));
+        format!("{count} of {all} forecasts are of rows {what}: these are no test scores")
+    };
+    match seen {
+        SeenWindows { trained: 0, chosen: 0 } => None,
+        SeenWindows { trained: 0, .. } if part == Part::Validation => None,
+        SeenWindows { trained: 0, chosen } => Some(of(chosen, "on which the weights of the run were chosen")),
+        SeenWindows { trained, .. } => Some(of(trained, "that the run was trained on")),
+    }
 }
 
 fn text(e: &Evaluation, options: &Options) -> String {

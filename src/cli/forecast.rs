@@ -2,6 +2,7 @@
 
 use super::budget::MemoryBudget;
 use super::context::Context;
+use super::error::Hint as _;
 use super::{Ending, console, open};
 use anyhow::Context as _;
 use pgat::config::{LevelSet, Levels};
@@ -9,7 +10,7 @@ use pgat::evaluate::{Forecast, ForecastOptions};
 use pgat::experiment::{LoadOptions, Run};
 use pgat::forecast::ForecastTable;
 use pgat::forecast::plot::{FanChartOptions, fan_chart};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Forecast the steps after the last observation in a file
 ///
@@ -81,14 +82,42 @@ fn restricted(table: &ForecastTable, levels: &[f64]) -> ForecastTable {
     ForecastTable { levels: kept.iter().map(|&q| table.levels[q]).collect(), quantiles, ..table.clone() }
 }
 
+/// Refuses outputs that would replace the data, another output, or a file of the run.
+fn check_outputs(options: &Options) -> anyhow::Result<()> {
+    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let outputs = [("--out", &options.out), ("--plot", &options.plot), ("--samples-out", &options.samples_out)];
+    let given: Vec<(&str, &Path)> = outputs.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?))).collect();
+    for (k, (flag, path)) in given.iter().enumerate() {
+        let at = place(path);
+        let taken = if at == place(&options.data) {
+            Some("it is the file of --data")
+        } else if at == place(&options.run) || at.parent() == Some(&place(&options.run)) && at.exists() {
+            Some("it is a file of the run")
+        } else if given[..k].iter().any(|(_, other)| place(other) == at) {
+            Some("another output has the same name")
+        } else {
+            None
+        };
+        if let Some(taken) = taken {
+            let refused = Err(anyhow::anyhow!("{flag} {} would be replaced: {taken}", path.display()));
+            return refused.hint(|| "give another file name".into());
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(&options.run)?;
+    check_outputs(options)?;
     options.memory.apply(&mut run.config.training);
     let seed = run.record.seed;
     let experiment = run.open_data(Some(&options.data))?;
     open::notes(context, &experiment);
     // A file from which no forecast can be made is an error before an adapter is opened.
-    experiment.dataset().forecast_window().with_context(|| options.data.display().to_string())?;
+    let window = experiment.dataset().forecast_window().with_context(|| options.data.display().to_string())?;
+    for note in experiment.dataset().silent_targets(&window) {
+        context.say(&format!("note: {note}"));
+    }
     let levels = options.levels.as_ref().unwrap_or(&experiment.config().evaluation.levels).values();
     let samples = if options.samples_out.is_some() { options.samples.unwrap_or(SAMPLES) } else { 0 };
     let all = if options.plot.is_some() { joined(&levels, &CHART) } else { levels.clone() };

@@ -5,35 +5,59 @@ use super::error::Hint as _;
 use super::{Ending, console};
 use anyhow::Context as _;
 use pgat::data::DataError;
-use pgat::starter::starter;
-use std::io::Write as _;
+use pgat::starter::{self, starter};
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
-/// Write a first config for a CSV file
+/// Write a first config for a table
 ///
-/// The time column, the series, the window lengths and a small model are derived from the header and the first rows, and printed to
-/// stderr. Check and edit the config, then use it with `pgat plan` and `pgat train`.
+/// The format, the time column, the series, their drivers and the window lengths are derived from all cells, and the size of the model from
+/// the predicted time of training on this adapter. Comments in the config say what each value was derived from. Check and edit it, then use
+/// it with `pgat plan` and `pgat train`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Data file: CSV, plain or gzip-compressed, with one row per time step and one column per series
+    /// Data file, or - for standard input: one row per time step and one column per series, or a long table with one row per series and
+    /// time step
     #[arg(value_name = "FILE")]
-    csv: PathBuf,
+    file: PathBuf,
+    /// The time column
+    #[arg(long, value_name = "COLUMN")]
+    time: Option<String>,
+    /// Form of the timestamps, such as "%d.%m.%Y %H:%M" or "epoch s"
+    #[arg(long, value_name = "FORMAT")]
+    time_format: Option<String>,
+    /// Use the rows as steps of equal length, without timestamps
+    #[arg(long, conflicts_with_all = ["time", "time_format"])]
+    no_time: bool,
     /// Write the config to this TOML file instead of stdout; `data.path` is then relative to its folder
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
-    let path = &options.csv;
-    let file = std::fs::File::open(path).map_err(|source| DataError::Open { path: path.clone(), source })?;
-    // The path is absolute, so that the config can be stored in any folder. In the folder of the data, it is only the file name.
-    let folder = |p: &PathBuf| std::path::absolute(p).ok().and_then(|p| p.parent().map(std::path::Path::to_owned));
-    let beside = options.out.as_ref().map_or_else(|| std::env::current_dir().ok(), folder) == folder(path);
-    let name = match path.file_name().filter(|_| beside) {
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+    let path = &options.file;
+    let hints = starter::Options { no_time: options.no_time, time: options.time.clone(), time_format: options.time_format.clone() };
+    // Without an adapter, the times of the reference are as good as none.
+    let backend = context.open().ok();
+    let mut predict = |shape: &_, model: &_, training: &_| backend.as_ref().and_then(|b| starter::predicted(b, shape, model, training));
+    let made = if path.as_os_str() == "-" {
+        let mut bytes = vec![];
+        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
+        starter(&bytes[..], "-", &hints, &mut predict).context("standard input")?
+    } else {
+        // The path is absolute, so that the config can be stored in any folder. In the folder of the data, it is only the file name.
+        let folder = |p: &PathBuf| std::path::absolute(p).ok().and_then(|p| p.parent().map(std::path::Path::to_owned));
+        let beside = options.out.as_ref().map_or_else(|| std::env::current_dir().ok(), folder) == folder(path);
+        let name = match path.file_name().filter(|_| beside) {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+        };
+        let made = starter(path.as_path(), &name, &hints, &mut predict);
+        made.map_err(|e| match e {
+            DataError::Open { .. } => anyhow::Error::new(e),
+            e => anyhow::Error::new(e).context(path.display().to_string()),
+        })?
     };
-    let made = starter(file, &name).with_context(|| path.display().to_string())?;
     for note in &made.notes {
         context.say(&format!("note: {note}"));
     }

@@ -7,6 +7,7 @@
 mod bench;
 mod bench_budgets;
 mod budget;
+mod check;
 mod console;
 mod context;
 mod doctor;
@@ -67,6 +68,7 @@ struct Global {
 enum Command {
     Doctor(doctor::Options),
     Init(init::Options),
+    Check(check::Options),
     Train(train::Options),
     Evaluate(evaluate::Options),
     Forecast(forecast::Options),
@@ -101,6 +103,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<Ending> {
     match command {
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Init(options) => init::run(context, &options),
+        Command::Check(options) => check::run(context, &options),
         Command::Train(options) => train::run(context, &options),
         Command::Evaluate(options) => evaluate::run(context, &options),
         Command::Forecast(options) => forecast::run(context, &options),

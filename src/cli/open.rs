@@ -29,6 +29,8 @@ pub(crate) enum PartName {
     #[value(alias = "validation")]
     Val,
     Test,
+    /// All rows of the file
+    All,
 }
 
 impl PartName {
@@ -36,6 +38,7 @@ impl PartName {
         match self {
             Self::Val => Part::Validation,
             Self::Test => Part::Test,
+            Self::All => Part::All,
         }
     }
 }
@@ -64,6 +67,10 @@ pub(crate) struct OtherData {
 
 /// Opens a run with its own data, or with the file given by `--data`.
 pub(crate) fn run_data(run: Run, data: Option<&Path>) -> anyhow::Result<Experiment> {
+    if data.is_none() && run.record.data.as_os_str() == "-" {
+        let unknown = Err(anyhow::anyhow!("the run was trained on standard input, which is gone"));
+        return unknown.hint(|| "give the data with --data FILE, or with --data - for standard input".into());
+    }
     // The error names the file. A hint is needed only where the path comes from the run instead of the command line.
     let found = data.is_some() || run.record.data.exists();
     let moved = moved(&run.record.data);

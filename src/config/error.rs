@@ -47,7 +47,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn invalid(key: &'static str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn invalid(key: &'static str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::Invalid { key, problem: problem.into(), advice: advice.into() }
     }
 

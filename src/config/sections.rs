@@ -1,148 +1,9 @@
-//! `[data]`, `[window]` and `[evaluation]`.
+//! `[window]` and `[evaluation]`.
 
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::calendar::{CalendarFeature, Frequency, parse_time_of_day};
-
-/// `[data]`: the data file and the meaning of its columns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct DataSettings {
-    /// Plain or gzip-compressed CSV file, relative to the configuration file.
-    pub path: String,
-    /// Timestamp column. If omitted, rows are steps, and there are no calendar features.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-    /// Time step between rows, such as "15min", "1h", "1d", "1w", "1mo". Default: the most frequent difference in the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frequency: Option<Frequency>,
-    /// Field separator, one character.
-    #[serde(default = "default_delimiter")]
-    pub delimiter: char,
-    /// Cell texts that mean a missing value.
-    #[serde(default = "default_missing")]
-    pub missing: Vec<String>,
-    /// Gaps of up to this many missing timestamps are filled with unobserved rows. After a longer gap, a new segment starts; no window
-    /// spans such a gap.
-    #[serde(default)]
-    pub max_gap: usize,
-    /// Series to forecast: column names, patterns such as `z{i}_TARGETVAR` (one target per match of `{i}`), or `*` for all
-    /// columns without another use.
-    pub targets: Vec<String>,
-    /// If true, the history of the targets is not an input of the model.
-    #[serde(default)]
-    pub hide_history: bool,
-    /// Calendar features, each a sine and a cosine. Default: selected by the frequency. See [`CalendarFeature`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calendar: Option<Vec<CalendarFeature>>,
-    /// Drivers that are common to all series.
-    #[serde(default)]
-    pub covariates: Vec<Covariate>,
-    /// Drivers that belong to one series each.
-    #[serde(default)]
-    pub channels: Vec<Channel>,
-}
-
-/// A driver that is common to all series: a column, or an expression over columns.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Covariate {
-    /// Column name, or a pattern with `{i}` for one covariate per match.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// Name of the series. Required with an expression. Default: the name of the column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Expression over column names, such as `hypot(u, v)`, with + - * / ^, parentheses, abs, sign, sqrt, cbrt, exp, ln, log2, log10, the
-    /// trigonometric and hyperbolic functions, floor, ceil, round, trunc, hypot, atan2, pow, min, max, PI and E. Put a name in braces if it
-    /// contains other characters than letters, digits and `_`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expression: Option<String>,
-    /// If true, its values in the horizon are known when the forecast is made.
-    #[serde(default)]
-    pub known_future: bool,
-}
-
-/// A driver of one series: a column or expression in which `{i}` is replaced by the text that `{i}` matched in the name of the target.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Channel {
-    /// Name of the channel.
-    pub name: String,
-    /// Column pattern, such as `z{i}_U100`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// Expression over column patterns, such as `hypot(z{i}_U100, z{i}_V100)`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expression: Option<String>,
-    /// If true, its values in the horizon are known when the forecast is made.
-    #[serde(default)]
-    pub known_future: bool,
-}
-
-fn default_delimiter() -> char {
-    ','
-}
-
-fn default_missing() -> Vec<String> {
-    ["", "NA", "NaN", "nan", "null"].map(String::from).to_vec()
-}
-
-impl DataSettings {
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        if self.targets.is_empty() {
-            return Err(ConfigError::invalid("data.targets", "the list is empty", "give the columns to forecast, or [\"*\"] for all"));
-        }
-        if !self.delimiter.is_ascii() || self.delimiter == '"' {
-            return Err(ConfigError::invalid(
-                "data.delimiter",
-                format!("{:?} cannot separate fields", self.delimiter),
-                "use \",\", \";\", \"\\t\" or another ASCII character",
-            ));
-        }
-        if self.calendar.as_ref().is_some_and(|c| !c.is_empty()) && self.time.is_none() {
-            return Err(ConfigError::invalid(
-                "data.calendar",
-                "calendar features need timestamps",
-                "set data.time to the time column, or remove the key",
-            ));
-        }
-        for covariate in &self.covariates {
-            one_source("data.covariates", covariate.column.as_ref(), covariate.expression.as_ref())?;
-            if covariate.expression.is_some() && covariate.name.is_none() {
-                return Err(ConfigError::invalid(
-                    "data.covariates",
-                    "an entry with an expression has no name",
-                    "add name = \"...\" to the entry",
-                ));
-            }
-        }
-        for (index, channel) in self.channels.iter().enumerate() {
-            one_source("data.channels", channel.column.as_ref(), channel.expression.as_ref())?;
-            if self.channels[..index].iter().any(|other| other.name == channel.name) {
-                return Err(ConfigError::invalid(
-                    "data.channels",
-                    format!("two channels are named \"{}\"", channel.name),
-                    "give each its own name",
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn one_source(key: &'static str, column: Option<&String>, expression: Option<&String>) -> Result<(), ConfigError> {
-    if column.is_some() == expression.is_some() {
-        return Err(ConfigError::invalid(
-            key,
-            "an entry has both column and expression, or neither",
-            "give exactly one of them in each entry",
-        ));
-    }
-    Ok(())
-}
+use crate::calendar::parse_time_of_day;
 
 /// `[window]`: lengths of history and horizon in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,11 +87,11 @@ impl Default for EvaluationSettings {
 }
 
 impl EvaluationSettings {
-    /// The origin in seconds after midnight, if one is set.
+    /// The origin in microseconds after midnight, if one is set.
     ///
     /// # Errors
     /// When the text is not a time of day.
-    pub fn origin_seconds(&self) -> Result<Option<i64>, ConfigError> {
+    pub fn origin_micros(&self) -> Result<Option<i64>, ConfigError> {
         self.origin
             .as_deref()
             .map(|text| {
@@ -242,7 +103,7 @@ impl EvaluationSettings {
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.origin_seconds()?;
+        self.origin_micros()?;
         if self.stride == 0 || self.season == Some(0) {
             return Err(ConfigError::invalid("evaluation", "stride or season is 0", "use at least 1"));
         }

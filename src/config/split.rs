@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
-use crate::calendar::{Stamp, parse_stamp};
+use crate::calendar::{Moment, parse_moment, parse_stamp};
 
 /// `[split]`: a split by fractions, dates or rows; give exactly one of the three. Default: the fractions 0.7, 0.1, 0.2.
 ///
@@ -51,11 +51,11 @@ pub enum SplitRule {
     /// First timestamp of each part.
     Dates {
         /// First timestamp of the validation part, if there is one.
-        validation_start: Option<Stamp>,
+        validation_start: Option<Moment>,
         /// First timestamp of the test part.
-        test_start: Stamp,
+        test_start: Moment,
         /// First timestamp after the test part.
-        test_end: Option<Stamp>,
+        test_end: Option<Moment>,
     },
     /// Numbers of rows.
     Rows {
@@ -112,7 +112,8 @@ impl SplitSettings {
             .ok_or_else(|| ConfigError::invalid("split.test_start", "the key is missing", "give the timestamp of the first test row"))?;
         let validation_start = stamp("split.validation_start", self.validation_start.as_deref())?;
         let test_end = stamp("split.test_end", self.test_end.as_deref())?;
-        let in_order = validation_start.is_none_or(|v| v <= test_start) && test_end.is_none_or(|e| test_start < e);
+        let at = Moment::instant;
+        let in_order = validation_start.is_none_or(|v| at(v) <= at(test_start)) && test_end.is_none_or(|e| at(test_start) < at(e));
         if !in_order {
             return Err(ConfigError::invalid(
                 "split",
@@ -133,8 +134,13 @@ impl SplitSettings {
     }
 }
 
-fn stamp(key: &'static str, text: Option<&str>) -> Result<Option<Stamp>, ConfigError> {
-    text.map(|text| parse_stamp(text).map_err(|hint| ConfigError::invalid(key, format!("\"{text}\" is not a timestamp"), hint))).transpose()
+fn stamp(key: &'static str, text: Option<&str>) -> Result<Option<Moment>, ConfigError> {
+    text.map(|text| {
+        parse_moment(text)
+            .map_err(|_| parse_stamp(text).err().unwrap_or_default())
+            .map_err(|hint| ConfigError::invalid(key, format!("\"{text}\" is not a timestamp"), hint))
+    })
+    .transpose()
 }
 
 /// Accepts a timestamp in quotes, and TOML's own dates without quotes.

@@ -77,19 +77,19 @@ fn defaults_are_the_references() {
     assert_eq!(config.training.batch_size, 32);
     assert_eq!(config.split.rule().unwrap(), SplitRule::Fractions { train: 0.7, validation: 0.1, test: 0.2 });
     assert_eq!(config.evaluation.levels.values().len(), 19);
-    assert_eq!(config.data.missing.len(), 5);
+    assert!(["", "NA", "N/A", "None", "null"].iter().all(|token| config.data.missing.iter().any(|m| m == token)));
 }
 
 #[test]
 fn a_full_file_goes_there_and_back() {
     let config = Config::from_toml(FULL).unwrap();
-    assert_eq!(config.evaluation.origin_seconds().unwrap(), Some(0));
+    assert_eq!(config.evaluation.origin_micros().unwrap(), Some(0));
     assert_eq!(config.evaluation.levels.values().len(), 99);
     assert_eq!(config.training.budget().unwrap(), crate::bytes::Budget::Bytes(256 << 20));
     assert_eq!(config.training.schedule, Schedule::OneCycle);
     let SplitRule::Dates { validation_start, test_start, test_end } = config.split.rule().unwrap() else { panic!("dates") };
-    assert_eq!(test_start - validation_start.unwrap(), 31 * 86_400);
-    assert_eq!(test_end.unwrap() - test_start, 31 * 86_400);
+    assert_eq!(test_start.instant() - validation_start.unwrap().instant(), 31 * crate::calendar::DAY);
+    assert_eq!(test_end.unwrap().instant() - test_start.instant(), 31 * crate::calendar::DAY);
     for text in [SMALL, FULL] {
         let config = Config::from_toml(text).unwrap();
         assert_eq!(Config::from_toml(&config.to_toml().unwrap()).unwrap(), config);

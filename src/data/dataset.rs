@@ -1,15 +1,19 @@
 //! The data in memory.
 
+use crate::order;
 use std::io::Read;
 
+use super::clock::TimeScale;
 use super::error::DataError;
+use super::facts::Known;
 use super::grid::{Segment, regularise};
 use super::read::read;
+use super::records::Records;
 use super::schema::{Column, Layout, Schema, Slot};
 use super::source::WindowShape;
 use super::table::Table;
 use super::windows::{Pace, WindowId};
-use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Stamp, format_date, format_stamp};
+use crate::calendar::{CalendarFeature, Frequency, Grid, Stamp};
 use crate::config::{Config, SplitRule};
 use crate::numbers::to_f32;
 
@@ -27,6 +31,8 @@ pub struct DataReport {
     pub frequency: Option<Frequency>,
     /// Number of unobserved cells in the used columns.
     pub missing_cells: usize,
+    /// Columns that "*" in data.targets leaves out, each with the reason.
+    pub left_out: Vec<(String, String)>,
     /// Findings and how they were treated, one sentence each.
     pub notes: Vec<String>,
 }
@@ -36,45 +42,74 @@ pub struct DataReport {
 pub struct Dataset {
     pub(super) layout: Layout,
     pub(super) labels: Vec<String>,
-    /// The stored columns; NaN if unobserved.
+    /// The stored columns, without their offsets; NaN if unobserved.
     pub(super) table: Table,
+    /// What to add to the stored numbers of each column: 0, except where f32 cannot tell the values of a column apart at their level.
+    pub(super) offsets: Vec<f64>,
     pub(super) segments: Vec<Segment>,
     pub(super) grid: Option<Grid>,
+    pub(super) scale: TimeScale,
     pub(super) calendar: Vec<CalendarFeature>,
     pub(super) shape: WindowShape,
     pub(super) split: SplitRule,
     pub(super) training_pace: Pace,
     pub(super) evaluation_pace: Pace,
     season: usize,
-    report: DataReport,
+    pub(super) report: DataReport,
 }
 
 impl Dataset {
-    /// Reads CSV data, plain or gzip-compressed, as described by `config`. It ignores `config.data.path`.
+    /// Reads data, as described by `config`: CSV (plain or gzip-compressed) and, with the feature `formats`, also Parquet, Arrow, NPZ, NPY
+    /// and zstd. It ignores `config.data.path`.
     ///
     /// # Errors
     /// If the file is not valid; the error gives line, column and advice.
-    #[cfg_attr(feature = "native", tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes)))]
     pub fn read(config: &Config, reader: impl Read) -> Result<Self, DataError> {
+        Self::read_for(config, reader, None)
+    }
+
+    /// As [`Dataset::read`]. For a stored run, `known` is what it knows of its data: the file must fit to it.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`], and if the file does not fit to the run.
+    pub fn read_for(config: &Config, reader: impl Read, known: Option<&Known<'_>>) -> Result<Self, DataError> {
+        if let Some(other) = config.data.join.first() {
+            let problem = format!("{other} cannot be joined, because only one file is given");
+            return Err(DataError::schema("data.join", problem, "use the command line, or join the files before"));
+        }
+        #[cfg(feature = "formats")]
+        let mut records = super::source_format::records(&config.data, super::formats::Input::Stream(Box::new(reader)))?;
+        #[cfg(not(feature = "formats"))]
+        let mut records: Box<dyn Records> = Box::new(super::text::TextRecords::open(reader, &config.data)?);
+        Self::of(config, records.as_mut(), known)
+    }
+
+    /// Makes a dataset of rows of text.
+    #[cfg_attr(feature = "native", tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes)))]
+    pub(super) fn of(config: &Config, records: &mut dyn Records, known: Option<&Known<'_>>) -> Result<Self, DataError> {
         let split = config.split.rule()?;
-        let origin = config.evaluation.origin_seconds()?;
-        let (schema, cells) = read(&config.data, reader)?;
-        let (table, regular) = regularise(&config.data, cells)?;
+        let origin = config.evaluation.origin_micros()?;
+        let facts = known.and_then(Known::time);
+        let (schema, mut cells) = read(&config.data, records, known)?;
+        let (offsets, scale) = (std::mem::take(&mut cells.offsets), std::mem::take(&mut cells.scale));
+        let mut notes = std::mem::take(&mut cells.notes);
+        let (table, regular) = regularise(&config.data, cells, facts)?;
+        notes.extend(regular.notes);
         let span = tracing::Span::current();
         span.record("rows", table.rows());
         let Schema { columns, layout, .. } = schema;
         span.record("columns", columns.len());
         span.record("bytes", 4 * table.rows() * columns.len());
         let labels: Vec<String> = columns.into_iter().map(|Column { label, .. }| label).collect();
-        let frequency = regular.grid.map(|grid| grid.frequency);
+        let frequency = regular.grid.as_ref().map(|grid| grid.frequency);
         let calendar = match (&config.data.calendar, frequency) {
             (Some(listed), Some(_)) => listed.clone(),
-            (None, Some(frequency)) => CalendarFeature::defaults(frequency),
+            (None, Some(frequency)) => facts.map_or_else(|| CalendarFeature::defaults(frequency), |facts| facts.calendar.clone()),
             (_, None) => vec![],
         };
-        let mut report =
-            DataReport { rows: table.rows(), segments: regular.segments.len(), frequency, missing_cells: 0, notes: regular.notes };
-        count_missing(&mut report, &labels, &table);
+        let season = config.evaluation.season.or(regular.grid.as_ref().map(Grid::season)).unwrap_or(1);
+        let report =
+            DataReport { rows: table.rows(), segments: regular.segments.len(), frequency, missing_cells: 0, left_out: vec![], notes };
         let shape = WindowShape {
             history: config.window.history,
             horizon: config.window.horizon,
@@ -83,30 +118,45 @@ impl Dataset {
             num_channels: 1 + layout.channels.len(),
             num_calendar: 2 * calendar.len(),
         };
-        Ok(Self {
+        let mut dataset = Self {
             layout,
             labels,
             table,
             segments: regular.segments,
             grid: regular.grid,
+            scale,
+            offsets,
             calendar,
             shape,
             split,
             training_pace: Pace { stride: config.training.train_stride, origin: None },
             evaluation_pace: Pace { stride: config.evaluation.stride, origin },
-            season: config.evaluation.season.or(frequency.map(Frequency::season)).unwrap_or(1),
+            season,
             report,
-        })
+        };
+        if known.is_none() {
+            dataset.leave_out_unlearnable(&config.data);
+        }
+        count_missing(&mut dataset.report, &dataset.labels, &dataset.table);
+        Ok(dataset)
     }
 
-    /// Reads a file, see [`Dataset::read`].
+    /// Reads the files that a config names; `path` is its `data.path`. See [`Dataset::read`].
     ///
     /// # Errors
-    /// As [`Dataset::read`], and when the file cannot be opened.
+    /// As [`Dataset::read`], and when a file cannot be opened.
     #[cfg(feature = "native")]
     pub fn open(config: &Config, path: &std::path::Path) -> Result<Self, DataError> {
-        let file = std::fs::File::open(path).map_err(|source| DataError::Open { path: path.to_path_buf(), source })?;
-        Self::read(config, file)
+        Self::open_for(config, path, None)
+    }
+
+    /// As [`Dataset::open`], for a stored run; see [`Dataset::read_for`].
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and if the file does not fit to the run.
+    #[cfg(feature = "native")]
+    pub fn open_for(config: &Config, path: &std::path::Path, known: Option<&Known<'_>>) -> Result<Self, DataError> {
+        Self::of(config, super::files::open(&config.data, path)?.as_mut(), known)
     }
 
     /// The results of reading the file.
@@ -177,7 +227,7 @@ impl Dataset {
     /// Time step between rows; `None` without a time column.
     #[must_use]
     pub fn frequency(&self) -> Option<Frequency> {
-        self.grid.map(|grid| grid.frequency)
+        self.grid.as_ref().map(|grid| grid.frequency)
     }
 
     /// Rows per season, from the configuration or the frequency; 1 without both.
@@ -191,47 +241,42 @@ impl Dataset {
     pub fn stamp(&self, segment: u32, row: usize) -> Option<Stamp> {
         let start = self.segments[segment as usize].start?;
         let steps = i64::try_from(row).ok()?;
-        Some(self.grid?.advance(start, steps))
+        Some(self.grid.as_ref()?.advance(start, steps))
     }
 
-    /// The timestamp of a row as text, or `row 17` without a time column. If the time step is a number of whole days, it is only the date.
+    /// The timestamp of a row as text, or `row 17` without a time column. If the time step is a number of whole days, it is only the date. If
+    /// the zone is known, it has an offset.
     #[must_use]
     pub fn format_stamp(&self, segment: u32, row: usize) -> String {
         match self.stamp(segment, row) {
             None => format!("row {}", self.segments[segment as usize].first_row + row),
-            Some(stamp) => {
-                let whole_days = match self.frequency() {
-                    Some(Frequency::Seconds(s)) => s % DAY == 0,
-                    _ => true,
-                };
-                if whole_days && stamp.rem_euclid(DAY) == 0 { format_date(stamp) } else { format_stamp(stamp) }
-            }
+            Some(stamp) => self.scale.format(stamp, self.frequency().is_some_and(Frequency::is_whole_days)),
         }
     }
 
     /// Value of a target in original units; `None` if it is unobserved or beyond the end of the segment.
     #[must_use]
-    pub fn target_value(&self, segment: u32, row: usize, target: usize) -> Option<f32> {
+    pub fn target_value(&self, segment: u32, row: usize, target: usize) -> Option<f64> {
         self.value(self.target_slot(target), segment, row)
     }
 
     /// The last observed value of a target in the history or before it, in original units.
     #[must_use]
-    pub fn last_value(&self, id: WindowId, target: usize) -> Option<f32> {
+    pub fn last_value(&self, id: WindowId, target: usize) -> Option<f64> {
         self.back_from(id, (id.row as usize + self.shape.history).checked_sub(1)?, 1, target)
     }
 
     /// The seasonal naive forecast in original units: the last observed value of a target that is a whole number of seasons before horizon
     /// step `step` (from 0) and not later than the origin.
     #[must_use]
-    pub fn seasonal_value(&self, id: WindowId, step: usize, target: usize, season: usize) -> Option<f32> {
+    pub fn seasonal_value(&self, id: WindowId, step: usize, target: usize, season: usize) -> Option<f64> {
         let season = season.max(1);
         let row = id.row as usize + self.shape.history + step;
         self.back_from(id, row.checked_sub((step + 1).div_ceil(season) * season)?, season, target)
     }
 
     /// The first observed value at `row`, `row - stride`, and so on.
-    fn back_from(&self, id: WindowId, row: usize, stride: usize, target: usize) -> Option<f32> {
+    fn back_from(&self, id: WindowId, row: usize, stride: usize, target: usize) -> Option<f64> {
         let slot = self.target_slot(target);
         (0..=row).rev().step_by(stride).find_map(|row| self.value(slot, id.segment, row))
     }
@@ -241,14 +286,21 @@ impl Dataset {
         self.layout.slots[index].expect("every target has its channel 0")
     }
 
-    /// A stored value in original units.
-    pub(super) fn value(&self, slot: Slot, segment: u32, row: usize) -> Option<f32> {
+    /// The same stored numbers as differences from `offset`.
+    #[cfg(test)]
+    pub(crate) fn with_offset(mut self, offset: f64) -> Self {
+        self.offsets.fill(offset);
+        self
+    }
+
+    /// A value in original units.
+    pub(super) fn value(&self, slot: Slot, segment: u32, row: usize) -> Option<f64> {
         let segment = self.segments[segment as usize];
         if row >= segment.rows {
             return None;
         }
         let value = self.table.get(slot.column, segment.first_row + row);
-        (!value.is_nan()).then_some(value)
+        (!value.is_nan()).then(|| self.offsets[slot.column] + f64::from(value))
     }
 }
 
@@ -256,7 +308,7 @@ fn count_missing(report: &mut DataReport, labels: &[String], table: &Table) {
     let counts = (0..table.width()).map(|column| table.values(column, 0..table.rows()).filter(|v| v.is_nan()).count());
     let mut missing: Vec<(usize, &String)> = counts.zip(labels).filter(|&(count, _)| count > 0).collect();
     report.missing_cells = missing.iter().map(|&(count, _)| count).sum();
-    missing.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+    order::sort_by_key(&mut missing, |&(count, _)| std::cmp::Reverse(count));
     for (count, label) in missing.iter().take(COLUMNS_NAMED) {
         let percent = 100.0 * to_ratio(*count, report.rows);
         report.notes.push(format!("column \"{label}\": {count} of {} cells missing ({percent:.1} %); masked as unobserved", report.rows));

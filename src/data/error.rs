@@ -33,25 +33,31 @@ pub enum DataError {
     #[error("the file has a header but no rows; check that the export is complete")]
     NoRows,
     /// The header line is not text.
-    #[error("line 1: the header is not UTF-8 text; save the file as UTF-8 CSV (it may be a spreadsheet or an archive)")]
+    #[error("the header is not UTF-8 text; save the file as UTF-8 CSV (it may be a spreadsheet or an archive)")]
     HeaderText,
     /// The header contains another delimiter than the configured one.
-    #[error("line 1: the header has only one field, \"{header}\"; if the delimiter is {found:?}, set data.delimiter = {found:?}")]
+    #[error("line {line}: the header has only one field, \"{header}\"; if the delimiter is {found:?}, set data.delimiter = {found:?}")]
     Delimiter {
+        /// Line of the header.
+        line: u64,
         /// The header line.
         header: String,
         /// The delimiter found in the header.
         found: char,
     },
     /// Two columns have the same name.
-    #[error("line 1: two columns are named \"{name}\" (fields {first} and {second}); rename one")]
+    #[error("line {line}: two columns are named \"{name}\" (fields {first} and {second}); rename one{no_header}")]
     DuplicateColumn {
+        /// Line of the header.
+        line: u64,
         /// The name.
         name: String,
         /// First field, from 1.
         first: usize,
         /// Second field, from 1.
         second: usize,
+        /// What to do if the line is not a header.
+        no_header: &'static str,
     },
     /// A name in the configuration is not in the header.
     #[error("{place}: the file has no column \"{name}\"; {hint}")]
@@ -74,7 +80,9 @@ pub enum DataError {
         advice: String,
     },
     /// A row has too many or too few fields.
-    #[error("line {line}: the row has {found} fields, but the header has {expected}; check for an extra or missing {delimiter:?} or quote")]
+    #[error(
+        "line {line}: the row has {found} fields, but the header has {expected}; check for an extra or missing delimiter or quote{above}"
+    )]
     FieldCount {
         /// Line, from 1.
         line: u64,
@@ -82,8 +90,8 @@ pub enum DataError {
         found: usize,
         /// Fields in the header.
         expected: usize,
-        /// The delimiter.
-        delimiter: char,
+        /// What to do if there are lines above the header.
+        above: &'static str,
     },
     /// A cell is not a finite number.
     #[error("line {line}, column \"{column}\": \"{text}\" is {problem}; {advice}")]
@@ -97,7 +105,7 @@ pub enum DataError {
         /// What is wrong with it.
         problem: &'static str,
         /// How to correct it.
-        advice: &'static str,
+        advice: String,
     },
     /// An expression has no finite value.
     #[error("line {line}: the expression {expression} gives {value}; mark its inputs as missing, or limit them, as in max(x, 0.001)")]
@@ -134,8 +142,11 @@ pub enum DataError {
         /// The timestamp.
         stamp: String,
     },
-    /// A timestamp is earlier than the previous one.
-    #[error("line {line}: timestamp {stamp} is earlier than {earlier_stamp} on line {previous}; sort the file by time")]
+    /// A timestamp is out of order.
+    #[error(
+        "line {line}: timestamp {stamp} is {} than {other} on line {previous}; sort the file by time",
+        if *descending { "later, in a file with its newest row first," } else { "earlier" }
+    )]
     OutOfOrder {
         /// Line, from 1.
         line: u64,
@@ -144,7 +155,109 @@ pub enum DataError {
         /// The timestamp.
         stamp: String,
         /// The timestamp on the previous line.
-        earlier_stamp: String,
+        other: String,
+        /// Whether the rows before are in descending order.
+        descending: bool,
+    },
+    /// The timestamps repeat or go back, and another column tells the rows apart.
+    #[error(
+        "{source}; the column \"{column}\" (here \"{text}\") is not used: if this is a long table, with one row for each series and \
+         timestamp, set data.series = \"{column}\""
+    )]
+    LooksLong {
+        /// The error about the order of the rows.
+        source: Box<DataError>,
+        /// The column that tells the rows apart.
+        column: String,
+        /// Its text in the row.
+        text: String,
+    },
+    /// A series of a long table has two rows with one timestamp.
+    #[error("series \"{series}\" has two rows for {stamp}, on lines {previous} and {line}; keep one of them")]
+    DuplicateOfSeries {
+        /// The series.
+        series: String,
+        /// The timestamp.
+        stamp: String,
+        /// Line of the first row.
+        previous: u64,
+        /// Line of the second row.
+        line: u64,
+    },
+    /// Some timestamps have an offset, others have none.
+    #[error(
+        "line {line}: \"{text}\" {}, but \"{other}\" on line {previous} {}; write all timestamps with an offset, or all without",
+        if with == line { "has an offset" } else { "has no offset" },
+        if with == line { "has none" } else { "has one" }
+    )]
+    MixedOffsets {
+        /// Line of the timestamp that differs.
+        line: u64,
+        /// Its text.
+        text: String,
+        /// Line of the first timestamp.
+        previous: u64,
+        /// Its text.
+        other: String,
+        /// The line of the two whose timestamp has an offset.
+        with: u64,
+    },
+    /// A local time does not exist, because the clocks are set forward.
+    #[error(
+        "line {line}: \"{text}\" does not exist in {zone}, where the clocks are set forward; correct it, or remove data.timezone if the \
+         timestamps ignore summer time"
+    )]
+    NoSuchTime {
+        /// Line, from 1.
+        line: u64,
+        /// The timestamp.
+        text: String,
+        /// The zone.
+        zone: String,
+    },
+    /// No time column is found.
+    #[error("{problem}; name the time column and the form of its timestamps, or say that the rows are steps of equal length")]
+    NoTimeColumn {
+        /// What was found instead.
+        problem: String,
+    },
+    /// In every timestamp, day and month can be swapped.
+    #[error("column \"{column}\": in every row, day and month can be swapped; the form is {first} or {second}")]
+    AmbiguousDates {
+        /// The column.
+        column: String,
+        /// The form with the day first.
+        first: String,
+        /// The form with the month first.
+        second: String,
+    },
+    /// The step of the file is not that of the run.
+    #[error("the step of the file is {found}, but the run was trained on {trained}; resample the file to {trained}")]
+    OtherStep {
+        /// The step of the file.
+        found: String,
+        /// The step of the run.
+        trained: String,
+    },
+    /// The file and the run differ in what their timestamps mean.
+    #[error("the timestamps of the file have {found}, those of the run have {trained}; write them as in the data of the run")]
+    OtherOffsets {
+        /// What the file has.
+        found: &'static str,
+        /// What the run has.
+        trained: &'static str,
+    },
+    /// A file of another format cannot be read.
+    #[cfg(feature = "formats")]
+    #[error("{0}")]
+    Format(#[from] super::formats::FormatError),
+    /// An error in one of several files.
+    #[error("{file}: {source}")]
+    InFile {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: Box<DataError>,
     },
     /// A timestamp is between two steps.
     #[error(
@@ -169,21 +282,16 @@ pub enum DataError {
     /// The file has too many rows.
     #[error("the file has more than 2^32 - 1 rows; split the file")]
     TooManyRows,
-    /// A target is constant in the training rows.
+    /// Targets are constant in the training rows, or columns have no value there.
     #[error(
-        "target \"{name}\" is {value} in all its training rows and cannot be learned; remove it from data.targets, or train on other rows"
+        "{} cannot be used, because they are constant or empty in the training rows: {}; remove them from the config (data.exclude leaves \
+         columns out of \"*\"), or train on other rows",
+        if columns.len() == 1 { "1 column".to_owned() } else { format!("{} columns", columns.len()) },
+        columns.join(", ")
     )]
-    ConstantTarget {
-        /// The target.
-        name: String,
-        /// Its value.
-        value: f32,
-    },
-    /// A column has no value in the training rows.
-    #[error("column \"{name}\" has no value in any training row; remove it, or train on other rows (see [split])")]
-    NeverObserved {
-        /// The column.
-        name: String,
+    Unusable {
+        /// Names of the columns, each with its value.
+        columns: Vec<String>,
     },
     /// A part contains no window.
     #[error("the {part} part contains no window: {detail}")]
@@ -249,6 +357,17 @@ impl fmt::Display for super::Part {
             Self::Train => "training",
             Self::Validation => "validation",
             Self::Test => "test",
+            Self::All => "whole",
+            Self::From(_) => "selected",
         })
     }
+}
+
+/// A text shortened for a message.
+pub(super) fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(60).is_some() {
+        short.push_str("...");
+    }
+    short
 }

@@ -29,7 +29,7 @@ impl Dataset {
         for (index, slot) in self.layout.slots.iter().enumerate() {
             let Some(slot) = slot else { continue };
             let first = if slot.hidden { history } else { 0 };
-            let end = if slot.known_future { self.shape.steps() } else { history };
+            let end = if slot.known_future.is_known() { self.shape.steps() } else { history };
             let rows = self.segment_rows(slot.column, id, first, end);
             for (step, raw) in (first..end).zip(rows) {
                 if !raw.is_nan() {
@@ -55,7 +55,7 @@ impl Dataset {
         for (step, features) in calendar.chunks_exact_mut(2 * self.calendar.len()).enumerate() {
             let stamp = self.stamp(id.segment, id.row as usize + step).expect("a calendar needs stamps");
             for (pair, feature) in features.chunks_exact_mut(2).zip(&self.calendar) {
-                pair.copy_from_slice(&feature.at(stamp));
+                pair.copy_from_slice(&feature.at(self.scale.to_local(stamp)));
             }
         }
     }
@@ -66,10 +66,11 @@ impl Dataset {
         target_observed.fill(0.0);
         let count = self.shape.num_targets;
         for index in 0..count {
+            let input = scaler.target_index(index);
             let rows = self.segment_rows(self.target_slot(index).column, id, self.shape.history, self.shape.steps());
             for (step, raw) in rows.enumerate() {
                 if !raw.is_nan() {
-                    target[step * count + index] = scaler.standardise_target(index, raw);
+                    target[step * count + index] = scaler.standardise(input, raw);
                     target_observed[step * count + index] = 1.0;
                 }
             }

@@ -3,6 +3,7 @@
 use super::dataset::Dataset;
 use super::error::DataError;
 use super::windows::{Part, WindowId};
+use crate::config::KnownFuture;
 
 /// The window of a forecast and its timestamps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,46 @@ impl Dataset {
         Ok(ForecastWindow { id, origin: self.format_stamp(segment, origin), horizon })
     }
 
+    /// Notes about targets whose last values are missing in the history of a forecast, one sentence each.
+    #[must_use]
+    pub fn silent_targets(&self, window: &ForecastWindow) -> Vec<String> {
+        let mut notes = vec![];
+        let hidden = self.layout.slots.iter().flatten().any(|slot| slot.hidden);
+        let end = window.id.row as usize + self.shape.history;
+        for (target, name) in self.layout.targets.iter().enumerate().filter(|_| !hidden) {
+            let observed = |row: &usize| self.target_value(window.id.segment, *row, target).is_some();
+            let last = (0..end).rev().find(observed);
+            match last {
+                Some(row) if row + 1 == end => {}
+                Some(row) if row >= window.id.row as usize => {
+                    let behind = end - 1 - row;
+                    let rows = if behind == 1 { "1 row".to_owned() } else { format!("{behind} rows") };
+                    notes
+                        .push(format!("series \"{name}\" ends {rows} before the others, at {}", self.format_stamp(window.id.segment, row)));
+                }
+                _ => {
+                    let last = self.last_observed(target).map_or_else(
+                        || "it has none in the file".to_owned(),
+                        |(segment, row)| format!("the last one is at {}", self.format_stamp(segment, row)),
+                    );
+                    notes.push(format!(
+                        "series \"{name}\" has no value in the {} rows of history ({last}); its forecast rests on the other series",
+                        self.shape.history
+                    ));
+                }
+            }
+        }
+        notes
+    }
+
+    /// Segment and row of the last observed value of a target.
+    fn last_observed(&self, target: usize) -> Option<(u32, usize)> {
+        let column = self.target_slot(target).column;
+        let last = (0..self.rows()).rev().find(|&row| !self.table.get(column, row).is_nan())?;
+        let segment = self.segments.partition_point(|s| s.first_row <= last) - 1;
+        Some((u32::try_from(segment).ok()?, last - self.segments[segment].first_row))
+    }
+
     /// Segment and row of the last row with an observed target.
     fn origin_row(&self) -> Option<(u32, usize)> {
         let any = |row: usize| (0..self.shape.num_targets).any(|target| !self.table.get(self.target_slot(target).column, row).is_nan());
@@ -56,7 +97,7 @@ impl Dataset {
     fn check_future(&self, id: WindowId) -> Result<(), DataError> {
         let first = id.row as usize + self.shape.history;
         for row in first..first + self.shape.horizon {
-            for slot in self.layout.slots.iter().flatten().filter(|slot| slot.known_future) {
+            for slot in self.layout.slots.iter().flatten().filter(|slot| slot.known_future == KnownFuture::Yes) {
                 if self.value(*slot, id.segment, row).is_none() {
                     return Err(DataError::MissingFuture {
                         column: self.labels[slot.column].clone(),
@@ -73,9 +114,12 @@ impl Dataset {
     ///
     /// # Errors
     /// If the split does not fit the file.
-    pub fn training_values(&self, target: usize) -> Result<impl Iterator<Item = f32> + '_, DataError> {
+    pub fn training_values(&self, target: usize) -> Result<impl Iterator<Item = f64> + '_, DataError> {
         let rows = self.part_rows(Part::Train)?;
         // `take` gives the iterator an upper size bound, so that callers can reserve memory.
-        Ok(self.table.values(self.target_slot(target).column, rows.clone()).take(rows.len()).filter(|v| !v.is_nan()))
+        let column = self.target_slot(target).column;
+        let offset = self.offsets[column];
+        let stored = self.table.values(column, rows.clone()).take(rows.len());
+        Ok(stored.filter(|v| !v.is_nan()).map(move |v| offset + f64::from(v)))
     }
 }

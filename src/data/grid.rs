@@ -1,10 +1,14 @@
 //! From timestamps to segments: rows at regular time steps without gaps.
 
 use super::error::DataError;
+use super::facts::TimeFacts;
 use super::read::Cells;
 use super::table::Table;
-use crate::calendar::{Frequency, Grid, Run, Stamp, Steps, format_stamp};
+use crate::calendar::{Frequency, Grid, Stamp, Steps, format_stamp};
 use crate::config::DataSettings;
+
+/// Maximum number of steps of a file that are compared with the step of the run.
+const MOST_STEPS: usize = 100_000;
 
 /// Maximum number of gaps that the notes list one by one. Further gaps are counted.
 const GAPS_NAMED: usize = 3;
@@ -38,24 +42,42 @@ struct Gap {
     stamp: Stamp,
 }
 
+/// The grid of the timestamps: that of the config, of the run, or the one that is found in the file.
+fn grid_of(settings: &DataSettings, cells: &Cells, known: Option<&TimeFacts>) -> Result<Grid, DataError> {
+    let rules = settings.rules()?;
+    let found = Frequency::infer(&cells.stamps);
+    let Some(known) = known else {
+        let frequency = settings.frequency.or(found).ok_or(DataError::NoFrequency)?;
+        return Ok(Grid::of(frequency, &cells.stamps, &rules));
+    };
+    let grid = Grid::of(known.frequency, &cells.stamps, &rules).with_month_day(known.month_day);
+    // Rows that are all some steps apart have another step. Two rows can be the ends of a gap.
+    let steps: Vec<Option<i64>> = pairs(&cells.stamps).take(MOST_STEPS).map(|(from, to)| grid.steps(from, to)).collect();
+    let other = steps.contains(&None) || (steps.len() > 1 && steps.iter().all(|step| step.is_some_and(|step| step > 1)));
+    match found.filter(|found| other && *found != known.frequency) {
+        Some(found) => Err(DataError::OtherStep { found: found.to_string(), trained: known.frequency.to_string() }),
+        None => Ok(grid),
+    }
+}
+
+fn pairs(stamps: &Steps) -> impl Iterator<Item = (Stamp, Stamp)> {
+    stamps.iter().zip(stamps.iter().skip(1))
+}
+
 /// Checks that the timestamps are on a regular grid, fills short gaps with unobserved rows, and starts a new segment after long gaps. Gaps
 /// are recomputed when needed instead of stored, because a file may have many.
-pub(super) fn regularise(settings: &DataSettings, cells: Cells) -> Result<(Table, Regular), DataError> {
-    let Cells { table, stamps, lines } = cells;
+pub(super) fn regularise(settings: &DataSettings, cells: Cells, known: Option<&TimeFacts>) -> Result<(Table, Regular), DataError> {
     if settings.time.is_none() {
-        let segments = vec![Segment { first_row: 0, rows: table.rows(), start: None }];
-        return Ok((table, Regular { grid: None, segments, notes: vec![] }));
+        let segments = vec![Segment { first_row: 0, rows: cells.table.rows(), start: None }];
+        return Ok((cells.table, Regular { grid: None, segments, notes: vec![] }));
     }
-    let frequency = match settings.frequency {
-        Some(frequency) => frequency,
-        None => Frequency::infer(&stamps).ok_or(DataError::NoFrequency)?,
-    };
-    let grid = Grid::of(frequency, &stamps);
+    let grid = grid_of(settings, &cells, known)?;
+    let Cells { table, stamps, lines, .. } = cells;
     let filled = |gap: &Gap| gap.missing <= settings.max_gap;
     let (mut fills, mut cuts) = (Named::new("filled with unobserved rows"), Named::new(CUT));
     let mut segments = vec![Segment { first_row: 0, rows: 0, start: stamps.iter().next() }];
     let mut inserted = 0_usize;
-    for gap in gaps(grid, &stamps, &lines) {
+    for gap in gaps(&grid, &stamps, &lines) {
         let gap = gap?;
         if filled(&gap) {
             inserted = inserted.saturating_add(gap.missing);
@@ -74,7 +96,7 @@ pub(super) fn regularise(settings: &DataSettings, cells: Cells) -> Result<(Table
     let table = if inserted == 0 {
         table
     } else {
-        let holes = gaps(grid, &stamps, &lines).filter_map(Result::ok).filter(filled);
+        let holes = gaps(&grid, &stamps, &lines).filter_map(Result::ok).filter(filled);
         table.with_gaps(holes.map(|gap| (gap.row, gap.missing)))
     };
     let notes = fills.notes().into_iter().chain(cuts.notes()).collect();
@@ -82,7 +104,7 @@ pub(super) fn regularise(settings: &DataSettings, cells: Cells) -> Result<(Table
 }
 
 /// The gaps in order, or the first timestamp that is not on the grid.
-fn gaps(grid: Grid, stamps: &Steps, lines: &Steps) -> impl Iterator<Item = Result<Gap, DataError>> {
+fn gaps<'a>(grid: &'a Grid, stamps: &'a Steps, lines: &'a Steps) -> impl Iterator<Item = Result<Gap, DataError>> + 'a {
     let one = move |row: usize, before: Stamp, stamp: Stamp| match grid.steps(before, stamp) {
         None => Some(Err(DataError::Irregular {
             line: lines.at(row).unsigned_abs(),
@@ -94,8 +116,7 @@ fn gaps(grid: Grid, stamps: &Steps, lines: &Steps) -> impl Iterator<Item = Resul
         Some(1) => None,
         Some(steps) => Some(Ok(Gap { row, missing: usize::try_from(steps - 1).unwrap_or(usize::MAX), before, stamp })),
     };
-    let regular = move |run: &Run| grid.frequency == Frequency::Seconds(run.step);
-    stamps.runs().filter(move |run| !regular(run)).flat_map(move |run| {
+    stamps.runs().filter(|run| !grid.is_regular(run)).flat_map(move |run| {
         (0..).take(run.times).filter_map(move |k| {
             let before = run.start + k * run.step;
             one(run.from + usize::try_from(k).unwrap_or(usize::MAX) + 1, before, before + run.step)

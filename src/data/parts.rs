@@ -6,7 +6,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::grid::Segment;
 use super::windows::{Pace, Part, WindowCounts, WindowIndex, WindowRun};
-use crate::calendar::{DAY, Frequency, Stamp, format_stamp};
+use crate::calendar::{DAY, Frequency, Grid, Stamp, format_time_of_day};
 use crate::config::SplitRule;
 
 impl Dataset {
@@ -15,12 +15,18 @@ impl Dataset {
     /// # Errors
     /// If the split needs more rows than the file has.
     pub fn part_rows(&self, part: Part) -> Result<Range<usize>, DataError> {
+        if matches!(part, Part::From(_)) && self.grid.is_none() {
+            return Err(DataError::Split {
+                problem: "rows cannot be selected by a timestamp, because the data have no time column".into(),
+                advice: "set data.time, or score a part".into(),
+            });
+        }
         let [train, validation, test] = match self.split {
             SplitRule::Fractions { train, validation, test } => fractions(self.rows(), train, validation, test),
             SplitRule::Dates { validation_start, test_start, test_end } => {
-                let test = self.rows_before(test_start);
-                let end = test_end.map_or(self.rows(), |stamp| self.rows_before(stamp));
-                [validation_start.map_or(test, |stamp| self.rows_before(stamp)), test, end]
+                let before = |moment| self.rows_before(self.scale.stamp_of(moment));
+                let test = before(test_start);
+                [validation_start.map_or(test, before), test, test_end.map_or(self.rows(), before)]
             }
             SplitRule::Rows { train, validation, test } => {
                 let asked = train.saturating_add(validation).saturating_add(test);
@@ -37,6 +43,8 @@ impl Dataset {
             Part::Train => 0..train,
             Part::Validation => train..validation,
             Part::Test => validation..test,
+            Part::All => 0..self.rows(),
+            Part::From(moment) => self.rows_before(self.scale.stamp_of(moment))..self.rows(),
         })
     }
 
@@ -100,6 +108,11 @@ impl Dataset {
                 continue;
             };
             possible += range.len();
+            if let (Some(origin), true) = (pace.origin, self.has_uneven_days()) {
+                let rows = range.filter(|&row| self.ends_at(k, row, origin)).step_by(pace.stride.max(1));
+                push_runs(&mut runs, k, rows);
+                continue;
+            }
             if let Some(origin) = pace.origin {
                 let Some(first) = range.clone().take(period).find(|&row| self.ends_at(k, row, origin)) else {
                     continue;
@@ -123,7 +136,7 @@ impl Dataset {
     /// Whether the split does not define this part.
     fn does_without(&self, part: Part) -> bool {
         match (part, self.split) {
-            (Part::Train, _) | (Part::Test, SplitRule::Dates { .. }) => false,
+            (Part::Train | Part::All | Part::From(_), _) | (Part::Test, SplitRule::Dates { .. }) => false,
             (Part::Validation, SplitRule::Dates { validation_start, .. }) => validation_start.is_none(),
             (Part::Validation, SplitRule::Fractions { validation, .. }) => validation == 0.0,
             (Part::Validation, SplitRule::Rows { validation, .. }) => validation == 0,
@@ -141,23 +154,45 @@ impl Dataset {
     }
 
     fn ends_at(&self, segment: u32, row: usize, origin: i64) -> bool {
-        self.stamp(segment, row + self.shape.history - 1).is_some_and(|stamp| stamp.rem_euclid(DAY) == origin)
+        self.stamp(segment, row + self.shape.history - 1).is_some_and(|stamp| self.scale.to_local(stamp).rem_euclid(DAY) == origin)
+    }
+
+    /// Whether days can have different numbers of rows: by summer time, or by the session of an exchange.
+    fn has_uneven_days(&self) -> bool {
+        let zoned = !self.scale.local && self.scale.zone.as_ref().is_some_and(|zone| !zone.is_fixed());
+        zoned || self.grid.as_ref().is_some_and(Grid::has_session)
     }
 
     /// Rows between two consecutive origins.
     fn origin_period(&self, origin: i64) -> Result<usize, DataError> {
         match self.frequency() {
-            Some(Frequency::Seconds(s)) if s <= DAY && DAY % s == 0 => Ok(usize::try_from(DAY / s).unwrap_or(1)),
-            Some(Frequency::Seconds(s)) if s % DAY == 0 => Ok(1),
-            Some(Frequency::Months(_)) => Ok(1),
+            Some(Frequency::Time(s)) if s.get() <= DAY && DAY % s.get() == 0 => Ok(usize::try_from(DAY / s.get()).unwrap_or(1)),
+            Some(frequency) if frequency.is_whole_days() => Ok(1),
             Some(other) => Err(DataError::Origin {
-                problem: format!("a time step of {other} does not divide a day, so that no forecast can start daily at {}", clock(origin)),
+                problem: format!(
+                    "a time step of {other} does not divide a day, so that no forecast can start daily at {}",
+                    format_time_of_day(origin)
+                ),
                 advice: "use evaluation.stride instead".into(),
             }),
             None => Err(DataError::Origin {
                 problem: "the data have no time column".into(),
                 advice: "set data.time, or use evaluation.stride instead".into(),
             }),
+        }
+    }
+
+    /// How to join the segments in these rows: the setting that fills the longest gap.
+    fn gap_advice(&self, rows: &Range<usize>) -> String {
+        let Some(grid) = &self.grid else { return String::new() };
+        let missing = |pair: &[Segment]| {
+            let end = grid.advance(pair[0].start?, i64::try_from(pair[0].rows).ok()?);
+            grid.steps(end, pair[1].start?)
+        };
+        let within = self.segments.windows(2).filter(|pair| rows.contains(&pair[1].first_row));
+        match within.filter_map(missing).max() {
+            Some(longest) => format!("set data.max_gap = {longest} to fill the gaps with unobserved rows, "),
+            None => String::new(),
         }
     }
 
@@ -171,25 +206,37 @@ impl Dataset {
         } else {
             format!("one window needs {horizon} consecutive rows for the horizon, after {history} rows of history")
         };
-        let pieces = if pieces > 1 { format!(" in {pieces} segments, the longest with {longest} rows") } else { String::new() };
+        let (pieces, gap) = if pieces > 1 {
+            (format!(" in {pieces} segments, the longest with {longest} rows"), self.gap_advice(rows))
+        } else {
+            Default::default()
+        };
         let detail = format!(
-            "it has {} rows{pieces}, but {need}; give it more rows in [split], or reduce window.history or window.horizon",
+            "it has {} rows{pieces}, but {need}; {gap}give it more rows in [split], or reduce window.history or window.horizon",
             rows.len()
         );
         DataError::TooFewRows { part, detail }
     }
 }
 
-fn no_origin(pace: Pace) -> DataError {
-    DataError::Origin {
-        problem: format!("no window has a history that ends at {}", clock(pace.origin.unwrap_or(0))),
-        advice: "use a time of day that occurs in the time column".into(),
+/// Appends runs of rows at equal distances.
+fn push_runs(runs: &mut Vec<WindowRun>, segment: u32, rows: impl Iterator<Item = usize>) {
+    let mut run: Option<WindowRun> = None;
+    for row in rows.map(row_number) {
+        match &mut run {
+            Some(open) if open.count == 1 => (open.stride, open.count) = (row - open.first, 2),
+            Some(open) if row == open.first + open.count * open.stride => open.count += 1,
+            other => runs.extend(other.replace(WindowRun { segment, first: row, stride: 1, count: 1 })),
+        }
     }
+    runs.extend(run);
 }
 
-/// Formats seconds after midnight as `HH:MM:SS`.
-fn clock(seconds: i64) -> String {
-    format_stamp(seconds).split_off(11)
+fn no_origin(pace: Pace) -> DataError {
+    DataError::Origin {
+        problem: format!("no window has a history that ends at {}", format_time_of_day(pace.origin.unwrap_or(0))),
+        advice: "use a time of day that occurs in the time column".into(),
+    }
 }
 
 fn row_number(row: usize) -> u32 {

@@ -1,143 +1,273 @@
-//! From cells to numbers in one pass over the file. Only the used columns are stored.
-
-use std::io::Read;
+//! From rows of text to numbers in one pass. Only the used columns are stored.
 
 use csv::ByteRecord;
 
-use super::error::DataError;
-use super::lines::{LineFeeds, unpacked};
-use super::schema::{Field, Schema, Source};
+use super::clock::{Clock, Moments, TimeScale};
+use super::error::{DataError, shortened};
+use super::level::Level;
+use super::number::NumberReader;
+use super::records::Records;
+use super::schema::{KnownSeries, Schema, Source};
 use super::table::Table;
-use crate::calendar::{Steps, format_stamp, parse_stamp};
+use super::{Known, long};
+use crate::calendar::{Steps, format_stamp};
 use crate::config::DataSettings;
+use crate::names::one_form;
 use crate::numbers::to_f32;
 
 /// The content of a file.
 #[derive(Debug)]
 pub(super) struct Cells {
-    /// The stored columns of the schema; NaN for a missing cell.
+    /// The stored columns of the schema, minus their offsets; NaN for a missing cell.
     pub(super) table: Table,
+    /// One offset for each stored column; see [`Level`].
+    pub(super) offsets: Vec<f64>,
     /// Timestamps in ascending order; empty without a time column.
     pub(super) stamps: Steps,
     /// Line number of each row, for messages; empty without a time column.
     pub(super) lines: Steps,
+    /// The time scale of the timestamps.
+    pub(super) scale: TimeScale,
+    /// Findings, one sentence each.
+    pub(super) notes: Vec<String>,
 }
 
-/// Reads plain or gzip-compressed CSV.
-pub(super) fn read(settings: &DataSettings, reader: impl Read) -> Result<(Schema, Cells), DataError> {
-    let reader = unpacked(reader).map_err(|source| DataError::Read { line: 0, source })?;
-    let delimiter = u8::try_from(settings.delimiter).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .terminator(csv::Terminator::Any(b'\n'))
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(LineFeeds::new(reader));
+/// Reads all rows. `known` is what a run knows of its data.
+pub(super) fn read(settings: &DataSettings, records: &mut dyn Records, known: Option<&Known<'_>>) -> Result<(Schema, Cells), DataError> {
     let mut record = ByteRecord::new();
-    if !next(&mut reader, &mut record, 0)? {
-        return Err(DataError::Empty);
-    }
-    let header = header(&record, settings.delimiter)?;
-    let schema = Schema::new(&header, settings)?;
-    let mut rows = Rows::new(settings, &schema, header.len());
-    let blank = ByteRecord::from(vec![""]);
-    let mut line = 1;
-    while next(&mut reader, &mut record, line)? {
-        // The record ends on the line before the next record. A quoted cell may contain line ends.
-        let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count();
-        let found = reader.position().line().saturating_sub(1 + inside as u64);
-        if header.len() == 1 && rows.cells.table.rows() > 0 {
-            // The csv crate skips blank lines, but in a file with a single column they are missing cells.
-            (line + 1..found).try_for_each(|skipped| rows.push(&blank, skipped))?;
-        }
-        line = found;
-        rows.push(&record, line)?;
-    }
-    let Cells { table, stamps, lines } = rows.cells;
-    if table.rows() == 0 {
-        return Err(DataError::NoRows);
-    }
-    Ok((schema, Cells { table: table.finish(), stamps, lines }))
+    let Some(line) = records.next(&mut record)? else { return Err(DataError::Empty) };
+    let header = header(&record, settings, line)?;
+    // The delimiter decides what a comma in a number probably means.
+    let settings = &DataSettings { delimiter: settings.delimiter.or(records.delimiter()), ..settings.clone() };
+    let series = known.map(|known| KnownSeries { covariates: known.scaler.covariate_names(), targets: known.scaler.target_names() });
+    let (schema, mut cells) = match &settings.series {
+        Some(column) => long::read(settings, &header, column, records, known, series)?,
+        None => wide(settings, &header, records, known, series)?,
+    };
+    let before = records.notes().into_iter().chain(header_note(&header, settings));
+    cells.notes.splice(0..0, before);
+    Ok((schema, cells))
 }
 
-fn next<R: Read>(reader: &mut csv::Reader<LineFeeds<R>>, record: &mut ByteRecord, line: u64) -> Result<bool, DataError> {
-    reader.get_mut().row_ended();
-    reader.read_byte_record(record).map_err(|error| {
-        let source = match error.into_kind() {
-            csv::ErrorKind::Io(source) => source,
-            other => std::io::Error::other(format!("{other:?}")),
-        };
-        DataError::Read { line, source }
-    })
+/// Reads a table with one row for each timestamp.
+fn wide(
+    settings: &DataSettings,
+    header: &[String],
+    records: &mut dyn Records,
+    known: Option<&Known<'_>>,
+    series: Option<KnownSeries<'_>>,
+) -> Result<(Schema, Cells), DataError> {
+    let schema = Schema::new(header, settings, None, series).map_err(|e| below_others(e, header))?;
+    let mut used = vec![false; header.len()];
+    schema.time.iter().chain(&schema.fields).for_each(|field| used[field.index] = true);
+    if schema.time.is_empty() {
+        records.only(&used);
+    }
+    let numbers = NumberReader::new(settings);
+    let mut clock = (!schema.time.is_empty()).then(|| Clock::new(settings, &schema.time, known.and_then(Known::time))).transpose()?;
+    let mut order = Order::default();
+    let mut rows = Rows::new(&schema, known);
+    let mut record = ByteRecord::new();
+    let mut fields = vec![f64::NAN; schema.fields.len()];
+    while let Some(line) = records.next(&mut record)? {
+        check_width(&record, line, header.len())?;
+        if let Some(clock) = &mut clock {
+            let Some(text) = clock.text(&record, line) else { continue };
+            let reading = clock.read(&text, line, order.moments.last())?;
+            order.push(reading, line).map_err(|e| clock.gap().unwrap_or_else(|| like_long(e, &record, header, &schema, &numbers)))?;
+        }
+        for (number, field) in fields.iter_mut().zip(&schema.fields) {
+            *number = numbers.read(field, &record[field.index], line)?;
+        }
+        rows.push(&fields, line)?;
+    }
+    let (mut table, offsets) = rows.finish()?;
+    let mut notes = vec![];
+    if order.descending {
+        table = table.reversed();
+        order.reverse();
+        notes.push("the file has its newest row first; the rows are used in order of time".to_owned());
+    }
+    let Some(clock) = clock else {
+        let scale = TimeScale::default();
+        return Ok((schema, Cells { table, offsets, stamps: Steps::default(), lines: Steps::default(), scale, notes }));
+    };
+    let local = clock.by_local_days(&order.moments);
+    let scale = clock.finish(local)?;
+    notes.extend(scale.notes.iter().cloned());
+    let stamps = order.moments.stamps(local).clone();
+    check_ascending(&stamps, &order.lines)?;
+    Ok((schema, Cells { table, offsets, stamps, lines: order.lines, scale, notes }))
+}
+
+/// An unknown name in a header of one field: the line is probably a title.
+fn below_others(e: DataError, header: &[String]) -> DataError {
+    match e {
+        DataError::UnknownColumn { place, name, hint } if header.len() == 1 => {
+            let hint = format!("{hint}; if there are lines above the header, set data.skip_lines to their number");
+            DataError::UnknownColumn { place, name, hint }
+        }
+        e => e,
+    }
+}
+
+/// Checks that a row has as many fields as the header.
+pub(crate) fn check_width(record: &ByteRecord, line: u64, expected: usize) -> Result<(), DataError> {
+    if record.len() == expected {
+        return Ok(());
+    }
+    let above = if line <= 3 || (expected == 1 && record.len() > 1) {
+        "; if there are lines above the header, set data.skip_lines to their number"
+    } else {
+        ""
+    };
+    Err(DataError::FieldCount { line, found: record.len(), expected, above })
+}
+
+/// The timestamps of the rows so far, and their direction.
+#[derive(Default)]
+struct Order {
+    moments: Moments,
+    lines: Steps,
+    descending: bool,
+}
+
+impl Order {
+    fn push(&mut self, reading: super::clock::Reading, line: u64) -> Result<(), DataError> {
+        let previous = self.moments.last().zip(self.lines.last());
+        self.moments.push(reading);
+        self.lines.push(i64::try_from(line).unwrap_or(i64::MAX));
+        let (Some((before, previous)), Some(at)) = (previous, self.moments.last()) else { return Ok(()) };
+        let previous = previous.unsigned_abs();
+        if at == before {
+            return Err(DataError::DuplicateStamp { line, previous, stamp: format_stamp(at) });
+        }
+        // The second row decides: broker exports have their newest row first.
+        if self.moments.len() == 2 {
+            self.descending = at < before;
+        }
+        if (at < before) != self.descending {
+            let (stamp, other) = (format_stamp(at), format_stamp(before));
+            return Err(DataError::OutOfOrder { line, previous, stamp, other, descending: self.descending });
+        }
+        Ok(())
+    }
+
+    fn reverse(&mut self) {
+        self.moments = self.moments.reversed();
+        let mut lines: Vec<i64> = self.lines.iter().collect();
+        lines.reverse();
+        self.lines = lines.into_iter().collect();
+    }
+}
+
+/// Local days can repeat or go back where instants do not.
+fn check_ascending(stamps: &Steps, lines: &Steps) -> Result<(), DataError> {
+    let Some(run) = stamps.runs().find(|run| run.step <= 0) else { return Ok(()) };
+    let (previous, line) = (lines.at(run.from).unsigned_abs(), lines.at(run.from + 1).unsigned_abs());
+    Err(DataError::DuplicateStamp { line, previous, stamp: format_stamp(run.start) })
+}
+
+/// Adds to an error about the order of the rows that the table looks like a long one: a column that is not used holds text, or has a name
+/// that long tables use.
+fn like_long(e: DataError, record: &ByteRecord, header: &[String], schema: &Schema, numbers: &NumberReader) -> DataError {
+    let used = |k: usize| schema.time.iter().chain(&schema.fields).any(|field| field.index == k);
+    let text = |k: usize| {
+        let cell = record.get(k).unwrap_or_default().trim_ascii();
+        let number = std::str::from_utf8(cell).is_ok_and(|text| text.parse::<f64>().is_ok());
+        !cell.is_empty() && !number && !numbers.is_missing(cell)
+    };
+    let unused = || (0..header.len()).filter(|&k| !used(k));
+    let found = unused().find(|&k| is_series_name(&header[k])).or_else(|| unused().find(|&k| text(k)));
+    match found {
+        Some(k) => DataError::LooksLong {
+            source: Box::new(e),
+            column: header[k].clone(),
+            text: shortened(&String::from_utf8_lossy(record.get(k).unwrap_or_default())),
+        },
+        None => e,
+    }
+}
+
+/// Whether a column has a usual name for the series of a long table.
+pub(crate) fn is_series_name(name: &str) -> bool {
+    const NAMES: [&str; 10] =
+        ["unique_id", "item_id", "series_id", "series", "ts_id", "time_series_id", "id", "meter_id", "station_id", "store_id"];
+    NAMES.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// The names in a header, each in one form.
+pub(crate) fn header_names(record: &ByteRecord) -> Result<Vec<String>, DataError> {
+    let name = |field: &[u8]| {
+        let name = std::str::from_utf8(field).ok().filter(|name| !name.contains('\0'));
+        name.map(one_form).ok_or(DataError::HeaderText)
+    };
+    record.iter().map(name).collect()
 }
 
 /// The validated column names.
-fn header(record: &ByteRecord, delimiter: char) -> Result<Vec<String>, DataError> {
-    let mut names = vec![];
-    for field in record {
-        let name = std::str::from_utf8(field).map_err(|_| DataError::HeaderText)?;
-        if name.contains('\0') {
-            return Err(DataError::HeaderText);
-        }
-        names.push(name.trim_start_matches('\u{feff}').trim().to_string());
-    }
-    if let [only] = names.as_slice()
+fn header(record: &ByteRecord, settings: &DataSettings, line: u64) -> Result<Vec<String>, DataError> {
+    let names = header_names(record)?;
+    if let ([only], Some(delimiter)) = (names.as_slice(), settings.delimiter)
         && let Some(found) = [',', ';', '\t', '|'].into_iter().find(|&c| c != delimiter && only.contains(c))
     {
-        return Err(DataError::Delimiter { header: shortened(only), found });
+        return Err(DataError::Delimiter { line, header: shortened(only), found });
     }
-    for (second, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-        if let Some(first) = names[..second].iter().position(|other| other == name) {
-            return Err(DataError::DuplicateColumn { name: name.clone(), first: first + 1, second: second + 1 });
+    let mut seen = std::collections::HashMap::new();
+    for (k, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = seen.insert(name.as_str(), k) {
+            let no_header = if is_values(&names) { ", or set data.header = false if this line is a row of values" } else { "" };
+            return Err(DataError::DuplicateColumn { line, name: name.clone(), first: first + 1, second: k + 1, no_header });
         }
     }
     Ok(names)
 }
 
-/// Converts records to rows of the table.
-struct Rows<'a> {
-    settings: &'a DataSettings,
+/// Whether all names are numbers, other than a count from 0 or 1: then the line is probably a row of values.
+pub(crate) fn is_values(names: &[String]) -> bool {
+    let numbers: Option<Vec<f64>> = names.iter().filter(|name| !name.is_empty()).map(|name| name.parse().ok()).collect();
+    let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else { return false };
+    let counts = |from: f64| numbers.iter().enumerate().all(|(k, n)| *n == from + k as f64);
+    !(counts(0.0) || counts(1.0))
+}
+
+fn header_note(header: &[String], settings: &DataSettings) -> Option<String> {
+    let note = "the header holds only numbers; if it is a row of values, set data.header = false";
+    (settings.header && is_values(header)).then(|| note.to_owned())
+}
+
+/// Converts numbers to rows of the table.
+pub(super) struct Rows<'a> {
     schema: &'a Schema,
-    fields_expected: usize,
-    cells: Cells,
-    /// One number per field of the schema; NaN if missing.
-    numbers: Vec<f64>,
+    table: Table,
+    /// The offsets of the run, if the data are read for one.
+    offsets: Option<Vec<f64>>,
+    levels: Vec<Level>,
     inputs: Vec<f64>,
     /// One number per stored column.
     row: Vec<f32>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(settings: &'a DataSettings, schema: &'a Schema, fields_expected: usize) -> Self {
-        let cells = Cells { table: Table::new(schema.columns.len()), stamps: Steps::default(), lines: Steps::default() };
-        Self { settings, schema, fields_expected, cells, numbers: vec![f64::NAN; schema.fields.len()], inputs: vec![], row: vec![] }
+    pub(super) fn new(schema: &'a Schema, known: Option<&Known<'_>>) -> Self {
+        let width = schema.columns.len();
+        let offsets = known.map(|known| schema.offsets(known.scaler));
+        let levels = if offsets.is_some() { vec![] } else { (0..width).map(|_| Level::default()).collect() };
+        Self { schema, table: Table::new(width), offsets, levels, inputs: vec![], row: vec![] }
     }
 
-    fn push(&mut self, record: &ByteRecord, line: u64) -> Result<(), DataError> {
-        if record.len() != self.fields_expected {
-            return Err(DataError::FieldCount {
-                line,
-                found: record.len(),
-                expected: self.fields_expected,
-                delimiter: self.settings.delimiter,
-            });
-        }
-        if u32::try_from(self.cells.table.rows() + 1).is_err() {
+    /// Appends a row: one number for each field of the schema.
+    pub(super) fn push(&mut self, fields: &[f64], line: u64) -> Result<(), DataError> {
+        if u32::try_from(self.table.rows() + 1).is_err() {
             return Err(DataError::TooManyRows);
         }
-        if let Some(time) = &self.schema.time {
-            self.push_stamp(time, &record[time.index], line)?;
-        }
-        for (number, field) in self.numbers.iter_mut().zip(&self.schema.fields) {
-            *number = parse_cell(self.settings, field, &record[field.index], line)?;
-        }
         self.row.clear();
-        for column in &self.schema.columns {
+        for (k, column) in self.schema.columns.iter().enumerate() {
             let value = match &column.source {
-                Source::Field(field) => self.numbers[*field],
+                Source::Field(field) => fields[*field],
                 Source::Expression { expression, inputs } => {
                     self.inputs.clear();
-                    self.inputs.extend(inputs.iter().map(|&field| self.numbers[field]));
+                    self.inputs.extend(inputs.iter().map(|&field| fields[field]));
                     if self.inputs.iter().any(|x| x.is_nan()) {
                         f64::NAN
                     } else {
@@ -150,55 +280,34 @@ impl<'a> Rows<'a> {
                     }
                 }
             };
-            self.row.push(to_f32(value));
+            self.row.push(match &self.offsets {
+                Some(offsets) => to_f32(value - offsets[k]),
+                None => {
+                    self.levels[k].note(self.table.rows(), value);
+                    to_f32(value)
+                }
+            });
         }
-        self.cells.table.push(self.row.iter().copied());
+        self.table.push(self.row.iter().copied());
         Ok(())
     }
 
-    fn push_stamp(&mut self, time: &Field, cell: &[u8], line: u64) -> Result<(), DataError> {
-        let text = String::from_utf8_lossy(cell);
-        let stamp =
-            parse_stamp(&text).map_err(|advice| DataError::Stamp { line, column: time.name.clone(), text: shortened(&text), advice })?;
-        let line_number = i64::try_from(line).unwrap_or(i64::MAX);
-        if let (Some(before), Some(previous)) = (self.cells.stamps.last(), self.cells.lines.last()) {
-            let previous = previous.unsigned_abs();
-            if stamp == before {
-                return Err(DataError::DuplicateStamp { line, previous, stamp: format_stamp(stamp) });
-            }
-            if stamp < before {
-                let (stamp, earlier_stamp) = (format_stamp(stamp), format_stamp(before));
-                return Err(DataError::OutOfOrder { line, previous, stamp, earlier_stamp });
-            }
+    /// The table and the offset of each column.
+    pub(super) fn finish(self) -> Result<(Table, Vec<f64>), DataError> {
+        if self.table.rows() == 0 {
+            return Err(DataError::NoRows);
         }
-        self.cells.stamps.push(stamp);
-        self.cells.lines.push(line_number);
-        Ok(())
+        let mut table = self.table.finish();
+        let offsets = self.offsets.unwrap_or_else(|| {
+            let apply = |(column, level): (usize, Level)| {
+                let offset = level.offset();
+                if offset != 0.0 {
+                    level.apply(&mut table, column, offset);
+                }
+                offset
+            };
+            self.levels.into_iter().enumerate().map(apply).collect()
+        });
+        Ok((table, offsets))
     }
-}
-
-/// The number in a cell; NaN if it is missing.
-fn parse_cell(settings: &DataSettings, field: &Field, cell: &[u8], line: u64) -> Result<f64, DataError> {
-    let cell = cell.trim_ascii();
-    if settings.missing.iter().any(|token| token.as_bytes() == cell) {
-        return Ok(f64::NAN);
-    }
-    let number = std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok());
-    let (problem, advice) = match number {
-        Some(value) if to_f32(value).is_finite() => return Ok(value),
-        Some(value) if !value.is_nan() => ("infinite or beyond 3e38", "correct it, or leave the cell empty if the value is missing"),
-        _ if cell.contains(&b',') => ("not a number", "use a decimal point instead of a comma"),
-        _ => ("not a number", "correct it, add it to data.missing if it means a missing value, or do not use the column"),
-    };
-    let text = shortened(&String::from_utf8_lossy(cell));
-    Err(DataError::Cell { line, column: field.name.clone(), text, problem, advice })
-}
-
-/// A text shortened for a message.
-fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(60).is_some() {
-        short.push_str("...");
-    }
-    short
 }

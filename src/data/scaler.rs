@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
 use super::error::DataError;
+use super::schema::Slot;
 use super::windows::Part;
 use crate::numbers::to_f32;
 
 /// Mean and standard deviation of each (series, channel) over the observed training rows. It is stored with a run.
 ///
-/// The values are f32 and exact in JSON, so that a resumed run continues with the same bits.
+/// The values are f32 and exact in JSON, so that a resumed run continues with the same bits. Mean and deviation are those of the stored
+/// numbers: values of a column with an offset are `offset + mean + std * standardised`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaler {
@@ -23,40 +25,46 @@ pub struct Scaler {
     mean: Vec<f32>,
     /// `[Nx, F]`, population standard deviation; 1 for constants and if there is no input.
     std: Vec<f32>,
+    /// `[Nx, F]`, the offsets of the stored numbers; empty if all are 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    offset: Vec<f64>,
 }
 
 impl Scaler {
     /// Fits a scaler to the training rows of `dataset` only. Also returns notes for the user.
     ///
     /// # Errors
-    /// If a target is constant in the training rows, or any input is never observed there.
+    /// If targets are constant in the training rows, or inputs are never observed there. The error names all of them.
     pub fn fit(dataset: &Dataset) -> Result<(Self, Vec<String>), DataError> {
         let rows = dataset.part_rows(Part::Train)?;
         let channels = dataset.shape.num_channels;
         let mut scaler = Self::identity(dataset);
-        let mut notes = vec![];
+        let (mut notes, mut unusable) = (vec![], vec![]);
         for (index, slot) in dataset.layout.slots.iter().enumerate() {
             let Some(slot) = slot else { continue };
             let label = &dataset.labels[slot.column];
-            let moments = Moments::of(|| dataset.table.values(slot.column, rows.clone()))
-                .ok_or_else(|| DataError::NeverObserved { name: label.clone() })?;
+            let Some(moments) = Moments::of(|| dataset.table.values(slot.column, rows.clone())) else {
+                unusable.push(format!("\"{label}\" (no value)"));
+                continue;
+            };
             let is_target = index % channels == 0 && index / channels >= dataset.shape.num_covariates;
-            if moments.least == moments.greatest && is_target {
-                return Err(DataError::ConstantTarget { name: label.clone(), value: moments.least });
-            }
             if moments.least == moments.greatest {
-                let note = format!("column \"{label}\" is {} in all training rows and contains no information", moments.least);
-                if !notes.contains(&note) {
+                let value = value_text(dataset.offsets[slot.column], moments.least);
+                let note = format!("column \"{label}\" is {value} in all training rows and contains no information");
+                if is_target {
+                    unusable.push(format!("\"{label}\" (always {value})"));
+                } else if !notes.contains(&note) {
                     notes.push(note);
                 }
             }
             scaler.mean[index] = to_f32(moments.mean);
             scaler.std[index] = moments.scale();
         }
-        Ok((scaler, notes))
+        unusable.dedup();
+        if unusable.is_empty() { Ok((scaler, notes)) } else { Err(DataError::Unusable { columns: unusable }) }
     }
 
-    /// A scaler with mean 0 and standard deviation 1 for all inputs.
+    /// A scaler with mean 0 and standard deviation 1 of the stored numbers, for all inputs.
     #[must_use]
     pub fn identity(dataset: &Dataset) -> Self {
         let inputs = dataset.layout.slots.len();
@@ -66,6 +74,7 @@ impl Scaler {
             channels: dataset.layout.channels.clone(),
             mean: vec![0.0; inputs],
             std: vec![1.0; inputs],
+            offset: offsets(dataset),
         }
     }
 
@@ -91,10 +100,18 @@ impl Scaler {
         }
         let inputs = layout.slots.len();
         let whole = self.mean.len() == inputs && self.std.len() == inputs;
-        if !whole || self.mean.iter().any(|m| !m.is_finite()) || self.std.iter().any(|&s| !(s > 0.0 && s.is_finite())) {
+        let finite = self.mean.iter().all(|m| m.is_finite()) && self.offset.iter().all(|o| o.is_finite());
+        let offsets_whole = self.offset.is_empty() || self.offset.len() == inputs;
+        if !(whole && finite && offsets_whole) || self.std.iter().any(|&s| !(s > 0.0 && s.is_finite())) {
             return Err(DataError::Scaler { problem: "its values are damaged".into() });
         }
-        Ok(())
+        let offsets = self.column_offsets(&layout.slots, dataset.offsets.len());
+        match offsets.iter().zip(&dataset.offsets).zip(&dataset.labels).find(|((mine, theirs), _)| mine != theirs) {
+            None => Ok(()),
+            Some(((mine, theirs), label)) => Err(DataError::Scaler {
+                problem: format!("it has the offset {mine} for column \"{label}\", whose numbers are stored with the offset {theirs}"),
+            }),
+        }
     }
 
     /// Whether a fit to the training rows of `dataset` gives exactly this scaler, that is, whether the training rows are unchanged.
@@ -109,11 +126,24 @@ impl Scaler {
         &self.targets
     }
 
+    /// Names of the covariates.
+    #[must_use]
+    pub fn covariate_names(&self) -> &[String] {
+        &self.covariates
+    }
+
     /// Mean and standard deviation of a target in original units.
     #[must_use]
     pub fn target_scale(&self, target: usize) -> (f64, f64) {
         let index = self.target_index(target);
-        (self.mean[index].into(), self.std[index].into())
+        (self.offset_of(index) + f64::from(self.mean[index]), self.std[index].into())
+    }
+
+    /// The number that is subtracted from the values of a target when they are stored; 0 for nearly all targets. Differences from it fit
+    /// into f32, the values themselves need f64.
+    #[must_use]
+    pub fn target_offset(&self, target: usize) -> f64 {
+        self.offset_of(self.target_index(target))
     }
 
     /// Converts a standardised value of a target, or of its forecast, to original units.
@@ -125,26 +155,57 @@ impl Scaler {
 
     /// Standardises a value of a target in original units.
     #[must_use]
-    pub fn standardise_target(&self, target: usize, raw: f32) -> f32 {
-        self.standardise(self.target_index(target), raw)
+    pub fn standardise_target(&self, target: usize, raw: f64) -> f32 {
+        let index = self.target_index(target);
+        self.standardise(index, to_f32(raw - self.offset_of(index)))
     }
 
-    /// Mean and standard deviation of input `index` of `[Nx, F]`.
+    /// The offset of input `index` of `[Nx, F]`.
+    pub(super) fn offset_of(&self, index: usize) -> f64 {
+        self.offset.get(index).copied().unwrap_or(0.0)
+    }
+
+    /// The offsets with which the `columns` stored columns of a file must be read, so that this scaler applies to them. `slots` are the
+    /// inputs `[Nx, F]` of the file; [`Scaler::check`] compares its names.
+    pub(super) fn column_offsets(&self, slots: &[Option<Slot>], columns: usize) -> Vec<f64> {
+        let mut offsets = vec![0.0; columns];
+        for (index, slot) in slots.iter().enumerate() {
+            if let Some(slot) = slot {
+                offsets[slot.column] = self.offset_of(index);
+            }
+        }
+        offsets
+    }
+
+    /// Mean and standard deviation of the stored numbers of input `index` of `[Nx, F]`.
     pub(super) fn input_scale(&self, index: usize) -> (f64, f64) {
         (self.mean[index].into(), self.std[index].into())
     }
 
-    /// Standardises input `index` of `[Nx, F]`.
+    /// Standardises a stored number of input `index` of `[Nx, F]`.
     pub(super) fn standardise(&self, index: usize, raw: f32) -> f32 {
         to_f32((f64::from(raw) - f64::from(self.mean[index])) / f64::from(self.std[index]))
     }
 
-    fn target_index(&self, target: usize) -> usize {
+    /// The index of a target in `[Nx, F]`.
+    pub(super) fn target_index(&self, target: usize) -> usize {
         (self.covariates.len() + target) * (1 + self.channels.len())
     }
 }
 
-/// Moments of the observed values of a column.
+/// The offset of each input `[Nx, F]` of a dataset; empty if all are 0, as in scalers that were stored without offsets.
+fn offsets(dataset: &Dataset) -> Vec<f64> {
+    let offset = |slot: &Option<Slot>| slot.as_ref().map_or(0.0, |slot| dataset.offsets[slot.column]);
+    let all: Vec<f64> = dataset.layout.slots.iter().map(offset).collect();
+    if all.iter().all(|o| *o == 0.0) { vec![] } else { all }
+}
+
+/// A stored number as text, with its offset. Without an offset it has only the digits that f32 holds.
+pub(super) fn value_text(offset: f64, stored: f32) -> String {
+    if offset == 0.0 { stored.to_string() } else { (offset + f64::from(stored)).to_string() }
+}
+
+/// Moments of the observed numbers of a column.
 struct Moments {
     least: f32,
     greatest: f32,

@@ -1,17 +1,21 @@
 //! From header and configuration to columns: the fields to read, the stored columns, and the column of each input.
 
+use crate::order;
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::DataError;
 use super::expression::Expression;
+use super::long::LongNames;
+use super::scaler::Scaler;
 use crate::config::suggest::{nearest, nearest_few};
-use crate::config::{Channel, Covariate, DataSettings};
+use crate::config::{Channel, Covariate, DataSettings, KnownFuture};
+use crate::names::one_form;
 
 /// The fields to read from each row, and the columns to store.
 #[derive(Debug)]
 pub(super) struct Schema {
-    /// Field of the time column.
-    pub(super) time: Option<Field>,
+    /// Fields of the time columns; empty without a time column.
+    pub(super) time: Vec<Field>,
     /// The fields with required numbers.
     pub(super) fields: Vec<Field>,
     /// The stored columns.
@@ -45,6 +49,16 @@ pub(super) enum Source {
     Expression { expression: Expression, inputs: Vec<usize> },
 }
 
+impl Column {
+    /// Indices into [`Schema::fields`] of the fields that the column reads.
+    pub(super) fn inputs(&self) -> Vec<usize> {
+        match &self.source {
+            Source::Field(field) => vec![*field],
+            Source::Expression { inputs, .. } => inputs.clone(),
+        }
+    }
+}
+
 /// The column of each input: Nx series (covariates, then targets) with F channels.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
@@ -66,21 +80,38 @@ pub(super) struct Slot {
     /// Index of the stored column.
     pub(super) column: usize,
     /// Whether its values in the horizon are inputs.
-    pub(super) known_future: bool,
+    pub(super) known_future: KnownFuture,
     /// Whether its values in the history are hidden, that is, not inputs.
     pub(super) hidden: bool,
 }
 
+/// The series of a run. A file that is read for the run gives exactly these, in this order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownSeries<'a> {
+    pub(super) covariates: &'a [String],
+    pub(super) targets: &'a [String],
+}
+
 impl Schema {
-    /// The schema for a header.
-    pub(super) fn new(header: &[String], settings: &DataSettings) -> Result<Self, DataError> {
-        let mut builder = Builder::new(header);
+    /// The schema for a header. `long` describes the columns made from a long table.
+    pub(super) fn new(
+        header: &[String],
+        settings: &DataSettings,
+        long: Option<&LongNames>,
+        known: Option<KnownSeries<'_>>,
+    ) -> Result<Self, DataError> {
+        let mut builder = Builder::new(header, long);
         let time = match &settings.time {
-            Some(name) => Some(Field { index: builder.index("data.time", name)?, name: name.clone() }),
-            None => None,
+            Some(_) if long.is_some() => vec![],
+            Some(columns) => builder.time(columns.names())?,
+            None => vec![],
         };
-        let covariates = builder.covariates(&settings.covariates)?;
-        let targets = builder.targets(settings, time.as_ref())?;
+        let mut covariates = builder.covariates(&settings.covariates)?;
+        let mut targets = builder.targets(settings, &time)?;
+        if let Some(known) = known {
+            covariates = picked("data.covariates", covariates, known.covariates, |c| c.0.clone())?;
+            targets = picked("data.targets", targets, known.targets, |t| header[t.0].clone())?;
+        }
         builder.protect_targets(&targets, settings.hide_history);
         let mut layout = Layout { channels: settings.channels.iter().map(|c| c.name.clone()).collect(), ..Layout::default() };
         for (name, covariate) in covariates {
@@ -89,9 +120,10 @@ impl Schema {
             layout.slots.push(Some(slot));
             layout.slots.extend(settings.channels.iter().map(|_| None));
         }
-        for (name, binding) in targets {
-            let column = builder.column_of_field("data.targets", &name)?;
-            layout.slots.push(Some(Slot { column, known_future: false, hidden: settings.hide_history }));
+        for (index, binding) in targets {
+            let name = header[index].clone();
+            let column = builder.column_of_field(index);
+            layout.slots.push(Some(Slot { column, known_future: KnownFuture::No, hidden: settings.hide_history }));
             for channel in &settings.channels {
                 let place = format!("data.channels, \"{}\"", channel.name);
                 layout.slots.push(Some(builder.slot(&place, channel.into(), binding.as_deref())?));
@@ -101,6 +133,42 @@ impl Schema {
         }
         Ok(Self { time, fields: builder.fields, columns: builder.columns, layout })
     }
+
+    /// The offset of each stored column in the run to which a scaler belongs.
+    pub(super) fn offsets(&self, scaler: &Scaler) -> Vec<f64> {
+        scaler.column_offsets(&self.layout.slots, self.columns.len())
+    }
+
+    /// Whether the star of data.targets gave the target with this name.
+    pub(super) fn is_starred(settings: &DataSettings, name: &str) -> bool {
+        settings.targets.iter().any(|t| t == "*") && !settings.targets.iter().any(|t| one_form(t) == name)
+    }
+}
+
+/// The items with these names, in this order.
+fn picked<T>(place: &str, items: Vec<T>, names: &[String], name: impl Fn(&T) -> String) -> Result<Vec<T>, DataError> {
+    let mut items: HashMap<String, T> = items.into_iter().map(|item| (name(&item), item)).collect();
+    let one = |wanted: &String| {
+        items.remove(wanted).ok_or_else(|| DataError::UnknownColumn {
+            place: place.to_owned(),
+            name: wanted.clone(),
+            hint: "the run was trained with it; add it to the file".into(),
+        })
+    };
+    names.iter().map(one).collect()
+}
+
+/// Whether a name matches a pattern with `*` for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some(at) = left.find(piece) else { return false };
+        left = &left[at + piece.len()..];
+    }
+    left.ends_with(last)
 }
 
 /// A column or an expression as declared by a covariate or channel.
@@ -108,7 +176,7 @@ impl Schema {
 struct Declared<'a> {
     column: Option<&'a str>,
     expression: Option<&'a str>,
-    known_future: bool,
+    known_future: KnownFuture,
 }
 
 impl<'a> From<&'a Channel> for Declared<'a> {
@@ -125,6 +193,7 @@ impl<'a> From<&'a Covariate> for Declared<'a> {
 
 struct Builder<'h> {
     header: &'h [String],
+    long: Option<&'h LongNames>,
     positions: HashMap<&'h str, usize>,
     fields: Vec<Field>,
     field_of: HashMap<usize, usize>,
@@ -136,9 +205,10 @@ struct Builder<'h> {
 }
 
 impl<'h> Builder<'h> {
-    fn new(header: &'h [String]) -> Self {
+    fn new(header: &'h [String], long: Option<&'h LongNames>) -> Self {
         Self {
             header,
+            long,
             positions: header.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect(),
             fields: vec![],
             field_of: HashMap::new(),
@@ -151,7 +221,7 @@ impl<'h> Builder<'h> {
 
     /// The index of a column in the header.
     fn index(&self, place: &str, name: &str) -> Result<usize, DataError> {
-        if let Some(&index) = self.positions.get(name) {
+        if let Some(&index) = self.positions.get(name).or_else(|| self.positions.get(one_form(name).as_str())) {
             return Ok(index);
         }
         let names = || self.header.iter().map(String::as_str);
@@ -160,6 +230,18 @@ impl<'h> Builder<'h> {
             None => format!("the nearest are {}", quoted(&nearest_few(name, names(), 5))),
         };
         Err(DataError::UnknownColumn { place: place.to_string(), name: name.to_string(), hint })
+    }
+
+    /// The index of an input of a driver. In a long table, a driver of a series reads the columns of this series.
+    fn input(&self, place: &str, name: &str, binding: Option<&str>) -> Result<usize, DataError> {
+        let own = self.long.zip(binding).and_then(|(long, series)| self.positions.get(long.column(series, name).as_str()));
+        own.map_or_else(|| self.index(place, name), |&index| Ok(index))
+    }
+
+    /// The fields of the time columns.
+    fn time(&self, names: &[String]) -> Result<Vec<Field>, DataError> {
+        let field = |name: &String| Ok(Field { index: self.index("data.time", name)?, name: name.clone() });
+        names.iter().map(field).collect()
     }
 
     /// The covariates with expanded patterns: name and declaration of each.
@@ -185,8 +267,12 @@ impl<'h> Builder<'h> {
         Ok(all)
     }
 
-    /// The targets with expanded patterns and `*`: column name and the text that `{i}` matched.
-    fn targets(&mut self, settings: &DataSettings, time: Option<&Field>) -> Result<Vec<(String, Option<String>)>, DataError> {
+    /// The targets with expanded patterns and `*`: index in the header and the text that `{i}` matched.
+    fn targets(&mut self, settings: &DataSettings, time: &[Field]) -> Result<Vec<(usize, Option<String>)>, DataError> {
+        if let Some(long) = self.long {
+            let all = long.targets().map(|(series, name)| Ok((self.index("data.series", &name)?, Some(series.to_owned()))));
+            return all.collect();
+        }
         let mut all: Vec<(usize, Option<String>)> = vec![];
         let mut star_at = None;
         for name in &settings.targets {
@@ -200,8 +286,9 @@ impl<'h> Builder<'h> {
         }
         if let Some(at) = star_at {
             let mut used: BTreeSet<usize> = all.iter().map(|&(index, _)| index).collect();
-            used.extend(time.map(|field| field.index));
+            used.extend(time.iter().map(|field| field.index));
             used.extend(self.inputs_of_drivers(settings, &all)?);
+            used.extend(self.excluded(&settings.exclude)?);
             let rest: Vec<_> = (0..self.header.len()).filter(|i| !used.contains(i)).map(|i| (i, None)).collect();
             all.splice(at..at, rest);
         }
@@ -211,14 +298,28 @@ impl<'h> Builder<'h> {
         let mut seen = BTreeSet::new();
         for (index, _) in &all {
             let name = &self.header[*index];
-            if time.is_some_and(|field| field.index == *index) {
+            if time.iter().any(|field| field.index == *index) {
                 return Err(DataError::schema("data.targets", format!("\"{name}\" is the time column"), "remove it"));
             }
             if !seen.insert(*index) {
                 return Err(DataError::schema("data.targets", format!("\"{name}\" is listed twice"), "list it once"));
             }
         }
-        Ok(all.into_iter().map(|(index, binding)| (self.header[index].clone(), binding)).collect())
+        Ok(all)
+    }
+
+    /// The header indices that the patterns of data.exclude match.
+    fn excluded(&self, patterns: &[String]) -> Result<BTreeSet<usize>, DataError> {
+        let mut all = BTreeSet::new();
+        for pattern in patterns {
+            let form = one_form(pattern);
+            let before = all.len();
+            all.extend(self.header.iter().enumerate().filter(|(_, name)| matches(&form, name)).map(|(index, _)| index));
+            if all.len() == before && !pattern.contains('*') {
+                self.index("data.exclude", pattern)?;
+            }
+        }
+        Ok(all)
     }
 
     /// Header indices that the covariates, and the channels of the given targets, read.
@@ -240,8 +341,8 @@ impl<'h> Builder<'h> {
         Ok(used)
     }
 
-    fn protect_targets(&mut self, targets: &[(String, Option<String>)], hide_history: bool) {
-        self.targets = targets.iter().filter_map(|(name, _)| self.positions.get(name.as_str()).copied()).collect();
+    fn protect_targets(&mut self, targets: &[(usize, Option<String>)], hide_history: bool) {
+        self.targets = targets.iter().map(|&(index, _)| index).collect();
         self.hide_history = hide_history;
     }
 
@@ -261,7 +362,7 @@ impl<'h> Builder<'h> {
             return Err(DataError::UnknownColumn { place: place.to_string(), name: pattern.to_string(), hint });
         }
         if found.iter().all(|(_, i)| i.len() < 18 && i.bytes().all(|b| b.is_ascii_digit())) {
-            found.sort_by_key(|(_, i)| i.parse::<u64>().unwrap_or(u64::MAX));
+            order::sort_by_key(&mut found, |(_, i)| i.parse::<u64>().unwrap_or(u64::MAX));
         }
         Ok(found)
     }
@@ -275,6 +376,7 @@ impl<'h> Builder<'h> {
     ) -> Result<(String, Vec<usize>, Option<Expression>), DataError> {
         let text = declared.column.or(declared.expression).unwrap_or_default();
         let label = match binding {
+            _ if self.long.is_some() => text.to_string(),
             Some(i) => text.replace("{i}", i),
             None if text.contains("{i}") => {
                 return Err(DataError::schema(
@@ -286,8 +388,8 @@ impl<'h> Builder<'h> {
             None => text.to_string(),
         };
         if declared.expression.is_none() {
-            let index = self.index(place, &label)?;
-            return Ok((label, vec![index], None));
+            let index = self.input(place, &label, binding)?;
+            return Ok((self.header[index].clone(), vec![index], None));
         }
         let expression = Expression::parse(&label).map_err(|why| {
             DataError::schema(
@@ -299,7 +401,11 @@ impl<'h> Builder<'h> {
         if expression.names().is_empty() {
             return Err(DataError::schema(place, format!("the expression {label} contains no column"), "use at least one column"));
         }
-        let inputs = expression.names().iter().map(|name| self.index(place, name)).collect::<Result<_, _>>()?;
+        let inputs = expression.names().iter().map(|name| self.input(place, name, binding)).collect::<Result<_, _>>()?;
+        let label = match (self.long, binding) {
+            (Some(_), Some(series)) => format!("{label} of {series}"),
+            _ => label,
+        };
         Ok((label, inputs, Some(expression)))
     }
 
@@ -308,7 +414,7 @@ impl<'h> Builder<'h> {
         let (label, inputs, expression) = self.resolve(place, declared, binding)?;
         if let Some(leak) = inputs.iter().find(|index| self.targets.contains(index)) {
             let name = &self.header[*leak];
-            if declared.known_future {
+            if declared.known_future.is_known() {
                 return Err(DataError::schema(
                     place,
                     format!("it is known_future but reads the target \"{name}\", whose future is unknown"),
@@ -324,7 +430,7 @@ impl<'h> Builder<'h> {
             }
         }
         let column = match expression {
-            None => self.column_of_field(place, &label)?,
+            None => self.column_of_field(inputs[0]),
             Some(expression) => {
                 let inputs = inputs.into_iter().map(|index| self.field(index)).collect();
                 // A column can have the same name as the text of an expression.
@@ -334,10 +440,10 @@ impl<'h> Builder<'h> {
         Ok(Slot { column, known_future: declared.known_future, hidden: false })
     }
 
-    fn column_of_field(&mut self, place: &str, name: &str) -> Result<usize, DataError> {
-        let index = self.index(place, name)?;
+    fn column_of_field(&mut self, index: usize) -> usize {
         let field = self.field(index);
-        Ok(self.column(name.to_string(), name.to_string(), Source::Field(field)))
+        let name = self.header[index].clone();
+        self.column(name.clone(), name, Source::Field(field))
     }
 
     /// The index of the stored column with this key. A new column is added.

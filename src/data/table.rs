@@ -72,6 +72,36 @@ impl Table {
         self
     }
 
+    /// Replaces the numbers of a column of a finished table by `new(row, number)`.
+    pub(super) fn rewrite(&mut self, column: usize, mut new: impl FnMut(usize, f32) -> f32) {
+        for (k, block) in self.blocks.iter_mut().enumerate() {
+            let height = block.len() / self.width;
+            for (at, number) in block[column * height..][..height].iter_mut().enumerate() {
+                *number = new((k << self.shift) + at, *number);
+            }
+        }
+    }
+
+    /// A finished table with its rows in reverse order. Each old block is released while the new blocks are built.
+    pub(super) fn reversed(mut self) -> Self {
+        let (width, mut whole) = (self.width, Self::new(self.width));
+        while let Some(block) = self.blocks.pop() {
+            let rows = block.len() / width;
+            (0..rows).rev().for_each(|at| whole.push(block[at..].iter().step_by(rows).copied()));
+        }
+        whole.finish()
+    }
+
+    /// A finished table with only these columns, in this order. Each old block is released while the new blocks are built.
+    pub(super) fn with_columns(self, columns: &[usize]) -> Self {
+        let (width, mut whole) = (self.width, Self::new(columns.len()));
+        for block in self.blocks {
+            let rows = block.len() / width;
+            (0..rows).for_each(|at| whole.push(columns.iter().map(|column| block[column * rows + at])));
+        }
+        whole.finish()
+    }
+
     /// Inserts unobserved rows: `missing` rows before row `row` for each (row, missing) in ascending order. Each old block is released
     /// while the new blocks are built.
     pub(super) fn with_gaps(self, gaps: impl Iterator<Item = (usize, usize)>) -> Self {

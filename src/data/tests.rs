@@ -1,14 +1,16 @@
 //! Tests of reading and windows: the message for each bad input, and windows compared with a naive construction.
 
 mod bad_files;
+mod offsets;
 mod splits;
+mod tables;
 mod window_contents;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::*;
-use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Steps, format_stamp, parse_stamp};
+use crate::calendar::{CalendarFeature, DAY, Frequency, Grid, Rules, Steps, format_stamp, parse_stamp};
 use crate::config::Config;
 use crate::numbers::to_f32;
 
@@ -24,7 +26,7 @@ fn read(config: &Config, text: &str) -> Result<Dataset, DataError> {
 
 /// Hourly rows from 2020-01-01 00:00: a timestamp and the output of `cells`.
 fn hourly(header: &str, rows: usize, cells: impl Fn(usize) -> String) -> String {
-    let grid = Grid::of(Frequency::Seconds(3_600), &Steps::default());
+    let grid = Grid::of(Frequency::HOUR, &Steps::default(), &Rules::default());
     let start = parse_stamp("2020-01-01").unwrap();
     let mut text = format!("{header}\n");
     for row in 0..rows {

@@ -1,5 +1,7 @@
 //! Indices of windows. Windows are computed, not stored in a list.
 
+use crate::calendar::Moment;
+
 /// A part of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -9,6 +11,10 @@ pub enum Part {
     Validation,
     /// Used to evaluate the weights.
     Test,
+    /// All rows of a file. The run may have been trained on some of them.
+    All,
+    /// All rows from this time on.
+    From(Moment),
 }
 
 /// A window, given by segment and row, so that it cannot span a gap.

@@ -2,6 +2,7 @@
 
 use crate::model::ParameterPlace;
 use crate::ops::grad_health::NUMBERS;
+use crate::order;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,7 +69,7 @@ pub(crate) fn by_group(places: &[ParameterPlace], rows: &[f64]) -> GradientHealt
         zeros: zeros / elements.max(1.0),
         non_finite: wrong as u64,
     };
-    sums.into_iter().map(|(group, sum)| (group.to_owned(), health(sum))).collect()
+    order::map(sums.into_iter().map(|(group, sum)| (group.to_owned(), health(sum))))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod lru;
 pub mod model;
 pub(crate) mod numbers;
 pub mod ops;
+pub(crate) mod order;
 pub mod plan;
 pub mod random;
 pub mod reference;

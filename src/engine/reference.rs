@@ -5,6 +5,7 @@
 use crate::graph::{Direction, PhaseSpec, Section, TensorId};
 use crate::ops::twin::{StepValues, TwinCall, TwinTensor};
 use crate::ops::{Operand, Scope};
+use crate::order;
 use crate::plan::{BufferRole, Plan, Recording, Region};
 use crate::step::StepInput;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ impl Reference {
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
         let storage = plan.buffers.iter().filter(|b| b.role.is_storage());
-        let mut memory: BTreeMap<_, _> = storage.map(|b| (b.role, vec![0.0; elements(b.bytes)])).collect();
+        let mut memory = order::map(storage.map(|b| (b.role, vec![0.0; elements(b.bytes)])));
         for recording in &plan.recordings {
             for (&t, values) in &recording.program.graph.constants {
                 if let Some(region) = recording.regions[t] {

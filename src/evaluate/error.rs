@@ -46,6 +46,14 @@ pub enum EvaluateError {
     /// The split has no such part.
     #[error("there is no {0} part to score: [split] gives it no rows")]
     NoPart(Part),
+    /// No value of a target is observed where the forecasts would be scored.
+    #[error("no target has a value in {place}: nothing can be scored; {advice}")]
+    NothingObserved {
+        /// The rows without a value.
+        place: String,
+        /// How to correct it.
+        advice: &'static str,
+    },
     /// The part has no window with this number.
     #[error("the {part} part has {windows} windows, numbered from 0: there is no window {window}")]
     NoWindow {

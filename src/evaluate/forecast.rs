@@ -2,7 +2,8 @@
 
 use super::{EvaluateError, ScoredData, distribution, transforms};
 use crate::config::ModelSettings;
-use crate::data::{Dataset, Part, PartWindows, WindowId};
+use crate::data::{Dataset, Part, PartWindows, Scaler, WindowId};
+use crate::forecast::table::decimals;
 use crate::forecast::{ForecastTable, HistoryTable, Predicted, SampleKey, TargetTransform};
 use crate::session::{Session, WindowMixture};
 
@@ -46,7 +47,7 @@ pub struct WindowForecast {
 /// independently, each with its own key, so a seed gives the same samples on every machine.
 ///
 /// # Errors
-/// Fails if the history is too short, a known-future value is missing, or the device is lost.
+/// Fails if the history is too short, a known-future value is missing, a value of the forecast is not finite, or the device is lost.
 pub async fn forecast(session: &mut Session, data: &ScoredData<'_>, options: &ForecastOptions) -> Result<Forecast, EvaluateError> {
     let window = data.dataset.forecast_window()?;
     let table = table(session, data, window.id, options).await?;
@@ -56,7 +57,7 @@ pub async fn forecast(session: &mut Session, data: &ScoredData<'_>, options: &Fo
 /// Forecasts one window that [`evaluate`](super::evaluate) scores, and adds the observed values.
 ///
 /// # Errors
-/// Fails if the part has no such window, or the device is lost.
+/// Fails if the part has no such window, a value of the forecast is not finite, or the device is lost.
 pub async fn forecast_window(
     session: &mut Session,
     data: &ScoredData<'_>,
@@ -102,10 +103,12 @@ async fn table(
     let first = id.row as usize + dataset.shape().history;
     let stamps = (first..first + dataset.shape().horizon).map(|row| dataset.format_stamp(id.segment, row)).collect();
     let mut table = ForecastTable::new(stamps, dataset.target_names().to_vec(), options.levels.clone());
+    table.decimals = (0..table.series.len()).map(|target| shown_decimals(scaler, target)).collect();
     table.check()?;
     if let Some(mixture) = output {
         let distributions = distributions(&table, &mixture, &transforms(scaler, config)?, &config.model)?;
         fill(&mut table, &distributions, id, options);
+        table.check_finite()?;
     }
     let rows = id.row as usize..first;
     table.history = Some(HistoryTable {
@@ -113,6 +116,11 @@ async fn table(
         values: values(dataset, id, rows),
     });
     Ok(table)
+}
+
+/// The decimals of a target whose values have an offset: f32 has too few digits for them.
+fn shown_decimals(scaler: &Scaler, target: usize) -> Option<usize> {
+    (scaler.target_offset(target) != 0.0).then(|| decimals(scaler.target_scale(target).1))
 }
 
 /// The distribution of each value of a window, `[H, Nt]`.
@@ -146,8 +154,8 @@ fn fill(table: &mut ForecastTable, distributions: &[Predicted], id: WindowId, op
 }
 
 /// Targets in original units, NaN if unobserved, `[rows, Nt]`.
-fn values(dataset: &Dataset, id: WindowId, rows: std::ops::Range<usize>) -> Vec<f32> {
+fn values(dataset: &Dataset, id: WindowId, rows: std::ops::Range<usize>) -> Vec<f64> {
     let targets = dataset.target_names().len();
-    let value = |row: usize, target: usize| dataset.target_value(id.segment, row, target).unwrap_or(f32::NAN);
+    let value = |row: usize, target: usize| dataset.target_value(id.segment, row, target).unwrap_or(f64::NAN);
     rows.flat_map(|row| (0..targets).map(move |target| (row, target))).map(|(row, target)| value(row, target)).collect()
 }

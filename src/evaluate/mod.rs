@@ -5,7 +5,7 @@ mod forecast;
 mod units;
 
 use crate::config::{Config, ModelSettings};
-use crate::data::{Dataset, Part, PartWindows, Scaler, WindowIndex};
+use crate::data::{Dataset, Pace, Part, PartWindows, Scaler, WindowIndex};
 use crate::forecast::{Baselines, Report, ScoreSpec, Scored, Scores, TargetTransform};
 use crate::session::{Session, WindowMixture};
 use serde::Serialize;
@@ -48,40 +48,50 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// A sentence on whether the model beats its reference, and by how much.
+    /// A sentence on whether the model beats its reference, and by how much; see [`Report::verdict`].
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
-        let [model, .., reference] = self.report.forecasters.as_slice() else { return None };
-        let skill = self.report.skill.as_ref()?;
-        let all = skill.crps?;
-        let (score, other) = (model.overall.crps?, reference.overall.crps?);
-        let better = model.per_series.iter().zip(&reference.per_series).filter(|(a, b)| a.crps < b.crps).count();
-        let scored = model.per_series.iter().filter(|m| m.count > 0).count();
-        let verb = if all > 0.0 { "beats" } else { "does not beat" };
-        let than = |s: f64| format!("{:.1} % {}", 100.0 * s.abs(), if s > 0.0 { "lower" } else { "higher" });
-        let mut text = format!("The model {verb} {}: its CRPS is {} ({score:.4} against {other:.4})", reference.label, than(all));
-        if scored > 1 {
-            if let Some(mean) = skill.mean_crps_over_series {
-                text += &format!(", {} on average over the series", than(mean));
-            }
-            text += &format!("; it is better on {better} of {scored} series");
-        }
-        text.push('.');
-        // A simpler baseline that beats the model must be mentioned, even if the model beats the reference.
-        for naive in &self.report.forecasters[1..self.report.forecasters.len() - 1] {
-            if let Some(crps) = naive.overall.crps.filter(|crps| *crps < score) {
-                text += &format!(" However, {} is better than the model: its CRPS is {crps:.4}.", naive.label);
-            }
-        }
-        Some(text)
+        self.report.verdict()
     }
+}
+
+/// Checks that a target has a value in the horizon of at least one of the windows of a part that `[evaluation]` selects. A part without
+/// windows passes; [`evaluate`] refuses it.
+///
+/// # Errors
+/// Fails if there is nothing to score, or the part contains no window.
+pub fn check_observed(dataset: &Dataset, part: Part) -> Result<(), EvaluateError> {
+    let index = dataset.evaluation_windows(part)?;
+    if index.is_empty() || any_observed(dataset, &index) {
+        return Ok(());
+    }
+    let skipped = any_observed(dataset, &dataset.windows(part, Pace { stride: 1, origin: None })?);
+    Err(if skipped {
+        EvaluateError::NothingObserved {
+            place: format!("the forecast steps that [evaluation] selects from the {part} part"),
+            advice: "set another evaluation.stride or evaluation.origin",
+        }
+    } else {
+        let advice = "give data with values of the targets in these rows, or set other rows in [split]";
+        EvaluateError::NothingObserved { place: format!("the {part} part"), advice }
+    })
+}
+
+/// Whether a target has a value in the horizon of one of the windows.
+fn any_observed(dataset: &Dataset, index: &WindowIndex) -> bool {
+    let shape = dataset.shape();
+    index.iter().any(|id| {
+        let first = id.row as usize + shape.history;
+        let seen = |row: usize| (0..shape.num_targets).any(|target| dataset.target_value(id.segment, row, target).is_some());
+        (first..first + shape.horizon).any(seen)
+    })
 }
 
 /// Scores the windows of a part that `[evaluation]` selects, in original units, together with the baselines on the same windows. `progress`
 /// receives the number of completed windows and the total. Memory does not grow with the number of windows.
 ///
 /// # Errors
-/// Fails if the part has no window, the device is lost, or the model's output is not a distribution.
+/// Fails if the part has no window or no value to score, the device is lost, or the model's output is not a distribution.
 #[cfg_attr(feature = "native", tracing::instrument(level = "info", skip_all, fields(part = %part)))]
 pub async fn evaluate(
     session: &mut Session,
@@ -95,6 +105,7 @@ pub async fn evaluate(
     if index.is_empty() {
         return Err(EvaluateError::NoPart(part));
     }
+    check_observed(dataset, part)?;
     let judge = Judge::new(dataset, scaler, config, &index)?;
     let source = PartWindows::new(dataset.clone(), scaler.clone(), index.clone());
     let mut totals = judge.empty()?;
@@ -164,6 +175,7 @@ impl<'a> Judge<'a> {
         let targets = dataset.target_names().len();
         let training = (0..targets).map(|t| dataset.training_values(t)).collect::<Result<Vec<_>, _>>()?;
         let hidden = vec![config.data.hide_history; targets];
+        let offsets: Vec<f64> = (0..targets).map(|t| scaler.target_offset(t)).collect();
         let spec = ScoreSpec {
             series: dataset.target_names().to_vec(),
             deviation: (0..targets).map(|t| scaler.target_scale(t).1).collect(),
@@ -175,7 +187,7 @@ impl<'a> Judge<'a> {
             index,
             settings: &config.model,
             transforms: transforms(scaler, config)?,
-            baselines: Baselines::new(dataset.season(), dataset.rows(), &hidden, training)?,
+            baselines: Baselines::new(dataset.season(), dataset.rows(), &hidden, &offsets, training)?,
             spec,
         })
     }
@@ -214,7 +226,7 @@ impl<'a> Judge<'a> {
         let (model, others) = all.split_at_mut(1);
         for step in 0..shape.horizon {
             for (target, transform) in self.transforms.iter().enumerate() {
-                let Some(truth) = self.dataset.target_value(id.segment, origin + step, target).map(f64::from) else { continue };
+                let Some(truth) = self.dataset.target_value(id.segment, origin + step, target) else { continue };
                 let forecast = distribution(mixture, step * shape.num_targets + target, self.settings, transform).map_err(|source| {
                     EvaluateError::Mixture {
                         series: self.spec.series[target].clone(),
@@ -260,3 +272,7 @@ fn map_in_order<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Ve
 fn map_in_order<T, R>(items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
     items.iter().map(f).collect()
 }
+
+#[cfg(all(test, feature = "native"))]
+#[path = "offset_tests.rs"]
+mod offset_tests;

@@ -82,10 +82,16 @@ impl From<ArchiveError> for ExperimentError {
     }
 }
 
+/// The absolute path of a data file; none for standard input.
+#[cfg(feature = "native")]
+pub(super) fn place(file: &std::path::Path) -> Option<PathBuf> {
+    if file.as_os_str() == "-" { None } else { std::path::absolute(file).ok() }
+}
+
 /// Adds the file to an error, unless the error already names it.
 #[cfg(feature = "native")]
 pub(super) fn in_file(file: &std::path::Path) -> impl FnOnce(DataError) -> ExperimentError {
-    let file = file.to_owned();
+    let file = if file.as_os_str() == "-" { "standard input".into() } else { file.to_owned() };
     move |source| match source {
         DataError::Open { .. } => source.into(),
         source => ExperimentError::File { file, source },

@@ -22,7 +22,7 @@ mod trained;
 mod training;
 
 use crate::config::Config;
-use crate::data::{DataError, Dataset, PartWindows, Scaler, WindowCounts, WindowIndex};
+use crate::data::{DataError, Dataset, Part, PartWindows, Scaler, SeenWindows, WindowCounts, WindowIndex};
 use crate::evaluate::ScoredData;
 use crate::executor::Backend;
 use crate::model::{ModelShape, parameter_places};
@@ -41,7 +41,7 @@ pub use planned::Planned;
 #[cfg(feature = "native")]
 pub use run::Folder;
 pub use run::{
-    Archive, ArchiveError, Files, NUMERICS_REVISION, RUN_VERSION, RunRecord, RunStore, StoredError, StoredRun, Weights, file_stem,
+    Archive, ArchiveError, Files, NUMERICS_REVISION, RUN_VERSION, RunRecord, RunStore, StoredError, StoredRun, Weights, ZipError, file_stem,
 };
 pub use summary::{BufferSummary, Summary};
 pub use trained::{LoadOptions, Trained};
@@ -86,7 +86,7 @@ impl Experiment {
         let dataset = Dataset::open(&config, &file).map_err(error::in_file(&file))?;
         let graph = SeriesGraph::open(&config.graph, &dataset);
         let experiment = Self::new(config, dataset, graph).map_err(error::of_file(&file))?;
-        Ok(Self { file: std::path::absolute(&file).ok(), ..experiment })
+        Ok(Self { file: error::place(&file), ..experiment })
     }
 
     fn new(config: Config, dataset: Dataset, graph: Result<(SeriesGraph, Vec<String>), SeriesGraphError>) -> Result<Self, ExperimentError> {
@@ -234,6 +234,16 @@ impl Experiment {
         let (windows, _) = self.windows()?;
         let training = &self.config.training;
         Ok(progress.is_finished(training, training.total_steps(windows.training)))
+    }
+
+    /// How many windows of a part have horizon rows that the run of this experiment has seen. Without a run, or for a run of an earlier
+    /// version, there are none.
+    ///
+    /// # Errors
+    /// Fails if the part contains no window.
+    pub fn seen_windows(&self, part: Part) -> Result<SeenWindows, ExperimentError> {
+        let Some(facts) = self.run.as_ref().and_then(|(_, record)| record.facts.as_ref()) else { return Ok(SeenWindows::default()) };
+        Ok(self.dataset.seen_windows(facts, self.dataset.evaluation_windows(part)?.iter()))
     }
 
     /// Checks that the training rows are those on which the scaler was fitted. For a run, these are the rows on which it was trained.

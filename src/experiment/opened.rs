@@ -2,7 +2,7 @@
 
 use super::{Archive, Experiment, ExperimentError, RunRecord, StoredRun};
 use crate::config::Config;
-use crate::data::{Dataset, Scaler};
+use crate::data::{Dataset, Known, Scaler};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Run {
     /// # Errors
     /// Fails if the data cannot be used or have other series, or if the graph of the run is damaged.
     pub fn read(self, data: impl Read) -> Result<Experiment, ExperimentError> {
-        let dataset = Dataset::read(&self.config, data)?;
+        let dataset = Dataset::read_for(&self.config, data, Some(&self.known()))?;
         self.with(dataset)
     }
 
@@ -64,9 +64,14 @@ impl Run {
     #[cfg(feature = "native")]
     pub fn open_data(self, file: Option<&std::path::Path>) -> Result<Experiment, ExperimentError> {
         let file = file.unwrap_or(&self.record.data).to_owned();
-        let dataset = Dataset::open(&self.config, &file).map_err(super::error::in_file(&file))?;
+        let dataset = Dataset::open_for(&self.config, &file, Some(&self.known())).map_err(super::error::in_file(&file))?;
         let experiment = self.with(dataset).map_err(super::error::of_file(&file))?;
-        Ok(Experiment { file: std::path::absolute(&file).ok(), ..experiment })
+        Ok(Experiment { file: super::error::place(&file), ..experiment })
+    }
+
+    /// What the run knows of its data.
+    fn known(&self) -> Known<'_> {
+        Known { scaler: &self.scaler, facts: self.record.facts.as_ref() }
     }
 
     fn with(self, dataset: Dataset) -> Result<Experiment, ExperimentError> {

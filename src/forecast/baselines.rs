@@ -9,11 +9,11 @@ pub trait TargetHistory {
     /// The value of `target`, `steps_before_origin` rows before the last history row of `window` (0 is that row itself). `None` if the
     /// value is missing, or if the row is before the start of the data or of the window's segment. Callers may ask for rows before the
     /// window's history, because a season can be longer than the history.
-    fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f32>;
+    fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f64>;
 }
 
-impl<F: Fn(usize, usize, usize) -> Option<f32>> TargetHistory for F {
-    fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f32> {
+impl<F: Fn(usize, usize, usize) -> Option<f64>> TargetHistory for F {
+    fn value(&self, window: usize, target: usize, steps_before_origin: usize) -> Option<f64> {
         self(window, target, steps_before_origin)
     }
 }
@@ -95,15 +95,15 @@ enum Training {
 }
 
 impl Training {
-    fn of(values: impl IntoIterator<Item = f32>, hidden: bool) -> Option<Self> {
+    fn of(values: impl IntoIterator<Item = f64>, hidden: bool, offset: f64) -> Option<Self> {
         if hidden {
-            return Empirical::new(values).map(Self::Hidden);
+            return Empirical::new(values, offset).map(Self::Hidden);
         }
         let mut count = 0.0;
         let mut sum = 0.0;
         values.into_iter().filter(|v| v.is_finite()).for_each(|v| {
             count += 1.0;
-            sum += f64::from(v);
+            sum += v;
         });
         (count > 0.0).then(|| Self::Visible(sum / count))
     }
@@ -115,10 +115,17 @@ impl Training {
 
 impl Baselines {
     /// `season` and `reach` (the number of rows to search back) are in steps. `hidden` tells for each target whether its history is hidden.
-    /// `training` holds the training values of each target in original units; non-finite values are skipped.
-    pub fn new<V>(season: usize, reach: usize, hidden: &[bool], training: impl IntoIterator<Item = V>) -> Result<Self, BaselineError>
+    /// `offsets` are the offsets of the targets' climatologies, see [`Empirical::new`]; missing ones are 0. `training` holds the training
+    /// values of each target in original units; non-finite values are skipped.
+    pub fn new<V>(
+        season: usize,
+        reach: usize,
+        hidden: &[bool],
+        offsets: &[f64],
+        training: impl IntoIterator<Item = V>,
+    ) -> Result<Self, BaselineError>
     where
-        V: IntoIterator<Item = f32>,
+        V: IntoIterator<Item = f64>,
     {
         if season == 0 {
             return Err(BaselineError::Season);
@@ -126,7 +133,8 @@ impl Baselines {
         let fit = |(target, values)| {
             // A `hidden` that is too short is rejected below.
             let hidden = hidden.get(target).copied().unwrap_or(false);
-            Training::of(values, hidden).ok_or(BaselineError::NoTrainingValue { target })
+            let offset = offsets.get(target).copied().unwrap_or(0.0);
+            Training::of(values, hidden, offset).ok_or(BaselineError::NoTrainingValue { target })
         };
         let training = training.into_iter().enumerate().map(fit).collect::<Result<Vec<_>, _>>()?;
         if training.len() != hidden.len() {
@@ -172,7 +180,7 @@ impl Baselines {
         };
         let past = (first..self.reach).step_by(stride);
         let found = past.filter_map(|back| history.value(window, target, back)).find(|v| v.is_finite());
-        BaselineForecast::Point(Point(found.map_or(mean, f64::from)))
+        BaselineForecast::Point(Point(found.unwrap_or(mean)))
     }
 }
 
@@ -221,7 +229,7 @@ mod tests {
             let row = window.checked_sub(back)?;
             #[expect(clippy::cast_possible_truncation, reason = "test rows are small")]
             let value = row as u16;
-            (!missing.contains(&row)).then_some(f32::from(value))
+            (!missing.contains(&row)).then_some(f64::from(value))
         }
     }
 
@@ -233,7 +241,7 @@ mod tests {
     }
 
     fn baselines(season: usize, reach: usize) -> Baselines {
-        Baselines::new(season, reach, &[false], [vec![-3.0_f32, f32::NAN, -1.0]]).expect("valid")
+        Baselines::new(season, reach, &[false], &[], [vec![-3.0, f64::NAN, -1.0]]).expect("valid")
     }
 
     #[test]
@@ -274,25 +282,25 @@ mod tests {
 
     #[test]
     fn a_hidden_target_gets_its_climatology_and_is_labelled() {
-        let training = [vec![0.0_f32, 1.0, 2.0], vec![5.0_f32, 7.0]];
-        let mixed = Baselines::new(2, 10, &[false, true], training.clone()).expect("valid");
+        let training = [vec![0.0, 1.0, 2.0], vec![5.0, 7.0]];
+        let mixed = Baselines::new(2, 10, &[false, true], &[0.0, 5.0], training.clone()).expect("valid");
         let forecast = mixed.forecast(Baseline::SeasonalNaive, &ramp(&[]), 9, 1, 0);
         assert_eq!((forecast.mean(), forecast.quantile(0.5)), (6.0, 6.0));
         assert!(matches!(forecast, BaselineForecast::Climatology(_)));
         assert_eq!(point(&mixed, Baseline::SeasonalNaive, &ramp(&[]), 9, 0), 8.0);
         assert_eq!(mixed.label(Baseline::Naive), "naive (climatology where hidden)");
         assert_eq!(mixed.kinds(), [Baseline::Naive, Baseline::SeasonalNaive]);
-        let hidden = Baselines::new(2, 10, &[true, true], training).expect("valid");
+        let hidden = Baselines::new(2, 10, &[true, true], &[], training).expect("valid");
         assert_eq!(hidden.kinds(), [Baseline::Climatology]);
         assert_eq!(hidden.label(Baseline::Climatology), "climatology");
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let no_values = Baselines::new(1, 1, &[false, false], [vec![1.0_f32], vec![f32::NAN]]);
+        let no_values = Baselines::new(1, 1, &[false, false], &[], [vec![1.0], vec![f64::NAN]]);
         assert_eq!(no_values.err(), Some(BaselineError::NoTrainingValue { target: 1 }));
-        assert_eq!(Baselines::new(0, 1, &[false], [vec![1.0_f32]]).err(), Some(BaselineError::Season));
-        let error = Baselines::new(1, 1, &[], [vec![1.0_f32]]).err();
+        assert_eq!(Baselines::new(0, 1, &[false], &[], [vec![1.0]]).err(), Some(BaselineError::Season));
+        let error = Baselines::new(1, 1, &[], &[], [vec![1.0]]).err();
         assert_eq!(error, Some(BaselineError::Targets { hidden: 0, targets: 1 }));
     }
 }

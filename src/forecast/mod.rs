@@ -12,6 +12,7 @@
 //! | [`baselines`] | naive, seasonal naive and training climatology |
 //! | [`metrics`] | streaming scores: NLL, CRPS, MAE, MSE, pinball, coverage; their means |
 //! | [`report`] | scores of several forecasters, as JSON and as text |
+//! | `verdict` | whether a model beats its reference, as a sentence |
 //! | [`table`] | a forecast as CSV |
 //! | [`plot`] | a forecast as a fan chart |
 //!
@@ -31,6 +32,7 @@ pub mod report;
 pub mod table;
 pub(crate) mod ticks;
 pub mod transform;
+mod verdict;
 
 pub use crate::random::SampleKey;
 pub use baselines::{Baseline, BaselineForecast, Baselines, TargetHistory};

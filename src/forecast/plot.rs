@@ -70,9 +70,9 @@ struct Panel {
 impl Panel {
     fn new(table: &ForecastTable, series: usize, skipped: usize) -> Self {
         let width = table.series.len();
-        let column = |values: &[f32]| values.iter().skip(series).step_by(width).map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let column = |values: &[f64]| values.iter().skip(series).step_by(width).copied().collect::<Vec<_>>();
         let steps = 0..table.horizon();
-        let level = |p: f64| steps.clone().map(|h| table.quantile(h, series, p).map(f64::from)).collect::<Option<Vec<_>>>();
+        let level = |p: f64| steps.clone().map(|h| table.quantile(h, series, p)).collect::<Option<Vec<_>>>();
         let band = |central: f64| {
             let ends = level(0.5 - 0.5 * central).zip(level(0.5 + 0.5 * central));
             ends.map(|(low, high)| low.into_iter().zip(high).collect()).unwrap_or_default()

@@ -23,13 +23,12 @@ fn table(series: usize, past: usize, horizon: usize, truth: bool) -> ForecastTab
             table.set(step, i, &transform.distribution(mixture));
         }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "test data is f32")]
-    let mut noisy = |from: usize, count: usize| -> Vec<f32> {
+    let mut noisy = |from: usize, count: usize| -> Vec<f64> {
         let cells = (from..from + count).flat_map(|t| (0..series).map(move |i| (t, i)));
-        cells.map(|(t, i)| (wave(t, i) + 0.05 * stream.normal()).clamp(0.0, 1.0) as f32).collect()
+        cells.map(|(t, i)| (wave(t, i) + 0.05 * stream.normal()).clamp(0.0, 1.0)).collect()
     };
     let mut values = noisy(0, past);
-    values.iter_mut().skip(series * 10).take(series * 5).for_each(|v| *v = f32::NAN);
+    values.iter_mut().skip(series * 10).take(series * 5).for_each(|v| *v = f64::NAN);
     table.history = (past > 0).then(|| HistoryTable { stamps: hourly(0, past), values });
     table.truth = truth.then(|| noisy(past, horizon));
     table
@@ -84,8 +83,8 @@ fn awkward_tables_are_drawn_or_refused() {
         assert!(chart(&table(series, past, horizon, true)).ends_with("</svg>\n"), "{series} series, {past} -> {horizon}");
     }
     let mut unknown = table(1, 24, 3, false);
-    unknown.history = Some(HistoryTable { stamps: hourly(0, 24), values: vec![f32::NAN; 24] });
-    unknown.quantiles.fill(f32::NAN);
+    unknown.history = Some(HistoryTable { stamps: hourly(0, 24), values: vec![f64::NAN; 24] });
+    unknown.quantiles.fill(f64::NAN);
     assert!(!chart(&unknown).contains("NaN"));
     let nothing = fan_chart(&table(0, 0, 3, false), &FanChartOptions::default());
     assert!(matches!(nothing, Err(PlotError::Empty { series: 0, steps: 3 })));

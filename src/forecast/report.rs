@@ -20,6 +20,12 @@ pub struct Skill {
     /// Mean of the CRPS skills of the series, so that units do not weight the series. Series without a skill (nothing observed, or a
     /// perfect reference) are left out.
     pub mean_crps_over_series: Option<f64>,
+    /// Number of series that `mean_crps_over_series` leaves out because the reference is perfect (its CRPS is 0).
+    #[serde(default)]
+    pub perfect_references: usize,
+    /// Skill of the mean over the series of CRPS / training deviation. No series is left out, and units do not weight the series.
+    #[serde(default)]
+    pub scaled_crps: Option<f64>,
 }
 
 /// Scores of a model and its baselines on the same values.
@@ -27,6 +33,9 @@ pub struct Skill {
 pub struct Report {
     /// Names of the targets, `[Nt]`.
     pub series: Vec<String>,
+    /// Standard deviation of each target's training part, `[Nt]`.
+    #[serde(default)]
+    pub deviation: Vec<f64>,
     /// Levels of the pinball loss, `[Q]`.
     pub levels: Vec<f64>,
     /// Central intervals of `coverage`.
@@ -37,14 +46,21 @@ pub struct Report {
     pub skill: Option<Skill>,
 }
 
+/// 1 - score / reference; `None` if one of them is missing, or if the reference is perfect.
 fn skill_of(score: Option<f64>, reference: Option<f64>) -> Option<f64> {
     let (score, reference) = (score?, reference?);
     (reference > 0.0).then(|| 1.0 - score / reference)
 }
 
+/// The mean over the scored series of CRPS / training deviation.
+pub(super) fn scaled_crps(scored: &Scored, deviation: &[f64]) -> Option<f64> {
+    let all: Vec<f64> = scored.per_series.iter().zip(deviation).filter_map(|(m, deviation)| Some(m.crps? / deviation)).collect();
+    (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
+}
+
 impl Skill {
-    /// Skill of `forecaster` against `reference`.
-    pub fn new(forecaster: &Scored, reference: &Scored) -> Self {
+    /// Skill of `forecaster` against `reference`. `deviation` is the standard deviation of each target's training part, `[Nt]`.
+    pub fn new(forecaster: &Scored, reference: &Scored, deviation: &[f64]) -> Self {
         let (a, b) = (&forecaster.overall, &reference.overall);
         let pairs = forecaster.per_series.iter().zip(&reference.per_series);
         let of_series: Vec<f64> = pairs.filter_map(|(a, b)| skill_of(a.crps, b.crps)).collect();
@@ -55,6 +71,8 @@ impl Skill {
             mae: skill_of(a.mae, b.mae),
             mse: skill_of(a.mse, b.mse),
             mean_crps_over_series: (!of_series.is_empty()).then(|| of_series.iter().sum::<f64>() / of_series.len() as f64),
+            perfect_references: reference.per_series.iter().filter(|m| m.crps == Some(0.0)).count(),
+            scaled_crps: skill_of(scaled_crps(forecaster, deviation), scaled_crps(reference, deviation)),
         }
     }
 }
@@ -63,11 +81,11 @@ impl Report {
     /// The report on `forecasters`: the model first; the reference for skill (seasonal naive, or climatology) last.
     pub fn new(spec: &ScoreSpec, forecasters: Vec<Scored>) -> Self {
         let skill = match forecasters.as_slice() {
-            [first, .., last] => Some(Skill::new(first, last)),
+            [first, .., last] => Some(Skill::new(first, last, &spec.deviation)),
             _ => None,
         };
-        let (series, levels) = (spec.series.clone(), spec.levels.clone());
-        Self { series, levels, intervals: INTERVALS.to_vec(), forecasters, skill }
+        let (series, deviation, levels) = (spec.series.clone(), spec.deviation.clone(), spec.levels.clone());
+        Self { series, deviation, levels, intervals: INTERVALS.to_vec(), forecasters, skill }
     }
 
     /// The report as indented JSON.
@@ -108,8 +126,16 @@ impl Report {
                 ("mean CRPS over series", skill.mean_crps_over_series),
             ];
             let parts: Vec<String> = parts.iter().filter_map(|(name, s)| s.map(|s| format!("{name} {}", percent(s)))).collect();
+            let name = &skill.reference;
             if !parts.is_empty() {
-                let _ = writeln!(text, "\nskill against {}: {}", skill.reference, parts.join(", "));
+                let _ = write!(text, "\nskill against {name}: {}", parts.join(", "));
+                text += &match skill.perfect_references {
+                    0 => "\n".to_owned(),
+                    1 => format!(" (without 1 series, on which {name} is without error)\n"),
+                    n => format!(" (without {n} series, on which {name} is without error)\n"),
+                };
+            } else if skill.perfect_references > 0 {
+                let _ = writeln!(text, "\nskill against {name}: none, because {name} is without error");
             }
         }
         text
@@ -142,7 +168,7 @@ impl Report {
 }
 
 /// Formats with five significant digits.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
@@ -201,8 +227,26 @@ mod tests {
         assert!((skill.crps.expect("scored") - (1.0 - 31.0 / 122.0)).abs() < 1e-12);
         // Series: 1 - 1/2 and 1 - 30/120.
         assert!((skill.mean_crps_over_series.expect("scored") - 0.625).abs() < 1e-12);
-        assert_eq!(skill.mse, None);
+        assert_eq!((skill.mse, skill.perfect_references), (None, 0));
+        assert!((skill.scaled_crps.expect("scored") - (1.0 - 31.0 / 122.0)).abs() < 1e-12);
         assert_eq!(skill_of(Some(1.0), Some(0.0)), None);
+    }
+
+    #[test]
+    fn series_without_a_skill_are_counted() {
+        let of = |reference: [f64; 2]| {
+            let spec = ScoreSpec { series: report().series, deviation: vec![1.0, 60.0], horizon: 2, levels: vec![0.5] };
+            Report::new(&spec, vec![scored("model", [1.0, 30.0]), scored("naive", reference)])
+        };
+        let (one, all) = (of([0.0, 120.0]), of([0.0, 0.0]));
+        let skill = one.skill.as_ref().expect("two forecasters");
+        assert_eq!((skill.mean_crps_over_series, skill.perfect_references), (Some(0.75), 1));
+        // The scaled scores of the model are 1 and 1/2, those of the reference 0 and 2.
+        assert_eq!(skill.scaled_crps, Some(0.25));
+        assert!(one.to_text().ends_with("mean CRPS over series 75.0 % (without 1 series, on which naive is without error)\n"));
+        let skill = all.skill.as_ref().expect("two forecasters");
+        assert_eq!((skill.mean_crps_over_series, skill.perfect_references, skill.scaled_crps), (None, 2, None));
+        assert!(all.to_text().ends_with("\nskill against naive: none, because naive is without error\n"), "{}", all.to_text());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A forecast as a table with one entry per step and series, and its CSV output.
 
 use crate::forecast::predictive::Predictive;
+use crate::numbers::to_f32;
 use std::io::Write;
 use thiserror::Error;
 
@@ -10,30 +11,35 @@ pub struct HistoryTable {
     /// Timestamps, oldest first, `[L]`.
     pub stamps: Vec<String>,
     /// Values in original units, NaN if unobserved, `[L, Nt]`.
-    pub values: Vec<f32>,
+    pub values: Vec<f64>,
 }
 
 /// One forecast (one origin) in original units.
+///
+/// The model computes in f32, so the values of most series are exact in f32 and are written with the digits of f32. A series whose values
+/// lie far from 0, relative to their spread, has numbers that only f64 can tell apart; `decimals` says how many of their decimals count.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForecastTable {
     /// Timestamps of the horizon, `[H]`.
     pub stamps: Vec<String>,
     /// Names of the targets, `[Nt]`.
     pub series: Vec<String>,
+    /// Decimals with which the values of each series are written, `[Nt]`; `None` for the digits of f32.
+    pub decimals: Vec<Option<usize>>,
     /// Quantile levels, ascending, each in (0, 1), `[Q]`.
     pub levels: Vec<f64>,
     /// Mean, `[H, Nt]`.
-    pub mean: Vec<f32>,
-    /// Standard deviation, `[H, Nt]`.
-    pub std: Vec<f32>,
+    pub mean: Vec<f64>,
+    /// Standard deviation, `[H, Nt]`. It has no level, so its digits are always those of f32.
+    pub std: Vec<f64>,
     /// Quantiles, `[H, Nt, Q]`.
-    pub quantiles: Vec<f32>,
+    pub quantiles: Vec<f64>,
     /// Samples, `[S, H, Nt]`.
-    pub samples: Option<Vec<f32>>,
+    pub samples: Option<Vec<f64>>,
     /// Observed history.
     pub history: Option<HistoryTable>,
     /// Observed values of the horizon, if known (NaN where unobserved), `[H, Nt]`.
-    pub truth: Option<Vec<f32>>,
+    pub truth: Option<Vec<f64>>,
 }
 
 /// Errors of a table.
@@ -55,6 +61,21 @@ pub enum TableError {
     /// The levels are out of order or out of range.
     #[error("quantile levels must be ascending within (0, 1), found {0:?}")]
     Levels(Vec<f64>),
+    /// A value of the forecast is not a finite number in the precision in which it is written.
+    #[error(
+        "the forecast of \"{series}\" for {time} has {value} as its {what}: the values are too large for f32; divide the column by a power \
+         of ten in the file, and train again"
+    )]
+    NotFinite {
+        /// The target.
+        series: String,
+        /// Timestamp of the step.
+        time: String,
+        /// "mean", "standard deviation", "0.9 quantile" or "sample".
+        what: String,
+        /// The value.
+        value: f64,
+    },
     /// The forecast has no samples.
     #[error("this forecast has no samples")]
     NoSamples,
@@ -66,9 +87,14 @@ pub enum TableError {
     Io(#[from] std::io::Error),
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "tables hold f32: the model computes in it")]
-fn narrow(value: f64) -> f32 {
-    value as f32
+/// The decimals with which values are written whose training deviation is `deviation`: as few as keep the rounding below 1e-5 of it.
+#[must_use]
+pub fn decimals(deviation: f64) -> usize {
+    // The rounding is at most 0.5 * 10^-decimals.
+    let needed = -(2e-5 * deviation).log10();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of decimals, clamped")]
+    let decimals = needed.ceil().clamp(0.0, 300.0) as usize;
+    decimals
 }
 
 impl ForecastTable {
@@ -76,9 +102,10 @@ impl ForecastTable {
     pub fn new(stamps: Vec<String>, series: Vec<String>, levels: Vec<f64>) -> Self {
         let cells = stamps.len() * series.len();
         Self {
-            mean: vec![f32::NAN; cells],
-            std: vec![f32::NAN; cells],
-            quantiles: vec![f32::NAN; cells * levels.len()],
+            mean: vec![f64::NAN; cells],
+            std: vec![f64::NAN; cells],
+            quantiles: vec![f64::NAN; cells * levels.len()],
+            decimals: vec![None; series.len()],
             stamps,
             series,
             levels,
@@ -102,10 +129,23 @@ impl ForecastTable {
     /// Panics if `step` or `series` is out of range.
     pub fn set<P: Predictive + ?Sized>(&mut self, step: usize, series: usize, forecast: &P) {
         let cell = self.cell(step, series);
-        self.mean[cell] = narrow(forecast.mean());
-        self.std[cell] = narrow(forecast.std());
+        self.mean[cell] = self.rounded(series, forecast.mean());
+        self.std[cell] = f64::from(to_f32(forecast.std()));
         for (q, &level) in self.levels.iter().enumerate() {
-            self.quantiles[cell * self.levels.len() + q] = narrow(forecast.quantile(level));
+            self.quantiles[cell * self.levels.len() + q] = self.rounded(series, forecast.quantile(level));
+        }
+    }
+
+    /// A value in the precision in which the values of this series are written.
+    fn rounded(&self, series: usize, value: f64) -> f64 {
+        if self.decimals[series].is_some() { value } else { f64::from(to_f32(value)) }
+    }
+
+    /// A value of a series as it is written.
+    fn text(&self, series: usize, value: f64) -> String {
+        match self.decimals[series] {
+            Some(decimals) => format!("{value:.decimals$}"),
+            None => to_f32(value).to_string(),
         }
     }
 
@@ -114,16 +154,41 @@ impl ForecastTable {
         let mut samples = Vec::with_capacity(count * self.mean.len());
         for sample in 0..count {
             for step in 0..self.horizon() {
-                samples.extend((0..self.series.len()).map(|series| narrow(draw(sample, step, series))));
+                samples.extend((0..self.series.len()).map(|series| self.rounded(series, draw(sample, step, series))));
             }
         }
         self.samples = Some(samples);
     }
 
     /// The quantile of one value at `level`, if the table has that level.
-    pub fn quantile(&self, step: usize, series: usize, level: f64) -> Option<f32> {
+    pub fn quantile(&self, step: usize, series: usize, level: f64) -> Option<f64> {
         let q = self.levels.iter().position(|p| (p - level).abs() < 1e-9)?;
         Some(self.quantiles[self.cell(step, series) * self.levels.len() + q])
+    }
+
+    /// Checks that all values of the forecast are finite numbers.
+    ///
+    /// # Errors
+    /// The first one that is not, with its series and time.
+    pub fn check_finite(&self) -> Result<(), TableError> {
+        let cells = self.mean.len();
+        let refuse = |cell: usize, what: String, value: f64| {
+            let (series, time) = (self.series[cell % self.series.len()].clone(), self.stamps[cell / self.series.len()].clone());
+            Err(TableError::NotFinite { series, time, what, value })
+        };
+        for cell in 0..cells {
+            let quantiles = (0..self.levels.len()).map(|q| self.quantiles[cell * self.levels.len() + q]);
+            let named = quantiles.zip(&self.levels).map(|(value, level)| (format!("{level} quantile"), value));
+            let moments = [("mean".to_owned(), self.mean[cell]), ("standard deviation".to_owned(), self.std[cell])];
+            if let Some((what, value)) = moments.into_iter().chain(named).find(|(_, value)| !value.is_finite()) {
+                return refuse(cell, what, value);
+            }
+        }
+        let samples = self.samples.iter().flatten();
+        match samples.enumerate().find(|(_, value)| !value.is_finite()) {
+            Some((at, &value)) => refuse(at % cells, "sample".to_owned(), value),
+            None => Ok(()),
+        }
     }
 
     /// Checks that all fields are consistent.
@@ -134,6 +199,7 @@ impl ForecastTable {
         }
         let cells = self.horizon() * self.series.len();
         let lengths = [
+            ("decimals", "[Nt]", self.series.len(), self.decimals.len()),
             ("mean", "[H, Nt]", cells, self.mean.len()),
             ("std", "[H, Nt]", cells, self.std.len()),
             ("quantiles", "[H, Nt, Q]", cells * self.levels.len(), self.quantiles.len()),
@@ -168,8 +234,10 @@ impl ForecastTable {
                 csv.write_field(stamp)?;
                 csv.write_field(name)?;
                 let quantiles = &self.quantiles[cell * self.levels.len()..(cell + 1) * self.levels.len()];
-                for value in [self.mean[cell], self.std[cell]].iter().chain(quantiles) {
-                    csv.write_field(value.to_string())?;
+                csv.write_field(self.text(series, self.mean[cell]))?;
+                csv.write_field(to_f32(self.std[cell]).to_string())?;
+                for &value in quantiles {
+                    csv.write_field(self.text(series, value))?;
                 }
                 csv.write_record(None::<&[u8]>)?;
             }
@@ -189,7 +257,7 @@ impl ForecastTable {
             for (series, name) in self.series.iter().enumerate() {
                 for sample in 0..count {
                     let value = samples[sample * cells + self.cell(step, series)];
-                    csv.write_record([stamp, name, &sample.to_string(), &value.to_string()])?;
+                    csv.write_record([stamp, name, &sample.to_string(), &self.text(series, value)])?;
                 }
             }
         }

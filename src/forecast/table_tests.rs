@@ -38,7 +38,7 @@ fn csv_comes_back_to_the_same_bits() {
     for (i, row) in rows[1..].iter().enumerate() {
         let (step, series) = (i / 2, i % 2);
         assert_eq!((&row[0], &row[1]), (&table.stamps[step], &table.series[series]));
-        let values: Vec<f32> = row[2..].iter().map(|cell| cell.parse().expect("a number")).collect();
+        let values: Vec<f64> = row[2..].iter().map(|cell| cell.parse::<f32>().expect("a number").into()).collect();
         let cell = table.cell(step, series);
         let mut expected = vec![table.mean[cell], table.std[cell]];
         expected.extend([0.05, 0.5, 0.95].map(|p| table.quantile(step, series, p).expect("a level of the table")));
@@ -97,4 +97,48 @@ impl std::io::Write for Full {
 #[test]
 fn a_failing_writer_is_an_error() {
     assert!(table().write_csv(Full).is_err());
+}
+
+#[test]
+fn values_are_written_with_the_digits_that_count() {
+    for (deviation, expected) in [(25.0, 4), (1.0, 5), (0.3, 6), (1e5, 0), (1e9, 0)] {
+        assert_eq!(decimals(deviation), expected, "{deviation}");
+        assert!(0.5 * 0.1_f64.powi(i32::try_from(expected).expect("few")) <= 1e-5 * deviation);
+    }
+    let mut table = ForecastTable::new(vec!["1".to_owned()], vec!["near".to_owned(), "far".to_owned()], vec![0.5]);
+    table.decimals[1] = Some(3);
+    let value = |mean: f64| TargetTransform::new(mean, 0.1, None, None).expect("valid").distribution(unit());
+    table.set(0, 0, &value(0.7));
+    table.set(0, 1, &value(6_780_000_000.7));
+    table.fill_samples(1, |_, _, series| if series == 0 { 0.7 } else { 6_780_000_000.7 });
+    let (mut csv, mut samples) = (vec![], vec![]);
+    table.write_csv(&mut csv).expect("written");
+    table.write_samples_csv(&mut samples).expect("written");
+    assert_eq!(read(&csv)[1..], [["1", "near", "0.7", "0.1", "0.7"], ["1", "far", "6780000000.700", "0.1", "6780000000.700"]]);
+    assert_eq!(read(&samples)[1..], [["1", "near", "0", "0.7"], ["1", "far", "0", "6780000000.700"]]);
+}
+
+fn unit() -> Mixture {
+    Mixture::new(vec![Component { weight: 1.0, mean: 0.0, std: 1.0 }]).expect("valid")
+}
+
+#[test]
+fn values_that_are_not_finite_are_refused() {
+    assert!(table().check_finite().is_ok());
+    let refused = |change: &dyn Fn(&mut ForecastTable)| {
+        let mut table = table();
+        change(&mut table);
+        table.check_finite().expect_err("must be rejected").to_string()
+    };
+    let said = refused(&|t| t.mean[3] = f64::INFINITY);
+    assert!(said.starts_with("the forecast of \"a \"b\", c\" for 2024-01-01 01:00 has inf as its mean"), "{said}");
+    assert!(refused(&|t| t.std[4] = f64::NAN).contains("\"plain\" for 2024-01-01 02:00 has NaN as its standard deviation"));
+    assert!(refused(&|t| t.quantiles[5] = f64::NEG_INFINITY).contains("c\" for 2024-01-01 00:00 has -inf as its 0.95 quantile"));
+    assert!(
+        refused(&|t| t.samples.iter_mut().for_each(|s| s[6] = f64::NAN)).contains("\"plain\" for 2024-01-01 00:00 has NaN as its sample")
+    );
+    // Values that f64 can hold, but not f32, in which they are written.
+    let mut huge = table();
+    huge.set(1, 0, &TargetTransform::new(3e38, 1e38, None, None).expect("valid").distribution(unit()));
+    assert!(huge.check_finite().is_err_and(|e| e.to_string().contains("inf as its 0.95 quantile")));
 }

@@ -105,10 +105,13 @@ pub(crate) fn value_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let largest = low.abs().max(high.abs());
     #[expect(clippy::cast_possible_truncation, reason = "a number of digits, clamped")]
     let digits = (largest.log10().floor() - power.log10().round()).clamp(1.0, 12.0) as usize;
-    let label = |v: f64| match largest {
+    let (plain, powers) = (|v: f64| format!("{v:.decimals$}"), |v: f64| format!("{v:.digits$e}"));
+    // Far from zero, a power of ten needs as many digits as the plain number, and more characters.
+    let short = (1e-4..1e7).contains(&largest) || plain(largest).len() <= powers(largest).len();
+    let label = |v: f64| match short {
         _ if v == 0.0 => "0".to_owned(),
-        l if !(1e-4..1e7).contains(&l) => format!("{v:.digits$e}"),
-        _ => format!("{v:.decimals$}"),
+        true => plain(v),
+        false => powers(v),
     };
     let first = (low / step).ceil();
     // Multiples of the step do not accumulate rounding errors, and zero is exact.
@@ -177,8 +180,10 @@ mod tests {
         assert_eq!(text(0.031, 0.049), ["0.035", "0.040", "0.045"]);
         assert_eq!(text(0.0, 4e9), ["0", "1.0e9", "2.0e9", "3.0e9", "4.0e9"]);
         // Far from zero, the labels still differ.
-        let far = text(1e9, 1e9 + 3.0);
-        assert!(far.windows(2).all(|w| w[0] != w[1]), "{far:?}");
+        assert_eq!(text(1e9, 1e9 + 3.0)[..2], ["1000000000.0", "1000000000.5"]);
+        assert_eq!(text(6.78e9 - 25.0, 6.78e9 + 25.0), ["6779999980", "6779999990", "6780000000", "6780000010", "6780000020"]);
+        let far = text(6.78e9, 6.78e9 + 0.002);
+        assert!(far.len() > 3 && far.windows(2).all(|w| w[0] != w[1]), "{far:?}");
         assert!(text(1.0, 1.0).is_empty());
         assert!(text(0.0, f64::NAN).is_empty());
     }

@@ -66,7 +66,7 @@ pub fn without(settings: &ModelSettings, key: &str) -> Option<ModelSettings> {
 /// Scores of the model of a session on the given windows.
 ///
 /// # Errors
-/// Fails if the device is lost, or the model's output is not a distribution.
+/// Fails if no value is observed, the device is lost, or the model's output is not a distribution.
 pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config, windows: &[usize]) -> Result<Worth, InspectError> {
     let (dataset, scaler): (&Dataset, &Scaler) = (&source.dataset, &source.scaler);
     let (transforms, shape, settings) = (transforms(scaler, config)?, *dataset.shape(), session.shape().settings.clone());
@@ -78,7 +78,7 @@ pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config,
             let Some(truth) = dataset.target_value(id.segment, row, target) else { continue };
             match distribution(&mixture, cell, &settings, &transforms[target]) {
                 Ok(predicted) => {
-                    sum += predicted.crps(f64::from(truth)) / scaler.target_scale(target).1;
+                    sum += predicted.crps(truth) / scaler.target_scale(target).1;
                     count += 1;
                 }
                 Err(source) => {
@@ -91,8 +91,14 @@ pub async fn worth(session: &mut Session, source: &PartWindows, config: &Config,
     let loss = loss.await?;
     match wrong {
         Some(wrong) => Err(wrong.into()),
-        None => Ok(Worth { loss, crps: sum / count.max(1) as f64 }),
+        None if count == 0 => Err(nothing_observed(windows.len()).into()),
+        None => Ok(Worth { loss, crps: sum / count as f64 }),
     }
+}
+
+fn nothing_observed(windows: usize) -> EvaluateError {
+    let place = format!("the forecast steps of the {windows} windows");
+    EvaluateError::NothingObserved { place, advice: "give data with values of the targets in these rows, or set other rows in [split]" }
 }
 
 impl Features {

@@ -1,6 +1,7 @@
 //! Tests that every key of the original system is accounted for, that sizes are kept, and that the result is a valid configuration.
 
 use super::*;
+use crate::config::TimeColumns;
 use crate::config::{Config, Levels, Schedule};
 
 fn migrated(text: &str, file: &DataFile) -> (Config, Vec<String>) {
@@ -104,10 +105,10 @@ fn every_key_is_accounted_for() {
     assert!(t.learning_rate == 2e-4 && t.warmup_fraction == Some(0.25) && t.memory.as_deref() == Some("2000MB"));
     let d = &config.data;
     assert_eq!(
-        (d.path.as_str(), d.time.as_deref(), &d.targets[..]),
+        (d.path.as_str(), d.time.as_ref().map(TimeColumns::label).as_deref(), &d.targets[..]),
         ("data/load.csv", Some("Date"), &["north".to_owned(), "south".into()][..])
     );
-    let drivers: Vec<_> = d.covariates.iter().map(|c| (c.column.as_deref(), c.known_future)).collect();
+    let drivers: Vec<_> = d.covariates.iter().map(|c| (c.column.as_deref(), c.known_future.is_known())).collect();
     assert_eq!(drivers, [(Some("wind"), false), (Some("sun"), false)]);
     assert_eq!(d.frequency.map(|f| f.to_string()).as_deref(), Some("15min"));
     let s = &config.split;
@@ -167,7 +168,7 @@ fn columns_are_told_from_the_header() {
         (config.data.time, config.data.targets.join(","), drivers.join(","))
     };
     let etth = ["date", "HUFL", "MUFL", "OT"];
-    let date = || Some("date".to_owned());
+    let date = || Some(TimeColumns::from("date"));
     assert_eq!(columns("features: M", &etth), (date(), "*".into(), String::new()));
     assert_eq!(columns("features: MS", &etth), (date(), "OT".into(), "HUFL,MUFL".into()));
     assert_eq!(columns("features: S\ntarget: OT", &etth), (date(), "OT".into(), String::new()));

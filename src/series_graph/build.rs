@@ -4,6 +4,7 @@ use super::read::{Reader, some_names};
 use super::{SeriesGraph, SeriesGraphError};
 use crate::config::GraphSettings;
 use crate::data::Dataset;
+use crate::order;
 
 impl SeriesGraph {
     /// The graph that `settings` describe for the series of `dataset`, and notes for the user. `file` holds the contents of the file at
@@ -87,7 +88,7 @@ fn nearest(count: usize, n: usize, correlations: &[f64]) -> (Vec<f64>, Vec<Strin
     for (i, row) in weights.chunks_exact_mut(n.max(1)).enumerate() {
         let strength = |j: usize| correlations[i * n + j].abs();
         let mut others: Vec<usize> = (0..n).filter(|&j| j != i).collect();
-        others.sort_by(|&a, &b| strength(b).total_cmp(&strength(a)));
+        order::sort_by(&mut others, |&a, &b| strength(b).total_cmp(&strength(a)));
         for j in others.into_iter().take(count) {
             row[j] = strength(j);
         }

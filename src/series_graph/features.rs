@@ -1,5 +1,6 @@
 //! The features of the series graph that the model uses.
 
+use crate::order;
 use nalgebra::DMatrix;
 
 use super::spectrum::{Spectrum, rounded};
@@ -265,7 +266,7 @@ fn clusters(series: usize, vector: Option<&[f64]>, r: usize, transitions: usize)
     if let Some(v) = vector {
         // Adding 0 makes -0 and 0 equal.
         let key = |i: usize| rounded(v[i]) + 0.0;
-        order.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
+        order::sort_by(&mut order, |&a, &b| key(a).total_cmp(&key(b)));
     }
     let label = |k: usize| u32::try_from(k).expect("fewer than 2^32 clusters");
     let mut all = vec![label(groups); series + transitions];

@@ -1,5 +1,6 @@
 //! Eigenvectors of symmetric matrices in a unique form, so that any solver gives the same features.
 
+use crate::order;
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use super::SeriesGraphError;
@@ -23,7 +24,7 @@ impl Spectrum {
         // About two iterations per eigenvalue are usual. The limit only prevents an endless loop.
         let solved = SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000 * (n + 1)).ok_or(SeriesGraphError::Eigenvectors(n))?;
         let mut order: Vec<usize> = (0..n).collect();
-        order.sort_by(|&a, &b| solved.eigenvalues[a].total_cmp(&solved.eigenvalues[b]));
+        order::sort_by(&mut order, |&a, &b| solved.eigenvalues[a].total_cmp(&solved.eigenvalues[b]));
         Ok(Self {
             values: order.iter().map(|&k| solved.eigenvalues[k]).collect(),
             vectors: DMatrix::from_fn(n, n, |row, k| solved.eigenvectors[(row, order[k])]),

@@ -1,10 +1,10 @@
 //! Stores a graph and its features as safetensors, so that a run does not need the graph file again.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ModelSettings;
@@ -41,31 +41,6 @@ struct Version {
     format_version: u32,
 }
 
-/// A tensor to write.
-struct Tensor {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for Tensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 fn damaged(what: impl ToString) -> SeriesGraphError {
     SeriesGraphError::Damaged(what.to_string())
 }
@@ -88,12 +63,12 @@ impl KnownGraph {
         let (m, f) = (self.graph.len(), &*self.features);
         let n = f.nodes;
         let wide = |shape: &[usize], values: &[f64]| {
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            Tensor { dtype: Dtype::F64, shape: shape.to_vec(), bytes }
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (Dtype::F64, shape.to_vec(), bytes)
         };
         let narrow = |values: &[u32]| {
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            Tensor { dtype: Dtype::U32, shape: vec![n], bytes }
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (Dtype::U32, vec![n], bytes)
         };
         let mut all = vec![
             ("weights".to_owned(), wide(&[m, m], self.graph.weights())),
@@ -114,7 +89,11 @@ impl KnownGraph {
             hierarchy: f.sizes.hierarchy.clone(),
         };
         let head = serde_json::to_string(&head).map_err(damaged)?;
-        safetensors::serialize(all, Some(HashMap::from([("pgat".into(), head)]))).map_err(damaged)
+        let mut views = vec![];
+        for (name, (dtype, shape, bytes)) in &all {
+            views.push((name.clone(), TensorView::new(*dtype, shape.clone(), bytes).map_err(damaged)?));
+        }
+        safetensors::serialize(views, Some(HashMap::from([("pgat".into(), head)]))).map_err(damaged)
     }
 
     /// Reads the output of [`KnownGraph::to_bytes`].

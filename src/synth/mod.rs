@@ -47,7 +47,7 @@ impl Default for SynthSettings {
             rows: 4096,
             waves: 7,
             targets: 3,
-            frequency: Frequency::Seconds(3600),
+            frequency: Frequency::HOUR,
             start: parse_stamp("2020-01-01").unwrap_or(0),
             seed: 42,
             lags: 0,

@@ -139,7 +139,7 @@ fn the_starter_config_reads_the_data_and_the_graph() {
         Scaler::fit(&data).unwrap();
         assert!(!data.training_windows().unwrap().is_empty());
         assert!(!data.evaluation_windows(crate::data::Part::Validation).unwrap().is_empty());
-        assert!(config.data.covariates.iter().all(|c| !c.known_future));
+        assert!(config.data.covariates.iter().all(|c| !c.known_future.is_known()));
         let (graph, _) = SeriesGraph::build(&config.graph, &data, Some(made.edges_csv().as_bytes())).unwrap();
         assert_eq!(graph.edges(), made.drivers.iter().flatten().filter(|d| d.weight != 0.0).count());
         assert_eq!(config.graph.path().is_some(), graph.edges() > 0);

@@ -5,6 +5,7 @@ use crate::config::{Config, ConfigError};
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::experiment::{ArchiveError, StoredError};
+use crate::forecast::TableError;
 use crate::gpu::GpuError;
 use crate::plan::{Outlook, PlanError};
 use crate::selftest::SelfTestError;
@@ -167,6 +168,9 @@ impl From<DataError> for Failure {
     fn from(e: DataError) -> Self {
         match e {
             DataError::Config(e) => e.into(),
+            e @ DataError::NoTimeColumn { .. } => {
+                Self::new("data", e, Some("tick \"Rows are steps\" below, or write data.time and data.time_format by hand"))
+            }
             e => Self::new("data", e, None),
         }
     }
@@ -177,7 +181,10 @@ impl From<EvaluateError> for Failure {
         match e {
             EvaluateError::Session(e) => e.into(),
             EvaluateError::Data(e) => e.into(),
-            EvaluateError::NoPart(_) | EvaluateError::NoWindow { .. } => Self::new("data", e, None),
+            EvaluateError::NoPart(_)
+            | EvaluateError::NoWindow { .. }
+            | EvaluateError::NothingObserved { .. }
+            | EvaluateError::Table(TableError::NotFinite { .. }) => Self::new("data", e, None),
             EvaluateError::Transform { .. } => Self::new("config", e, None),
             EvaluateError::Mixture { .. } => Self::new("not-finite", e, None),
             EvaluateError::Score(_) | EvaluateError::Baseline(_) | EvaluateError::Table(_) => Self::bug(e.to_string()),

@@ -4,6 +4,8 @@ use super::failure::Failure;
 use crate::data::{Dataset, Part};
 use crate::evaluate::{Evaluation, WindowForecast};
 use crate::experiment::{Experiment, Summary};
+use crate::forecast::ForecastTable;
+use crate::numbers::to_f32;
 use crate::plan::Outlook;
 use crate::train::Outcome;
 use serde::Serialize;
@@ -129,17 +131,38 @@ pub(super) struct ForecastView<'a> {
     stamps: &'a [String],
     series: &'a [String],
     levels: &'a [f64],
-    mean: &'a [f32],
-    std: &'a [f32],
-    quantiles: &'a [f32],
+    mean: Vec<Value>,
+    std: Vec<Value>,
+    quantiles: Vec<Value>,
     history: HistoryView<'a>,
-    truth: &'a [f32],
+    truth: Vec<Value>,
 }
 
 #[derive(Serialize)]
 struct HistoryView<'a> {
     stamps: &'a [String],
-    values: &'a [f32],
+    values: Vec<Value>,
+}
+
+/// A value of a forecast. Nearly all values are exact in f32 and are sent with its digits.
+enum Value {
+    Narrow(f32),
+    Wide(f64),
+}
+
+impl Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Narrow(value) => to.serialize_f32(value),
+            Self::Wide(value) => to.serialize_f64(value),
+        }
+    }
+}
+
+/// Values of a table `[.., Nt, each]`.
+fn values(table: &ForecastTable, values: &[f64], each: usize) -> Vec<Value> {
+    let wide = |at: usize| table.decimals[at / each % table.series.len()].is_some();
+    values.iter().enumerate().map(|(at, &value)| if wide(at) { Value::Wide(value) } else { Value::Narrow(to_f32(value)) }).collect()
 }
 
 impl<'a> ForecastView<'a> {
@@ -154,11 +177,14 @@ impl<'a> ForecastView<'a> {
             stamps: &table.stamps,
             series: &table.series,
             levels: &table.levels,
-            mean: &table.mean,
-            std: &table.std,
-            quantiles: &table.quantiles,
-            history: HistoryView { stamps: history.map_or(&[], |h| &h.stamps), values: history.map_or(&[], |h| &h.values) },
-            truth: table.truth.as_deref().unwrap_or_default(),
+            mean: values(table, &table.mean, 1),
+            std: table.std.iter().map(|&std| Value::Narrow(to_f32(std))).collect(),
+            quantiles: values(table, &table.quantiles, table.levels.len()),
+            history: HistoryView {
+                stamps: history.map_or(&[], |h| &h.stamps),
+                values: history.map_or_else(Vec::new, |h| values(table, &h.values, 1)),
+            },
+            truth: values(table, table.truth.as_deref().unwrap_or_default(), 1),
         }
     }
 }

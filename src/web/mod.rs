@@ -11,7 +11,7 @@ use crate::executor::Backend;
 use crate::gpu::Gpu;
 use crate::ops::OPS;
 use crate::selftest::{check_case, check_model};
-use crate::starter::starter;
+use crate::starter::{Options, predicted, starter};
 use crate::train::{Control, Event};
 use failure::Failure;
 use messages::{ForecastView, Scored, SelfTested, Trained, WebEvent};
@@ -93,9 +93,12 @@ impl Engine {
         Device(self.current())
     }
 
-    /// A first config for a CSV file.
-    pub fn starter(&self, csv: &[u8], file: &str) -> Result<String, JsValue> {
-        answer(&starter(csv, file).map_err(Failure::from)?)
+    /// A first config for a CSV file. With `no_time`, rows are steps of equal length.
+    pub fn starter(&self, csv: &[u8], file: &str, no_time: bool) -> Result<String, JsValue> {
+        let backend = Backend::Gpu(self.current());
+        let mut predict = |shape: &_, model: &_, training: &_| predicted(&backend, shape, model, training);
+        let options = Options { no_time, ..Options::default() };
+        answer(&starter(csv, file, &options, &mut predict).map_err(Failure::from)?)
     }
 
     /// Reads config and data and plans the model. The previous run is discarded only on success.
@@ -121,22 +124,12 @@ impl Engine {
         let listener = self.listener.clone();
         let work = self.work()?;
         let archive = work.archive.clone();
-        let mut pack_failed = None;
         let mut listen = |event: &Event| match event {
-            Event::Checkpoint { .. } => match archive.pack() {
-                Ok(run) => listener.tell(event, Some(&run)),
-                Err(e) => {
-                    pack_failed = Some(e);
-                    Control::Stop
-                }
-            },
+            Event::Checkpoint { .. } => listener.tell(event, Some(&archive.pack())),
             _ => listener.tell(event, None),
         };
         let training = work.training()?;
         let outcome = training.run(&mut listen).await.map_err(Failure::from)?;
-        if let Some(e) = pack_failed {
-            return Err(Failure::from(e).into());
-        }
         let progress = training.progress();
         answer(&Trained {
             outcome,

@@ -79,7 +79,7 @@ impl Work {
     /// The run as a run file.
     pub(super) fn pack(&self) -> Result<Vec<u8>, Failure> {
         let trained = self.training.as_ref().is_some_and(|t| t.stored().has_weights()) || self.experiment.weights().is_ok();
-        if trained { Ok(self.archive.pack()?) } else { Err(Failure::untrained()) }
+        if trained { Ok(self.archive.pack()) } else { Err(Failure::untrained()) }
     }
 
     pub(super) fn training(&mut self) -> Result<&mut Training, Failure> {

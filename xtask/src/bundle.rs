@@ -1,7 +1,7 @@
-//! `cargo xtask web build`: puts the wasm module, its JavaScript, the page, the chart library and the example into one folder.
+//! `cargo xtask web build`: puts the wasm modules, their JavaScript, the page, the chart library and the example into one folder.
 
 use crate::tools::{self, root};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write as _;
@@ -9,14 +9,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
-/// Maximum size of the wasm module after brotli.
-const MOST_BROTLI_BYTES: usize = 700_000;
+/// A wasm module of the page, made from the library.
+struct Module {
+    /// Its name without the ending.
+    name: &'static str,
+    /// The features of the library.
+    features: &'static str,
+    /// Its maximum size after brotli.
+    most_brotli_bytes: usize,
+}
+
+/// The engine, and the conversion of other formats to CSV, which is loaded only for a file that needs it.
+const MODULES: [Module; 2] = [
+    Module { name: "pgat", features: "web", most_brotli_bytes: 700_000 },
+    Module { name: "pgat_intake", features: "web-intake", most_brotli_bytes: 550_000 },
+];
 
 /// Builds `target/web`. Writes the declarations for the type checker to `web/types`.
 pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
     tools::wasm_target()?;
     let modules = tools::npm_packages()?;
-    let wasm = compile(target, if dev { "wasm-dev" } else { "wasm" })?;
     let folder = target.join("web");
     let types = root().join("web/types");
     for made in [&folder, &types] {
@@ -25,13 +37,16 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
         }
         fs::create_dir_all(made.join("vendor")).with_context(|| made.display().to_string())?;
     }
-    bind(&wasm, &folder)?;
-    if opt {
-        optimise(&folder.join("pgat_bg.wasm"))?;
-    }
-    for declaration in ["pgat.d.ts", "pgat_bg.wasm.d.ts"] {
-        copy(&folder.join(declaration), &types.join(declaration))?;
-        fs::remove_file(folder.join(declaration)).context(declaration)?;
+    for module in &MODULES {
+        // Both builds write the same file, so that each is used before the next build.
+        bind(&compile(target, if dev { "wasm-dev" } else { "wasm" }, module)?, &folder, module)?;
+        if opt {
+            optimise(&folder.join(format!("{}_bg.wasm", module.name)))?;
+        }
+        for declaration in [format!("{}.d.ts", module.name), format!("{}_bg.wasm.d.ts", module.name)] {
+            copy(&folder.join(&declaration), &types.join(&declaration))?;
+            fs::remove_file(folder.join(&declaration)).context(declaration)?;
+        }
     }
     page(&folder)?;
     let uplot = modules.join("uplot");
@@ -44,25 +59,29 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
     }
     fs::create_dir_all(folder.join("golden")).context("golden")?;
     copy(&root().join("assets/self-test.safetensors"), &folder.join("golden/model.safetensors"))?;
-    let brotli = sizes(&folder)?;
-    ensure!(dev || brotli <= MOST_BROTLI_BYTES, "pgat_bg.wasm has {brotli} bytes after brotli; the maximum is {MOST_BROTLI_BYTES}");
+    eprintln!("{:19} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11");
+    for Module { name, most_brotli_bytes, .. } in MODULES {
+        let brotli = sizes(&folder, &format!("{name}_bg.wasm"))?;
+        sizes(&folder, &format!("{name}.js"))?;
+        ensure!(dev || brotli <= most_brotli_bytes, "{name}_bg.wasm has {brotli} bytes after brotli; the maximum is {most_brotli_bytes}");
+    }
     eprintln!("the page is in {}", folder.display());
     Ok(())
 }
 
 /// Compiles the crate to a wasm library. The crate type is set here, so that native builds create no shared library.
-fn compile(target: &Path, profile: &str) -> Result<PathBuf> {
+fn compile(target: &Path, profile: &str, module: &Module) -> Result<PathBuf> {
     let mut rustc = tools::cargo();
     rustc.args(["rustc", "--package", "pgat-forecast", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"]);
-    rustc.args(["--no-default-features", "--features", "web", "--profile", profile]).arg("--target-dir").arg(target);
+    rustc.args(["--no-default-features", "--features", module.features, "--profile", profile]).arg("--target-dir").arg(target);
     tools::run(&mut rustc)?;
     Ok(target.join("wasm32-unknown-unknown").join(profile).join("pgat.wasm"))
 }
 
-/// Writes pgat.js and pgat_bg.wasm as `wasm-bindgen --target web` does, with the version of wasm-bindgen that the crate uses.
-fn bind(wasm: &Path, folder: &Path) -> Result<()> {
+/// Writes NAME.js and NAME_bg.wasm as `wasm-bindgen --target web` does, with the version of wasm-bindgen that the crate uses.
+fn bind(wasm: &Path, folder: &Path, module: &Module) -> Result<()> {
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(wasm).out_name("pgat").typescript(true);
+    bindgen.input_path(wasm).out_name(module.name).typescript(true);
     bindgen.web(true)?.remove_name_section(true).remove_producers_section(true);
     // The library's default differs from the command's: without this, init() requires the URL of the wasm module.
     bindgen.omit_default_module_path(false);
@@ -100,25 +119,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Prints the download sizes. Returns the size of the wasm module after brotli.
-fn sizes(folder: &Path) -> Result<usize> {
-    let mut wasm = 0;
-    eprintln!("{:14} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11");
-    for file in ["pgat_bg.wasm", "pgat.js"] {
-        let raw = fs::read(folder.join(file)).context(file)?;
-        let mut gzip = GzEncoder::new(vec![], Compression::best());
-        gzip.write_all(&raw)?;
-        let gzip = gzip.finish()?.len();
-        let mut brotli = brotli::CompressorWriter::new(vec![], 1 << 16, 11, 24);
-        brotli.write_all(&raw)?;
-        let brotli = brotli.into_inner().len();
-        eprintln!("{file:14} {:>9} {gzip:>9} {brotli:>9}", raw.len());
-        if file.ends_with(".wasm") {
-            wasm = brotli;
-        }
-    }
-    if wasm == 0 {
-        bail!("pgat_bg.wasm was not compressed");
-    }
-    Ok(wasm)
+/// Prints the download sizes of a file. Returns its size after brotli.
+fn sizes(folder: &Path, file: &str) -> Result<usize> {
+    let raw = fs::read(folder.join(file)).context(file.to_owned())?;
+    let mut gzip = GzEncoder::new(vec![], Compression::best());
+    gzip.write_all(&raw)?;
+    let gzip = gzip.finish()?.len();
+    let mut brotli = brotli::CompressorWriter::new(vec![], 1 << 16, 11, 24);
+    brotli.write_all(&raw)?;
+    let brotli = brotli.into_inner().len();
+    eprintln!("{file:19} {:>9} {gzip:>9} {brotli:>9}", raw.len());
+    Ok(brotli)
 }

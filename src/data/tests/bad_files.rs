@@ -27,13 +27,17 @@ fn empty_files_and_headers_alone() {
 #[test]
 fn headers() {
     assert_says(&refusal("t,a,b,a\n2020-01-01,1,2,3"), &["line 1", "\"a\"", "fields 2 and 4", "rename"]);
-    assert_says(&refusal("t;a\n2020-01-01;1"), &["line 1", "data.delimiter = ';'"]);
-    assert_says(&refusal("t\ta\n2020-01-01\t1"), &["data.delimiter = '\\t'"]);
+    let with = |delimiter: &str| config(&format!("{TIMED}\ndelimiter = \"{delimiter}\""), "");
+    assert_says(&read(&with(","), "t;a\n2020-01-01;1").unwrap_err().to_string(), &["line 1", "data.delimiter = ';'"]);
+    assert_says(&read(&with(","), "t\ta\n2020-01-01\t1").unwrap_err().to_string(), &["data.delimiter = '\\t'"]);
+    for found in ["t;a\n2020-01-01;1\n2020-01-02;2\n", "t\ta\n2020-01-01\t1\n2020-01-02\t2\n"] {
+        assert_eq!(read(&config(TIMED, ""), found).unwrap().rows(), 2, "{found}");
+    }
     assert_says(&refusal("t,power,load\n"), &["data.targets", "no column \"a\"", "nearest are \"t\", \"load\""]);
     assert_says(&refusal("tt,a\n"), &["data.time", "\"t\"", "did you mean \"tt\"?"]);
     let message = read(&config("targets = [\"power\"]", ""), "powr,b\n1,2\n").unwrap_err().to_string();
     assert_says(&message, &["did you mean \"powr\"?"]);
-    assert_says(&Dataset::read(&config(TIMED, ""), &b"PK\x03\x04\xff\xfe\n"[..]).unwrap_err().to_string(), &["UTF-8"]);
+    assert_says(&Dataset::read(&config(TIMED, ""), &b"a,\xff\xfe\n1,2\n"[..]).unwrap_err().to_string(), &["UTF-8"]);
 }
 
 #[test]
@@ -49,16 +53,20 @@ fn cells_name_line_column_and_text() {
     assert_says(&refusal(&file("inf")), &["line 3", "\"inf\" is infinite"]);
     assert_says(&refusal(&file("-1e999")), &["infinite"]);
     assert_says(&refusal(&file("1e39")), &["beyond 3e38"]);
-    assert_says(&refusal(&file("-NaN")), &["not a number"]);
-    assert_says(&refusal(&file("\"1,5\"")), &["\"1,5\"", "decimal point"]);
-    for missing in ["", "NA", "NaN", "nan", "null", " NA "] {
+    assert_says(&refusal(&file("+NaN")), &["not a number"]);
+    assert_says(&refusal(&file("\"1,5\"")), &["\"1,5\"", "decimal point", "data.decimal"]);
+    assert_says(&refusal(&file("\"10,350\"")), &["\"10,350\"", "thousands separators", "data.thousands = \",\""]);
+    assert_says(&refusal(&file("\"1.234.567,5\"")), &["data.decimal = \",\" and data.thousands = \".\""]);
+    for missing in ["", "NA", "NaN", "nan", "null", " NA ", "-NaN", "N/A", "None", "#N/A"] {
         let dataset = read(&config(TIMED, ""), &file(missing)).unwrap();
         assert_eq!(dataset.report().missing_cells, 1, "{missing}");
         assert_eq!(dataset.target_value(0, 1, 0), None);
         assert_says(&dataset.report().notes.join("\n"), &["column \"a\": 1 of 3 cells missing"]);
     }
     let own = config("time = \"t\"\ntargets = [\"a\"]\nmissing = [\"-999\"]", "");
-    assert_eq!(read(&own, &file("-999")).unwrap().report().missing_cells, 1);
+    for spelling in ["-999", "-999.0", "-9.99e2"] {
+        assert_eq!(read(&own, &file(spelling)).unwrap().report().missing_cells, 1, "{spelling}");
+    }
     assert_says(&read(&own, &file("NA")).unwrap_err().to_string(), &["not a number"]);
 }
 
@@ -84,12 +92,17 @@ fn byte_order_mark_and_windows_line_ends_are_read() {
 #[test]
 fn stamps() {
     let file = |stamps: &[&str]| stamps.iter().fold("t,a\n".to_string(), |text, s| format!("{text}{s},1\n"));
-    assert_says(&refusal(&file(&["2020-01-01", "01/02/2020"])), &["line 3, column \"t\"", "\"01/02/2020\"", "YYYY-MM-DD"]);
+    assert_says(
+        &refusal(&file(&["2020-01-01", "01/02/2020"])),
+        &["line 3, column \"t\"", "\"01/02/2020\"", "data.time_format = \"%d/%m/%Y\"", "%m/%d/%Y"],
+    );
     assert_says(&refusal(&file(&["2020-01-01", ""])), &["line 3", "YYYY-MM-DD"]);
     let message = refusal(&file(&["2020-01-01", "2020-01-02", "2020-01-02"]));
     assert_says(&message, &["line 4", "2020-01-02 00:00:00 also occurs on line 3", "UTC"]);
-    let message = refusal(&file(&["2020-01-03", "2020-01-02"]));
-    assert_says(&message, &["line 3", "earlier than 2020-01-03 00:00:00 on line 2", "sort"]);
+    let message = refusal(&file(&["2020-01-02", "2020-01-03", "2020-01-01"]));
+    assert_says(&message, &["line 4", "earlier than 2020-01-03 00:00:00 on line 3", "sort"]);
+    let message = refusal(&file(&["2020-01-03", "2020-01-02", "2020-01-04"]));
+    assert_says(&message, &["line 4", "later, in a file with its newest row first, than 2020-01-02 00:00:00 on line 3", "sort"]);
     let message = refusal(&file(&["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-03 07:00", "2020-01-04 07:00"]));
     assert_says(&message, &["line 5", "1d", "after 2020-01-03 00:00:00 on line 4", "resample"]);
 }
@@ -137,7 +150,7 @@ fn many_gaps() {
             let end = segments.get(k + 1).map_or(rows.len(), |next| next.0);
             assert_eq!((segment.first_row, segment.rows, segment.start), (first, end - first, parse_stamp(&stamp(row)).ok()));
             for (at, expected) in rows[first..end].iter().enumerate() {
-                let expected = expected.map(|row| to_f32(f64::from(i32::try_from(row).unwrap())));
+                let expected = expected.map(|row| f64::from(i32::try_from(row).unwrap()));
                 assert_eq!(dataset.target_value(u32::try_from(k).unwrap(), at, 0), expected);
             }
         }
@@ -160,9 +173,10 @@ fn constant_and_empty_columns() {
         |a: &str, b: &str| hourly("t,a,b", 20, |row| format!("{},{}", a.replace('#', &row.to_string()), b.replace('#', &row.to_string())));
     let config = config("time = \"t\"\ntargets = [\"a\"]\ncovariates = [{ column = \"b\" }]", "");
     let fit = |text: &str| Scaler::fit(&read(&config, text).unwrap());
-    assert_says(&fit(&file("3", "#")).unwrap_err().to_string(), &["target \"a\" is 3 in all its training rows", "remove it"]);
-    assert_says(&fit(&file("", "#")).unwrap_err().to_string(), &["\"a\" has no value in any training row"]);
-    assert_says(&fit(&file("#", "NA")).unwrap_err().to_string(), &["\"b\" has no value"]);
+    assert_says(&fit(&file("3", "#")).unwrap_err().to_string(), &["1 column cannot be used", "\"a\" (always 3)", "data.exclude"]);
+    assert_says(&fit(&file("", "#")).unwrap_err().to_string(), &["\"a\" (no value)"]);
+    assert_says(&fit(&file("#", "NA")).unwrap_err().to_string(), &["\"b\" (no value)"]);
+    assert_says(&fit(&file("3", "")).unwrap_err().to_string(), &["2 columns", "\"b\" (no value), \"a\" (always 3)"]);
     let (scaler, notes) = fit(&file("#", "0.1")).unwrap();
     assert_says(&notes.join("\n"), &["column \"b\" is 0.1 in all training rows"]);
     assert!(scaler.standardise(0, 1.1) > 0.99 && scaler.standardise(0, 0.1).abs() < 1e-6);

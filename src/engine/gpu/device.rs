@@ -230,7 +230,7 @@ impl Gpu {
             return Err(GpuError::NoAdapter);
         }
         let text = |f: &Found| f.record().to_string();
-        let matches = |f: &&Found| wanted.is_none_or(|w| text(f).to_lowercase().contains(&w.to_lowercase()));
+        let matches = |f: &&Found| wanted.is_none_or(|w| text(f).to_ascii_lowercase().contains(&w.to_ascii_lowercase()));
         let Some(adapter) = found.iter().find(matches) else {
             let found = found.iter().map(text).collect::<Vec<_>>().join("; ");
             return Err(GpuError::NoSuchAdapter { wanted: wanted.unwrap_or_default().into(), found });

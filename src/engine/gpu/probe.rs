@@ -2,6 +2,7 @@
 
 use super::buffers::CountedBuffer;
 use super::device::{Gpu, GpuError};
+use crate::ops::wgsl::wgsl;
 use std::time::Instant;
 
 /// Maximum rates ("ceilings") of an adapter, measured with plain WGSL kernels.
@@ -27,7 +28,7 @@ impl Ceilings {
     }
 }
 
-const SOURCE: &str = include_str!("../../../shaders/probe.wgsl");
+const SOURCE: &str = wgsl!("probe.wgsl");
 /// Workgroups of the multiply-add loop. Each invocation runs 1,024 multiply-adds on each of 12 chains.
 const FMA_GROUPS: u32 = 1024;
 const FMA_FLOPS: f64 = 1024.0 * 64.0 * 1024.0 * 24.0;

@@ -5,6 +5,7 @@ use super::device::{Gpu, GpuError, breathe};
 use super::transfer::{StagingSlot, read_mapped};
 use crate::graph::{Section, TensorId};
 use crate::ops::Scope;
+use crate::order;
 use crate::plan::recording::Kernel;
 use crate::plan::transfer::{STEP_STRIDE, TRANSFER_BYTES};
 use crate::plan::{BufferRole, BufferSpec, Plan, Recording, Region};
@@ -214,7 +215,7 @@ impl GpuRun {
     #[must_use]
     pub fn created_by_role(&self) -> BTreeMap<BufferRole, u64> {
         let staging = self.staging.iter().map(|s| (s.role, s.buffer.size()));
-        self.buffers.iter().map(|(role, b)| (*role, b.size())).chain(staging).collect()
+        order::map(self.buffers.iter().map(|(role, b)| (*role, b.size())).chain(staging))
     }
 
     /// Number of buffers created on the device.

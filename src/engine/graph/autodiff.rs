@@ -4,6 +4,7 @@ use super::{Direction, Graph, GraphError, PhaseSpec, Place, Program, Section, Te
 use crate::ops::add::Add;
 use crate::ops::def::padded;
 use crate::ops::{Backward, Scope};
+use crate::order;
 use std::collections::HashMap;
 
 impl Program {
@@ -136,7 +137,7 @@ impl Program {
     /// Sums the accumulators of tensors with several uses, in graph order (the backward pass visits them in reverse).
     fn sum_places(&mut self, places: &HashMap<TensorId, Vec<TensorId>>) -> Result<(), GraphError> {
         let mut tensors: Vec<_> = places.iter().filter(|(_, p)| !p.is_empty()).collect();
-        tensors.sort();
+        order::sort_by_key(&mut tensors, |(t, _)| **t);
         for (&i, list) in tensors {
             let parameter = self.graph.tensors[i].place == Place::Parameter;
             let mut sum = list[list.len() - 1];

@@ -221,7 +221,11 @@ impl Graph {
     /// # Errors
     /// Fails if the op does not accept the attributes or the shapes, or if a tensor occurs twice among the inputs.
     pub fn apply(&mut self, call: impl Into<Call>, label: &str, inputs: &[TensorId]) -> Result<Vec<TensorId>, GraphError> {
-        let Call { op, attrs } = call.into();
+        self.apply_call(call.into(), label, inputs)
+    }
+
+    /// The part of [`Graph::apply`] that is the same for all types of calls, so that it is compiled once.
+    fn apply_call(&mut self, Call { op, attrs }: Call, label: &str, inputs: &[TensorId]) -> Result<Vec<TensorId>, GraphError> {
         for (i, t) in inputs.iter().enumerate() {
             if inputs[..i].contains(t) {
                 return Err(GraphError::RepeatedInput { label: label.into(), tensor: self.tensors[*t].name.clone() });

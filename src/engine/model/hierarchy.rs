@@ -7,6 +7,7 @@ use crate::ops::attention::Attention;
 use crate::ops::cluster_gate::ClusterGate;
 use crate::ops::cluster_mean::ClusterMean;
 use crate::ops::split::Split;
+use crate::order;
 
 pub(super) fn build(b: &mut Builder, x: TensorId, activations: &mut Vec<(String, TensorId)>) -> Result<TensorId, ModelError> {
     let mut sum = None;
@@ -46,7 +47,7 @@ fn clusters(b: &mut Builder, name: &str, i: usize) -> [TensorId; 3] {
     let of_node = &b.shape.features.clusters[i];
     let groups = of_node.iter().max().map_or(1, |m| *m as usize + 1);
     let mut members: Vec<usize> = (0..of_node.len()).collect();
-    members.sort_by_key(|&n| of_node[n]);
+    order::sort_by_key(&mut members, |&n| of_node[n]);
     let starts = (0..=groups).map(|g| of_node.iter().filter(|&&c| (c as usize) < g).count() as f32).collect();
     let (cluster, members) = (of_node.iter().map(|c| *c as f32).collect(), members.iter().map(|n| *n as f32).collect::<Vec<f32>>());
     let n = members.len();

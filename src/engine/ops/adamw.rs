@@ -15,6 +15,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: parameters, moment1, moment2, gradients, norm, state. No outputs.
@@ -46,7 +47,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/adamw.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/adamw.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [parameters, moment1, moment2, gradients, norm, state] = exactly(inputs)?;

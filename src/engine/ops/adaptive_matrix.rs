@@ -12,6 +12,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: sender, receiver, weight of the senders, weight of the receivers, memory. Output: the matrix.
@@ -34,7 +35,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/adaptive_matrix.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/adaptive_matrix.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [sender, receiver, w_s, w_r, memory] = exactly(inputs)?;

@@ -16,6 +16,8 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, index_of};
+use super::wgsl::wgsl;
+use crate::order;
 
 operation! {
     /// Input: qkv. Output: y.
@@ -41,7 +43,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/autocorrelation.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/autocorrelation.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [qkv] = exactly(inputs)?;
@@ -163,7 +165,7 @@ impl Places {
             (l, sum / self.d as f64)
         };
         let mut all: Vec<(usize, f64)> = (0..self.steps).map(score).collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        order::sort_by(&mut all, |a, b| b.1.total_cmp(&a.1));
         all.truncate(self.k);
         let most = all[0].1;
         let total: f64 = all.iter().map(|l| (l.1 - most).exp()).sum();

@@ -11,6 +11,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Input: nll of each window. Output: the loss of the step.
@@ -33,7 +34,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/batch_mean.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/batch_mean.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [nll] = exactly(inputs)?;

@@ -18,6 +18,7 @@ use super::def::{
 use super::expect::expect_count;
 use super::generator::matmul::{self, Fold, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -47,7 +48,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/branches.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/branches.wgsl", "lib/step.wgsl");
 /// Largest number of branches: four bits per branch fill a word.
 const MOST: usize = 8;
 

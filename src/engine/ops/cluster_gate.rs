@@ -14,6 +14,7 @@ use super::def::{
 };
 use super::expect::expect_count;
 use super::twin::{Twin, TwinCall, index_of};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: gate, pooled gate, v, cluster, starts, members, and base if the op has one. Output: y.
@@ -41,7 +42,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/cluster_gate.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/cluster_gate.wgsl", "lib/step.wgsl");
 const BASE: usize = 6;
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {

@@ -12,6 +12,8 @@ use super::def::{
 };
 use super::expect::{exactly, expect_quads};
 use super::twin::{Twin, TwinCall, index_of};
+use super::wgsl::wgsl;
+use crate::order;
 
 operation! {
     /// Inputs: x, cluster, starts, members. Output: the pooled tokens.
@@ -37,7 +39,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/cluster_mean.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/cluster_mean.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [x, cluster, starts, members] = exactly(inputs)?;
@@ -154,7 +156,7 @@ pub(super) fn clusters(n: usize, groups: usize) -> [CaseInput; 3] {
     // The clusters are not in the order of the nodes, and none is empty because 7 and the number of nodes have no common divisor.
     let cluster: Vec<usize> = (0..n).map(|i| i * 7 % n * groups / n).collect();
     let mut members: Vec<usize> = (0..n).collect();
-    members.sort_by_key(|&i| cluster[i]);
+    order::sort_by_key(&mut members, |&i| cluster[i]);
     let starts = (0..=groups).map(|g| cluster.iter().filter(|&&c| c < g).count() as f32).collect();
     let data = |shape: usize, values: Vec<f32>| CaseInput { grad: false, ..CaseInput::step(&[shape], Fill::values(values)) };
     [data(n, cluster.iter().map(|c| *c as f32).collect()), data(groups + 1, starts), data(n, members.iter().map(|m| *m as f32).collect())]

@@ -20,6 +20,7 @@ use super::def::{
 use super::edge_sum::{check_edges, edges};
 use super::expect::expect_count;
 use super::twin::{Twin, TwinCall, index_of};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: q, kv, bias, index, starts, entries, and with `dynamic` terms and weight. Output: y.
@@ -47,7 +48,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SHARED: &str = concat!(include_str!("../../../shaders/ops/edge_attention.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SHARED: &str = wgsl!("ops/edge_attention.wgsl", "lib/step.wgsl");
 const TERMS: usize = 6;
 const WEIGHT: usize = 7;
 

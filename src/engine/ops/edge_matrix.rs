@@ -12,6 +12,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: prob and index of the first stage, prob and index of the second. Output: the matrix.
@@ -39,7 +40,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/edge_matrix.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/edge_matrix.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [prob1, index1, prob2, index2] = exactly(inputs)?;

@@ -13,6 +13,8 @@ use super::def::{
 };
 use super::expect::{exactly, expect_count};
 use super::twin::{Twin, TwinCall, index_of};
+use super::wgsl::wgsl;
+use crate::order;
 
 operation! {
     /// Inputs: a of the senders, b of the receivers, index, starts, entries, and with `log_prob` prob. Output: y.
@@ -38,7 +40,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SHARED: &str = concat!(include_str!("../../../shaders/ops/edge_sum.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SHARED: &str = wgsl!("ops/edge_sum.wgsl", "lib/step.wgsl");
 const PROB: usize = 5;
 /// Lower limit of the argument of the logarithm.
 pub(super) const LEAST_PROBABILITY: f64 = 1e-12;
@@ -223,7 +225,7 @@ fn twin_backward(t: &mut TwinCall) {
 pub(super) fn edges(s: usize, r: usize, k: usize) -> [CaseInput; 3] {
     let index: Vec<usize> = (0..r * k).map(|e| (e / k * 5 + e % k * (1 + e / k % 2)) % s).collect();
     let mut entries: Vec<usize> = (0..r * k).collect();
-    entries.sort_by_key(|&e| index[e]);
+    order::sort_by_key(&mut entries, |&e| index[e]);
     let starts = (0..=s).map(|j| index.iter().filter(|&&i| i < j).count() as f32).collect();
     let data = |shape: &[usize], values: Vec<f32>| CaseInput { grad: false, ..CaseInput::step(shape, Fill::values(values)) };
     [

@@ -17,6 +17,8 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
+use crate::order;
 
 operation! {
     /// Inputs: logits, noise, log_temperature. Outputs: prob, index, starts, entries.
@@ -42,7 +44,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/edges.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/edges.wgsl", "lib/step.wgsl");
 const COLDEST: f64 = 0.1;
 const HOTTEST: f64 = 10.0;
 
@@ -137,7 +139,7 @@ fn twin_forward(t: &mut TwinCall) {
     for row in 0..r {
         let z: Vec<f64> = (0..s).map(|j| (t.inputs[0].data[row * s + j] + t.inputs[1].data[row * s + j]) / tau).collect();
         let mut order: Vec<usize> = (0..s).collect();
-        order.sort_by(|&a, &b| z[b].total_cmp(&z[a]));
+        order::sort_by(&mut order, |&a, &b| z[b].total_cmp(&z[a]));
         let sum: f64 = order[..k].iter().map(|&j| (z[j] - z[order[0]]).exp()).sum();
         for (slot, &j) in order[..k].iter().enumerate() {
             t.outputs[0].data[row * k + slot] = (z[j] - z[order[0]]).exp() / sum;
@@ -145,7 +147,7 @@ fn twin_forward(t: &mut TwinCall) {
             edges.push((j, row * k + slot));
         }
     }
-    edges.sort_unstable();
+    order::sort_by_key(&mut edges, |&edge| edge);
     for sender in 0..=s {
         t.outputs[2].data[sender] = edges.iter().filter(|e| e.0 < sender).count() as f64;
     }

@@ -11,6 +11,7 @@ use super::def::{
 };
 use super::expect::{expect_count, expect_quads};
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: base, series, and with `calendar` the calendar. Output: y.
@@ -36,7 +37,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/embed_sum.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/embed_sum.wgsl", "lib/step.wgsl");
 /// Workgroup size of `embed_sum_backward_base`, whose grid is not split.
 const BASE_GROUP: usize = 256;
 

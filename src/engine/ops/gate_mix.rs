@@ -10,6 +10,7 @@ use super::def::{
 };
 use super::expect::{exactly, expect_alike, expect_quads};
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: g1, a, g2, b. Output: y.
@@ -32,7 +33,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/gate_mix.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/gate_mix.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [g1, a, g2, b] = exactly(inputs)?;

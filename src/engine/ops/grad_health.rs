@@ -13,6 +13,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: gradients, chunks, tensors. Output: health.
@@ -35,7 +36,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/grad_health.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/grad_health.wgsl", "lib/step.wgsl");
 /// Largest number of gradients per chunk.
 const CHUNK: usize = 256;
 /// Tensors start at multiples of this number of elements; the shader has the same constant.

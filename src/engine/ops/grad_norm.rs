@@ -12,6 +12,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: gradients, loss. Output: norm.
@@ -37,7 +38,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/grad_norm.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/grad_norm.wgsl", "lib/step.wgsl");
 /// Gradients per workgroup; the shader has the same constant.
 const BLOCK: usize = 4096;
 

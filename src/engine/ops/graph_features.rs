@@ -12,6 +12,7 @@ use super::def::{
 };
 use super::expect::expect_count;
 use super::twin::{Twin, TwinCall, index_of};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: features, distance, then weight and bias of centrality, of spectral, of random walk. Output: y.
@@ -34,7 +35,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/graph_features.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/graph_features.wgsl", "lib/step.wgsl");
 const CENTRALITIES: usize = 4;
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {

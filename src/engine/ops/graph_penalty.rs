@@ -10,6 +10,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: two tables of logits. Output: y.
@@ -32,7 +33,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/graph_penalty.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/graph_penalty.wgsl", "lib/step.wgsl");
 const MAGNITUDE: f64 = 0.01;
 const ENTROPY: f64 = 0.001;
 

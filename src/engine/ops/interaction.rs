@@ -12,6 +12,7 @@ use super::expect::{exactly, expect_alike};
 use super::generator::access;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: time, space, weight. Output: y.
@@ -34,7 +35,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/interaction.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/interaction.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [time, space, weight] = exactly(inputs)?;

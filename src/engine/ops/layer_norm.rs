@@ -10,6 +10,7 @@ use super::def::{
 };
 use super::expect::{expect_count, expect_dropout, expect_quads};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: x, gamma, beta, and with `residual` the change. Output: y.
@@ -37,17 +38,8 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const PLAIN: &str = concat!(
-    include_str!("../../../shaders/ops/layer_norm.wgsl"),
-    include_str!("../../../shaders/ops/layer_norm_plain.wgsl"),
-    include_str!("../../../shaders/lib/step.wgsl")
-);
-const RESIDUAL: &str = concat!(
-    include_str!("../../../shaders/ops/layer_norm.wgsl"),
-    include_str!("../../../shaders/ops/layer_norm_residual.wgsl"),
-    include_str!("../../../shaders/lib/step.wgsl"),
-    include_str!("../../../shaders/lib/random.wgsl")
-);
+const PLAIN: &str = wgsl!("ops/layer_norm.wgsl", "ops/layer_norm_plain.wgsl", "lib/step.wgsl");
+const RESIDUAL: &str = wgsl!("ops/layer_norm.wgsl", "ops/layer_norm_residual.wgsl", "lib/step.wgsl", "lib/random.wgsl");
 const EPSILON: f64 = 1e-5;
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {

@@ -15,6 +15,7 @@ use super::expect::{expect_count, expect_dropout};
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::generator::{Broadcast, Tile};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
+use super::wgsl::wgsl;
 
 /// The activation that is applied when x is loaded; the shader uses the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +72,9 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const LINEAR: &str = concat!(
-    include_str!("../../../shaders/ops/linear.wgsl"),
-    include_str!("../../../shaders/lib/step.wgsl"),
-    include_str!("../../../shaders/lib/random.wgsl"),
-    include_str!("../../../shaders/lib/activation.wgsl")
-);
-const QUADS: &str = include_str!("../../../shaders/ops/linear_quads.wgsl");
-const SCALARS: &str = include_str!("../../../shaders/ops/linear_scalars.wgsl");
+const LINEAR: &str = wgsl!("ops/linear.wgsl", "lib/step.wgsl", "lib/random.wgsl", "lib/activation.wgsl");
+const QUADS: &str = wgsl!("ops/linear_quads.wgsl");
+const SCALARS: &str = wgsl!("ops/linear_scalars.wgsl");
 
 impl Linear {
     /// Index of the input `residual`, if the op has one.

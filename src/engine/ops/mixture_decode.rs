@@ -14,6 +14,7 @@ use super::def::{
 };
 use super::expect::expect_count;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: head, stats, and with `highway` the highway. Output: the mixture.
@@ -45,7 +46,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/mixture_decode.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/mixture_decode.wgsl", "lib/step.wgsl");
 const LOG_STD: std::ops::RangeInclusive<f64> = -7.0..=5.0;
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {

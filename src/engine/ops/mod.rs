@@ -8,6 +8,7 @@ pub mod def;
 mod expect;
 pub mod generator;
 pub mod twin;
+pub(crate) mod wgsl;
 
 pub mod adamw;
 pub mod adaptive_matrix;

@@ -10,6 +10,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: stored, mean, norm. No outputs.
@@ -35,7 +36,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/moving_mean.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/moving_mean.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [stored, mean, norm] = exactly(inputs)?;

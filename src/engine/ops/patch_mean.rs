@@ -9,6 +9,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
+use super::wgsl::wgsl;
 
 operation! {
     /// Input: calendar. Output: y.
@@ -34,7 +35,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/patch_mean.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/patch_mean.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [calendar] = exactly(inputs)?;

@@ -16,6 +16,7 @@ use super::def::{
 use super::expect::expect_count;
 use super::generator::matmul::{self, Matmul, Repeat, extent, fit, text};
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: x, gates, prior, then with `dynamic` the learned graph, then with `adaptive` the adaptive graph. Output: y.
@@ -43,7 +44,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/propagate.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/propagate.wgsl", "lib/step.wgsl");
 
 /// Indices of the inputs that are matrices, each with the index of its gate.
 fn matrices(attrs: &Attrs) -> Vec<(usize, usize)> {
@@ -208,7 +209,7 @@ fn backward(c: &OpCtx) -> Phase {
     phase
 }
 
-const GATES: &str = include_str!("../../../shaders/ops/propagate_gates.wgsl");
+const GATES: &str = wgsl!("ops/propagate_gates.wgsl");
 
 /// G of each window of a group, into scratch.
 fn outer(c: &OpCtx, s: &Sizes) -> KernelDef {

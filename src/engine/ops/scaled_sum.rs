@@ -11,6 +11,7 @@ use super::def::{
 };
 use super::expect::{exactly, expect_dropout};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: x, change, a, b. Output: y.
@@ -36,11 +37,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(
-    include_str!("../../../shaders/ops/scaled_sum.wgsl"),
-    include_str!("../../../shaders/lib/step.wgsl"),
-    include_str!("../../../shaders/lib/random.wgsl")
-);
+const SOURCE: &str = wgsl!("ops/scaled_sum.wgsl", "lib/step.wgsl", "lib/random.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [x, change, a, b] = exactly(inputs)?;

@@ -11,6 +11,7 @@ use super::def::{
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: speed, angles. Output: y.
@@ -33,11 +34,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(
-    include_str!("../../../shaders/ops/sinusoids.wgsl"),
-    include_str!("../../../shaders/lib/turn.wgsl"),
-    include_str!("../../../shaders/lib/step.wgsl")
-);
+const SOURCE: &str = wgsl!("ops/sinusoids.wgsl", "lib/turn.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], _: &Attrs) -> Result<Inferred, String> {
     let [speed, angles] = exactly(inputs)?;

@@ -10,6 +10,7 @@ use super::def::{
     never_random, to_u32,
 };
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: weight and bias of each branch in turn. Output: y.
@@ -32,7 +33,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/stack_weights.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/stack_weights.wgsl", "lib/step.wgsl");
 
 /// Number of taps of a weight `[D, D]` or `[D, D, taps]`.
 fn taps(weight: &Operand) -> usize {

@@ -16,6 +16,7 @@ use super::def::{
 };
 use super::expect::{expect_count, expect_quads};
 use super::twin::{Twin, TwinCall};
+use super::wgsl::wgsl;
 
 operation! {
     /// Inputs: node, kind, temporal, then with `adaptive` the adaptive embedding, then with `graph` the encoding of the graph. Output: y.
@@ -47,7 +48,7 @@ pub(super) static OP: OpDef = OpDef {
     cases,
 };
 
-const SOURCE: &str = concat!(include_str!("../../../shaders/ops/token_base.wgsl"), include_str!("../../../shaders/lib/step.wgsl"));
+const SOURCE: &str = wgsl!("ops/token_base.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let TokenBase { covariates, targets, adaptive, graph } = TokenBase::of(attrs);

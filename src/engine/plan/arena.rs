@@ -1,6 +1,7 @@
 //! Assigns arena offsets, page by page. The order of placement determines how many bytes the arena needs above the lower bound.
 
 use super::PlanError;
+use crate::order;
 use crate::random::Stream;
 use std::cmp::Reverse;
 
@@ -55,9 +56,9 @@ pub fn place(blocks: &[Block], page_bytes: u64, reuse: bool) -> Result<(Vec<Plac
     let total = |pages: &[u64]| pages.iter().sum::<u64>();
     let span = |i: usize| (blocks[i].last - blocks[i].first + 1) as u64;
     let mut orders: Vec<Vec<usize>> = vec![(0..blocks.len()).collect(); 3];
-    orders[0].sort_by_key(|&i| (Reverse(blocks[i].bytes), blocks[i].first, i));
-    orders[1].sort_by_key(|&i| (Reverse(blocks[i].bytes.saturating_mul(span(i))), blocks[i].first, i));
-    orders[2].sort_by_key(|&i| (Reverse(span(i)), Reverse(blocks[i].bytes), i));
+    order::sort_by_key(&mut orders[0], |&i| (Reverse(blocks[i].bytes), blocks[i].first, i));
+    order::sort_by_key(&mut orders[1], |&i| (Reverse(blocks[i].bytes.saturating_mul(span(i))), blocks[i].first, i));
+    order::sort_by_key(&mut orders[2], |&i| (Reverse(span(i)), Reverse(blocks[i].bytes), i));
     let mut best = (0, in_order(blocks, &orders[0], page_bytes, true));
     for (i, order) in orders.iter().enumerate().skip(1) {
         if total(&best.1.1) <= good {

@@ -7,6 +7,7 @@
 use crate::graph::Direction;
 use crate::ops::generator::{Broadcast, Tile, Variants};
 use crate::ops::{Backward, Cost, OpDef, find};
+use crate::order;
 use serde::de::{Deserialize, Deserializer, Error};
 use std::collections::BTreeMap;
 
@@ -130,7 +131,7 @@ impl AdapterClass {
             name: "lavapipe-subgroup8".into(),
             variants: Variants { rows, weights, ..Self::lavapipe().variants },
             flops_per_second: 14e9,
-            factors: LAVAPIPE_FACTORS.iter().map(|&(name, factor)| (name.to_owned(), factor)).collect(),
+            factors: order::map(LAVAPIPE_FACTORS.iter().map(|&(name, factor)| (name.to_owned(), factor))),
             ..Self::lavapipe()
         }
     }

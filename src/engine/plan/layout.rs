@@ -5,6 +5,7 @@ use super::lifetime::lifetimes;
 use super::{BufferRole, PlanError, PlanOptions};
 use crate::graph::{Place, Program, TensorId};
 use crate::ops::{Phase, Scope};
+use crate::order;
 use std::collections::BTreeMap;
 
 /// The byte range of a tensor.
@@ -64,7 +65,7 @@ pub fn layout(
         return Err(PlanError::Parameters { bytes: parameters_bytes, limit });
     }
     let parameters = graph.parameters().into_iter().chain(graph.stored_tensors());
-    let offsets: BTreeMap<TensorId, u64> = parameters.map(|(t, at)| (t, 4 * at as u64)).collect();
+    let offsets: BTreeMap<TensorId, u64> = order::map(parameters.map(|(t, at)| (t, 4 * at as u64)));
     let (mut gradients, mut inputs, mut constants) = (flat_bytes, 0, constants_base);
     let mut trains = false;
     for (t, tensor) in graph.tensors.iter().enumerate() {

@@ -4,6 +4,7 @@ use super::planner::Levers;
 use super::{Offer, Plan, PlanError, Planner};
 use crate::bytes::Budget;
 use crate::graph::{Place, TensorId};
+use crate::order;
 use serde::Serialize;
 
 /// The possible plans of a model.
@@ -63,7 +64,7 @@ fn largest(plan: &Plan) -> Vec<LargeTensor> {
     let flat = |t: TensorId| matches!(tensors[t].place, Place::Flat(_));
     let regions = recording.regions.iter().enumerate().filter(|(t, _)| !flat(*t));
     let mut all: Vec<(u64, TensorId)> = regions.filter_map(|(t, r)| r.map(|r| (r.bytes, t))).collect();
-    all.sort_by_key(|&(bytes, t)| (std::cmp::Reverse(bytes), t));
+    order::sort_by_key(&mut all, |&(bytes, t)| (std::cmp::Reverse(bytes), t));
     let groups = all.chunk_by(|a, b| a.0 == b.0).take(LISTED);
     groups.map(|g| LargeTensor { name: tensors[g[0].1].name.clone(), bytes: g[0].0, alike: g.len() }).collect()
 }

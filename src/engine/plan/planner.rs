@@ -9,6 +9,7 @@ use super::{BufferRole, BufferSpec, DeviceLimits, Plan, PlanError, PlanOptions, 
 use crate::bytes::Budget;
 use crate::graph::Program;
 use crate::ops::Phase;
+use crate::order;
 use std::collections::BTreeMap;
 
 /// Predicted times within this relative difference count as equal, and the smaller plan wins, because predictions are not more accurate.
@@ -81,7 +82,7 @@ const SEARCHED_EACH: usize = 250;
 fn micro_sizes(batch: usize) -> Vec<usize> {
     let parts = std::iter::successors(Some(1_usize), |p| p.checked_mul(2)).flat_map(|p| [p, p + p / 2]).take_while(|p| *p <= batch);
     let mut all: Vec<usize> = parts.map(|p| batch.div_ceil(p)).chain([1]).collect();
-    all.sort_unstable();
+    order::sort_by_key(&mut all, |&size| size);
     all.dedup();
     all.reverse();
     all
@@ -138,7 +139,7 @@ impl Planner {
         if candidates.is_empty() {
             return Err(refused.unwrap_or(PlanError::Nothing));
         }
-        candidates.sort_by(|a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.least_bytes.cmp(&b.least_bytes)));
+        order::sort_by(&mut candidates, |a, b| a.choice.seconds.total_cmp(&b.choice.seconds).then(a.least_bytes.cmp(&b.least_bytes)));
         // Drop every candidate that is neither faster nor smaller than another one.
         let mut least = u64::MAX;
         candidates.retain(|c| {

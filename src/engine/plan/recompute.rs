@@ -6,6 +6,7 @@
 
 use crate::graph::{Direction, Node, PhaseSpec, Place, Program, Section, TensorId};
 use crate::ops::Scope;
+use crate::order;
 
 /// Suffix of the names of recomputed tensors and nodes.
 pub const AGAIN: &str = " again";
@@ -56,7 +57,7 @@ impl Links {
     #[must_use]
     pub fn candidates(&self) -> Vec<usize> {
         let mut nodes: Vec<usize> = self.waits.iter().flatten().filter_map(|&t| self.maker[t]).collect();
-        nodes.sort_unstable();
+        order::sort_by_key(&mut nodes, |&node| node);
         nodes.dedup();
         nodes
     }

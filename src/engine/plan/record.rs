@@ -10,6 +10,7 @@ use super::transfer::transfer_sizes;
 use super::{AdapterClass, BufferRole, BufferSpec, PlanError, PlanOptions, check};
 use crate::graph::{Direction, PhaseSpec, Program};
 use crate::ops::def::{Access, Backward, Binding, Cost, Grid, HEADER, KernelDef, OpCtx, Phase, Scope, Slot, Value, to_u32};
+use crate::order;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -224,7 +225,7 @@ impl<'a> Recorder<'a> {
             ranges.push(range);
             values.extend(bases);
         }
-        ranges.sort_by_key(|r| r.binding);
+        order::sort_by_key(&mut ranges, |r| r.binding);
         let params_offset = self.uniforms_base + self.push_params(&text, &values);
         let seconds = self.seconds(phase, def) * windows as f64 / group_ranges(def.grid, windows).len() as f64;
         self.dispatches.push(Dispatch { kernel, ranges, params_offset, grid, window0, windows, seconds });
@@ -302,7 +303,7 @@ impl<'a> Recorder<'a> {
             self.texts.entry(def.source.to_string()).or_insert_with(|| (Arc::from(&*def.source), KernelText::parse(&def.source))).clone();
         let key = (Arc::as_ptr(&source).cast::<u8>() as usize, def.entry, format!("{:?}", def.overrides));
         let mut bindings: Vec<_> = def.bindings.iter().filter_map(|b| text.bindings.get(b.name).copied()).collect();
-        bindings.sort_unstable();
+        order::sort_by_key(&mut bindings, |&binding| binding);
         let next = self.kernels.len();
         let index = *self.keys.entry(key).or_insert(next);
         if index == next {

@@ -5,6 +5,7 @@
 //! program gets the same choices on every machine.
 
 use super::ledger::{At, Ledger, Profile};
+use crate::order;
 
 /// Ratio of each target peak to the previous one.
 const STEP: f64 = 0.94;
@@ -91,7 +92,7 @@ fn reach(ledger: &Ledger, at: &At, candidates: &[usize], again: &mut [bool], tar
         let Some((_, node, with)) = best else { return false };
         again[node] = !again[node];
         now = with;
-        gains.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        order::sort_by(&mut gains, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     }
     true
 }
@@ -112,7 +113,7 @@ fn take_back(ledger: &Ledger, at: &At, again: &mut [bool], target: u64) {
         chosen.push((now.seconds - ledger.profile(at, again).seconds, node));
         again[node] = true;
     }
-    chosen.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    order::sort_by(&mut chosen, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     for (_, node) in chosen {
         again[node] = false;
         let without = ledger.profile(at, again);

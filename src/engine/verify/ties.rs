@@ -9,6 +9,7 @@ use crate::graph::{Graph, Program, TensorId};
 use crate::model::{Mode, build};
 use crate::ops::autocorrelation::Autocorrelation;
 use crate::ops::edges::Edges;
+use crate::order;
 use crate::plan::{BufferRole, Plan, Recording};
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ impl Tie {
 
 /// Gap between the last selected and the first rejected score; `None` if no candidate is rejected.
 fn gap(mut scores: Vec<f64>, kept: usize) -> Option<f64> {
-    scores.sort_by(|a, b| b.total_cmp(a));
+    order::sort_by(&mut scores, |a, b| b.total_cmp(a));
     scores.get(kept).map(|left_out| scores[kept - 1] - left_out)
 }
 

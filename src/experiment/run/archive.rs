@@ -1,13 +1,11 @@
 //! A run as one file: a ZIP archive of the files of a run folder. Browsers store runs in this form. It can be unpacked into a run folder.
 
 use super::files::Files;
+use super::zip::{self, ZipError};
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use zip::result::ZipError;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Maximum unpacked bytes of an archive: enough for a billion parameters with moments, but a protection against decompression bombs.
 const MOST_BYTES: u64 = 16 << 30;
@@ -45,9 +43,6 @@ pub enum ArchiveError {
         /// What is wrong.
         source: io::Error,
     },
-    /// The archive cannot be written.
-    #[error("the run file cannot be written: {0}")]
-    Write(#[from] ZipError),
 }
 
 /// Files in memory.
@@ -70,39 +65,27 @@ impl Archive {
     /// Fails if it is damaged or not a ZIP archive.
     pub fn unpack(label: impl Into<PathBuf>, bytes: &[u8]) -> Result<Self, ArchiveError> {
         let archive = Self::new(label);
-        let format = |source| ArchiveError::Format { path: archive.label.clone(), source };
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(format)?;
+        let entries = zip::entries(bytes).map_err(|source| ArchiveError::Format { path: archive.label.clone(), source })?;
         let mut left = MOST_BYTES;
-        for i in 0..zip.len() {
-            let mut file = zip.by_index(i).map_err(format)?;
-            let name = file.name().map_err(format)?.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-            if file.is_dir() || name.is_empty() {
+        for entry in entries {
+            // The path of a folder ends in a slash.
+            let name = entry.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+            if name.is_empty() {
                 continue;
             }
-            let too_large = ArchiveError::TooLarge { path: archive.label.clone(), bytes: file.size() };
-            left = left.checked_sub(file.size()).ok_or(too_large)?;
-            let mut content = vec![];
-            // The read is limited to the stated size plus one byte. The checksum is verified only when the read reaches the end.
-            let most = file.size() + 1;
-            let read = file.by_ref().take(most).read_to_end(&mut content);
-            read.map_err(|source| ArchiveError::File { path: archive.label.clone(), name: name.clone(), source })?;
+            let too_large = ArchiveError::TooLarge { path: archive.label.clone(), bytes: entry.size };
+            left = left.checked_sub(entry.size).ok_or(too_large)?;
+            let content = entry.content();
+            let content = content.map_err(|source| ArchiveError::File { path: archive.label.clone(), name: name.clone(), source })?;
             archive.lock().insert(name, content);
         }
         Ok(archive)
     }
 
     /// Packs all files into a ZIP archive without compression, because weights are hardly compressible. Equal files give equal bytes.
-    ///
-    /// # Errors
-    /// Fails only if the archive would be too large for its format.
-    pub fn pack(&self) -> Result<Vec<u8>, ArchiveError> {
-        let mut zip = ZipWriter::new(Cursor::new(vec![]));
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        for (name, bytes) in &*self.lock() {
-            zip.start_file(name, options.large_file(bytes.len() > 0xffff_0000))?;
-            zip.write_all(bytes).map_err(ZipError::from)?;
-        }
-        Ok(zip.finish()?.into_inner())
+    #[must_use]
+    pub fn pack(&self) -> Vec<u8> {
+        zip::archive(self.lock().iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
     }
 
     /// Names of all files.
@@ -143,6 +126,9 @@ impl Files for Archive {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::zip::write::SimpleFileOptions;
+    use ::zip::{CompressionMethod, ZipArchive, ZipWriter};
+    use std::io::{Cursor, Read as _, Write as _};
 
     fn packed() -> Vec<u8> {
         let archive = Archive::new("run.zip");
@@ -150,7 +136,7 @@ mod tests {
         archive.write("weights.safetensors", &[7; 1000]).expect("memory");
         archive.append("metrics.jsonl", b"1\n").expect("memory");
         archive.append("metrics.jsonl", b"2\n").expect("memory");
-        archive.pack().expect("a zip file")
+        archive.pack()
     }
 
     #[test]
@@ -161,6 +147,16 @@ mod tests {
         assert_eq!(archive.read("weights.safetensors").expect("there"), [7; 1000]);
         assert_eq!(packed(), packed(), "equal files, equal bytes");
         assert!(archive.read("b").is_err());
+    }
+
+    #[test]
+    fn other_programs_read_what_is_packed() {
+        let packed = packed();
+        let mut zip = ZipArchive::new(Cursor::new(&packed)).expect("a zip file");
+        assert_eq!(zip.len(), 3);
+        let mut content = vec![];
+        zip.by_name("weights.safetensors").expect("there").read_to_end(&mut content).expect("its checksum is right");
+        assert_eq!(content, [7; 1000]);
     }
 
     /// Other programs compress the files and put them into a folder.
@@ -176,6 +172,56 @@ mod tests {
         let archive = Archive::unpack("run.zip", &bytes).expect("a run file");
         assert_eq!(archive.names(), ["run.json"]);
         assert_eq!(archive.read("run.json").expect("there"), [b'x'; 5000]);
+    }
+
+    /// Programs that do not know the size in advance write 64-bit sizes. Bytes in front are allowed, and a comment at the end.
+    #[test]
+    fn every_layout_is_read() {
+        let mut zip = ZipWriter::new(Cursor::new(vec![]));
+        zip.start_file("run.json", SimpleFileOptions::default().large_file(true)).expect("memory");
+        zip.write_all(b"{}").expect("memory");
+        zip.set_comment("a comment").expect("short");
+        let bytes = zip.finish().expect("a zip file").into_inner();
+        let behind = [b"#!/bin/sh\n", &bytes[..]].concat();
+        for bytes in [&bytes, &behind] {
+            let archive = Archive::unpack("run.zip", bytes).expect("a run file");
+            assert_eq!(archive.read("run.json").expect("there"), b"{}");
+        }
+    }
+
+    /// A file that unpacks to more than it states is refused before all of it is in memory.
+    #[test]
+    fn a_wrong_size_is_noticed() {
+        let mut zip = ZipWriter::new(Cursor::new(vec![]));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        zip.start_file("run.json", options).expect("memory");
+        zip.write_all(&[b'x'; 70_000]).expect("memory");
+        let mut bytes = zip.finish().expect("a zip file").into_inner();
+        let size = 70_000_u32.to_le_bytes();
+        let at = bytes.windows(4).rposition(|four| four == size).expect("the size in the directory");
+        bytes[at..at + 4].copy_from_slice(&10_u32.to_le_bytes());
+        let error = Archive::unpack("run.zip", &bytes).err().expect("a refusal").to_string();
+        assert!(error.contains("run.json") && error.contains("size"), "{error}");
+    }
+
+    /// No damage of a byte causes a panic, and none changes a file unnoticed.
+    #[test]
+    fn every_changed_byte_is_survived() {
+        let good = packed();
+        let files = |bytes: &[u8]| {
+            let archive = Archive::unpack("run.zip", bytes).ok()?;
+            Some(archive.names().iter().map(|name| archive.read(name).expect("there")).collect::<Vec<_>>())
+        };
+        let expected = files(&good).expect("a run file");
+        for at in 0..good.len() {
+            for change in [1, 0x80, 0xff] {
+                let mut bytes = good.clone();
+                bytes[at] ^= change;
+                if let Some(read) = files(&bytes) {
+                    assert!(read.iter().all(|file| expected.contains(file)), "byte {at}");
+                }
+            }
+        }
     }
 
     #[test]

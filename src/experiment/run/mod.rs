@@ -21,6 +21,7 @@ mod files;
 mod lock;
 mod record;
 mod store;
+mod zip;
 
 use super::Experiment;
 use crate::config::Config;
@@ -34,6 +35,7 @@ use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use self::zip::ZipError;
 pub use archive::{Archive, ArchiveError};
 pub use error::StoredError;
 pub use files::Files;

@@ -1,7 +1,7 @@
 //! `run.json`: the properties of a run that are not in its config.
 
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::{DataFacts, Dataset};
 use crate::executor::Backend;
 use crate::gpu::AdapterRecord;
 use crate::plan::AdapterClass;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The format version of runs that this crate writes. It is also the newest version that it reads.
-pub const RUN_VERSION: u32 = 2;
+pub const RUN_VERSION: u32 = 3;
 
 /// Revision of the numerics: the order of every sum and the key of every random number. Increase it with each change after which a run
 /// trains to other bits (`tests/digests.rs` fails until then). A run of another revision can be resumed, but a break is recorded.
@@ -30,6 +30,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Names of the series, covariates first. The learned node vectors belong to these series.
     pub series: Vec<String>,
+    /// What the run remembers of its data. Runs of earlier versions remember nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<DataFacts>,
     /// The adapter; none for the reference backend.
     pub adapter: Option<AdapterRecord>,
     /// Kernel shapes and predicted costs. A resumed run uses the same table.
@@ -58,6 +61,7 @@ impl RunRecord {
             data: config.data.path.clone().into(),
             seed: config.training.seed,
             series: dataset.series_names().map(str::to_owned).collect(),
+            facts: dataset.facts().ok(),
             adapter: session.backend().adapter().cloned(),
             class: session.plan().class.clone(),
             numerics_revision: NUMERICS_REVISION,

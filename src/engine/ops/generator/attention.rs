@@ -6,11 +6,12 @@
 //! stores the result. A name consists of a letter for the tensor, the row, and the part of the head (`q3_1` is part 1 of row 3). A name
 //! without a row (`k_1`) is the value at the current position of the loop.
 
+use super::super::wgsl::wgsl;
 use super::Variants;
 use std::fmt::Write as _;
 
-const SHARED: &str = include_str!("../../../../shaders/ops/attention.wgsl");
-const STEP: &str = include_str!("../../../../shaders/lib/step.wgsl");
+const SHARED: &str = wgsl!("ops/attention.wgsl");
+const STEP: &str = wgsl!("lib/step.wgsl");
 
 /// Number of rows that an invocation holds of a line of `length`: the number in `variants` for heads up to 16 wide, half of it for heads up
 /// to 32 wide, one for wider heads. It is not larger than an even distribution of the rows over the invocations of the line needs.

@@ -1,0 +1,28 @@
+//! Rows of text cells: the common form of all formats of tables, so that one reader applies the same checks to all.
+
+use csv::ByteRecord;
+
+use super::error::DataError;
+
+/// Rows of text cells, from a file of any format.
+pub(crate) trait Records {
+    /// Reads the next row into `record`. The first call gives the header. Returns the line of the row (from 1), or `None` at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u64>, DataError>;
+
+    /// Says which columns of the header are used, after the header was read. The cells of the other columns may be empty from then on: a
+    /// format that stores columns separately does not decode them.
+    fn only(&mut self, _used: &[bool]) {}
+
+    /// The delimiter that was found, in a text file.
+    fn delimiter(&self) -> Option<char> {
+        None
+    }
+
+    /// What was found before the header, one sentence each.
+    fn notes(&self) -> Vec<String> {
+        vec![]
+    }
+}
