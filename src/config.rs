@@ -51,6 +51,7 @@ pub use graph::{GraphSettings, MatrixRows};
 pub use model::{Head, ModelSettings, PointLoss};
 pub use sections::{EvaluationSettings, LevelSet, Levels, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
+pub use training::DensityLoss;
 pub use training::{Schedule, TrainingSettings};
 
 /// Adds a method that changes settings in an expression. The settings are non-exhaustive, so that other crates cannot construct them with

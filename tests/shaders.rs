@@ -175,7 +175,7 @@ fn step_is_laid_out_as_in_rust() {
         ("learning_rate", offset_of!(StepValues, learning_rate), ScalarKind::Float),
         ("inverse_count", offset_of!(StepValues, inverse_count), ScalarKind::Float),
         ("inverse_windows", offset_of!(StepValues, inverse_windows), ScalarKind::Float),
-        ("pad", offset_of!(StepValues, pad), ScalarKind::Uint),
+        ("shrink", offset_of!(StepValues, shrink), ScalarKind::Float),
     ];
     for text in texts() {
         let (module, _) = parse(&text);

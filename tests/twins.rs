@@ -97,8 +97,16 @@ fn drawn(op: &'static OpDef, case: &Case, seed: u64) -> Driven {
     };
     let inputs = case.inputs.iter().map(tensor).collect();
     let windows = u32::try_from(case.windows).expect("few windows");
-    let step =
-        StepValues { windows, first_window: 5, key0: 17, key1: 4, learning_rate: 0.01, inverse_count: 0.125, inverse_windows: 0.2, pad: 0 };
+    let step = StepValues {
+        windows,
+        first_window: 5,
+        key0: 17,
+        key1: 4,
+        learning_rate: 0.01,
+        inverse_count: 0.125,
+        inverse_windows: 0.2,
+        shrink: 0.02,
+    };
     Driven { op, attrs: case.attrs.clone(), windows: case.windows, step, inputs }
 }
 

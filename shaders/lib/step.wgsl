@@ -7,7 +7,7 @@ struct Step {
     learning_rate: f32,
     inverse_count: f32,  // 1 / max(1, observed targets of the whole batch)
     inverse_windows: f32, // 1 / windows of the whole batch
-    pad: u32,
+    shrink: f32,         // what the proximal step takes from the norm of every driver edge; 0: no such step
 }
 @group(0) @binding(1) var<uniform> step: Step;
 

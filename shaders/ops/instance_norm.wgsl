@@ -1,6 +1,7 @@
 // Instance norm of channel 0 of the targets, and patches of [values, mask]. x = values * observed;
 //   shift = mean, scale = sqrt(var + epsilon) of the observed history of each target (0 and 1 if nothing was observed, or if switched off)
 //   x[s, target, 0] = (x - shift) / scale * observed
+//   with `last`, shift is the last observed value instead
 //   features[t, n] = [x of the patch, channel fastest; observed of the patch, in the same order]; history[target, s] = x[s, target, 0], s <
 //   L
 // No backward pass: the op reads only data. Every output is overwritten.
@@ -17,6 +18,7 @@ struct Params {
     covariates: u32,   // Nc
     patch_len: u32,    // p
     enabled: u32,
+    last: u32,
     epsilon: f32,
     values_base: u32,
     observed_base: u32,
@@ -43,17 +45,21 @@ fn instance_norm_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
     if params.enabled != 0u {
         var seen = 0.0;
         var total = 0.0;
+        var newest = 0.0;
         for (var s = 0u; s < params.past; s++) {
             let o = observed[params.observed_base + at + s * stride];
             seen += o;
-            total += values[params.values_base + at + s * stride] * o;
+            let v = values[params.values_base + at + s * stride] * o;
+            total += v;
+            if o != 0.0 { newest = v; }
         }
         let n = max(seen, 1.0);
-        shift = total / n;
+        let mean = total / n;
+        shift = select(mean, newest, params.last != 0u);
         var squares = 0.0;
         for (var s = 0u; s < params.past; s++) {
             let o = observed[params.observed_base + at + s * stride];
-            let c = (values[params.values_base + at + s * stride] * o - shift) * o;
+            let c = (values[params.values_base + at + s * stride] * o - mean) * o;
             squares += c * c;
         }
         if seen > 0.0 { scale = sqrt(squares / n + params.epsilon); }

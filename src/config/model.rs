@@ -87,6 +87,12 @@ pub struct ModelSettings {
     pub dropout: f64,
     /// Variance added in the instance normalisation.
     pub norm_epsilon: f64,
+    /// Number of signed series graphs of the driver highway.
+    pub driver_rank: usize,
+    /// Numbers that a series sends along an edge of one of these graphs.
+    pub driver_width: usize,
+    /// Number of product units of the driver highway.
+    pub driver_products: usize,
     /// Standardise the targets of each window by their own history.
     pub use_instance_norm: bool,
     /// Sinusoidal encoding of the step.
@@ -121,6 +127,22 @@ pub struct ModelSettings {
     pub use_autocorr: bool,
     /// A linear map from history to horizon, parallel to the model.
     pub use_highway: bool,
+    /// Second generation: linear maps from every series to every target along learned sparse graphs, parallel to the model.
+    pub use_driver_highway: bool,
+    /// Second generation: products of pairs of sums in the driver highway, for dynamics that are not linear.
+    pub use_driver_products: bool,
+    /// Second generation: attention from the strongest drivers to each target.
+    pub use_driver_attention: bool,
+    /// Second generation: the driver highway sees covariates and additional channels less the mean of their own history.
+    pub use_driver_norm: bool,
+    /// Second generation: the instance normalisation subtracts the last observed value instead of the mean.
+    pub use_last_norm: bool,
+    /// Second generation: after training, factors for the spread of the mixtures are fitted on the validation windows.
+    pub use_calibration: bool,
+    /// Second generation: the weights of the last map of the decoder start at 0, so that training starts from the highways alone.
+    pub use_zero_head: bool,
+    /// Penalty on the logits of the learned edges of `use_dynamic_graph`; off in the second generation.
+    pub use_logit_penalty: bool,
 }
 
 impl Default for ModelSettings {
@@ -151,6 +173,9 @@ impl Default for ModelSettings {
             huber_delta: 1.0,
             dropout: 0.1,
             norm_epsilon: 1e-2,
+            driver_rank: 4,
+            driver_width: 8,
+            driver_products: 32,
             use_instance_norm: true,
             use_temporal_encoding: true,
             use_adaptive_temporal: true,
@@ -168,6 +193,14 @@ impl Default for ModelSettings {
             use_hierarchy: true,
             use_autocorr: true,
             use_highway: true,
+            use_driver_highway: false,
+            use_driver_products: false,
+            use_driver_attention: false,
+            use_driver_norm: false,
+            use_last_norm: false,
+            use_calibration: false,
+            use_zero_head: false,
+            use_logit_penalty: true,
         }
     }
 }
@@ -199,6 +232,23 @@ impl ModelSettings {
         Ok(())
     }
 
+    fn validate_drivers(&self) -> Result<(), ConfigError> {
+        if self.use_driver_attention && !self.use_driver_highway {
+            let hint = "set model.use_driver_highway = true, or model.use_driver_attention = false";
+            return Err(ConfigError::invalid(
+                "model.use_driver_attention",
+                "its edges are those of use_driver_highway, which is false",
+                hint,
+            ));
+        }
+        if self.use_calibration && !matches!(self.head, Head::Mixture | Head::Gaussian) {
+            let found = "a quantile or point head has no spread to calibrate";
+            let hint = "set model.use_calibration = false, or model.head to \"mixture\" or \"gaussian\"";
+            return Err(ConfigError::invalid("model.use_calibration", found, hint));
+        }
+        Ok(())
+    }
+
     /// Whether anything in the model reads the series graph.
     #[must_use]
     pub fn reads_graph(&self) -> bool {
@@ -212,14 +262,22 @@ impl ModelSettings {
             ("use_adaptive_temporal", self.use_adaptive_temporal, "use_temporal_encoding", self.use_temporal_encoding),
             ("use_adaptive_graph", self.use_adaptive_graph, "use_hops", self.use_hops),
             ("use_graph_gate", self.use_graph_gate, "use_hops", self.use_hops),
-            ("use_dynamic_edge_weights", self.use_dynamic_edge_weights, "use_graph_attention", self.use_graph_attention),
+            (
+                "use_dynamic_edge_weights",
+                self.use_dynamic_edge_weights,
+                "use_graph_attention",
+                self.use_graph_attention || self.use_driver_attention,
+            ),
+            ("use_driver_products", self.use_driver_products, "use_driver_highway", self.use_driver_highway),
+            ("use_driver_norm", self.use_driver_norm, "use_driver_highway", self.use_driver_highway),
+            ("use_last_norm", self.use_last_norm, "use_instance_norm", self.use_instance_norm),
         ];
         let mut idle: Vec<String> = pairs
             .iter()
             .filter(|(_, on, _, reader)| *on && !reader)
             .map(|(key, _, reader, _)| format!("model.{key} has no effect, since {reader} is false"))
             .collect();
-        if self.use_dynamic_graph && !self.use_hops && !self.use_graph_attention {
+        if self.use_dynamic_graph && !self.use_hops && !self.use_graph_attention && self.use_logit_penalty {
             idle.push("model.use_dynamic_graph affects only its penalty, since use_hops and use_graph_attention are false".into());
         }
         idle
@@ -230,6 +288,7 @@ impl ModelSettings {
         self.validate_width()?;
         self.validate_counts()?;
         self.validate_head()?;
+        self.validate_drivers()?;
         let wrong =
             |key, value: f64, range: &str| Err(ConfigError::invalid(key, format!("{value} is out of range"), format!("use {range}")));
         if !(0.0..1.0).contains(&self.dropout) {
@@ -295,6 +354,9 @@ impl ModelSettings {
             ("model.max_hop_distance", self.max_hop_distance),
             ("model.num_scales", self.num_scales),
             ("model.mdn_components", self.mdn_components),
+            ("model.driver_rank", self.driver_rank),
+            ("model.driver_width", self.driver_width),
+            ("model.driver_products", self.driver_products),
         ];
         for (key, value) in counts {
             if value == 0 {
@@ -334,6 +396,9 @@ impl ModelSettings {
             ("model.max_hop_distance", self.max_hop_distance, 65_536),
             ("model.num_scales", self.num_scales, 256),
             ("model.mdn_components", self.mdn_components, 4096),
+            ("model.driver_rank", self.driver_rank, 1024),
+            ("model.driver_width", self.driver_width, 4096),
+            ("model.driver_products", self.driver_products, 65_536),
         ];
         if let Some((key, value, most)) = bounds.into_iter().find(|(_, value, most)| value > most) {
             return Err(ConfigError::invalid(key, format!("{value} is out of range"), format!("use at most {most}")));

@@ -38,6 +38,8 @@ pub struct TrainingSettings {
     pub warmup_fraction: Option<f64>,
     /// Decoupled weight decay.
     pub weight_decay: f64,
+    /// Loss of the mixture and gaussian heads: "nll" or "crps".
+    pub loss: DensityLoss,
     /// Decay rates of the two moments.
     pub betas: [f64; 2],
     /// Value added to the root of the second moment.
@@ -69,6 +71,17 @@ pub struct TrainingSettings {
     pub train_stride: usize,
 }
 
+/// Loss of heads with a density.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DensityLoss {
+    /// Negative log-likelihood.
+    #[default]
+    Nll,
+    /// Continuous ranked probability score.
+    Crps,
+}
+
 /// The learning rate over the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,6 +107,7 @@ impl Default for TrainingSettings {
             warmup_steps: None,
             warmup_fraction: None,
             weight_decay: 0.01,
+            loss: DensityLoss::Nll,
             betas: [0.9, 0.999],
             epsilon: 1e-8,
             clip_norm: 1.0,

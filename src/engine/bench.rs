@@ -248,7 +248,7 @@ fn linear(activation: Activation) -> Linear {
 }
 
 fn input(inputs: &[Vec<f32>]) -> StepInput<'_> {
-    StepInput { windows: WINDOWS, first_window: 0, keys: [1, 2], learning_rate: 1e-3, inverse_count: 1e-4, inputs }
+    StepInput { windows: WINDOWS, first_window: 0, keys: [1, 2], learning_rate: 1e-3, shrink: 0.0, inverse_count: 1e-4, inputs }
 }
 
 /// One encoder layer on 32 windows of 96 steps and 4 nodes: width 64, 4 heads along time, feed-forward width 256, squared distance to a

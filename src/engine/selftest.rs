@@ -200,7 +200,7 @@ pub fn run_reference(op: &'static OpDef, case: &Case, seed: u64) -> Result<Vec<(
 }
 
 fn step_input<'a>(case: &Case, inputs: &'a [Vec<f32>]) -> StepInput<'a> {
-    StepInput { windows: case.windows, first_window: 5, keys: [17, 4], learning_rate: 0.01, inverse_count: 0.125, inputs }
+    StepInput { windows: case.windows, first_window: 5, keys: [17, 4], learning_rate: 0.01, shrink: 0.02, inverse_count: 0.125, inputs }
 }
 
 /// Values of the results on a device, and a description of the first write outside all tensors.

@@ -15,6 +15,8 @@ pub struct StepInput<'a> {
     pub keys: [u32; 2],
     /// Learning rate.
     pub learning_rate: f32,
+    /// What the proximal step takes from the norm of every driver edge; 0: no such step.
+    pub shrink: f32,
     /// `1 / max(1, observed targets of the batch)`.
     pub inverse_count: f32,
     /// For each input of the recording, in its order: the values of all windows, concatenated (a single value set if the input exists once
@@ -39,9 +41,9 @@ impl StepInput<'_> {
             key0: self.keys[0],
             key1: self.keys[1],
             learning_rate: self.learning_rate,
+            shrink: self.shrink,
             inverse_count: self.inverse_count,
             inverse_windows,
-            ..StepValues::default()
         };
         let mut all = vec![values(0, 1)];
         all.extend(self.micro_batches(recording.micro_batch).into_iter().map(|(first, n)| values(first, n)));

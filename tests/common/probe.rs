@@ -144,7 +144,15 @@ async fn run(shape: &ModelShape, backend: &Backend, parameters: &Named, batch: &
     inputs.extend([batch.target.clone(), batch.target_observed.clone()]);
     let observed: f32 = batch.target_observed.iter().sum();
     let inverse_count = 1.0 / observed.max(1.0);
-    let input = StepInput { windows: batch.windows, first_window: 0, keys: [0, 0], learning_rate: 0.0, inverse_count, inputs: &inputs };
+    let input = StepInput {
+        windows: batch.windows,
+        first_window: 0,
+        keys: [0, 0],
+        learning_rate: 0.0,
+        shrink: 0.0,
+        inverse_count,
+        inputs: &inputs,
+    };
     executor.step(0, &input).await.expect("a step");
     let read = async |t: usize| executor.read(0, &[t], batch.windows).await.expect("values").remove(0);
     let (mut gradients, mut activations) = (Named::new(), Named::new());

@@ -295,5 +295,5 @@ pub(crate) fn inputs(plan: &Plan, windows: usize, seed: u64) -> Vec<Vec<f32>> {
 
 /// A step over those data.
 pub(crate) fn step(windows: usize, inputs: &[Vec<f32>]) -> StepInput<'_> {
-    StepInput { windows, first_window: 3, keys: [7, 11], learning_rate: 0.01, inverse_count: 0.125, inputs }
+    StepInput { windows, first_window: 3, keys: [7, 11], learning_rate: 0.01, shrink: 0.0, inverse_count: 0.125, inputs }
 }

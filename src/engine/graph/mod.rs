@@ -13,7 +13,7 @@ use crate::ops::{Attrs, Call, OpDef, OpError, Operand, Operation, Scope};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use optimiser::{HEALTH, OptimiserSettings, STATE_LEN};
+pub use optimiser::{Averaging, HEALTH, OptimiserSettings, RateGroup, STATE_LEN};
 pub use program::{Direction, PhaseSpec, Program, Section};
 
 /// Index of a tensor in its graph.
@@ -33,6 +33,8 @@ pub enum Flat {
     Moment2,
     /// State of the optimiser (`[8]`).
     State,
+    /// Moving mean of the parameters, with the stored tensors behind them.
+    Average,
 }
 
 /// Where a tensor is stored.
@@ -165,6 +167,8 @@ pub struct Graph {
     pub exact: HashMap<TensorId, Arc<[f64]>>,
     /// Tensors that a training step updates beside the parameters.
     pub moving: Vec<Moving>,
+    /// Parameters `[R, targets, series]` whose groups over R a training step shrinks.
+    pub shrinking: Vec<TensorId>,
 }
 
 impl Graph {
@@ -308,6 +312,24 @@ impl Graph {
 
     fn end(&self, tensors: &[(TensorId, usize)], least: usize) -> usize {
         tensors.last().map_or(least, |&(i, at)| at + padded(self.tensors[i].operand.len()))
+    }
+
+    /// Removes every node on which none of `roots` depends. All tensors stay, so that the flat buffers keep their layout, and the remaining
+    /// nodes keep their keys.
+    pub fn keep_only(&mut self, roots: &[TensorId]) {
+        let mut needed = vec![false; self.tensors.len()];
+        roots.iter().for_each(|&t| needed[t] = true);
+        let mut keep = vec![false; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            keep[i] = node.outputs.iter().any(|&o| needed[o]);
+            if keep[i] {
+                node.inputs.iter().for_each(|&t| needed[t] = true);
+            }
+        }
+        let mut kept = keep.into_iter();
+        self.nodes.retain(|_| kept.next().unwrap_or(true));
+        let made: Vec<TensorId> = self.nodes.iter().flat_map(|n| n.outputs.clone()).collect();
+        self.moving.retain(|m| made.contains(&m.mean));
     }
 
     /// The tensor of that name.

@@ -3,19 +3,49 @@
 use super::{Flat, Graph, GraphError, Moving, Place, Program, TensorId};
 use crate::ops::Scope;
 use crate::ops::adamw::AdamW;
+use crate::ops::edge_shrink::EdgeShrink;
 use crate::ops::grad_health::{self, GradHealth};
 use crate::ops::grad_norm::GradNorm;
+use crate::ops::moving_average::MovingAverage;
 use crate::ops::moving_mean::MovingMean;
 
-/// Settings of AdamW and clipping.
+/// What a step does with the moving mean of the parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Averaging {
+    /// There is none.
+    #[default]
+    None,
+    /// It is set to the parameters.
+    Copies,
+    /// It follows the parameters.
+    Follows,
+}
+
+/// Learning rate and decay of the parameters from an element of the flat buffer on, up to the next group.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct RateGroup {
+    /// Index of the first element: the start of a parameter.
+    pub start: usize,
+    /// Share of the learning rate of the step.
+    pub rate: f64,
+    /// Decoupled weight decay.
+    pub decay: f64,
+}
+
+/// Settings of AdamW, clipping and moving mean.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct OptimiserSettings {
     /// Decay rates of the moments.
     pub betas: [f64; 2],
     /// Added to the square root of the second moment.
     pub epsilon: f64,
-    /// Decoupled weight decay of every parameter.
+    /// Decoupled weight decay of every parameter, if there are no groups.
     pub weight_decay: f64,
+    /// Groups with their own learning rates and decays, ascending from element 0; empty: one rate and one decay for all.
+    pub groups: Vec<RateGroup>,
+    /// The moving mean of the parameters.
+    pub averaging: Averaging,
     /// Largest global norm of the gradient; 0 for no clipping.
     pub clip_norm: f64,
     /// Whether statistics of the gradient of each parameter tensor are computed, in the tensor `optimiser.health`, which the host reads
@@ -25,7 +55,15 @@ pub struct OptimiserSettings {
 
 impl Default for OptimiserSettings {
     fn default() -> Self {
-        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, clip_norm: 1.0, health: true }
+        Self {
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            groups: vec![],
+            averaging: Averaging::None,
+            clip_norm: 1.0,
+            health: true,
+        }
     }
 }
 
@@ -72,20 +110,54 @@ impl Program {
         let norm = g.apply1(GradNorm { clip_norm: s.clip_norm }, "optimiser.norm", &[gradients, loss])?;
         self.push_epilogue();
         let [beta1, beta2] = s.betas;
-        let adamw = AdamW { beta1, beta2, epsilon: s.epsilon, weight_decay: s.weight_decay };
-        let inputs = [parameters, moment1, moment2, gradients, norm, state];
+        let grouped = !s.groups.is_empty();
+        let adamw = AdamW { beta1, beta2, epsilon: s.epsilon, weight_decay: s.weight_decay, grouped };
+        let mut inputs = vec![parameters, moment1, moment2, gradients, norm, state];
+        if grouped {
+            inputs.push(self.groups(&s.groups));
+        }
         self.graph.apply(adamw, "optimiser.adamw", &inputs)?;
         self.push_epilogue();
+        for (edges, start) in self.graph.parameters().into_iter().filter(|p| self.graph.shrinking.contains(&p.0)).collect::<Vec<_>>() {
+            if let [rank, targets, series] = self.graph.tensors[edges].operand.shape[..] {
+                let label = format!("optimiser.{}", self.graph.tensors[edges].name);
+                self.graph.apply(EdgeShrink { start, rank, targets, series }, &label, &[parameters, norm])?;
+                self.push_epilogue();
+            }
+        }
         for Moving { stored, mean, rate } in self.graph.moving.clone() {
             let label = format!("optimiser.{}", self.graph.tensors[stored].name);
             self.graph.apply(MovingMean { rate }, &label, &[stored, mean, norm])?;
             self.push_epilogue();
         }
+        self.average(s.averaging, norm, state)?;
         self.pinned.push(norm);
         // This node is the last one, because node numbers are keys of random numbers and those of the other nodes must not depend on it.
         if s.health {
             self.health(gradients)?;
         }
+        Ok(())
+    }
+
+    /// The groups as a constant `[G, 4]`: first element / 4, share of the rate, decay, 0.
+    fn groups(&mut self, groups: &[RateGroup]) -> TensorId {
+        #[expect(clippy::cast_possible_truncation, reason = "rates are f32 on a device; starts are below 2^26")]
+        let rows = groups.iter().flat_map(|g| [(g.start / 4) as f64, g.rate, g.decay, 0.0]).map(|v| v as f32).collect();
+        self.graph.constant("optimiser.groups", &[groups.len(), 4], rows)
+    }
+
+    /// The moving mean of all parameters and stored tensors. It follows every other update of the step.
+    fn average(&mut self, averaging: Averaging, norm: TensorId, state: TensorId) -> Result<(), GraphError> {
+        if averaging == Averaging::None {
+            return Ok(());
+        }
+        let g = &mut self.graph;
+        let (trained, all) = (g.flat_len(), g.parameters_len());
+        let average = g.tensor("optimiser.average", &[all], Scope::Step, Place::Flat(Flat::Average));
+        let everything = g.tensor("optimiser.everything", &[all], Scope::Step, Place::Flat(Flat::Parameters));
+        let op = MovingAverage { trained, copies: averaging == Averaging::Copies };
+        g.apply(op, "optimiser.moving_average", &[average, everything, norm, state])?;
+        self.push_epilogue();
         Ok(())
     }
 

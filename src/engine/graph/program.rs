@@ -67,15 +67,23 @@ pub struct Program {
     pub pinned: Vec<TensorId>,
     /// The gradient of each tensor that autodiff reached, parameters among them.
     pub gradients: HashMap<TensorId, TensorId>,
+    /// Whether parameters and stored tensors are read from their moving mean.
+    pub averaged: bool,
 }
 
 impl Program {
     /// A program without backward pass.
     #[must_use]
     pub fn forward(name: &'static str, graph: Graph, pinned: Vec<TensorId>) -> Self {
-        let mut program = Self { name, graph, phases: vec![], pinned, gradients: HashMap::new() };
+        let mut program = Self { name, graph, phases: vec![], pinned, gradients: HashMap::new(), averaged: false };
         program.forward_phases();
         program
+    }
+
+    /// The program with the parameters of another buffer: their moving mean, or the parameters themselves.
+    #[must_use]
+    pub fn reading_average(self, averaged: bool) -> Self {
+        Self { averaged, ..self }
     }
 
     fn forward_phases(&mut self) {

@@ -41,6 +41,7 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
         patch: s.patch_len,
         epsilon: s.norm_epsilon,
         active: s.use_instance_norm,
+        last: s.use_last_norm,
     };
     let normal = b.graph.apply(norm, "instance_norm", &[values, observed])?;
     let series = b.linear("embedding.value", normal[0], d)?;

@@ -95,8 +95,9 @@ fn learned(b: &mut Builder) -> Result<Learned, ModelError> {
         tables.push(logits);
         noise.push(random);
     }
-    let penalty = b.graph.apply1(GraphPenalty, "graph.penalty", &tables)?;
-    Ok(([edges[0], edges[1]], noise, Some(penalty)))
+    let penalised = b.shape.settings.use_logit_penalty;
+    let penalty = if penalised { Some(b.graph.apply1(GraphPenalty, "graph.penalty", &tables)?) } else { None };
+    Ok(([edges[0], edges[1]], noise, penalty))
 }
 
 /// Edges of a model without learned graph: every receiver has all senders, with equal probability.

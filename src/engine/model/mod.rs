@@ -3,7 +3,8 @@
 
 mod autocorrelation;
 mod cross_attention;
-mod decoder;
+pub(crate) mod decoder;
+pub(crate) mod drivers;
 mod embedding;
 pub mod graph;
 mod hierarchy;
@@ -11,7 +12,7 @@ pub mod init;
 mod layer;
 mod places;
 
-use crate::config::{Config, ModelSettings};
+use crate::config::{Config, DensityLoss, ModelSettings};
 use crate::data::{Dataset, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::concat_linear::ConcatLinear;
@@ -113,6 +114,10 @@ pub struct Model {
     pub inputs: Vec<TensorId>,
     /// Output `[P, H, Nt, K]` in the units of the values. For a mixture P = 3: means, log standard deviations, logits.
     pub mixture: TensorId,
+    /// The same before calibration.
+    pub uncalibrated: TensorId,
+    /// What the means receive from the driver highway `[Nt, H]`.
+    pub drivers: Option<TensorId>,
     /// Shift and scale of the instance norm `[Nt, 2]`.
     pub stats: TensorId,
     /// Outputs of the top-level blocks, with their names in golden files.
@@ -135,13 +140,12 @@ pub(crate) struct Dense {
     columns: usize,
     bias: bool,
     activation: Activation,
-    dropout: f64,
 }
 
 impl Dense {
     /// A map of x without activation to that many columns, with a bias.
     pub(crate) fn to(columns: usize) -> Self {
-        Self { columns, bias: true, activation: Activation::Identity, dropout: 0.0 }
+        Self { columns, bias: true, activation: Activation::Identity }
     }
 
     /// The same map without bias.
@@ -152,11 +156,6 @@ impl Dense {
     /// The same map, applied to the activated x; the activation is computed when x is loaded.
     pub(crate) fn after(self, activation: Activation) -> Self {
         Self { activation, ..self }
-    }
-
-    /// The same map with dropout of x, after the activation.
-    pub(crate) fn dropping(self, dropout: f64) -> Self {
-        Self { dropout, ..self }
     }
 }
 
@@ -189,14 +188,14 @@ impl Builder<'_> {
 
     /// `a(x) W^T + b`. A number of columns stands for the plain map to that many columns.
     pub(crate) fn linear(&mut self, name: &str, x: TensorId, map: impl Into<Dense>) -> Result<TensorId, ModelError> {
-        let Dense { columns, bias, activation, dropout } = map.into();
+        let Dense { columns, bias, activation } = map.into();
         let inner = self.graph.tensors[x].operand.last();
         let init = Init::fan_in(inner);
         let mut inputs = vec![x, self.parameter(&format!("{name}.weight"), &[columns, inner], init)];
         if bias {
             inputs.push(self.parameter(&format!("{name}.bias"), &[columns], init));
         }
-        let linear = Linear { bias, residual: false, activation, dropout, column0: None };
+        let linear = Linear { bias, residual: false, activation, dropout: 0.0, column0: None };
         Ok(self.graph.apply1(linear, name, &inputs)?)
     }
 
@@ -250,17 +249,28 @@ impl Builder<'_> {
 pub enum Mode {
     /// With dropout and the loss.
     Train,
+    /// The linear start: highways and the head's bias alone, with the loss. All parameters are there, so that the flat buffers are those of
+    /// [`Mode::Train`].
+    Start,
     /// No dropout, with the loss: validation, and comparisons with golden files.
     Score,
     /// No dropout, no loss: no targets are uploaded.
     Forecast,
 }
 
-/// Builds the model.
+/// Builds the model; the loss of heads with a density is the negative log-likelihood.
+///
+/// # Errors
+/// The same as [`build_for`].
+pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
+    build_for(shape, mode, DensityLoss::Nll)
+}
+
+/// Builds the model. `density` is the loss of heads with a density.
 ///
 /// # Errors
 /// Fails if the features do not match the sizes of the model, or if an op does not accept a shape.
-pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
+pub fn build_for(shape: &ModelShape, mode: Mode, density: DensityLoss) -> Result<Model, ModelError> {
     shape.check()?;
     let dropout = if mode == Mode::Train { shape.settings.dropout } else { 0.0 };
     let mut b = Builder { shape, graph: Graph::default(), inits: vec![], dropout };
@@ -276,18 +286,24 @@ pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
     if shape.settings.use_hierarchy {
         x = hierarchy::build(&mut b, x, &mut activations)?;
     }
-    let targets = targets(&mut b, x, &model_graph, &mut activations)?;
-    let mixture = decoder::build(&mut b, targets, &embedded)?;
-    let penalty = model_graph.penalty.filter(|_| mode != Mode::Forecast);
+    let edges = shape.settings.use_driver_highway.then(|| drivers::edges(&mut b));
+    let targets = targets(&mut b, x, &model_graph, edges, &mut activations)?;
+    let decoded = decoder::build(&mut b, targets, &embedded, edges, mode == Mode::Start)?;
+    let penalty = model_graph.penalty.filter(|_| mode != Mode::Forecast && mode != Mode::Start);
     let noise = model_graph.noise.clone();
-    let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, mixture)?) };
-    let Builder { graph, inits, .. } = b;
+    let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, decoded.mixture, density)?) };
+    let Builder { mut graph, inits, .. } = b;
+    if mode == Mode::Start {
+        graph.keep_only(&loss.into_iter().collect::<Vec<_>>());
+    }
     let window_losses = graph.find(decoder::WINDOW_LOSSES);
     Ok(Model {
         graph,
         inits,
         inputs: embedded.inputs,
-        mixture,
+        mixture: decoded.mixture,
+        uncalibrated: decoded.uncalibrated,
+        drivers: decoded.drivers,
         stats: embedded.stats,
         activations,
         model_graph,
@@ -304,21 +320,28 @@ fn targets(
     b: &mut Builder,
     x: TensorId,
     graph: &ModelGraph,
+    edges: Option<TensorId>,
     activations: &mut Vec<(String, TensorId)>,
 ) -> Result<(TensorId, usize), ModelError> {
     let (w, s) = (b.shape.window, b.shape.settings.clone());
     let (first, series, nodes, tokens) = (w.num_covariates, w.num_series(), b.shape.nodes(), b.shape.tokens());
-    if !s.use_graph_attention && !s.use_autocorr {
+    let drivers = edges.filter(|_| s.use_driver_attention);
+    if !s.use_graph_attention && !s.use_autocorr && drivers.is_none() {
         return Ok((x, first));
     }
     let mut targets = b.select("targets", x, 0..tokens, first..series)?;
+    let needs_series = s.use_graph_attention || drivers.is_some();
+    let senders = if needs_series && first > 0 { b.select("series", x, 0..tokens, 0..series)? } else { targets };
     if s.use_graph_attention {
-        let senders = if first == 0 { targets } else { b.select("series", x, 0..tokens, 0..series)? };
         let hubs = b.select("transitions", x, 0..tokens, series..nodes)?;
         let hubs = cross_attention::build(b, "to_transition", senders, hubs, &graph.edges[0])?;
         activations.push(("to_transition".into(), hubs));
         targets = cross_attention::build(b, "to_target", hubs, targets, &graph.edges[1])?;
         activations.push(("to_target".into(), targets));
+    }
+    if let Some(edges) = drivers {
+        targets = drivers::attention(b, senders, targets, edges)?;
+        activations.push(("driver_attention".into(), targets));
     }
     if s.use_autocorr {
         targets = autocorrelation::build(b, targets)?;

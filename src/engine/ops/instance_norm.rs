@@ -4,7 +4,8 @@
 //! Inputs: values and observed, both `[S, Nx, F]`, observed in {0, 1}. The series are Nc covariates followed by the targets. Attributes:
 //! `history` (L), `covariates` (Nc), `patch` (p, divides S), `epsilon` (added to the variance), `active` (0: shift 0, scale 1). Every value
 //! is first multiplied by its `observed`. For channel 0 of each target: `shift = mean`, `scale = sqrt(var + epsilon)`, with population
-//! statistics of the observed history, or 0 and 1 if nothing was observed; then `x = (x - shift) / scale * observed`.
+//! statistics of the observed history, or 0 and 1 if nothing was observed; then `x = (x - shift) / scale * observed`. With attribute `last`
+//! the shift is the last observed value of the history instead; the scale stays the deviation about the mean.
 //!
 //! Outputs: features `[T, Nx, 2 p F]`, the values `[p, F]` of the token, flattened, followed by its mask in the same order; history
 //! `[Nt, L]`, the normalised channel 0, 0 if unobserved; stats `[Nt, 2]`, shift and scale.
@@ -31,6 +32,8 @@ operation! {
         pub epsilon: f64,
         /// Whether the targets are normalised; if not, shift is 0 and scale is 1.
         pub active: bool,
+        /// Whether the shift is the last observed value instead of the mean.
+        pub last: bool,
     }
 }
 
@@ -79,7 +82,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
 
 fn forward(c: &OpCtx) -> Phase {
     let [steps, series, channels] = c.inputs[0].shape[..] else { panic!("instance_norm: shapes were inferred before") };
-    let InstanceNorm { history, covariates, patch, epsilon, active } = InstanceNorm::of(c.attrs);
+    let InstanceNorm { history, covariates, patch, epsilon, active, last } = InstanceNorm::of(c.attrs);
     let (n, targets) = (c.inputs[0].len(), series - covariates);
     let kernel = |entry, count: usize, bindings, cost| KernelDef {
         source: SOURCE.into(),
@@ -95,6 +98,7 @@ fn forward(c: &OpCtx) -> Phase {
             ("covariates", Value::U32(to_u32(covariates))),
             ("patch_len", Value::U32(to_u32(patch))),
             ("enabled", Value::U32(u32::from(active))),
+            ("last", Value::U32(u32::from(last))),
             ("epsilon", Value::F32(to_f32(epsilon))),
         ],
         grid: Grid::Windows { per_window: count, per_group: 64, across: 1 },
@@ -132,24 +136,26 @@ fn forward(c: &OpCtx) -> Phase {
 }
 
 /// Shift and scale of a history of (value, observed) pairs.
-fn statistics(past: &[(f64, f64)], epsilon: f64) -> (f64, f64) {
+fn statistics(past: &[(f64, f64)], epsilon: f64, last: bool) -> (f64, f64) {
     let seen: f64 = past.iter().map(|(_, o)| o).sum();
     let count = seen.max(1.0);
-    let shift = past.iter().map(|(v, o)| v * o).sum::<f64>() / count;
-    let squares: f64 = past.iter().map(|(v, o)| ((v * o - shift) * o).powi(2)).sum();
+    let mean = past.iter().map(|(v, o)| v * o).sum::<f64>() / count;
+    let squares: f64 = past.iter().map(|(v, o)| ((v * o - mean) * o).powi(2)).sum();
+    let newest = past.iter().rev().find(|(_, o)| *o != 0.0).map_or(0.0, |(v, _)| *v);
+    let shift = if last { newest } else { mean };
     (shift, if seen > 0.0 { (squares / count + epsilon).sqrt() } else { 1.0 })
 }
 
 fn twin_forward(t: &mut TwinCall) {
     let (series, channels) = (t.inputs[0].operand.shape[1], t.inputs[0].operand.shape[2]);
-    let InstanceNorm { history, covariates, patch, epsilon, active } = InstanceNorm::of(t.attrs);
+    let InstanceNorm { history, covariates, patch, epsilon, active, last } = InstanceNorm::of(t.attrs);
     for w in 0..t.windows {
         let observed = t.inputs[1].window(w);
         let mut x: Vec<f64> = t.inputs[0].window(w).iter().zip(observed).map(|(v, o)| v * o).collect();
         for n in covariates..series {
             let at = |s: usize| (s * series + n) * channels;
             let past: Vec<(f64, f64)> = (0..history).map(|s| (x[at(s)], observed[at(s)])).collect();
-            let (shift, scale) = if active { statistics(&past, epsilon) } else { (0.0, 1.0) };
+            let (shift, scale) = if active { statistics(&past, epsilon, last) } else { (0.0, 1.0) };
             for s in 0..t.inputs[0].operand.shape[0] {
                 x[at(s)] = (x[at(s)] - shift) / scale * observed[at(s)];
             }
@@ -176,13 +182,19 @@ fn cases() -> Vec<Case> {
     let case =
         |name, shape: [usize; 3], (history, covariates, patch, active): (usize, usize, usize, bool), fills: [Fill; 2], windows| Case {
             name,
-            attrs: InstanceNorm { history, covariates, patch, epsilon: 1e-2, active }.attrs(),
+            attrs: InstanceNorm { history, covariates, patch, epsilon: 1e-2, active, last: false }.attrs(),
             inputs: vec![CaseInput::data(&shape, fills[0]), CaseInput::data(&shape, fills[1])],
             windows,
             reduction: history,
         };
+    let last = |mut case: Case| {
+        case.attrs = InstanceNorm { last: true, ..InstanceNorm::of(&case.attrs) }.attrs();
+        case
+    };
     let usual = [Fill::Normal(1.0), Fill::Mask(0.7)];
     vec![
+        last(case("less the last value", [9, 7, 2], (6, 2, 3, true), usual, 3)),
+        last(case("less the last value, hardly anything observed", [12, 9, 1], (6, 0, 2, true), [Fill::Normal(1.0), Fill::Mask(0.1)], 3)),
         case("one step", [1, 1, 1], (1, 0, 1, true), [Fill::Normal(1.0), Fill::Mask(1.0)], 1),
         case("a workgroup of values less one", [9, 7, 1], (6, 2, 3, true), usual, 1),
         case("a workgroup of values", [8, 4, 2], (4, 1, 2, true), usual, 3),

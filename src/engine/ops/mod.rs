@@ -18,11 +18,16 @@ pub mod autocorrelation;
 pub mod batch_mean;
 pub mod blend;
 pub mod branches;
+pub mod calibrate;
 pub mod cluster_gate;
 pub mod cluster_mean;
 pub mod concat_linear;
+pub mod driver_edges;
+pub mod driver_input;
+pub mod driver_sum;
 pub mod edge_attention;
 pub mod edge_matrix;
+pub mod edge_shrink;
 pub mod edge_sum;
 pub mod edge_terms;
 pub mod edges;
@@ -38,12 +43,15 @@ pub mod instance_norm;
 pub mod interaction;
 pub mod layer_norm;
 pub mod linear;
+pub mod mixture_crps;
 pub mod mixture_decode;
 pub mod mixture_nll;
+pub mod moving_average;
 pub mod moving_mean;
 pub mod node_mean;
 pub mod patch_mean;
 pub mod propagate;
+pub mod repeat_row;
 pub mod row_mean;
 pub mod scaled_sum;
 pub mod select;
@@ -51,6 +59,7 @@ pub mod sinusoids;
 pub mod split;
 pub mod stack_weights;
 pub mod step_mean;
+pub mod tanh_gate;
 pub mod token_base;
 pub mod value_loss;
 
@@ -70,11 +79,16 @@ pub static OPS: &[&OpDef] = &[
     &batch_mean::OP,
     &blend::OP,
     &branches::OP,
+    &calibrate::OP,
     &cluster_gate::OP,
     &cluster_mean::OP,
     &concat_linear::OP,
+    &driver_edges::OP,
+    &driver_input::OP,
+    &driver_sum::OP,
     &edge_attention::OP,
     &edge_matrix::OP,
+    &edge_shrink::OP,
     &edge_sum::OP,
     &edge_terms::OP,
     &edges::OP,
@@ -90,12 +104,15 @@ pub static OPS: &[&OpDef] = &[
     &interaction::OP,
     &layer_norm::OP,
     &linear::OP,
+    &mixture_crps::OP,
     &mixture_decode::OP,
     &mixture_nll::OP,
+    &moving_average::OP,
     &moving_mean::OP,
     &node_mean::OP,
     &patch_mean::OP,
     &propagate::OP,
+    &repeat_row::OP,
     &row_mean::OP,
     &scaled_sum::OP,
     &select::OP,
@@ -103,6 +120,7 @@ pub static OPS: &[&OpDef] = &[
     &split::OP,
     &stack_weights::OP,
     &step_mean::OP,
+    &tanh_gate::OP,
     &token_base::OP,
     &value_loss::OP,
 ];

@@ -21,8 +21,8 @@ pub struct StepValues {
     pub inverse_count: f32,
     /// 1 / windows of the whole batch.
     pub inverse_windows: f32,
-    /// Unused.
-    pub pad: u32,
+    /// What the proximal step takes from the norm of every driver edge: their learning rate times lambda. 0: no such step.
+    pub shrink: f32,
 }
 
 /// The values of a tensor on the host, for all windows of the micro-batch; the window is the outermost axis.

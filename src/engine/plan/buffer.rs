@@ -16,6 +16,8 @@ pub enum BufferRole {
     Moment2,
     /// Counters of the optimiser.
     State,
+    /// Moving mean of the parameters.
+    Average,
     /// Data that is uploaded once.
     Constants,
     /// Data of one micro-batch.
@@ -42,6 +44,7 @@ impl std::fmt::Display for BufferRole {
             Self::Moment1 => "moments 1",
             Self::Moment2 => "moments 2",
             Self::State => "optimiser state",
+            Self::Average => "moving mean",
             Self::Constants => "constants",
             Self::Inputs => "inputs",
             Self::DispatchUniforms => "dispatch uniforms",
@@ -67,6 +70,7 @@ impl From<Flat> for BufferRole {
             Flat::Moment1 => Self::Moment1,
             Flat::Moment2 => Self::Moment2,
             Flat::State => Self::State,
+            Flat::Average => Self::Average,
         }
     }
 }

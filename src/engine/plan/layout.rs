@@ -68,6 +68,7 @@ pub fn layout(
     let offsets: BTreeMap<TensorId, u64> = order::map(parameters.map(|(t, at)| (t, 4 * at as u64)));
     let (mut gradients, mut inputs, mut constants) = (flat_bytes, 0, constants_base);
     let mut trains = false;
+    let parameters_role = if program.averaged { BufferRole::Average } else { BufferRole::Parameters };
     for (t, tensor) in graph.tensors.iter().enumerate() {
         let (bytes, window_bytes) = extent(program, t, windows);
         let next = |cursor: &mut u64| {
@@ -76,7 +77,7 @@ pub fn layout(
             at
         };
         let (role, offset) = match tensor.place {
-            Place::Parameter | Place::Stored => (BufferRole::Parameters, offsets[&t]),
+            Place::Parameter | Place::Stored => (parameters_role, offsets[&t]),
             Place::Gradient(p) => (BufferRole::Gradients, offsets[&p]),
             Place::Accumulator => (BufferRole::Gradients, next(&mut gradients)),
             Place::Input => (BufferRole::Inputs, next(&mut inputs)),
@@ -99,7 +100,7 @@ pub fn layout(
     if has_gradients {
         sizes.insert(BufferRole::Gradients, gradients);
     }
-    sizes.insert(BufferRole::Parameters, parameters_bytes);
+    sizes.insert(parameters_role, parameters_bytes);
     sizes.insert(BufferRole::Inputs, inputs);
     sizes.insert(BufferRole::Constants, constants);
     let (scratch, arena_bound) = arena(program, phases, windows, options, &mut regions, &mut sizes)?;

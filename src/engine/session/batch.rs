@@ -60,6 +60,7 @@ impl HostBatch {
             first_window: to_u32(first_window),
             keys,
             learning_rate,
+            shrink: 0.0,
             inverse_count: 1.0 / self.observed.max(1.0),
             inputs: &self.inputs,
         }

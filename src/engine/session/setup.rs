@@ -101,6 +101,7 @@ impl Setup {
                 weight_decay: settings.weight_decay,
                 clip_norm: settings.clip_norm,
                 health: settings.health_every > 0,
+                ..OptimiserSettings::default()
             };
             let losses: Vec<_> = model.loss.into_iter().chain(model.penalty).collect();
             programs.push((Program::training(model.graph, &losses, &optimiser)?, options.clone()));

@@ -149,7 +149,7 @@ impl Golden {
 /// The last input is the mask of observed targets, if there are targets.
 pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
     let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
-    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, inverse_count: 1.0 / observed.max(1.0), inputs }
+    StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, shrink: 0.0, inverse_count: 1.0 / observed.max(1.0), inputs }
 }
 
 /// Sizes from the JSON configuration of the reference.

@@ -3,10 +3,11 @@
 use super::golden::step_input;
 use super::groups::Groups;
 use super::{Golden, Report, VerifyError, ties};
+use crate::config::DensityLoss;
 use crate::executor::{Backend, Executor};
-use crate::graph::Program;
+use crate::graph::{Program, TensorId};
 use crate::model::graph::ModelGraph;
-use crate::model::{Mode, Model, build};
+use crate::model::{Mode, Model, build_for};
 use crate::plan::recompute::{Links, computing_again};
 use crate::plan::{BufferRole, Plan, PlanOptions};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Report, VerifyError> {
     let windows = golden.windows(0)?;
     let ties = ties::of_step(golden, windows).await?;
-    let (executor, recording) = run(golden, backend, windows, false).await?;
-    let Run { plan, activations, mixture, stats, loss, model_graph } = recording;
+    let (executor, recording) = run(golden, backend, windows, Pass::default()).await?;
+    let Run { plan, activations, mixture, uncalibrated, drivers, stats, loss, model_graph } = recording;
     let rec = &plan.recordings[0];
     let mut groups = Groups::default();
     let mut summed: Vec<f64> = vec![];
@@ -30,24 +31,58 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
         }
         groups.add(golden, &format!("act.{name}"), &values)?;
     }
-    let out = executor.read(0, &[mixture, stats, loss], windows).await?;
-    mixture_parts(golden, &out[0], &out[1], windows, &mut groups)?;
+    let out = executor.read(0, &[mixture, stats, loss, uncalibrated], windows).await?;
+    let driven = match drivers {
+        Some(t) => executor.read(0, &[t], windows).await?.remove(0),
+        None => vec![],
+    };
+    if drivers.is_some() {
+        groups.add(golden, "act.drivers", &by_step(golden, &driven))?;
+    }
+    decoder_parts(golden, &out[3], &out[1], &driven, &mut groups)?;
+    for (part, name) in ["mean", "log_std", "logit"].into_iter().enumerate() {
+        groups.add(golden, &format!("out.{name}"), &taken(golden, &out[0], part))?;
+    }
     groups.add(golden, "loss.nll", &out[2])?;
     graph_parts(golden, &model_graph, &executor, windows, &mut groups).await?;
     for (t, _) in rec.program.graph.parameters() {
         let name = format!("grad.{}", rec.program.graph.tensors[t].name);
-        let mut found = match rec.program.gradients.get(&t) {
-            Some(&gradient) => executor.read(0, &[gradient], windows).await?.remove(0),
-            // A parameter that no loss depends on has a zero gradient. This comparison detects it if the reference has a different
-            // gradient.
-            None => vec![],
-        };
-        // The gradient of a parameter with several uses includes the padding of the parameter.
-        found.resize(rec.program.graph.tensors[t].operand.len(), 0.0);
-        groups.add(golden, &name, &found)?;
+        groups.add(golden, &name, &gradient(&rec.program, t, &executor, windows).await?)?;
+    }
+    let mut families = vec!["act", "out", "loss", "grad"];
+    if golden.tensor("loss.crps").is_some() {
+        crps_parts(golden, backend, windows, &mut groups).await?;
+        families.push("crps_grad");
     }
     groups.void(|name| ties.iter().any(|t| t.voids(name)));
-    Ok(Report { groups: groups.finish(golden, &["act", "out", "loss", "grad"])?, ties })
+    Ok(Report { groups: groups.finish(golden, &families)?, ties })
+}
+
+/// `loss.crps`, and its gradients of `decoder.*` and `drivers.*`.
+async fn crps_parts(golden: &Golden, backend: &Backend, windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
+    let pass = Pass { density: DensityLoss::Crps, tight: false };
+    let (executor, Run { plan, loss, .. }) = run(golden, backend, windows, pass).await?;
+    groups.add(golden, "loss.crps", &executor.read(0, &[loss], windows).await?[0])?;
+    let program = &plan.recordings[0].program;
+    for (t, _) in program.graph.parameters() {
+        let name = &program.graph.tensors[t].name;
+        if name.starts_with("decoder.") || name.starts_with("drivers.") {
+            groups.add(golden, &format!("crps_grad.{name}"), &gradient(program, t, &executor, windows).await?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The gradient of a parameter.
+async fn gradient(program: &Program, t: TensorId, executor: &Executor, windows: usize) -> Result<Vec<f64>, VerifyError> {
+    let mut found = match program.gradients.get(&t) {
+        Some(&gradient) => executor.read(0, &[gradient], windows).await?.remove(0),
+        // A parameter that no loss depends on has a zero gradient. This comparison detects it if the reference has a different gradient.
+        None => vec![],
+    };
+    // The gradient of a parameter with several uses includes the padding of the parameter.
+    found.resize(program.graph.tensors[t].operand.len(), 0.0);
+    Ok(found)
 }
 
 /// Gradients of all parameters, one after the other: in one micro-batch without recomputation, or, with `tight`, in micro-batches of one
@@ -57,7 +92,7 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
 /// The same as [`verify`](super::verify).
 pub async fn gradients(golden: &Golden, backend: &Backend, tight: bool) -> Result<Vec<f64>, VerifyError> {
     let windows = golden.windows(0)?;
-    let (executor, run) = run(golden, backend, windows, tight).await?;
+    let (executor, run) = run(golden, backend, windows, Pass { tight, ..Pass::default() }).await?;
     let program = &run.plan.recordings[0].program;
     let wanted: Vec<_> = program.graph.parameters().iter().filter_map(|p| program.gradients.get(&p.0).copied()).collect();
     Ok(executor.read(0, &wanted, windows).await?.concat())
@@ -67,19 +102,33 @@ struct Run {
     plan: Arc<Plan>,
     activations: Vec<(String, usize)>,
     mixture: usize,
+    uncalibrated: usize,
+    drivers: Option<usize>,
     stats: usize,
     loss: usize,
     model_graph: ModelGraph,
 }
 
-async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) -> Result<(Executor, Run), VerifyError> {
-    let Model { mut graph, activations, mixture, stats, loss, model_graph, penalty, .. } = build(&golden.shape, Mode::Score)?;
+/// The loss of a pass, and whether it runs in micro-batches of one window and computes again whatever it can.
+#[derive(Clone, Copy, Default)]
+struct Pass {
+    density: DensityLoss,
+    tight: bool,
+}
+
+async fn run(golden: &Golden, backend: &Backend, windows: usize, pass: Pass) -> Result<(Executor, Run), VerifyError> {
+    let Pass { density, tight } = pass;
+    let Model { mut graph, activations, mixture, uncalibrated, drivers, stats, loss, model_graph, penalty, .. } =
+        build_for(&golden.shape, Mode::Score, density)?;
+    // The penalty is part of the gradients of the likelihood alone.
+    let penalty = penalty.filter(|_| density == DensityLoss::Nll);
     let parameters = golden.parameters(&graph, "param.")?;
     let loss = loss.ok_or_else(|| VerifyError::Missing("loss in the model".into()))?;
     let one = graph.constant("loss.seed", &[1], vec![1.0]);
     let wanted: Vec<_> = graph.parameters().iter().map(|p| p.0).collect();
     let own = [Some(model_graph.gates), model_graph.dynamic, model_graph.adaptive, penalty];
-    let pinned = activations.iter().map(|a| a.1).chain([mixture, stats]).chain(own.into_iter().flatten()).collect();
+    let results = [mixture, uncalibrated, stats].into_iter().chain(drivers);
+    let pinned = activations.iter().map(|a| a.1).chain(results).chain(own.into_iter().flatten()).collect();
     let seeds: Vec<_> = [loss].into_iter().chain(penalty).map(|l| (l, one)).collect();
     let mut program = Program::with_gradients("verify", graph, &seeds, &wanted, if tight { vec![] } else { pinned })?;
     if tight {
@@ -93,30 +142,37 @@ async fn run(golden: &Golden, backend: &Backend, windows: usize, tight: bool) ->
     executor.write(BufferRole::Parameters, &parameters).await?;
     let inputs = golden.inputs(&plan.recordings[0], windows, None)?;
     executor.step(0, &step_input(windows, 0.0, &inputs)).await?;
-    Ok((executor, Run { plan, activations, mixture, stats, loss, model_graph }))
+    Ok((executor, Run { plan, activations, mixture, uncalibrated, drivers, stats, loss, model_graph }))
 }
 
-/// Splits the mixture `[B, 3, H, Nt, K]` into `out.*` `[B, H, Nt, K]` of the file, and `act.decoder.*`, the same before the instance norm
-/// is undone.
-fn mixture_parts(golden: &Golden, mixture: &[f64], stats: &[f64], windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
+/// Part `which` of mixtures `[B, 3, H, Nt, K]`: `[B, H, Nt, K]`.
+fn taken(golden: &Golden, mixture: &[f64], which: usize) -> Vec<f64> {
+    let w = golden.shape.window;
+    let part = w.horizon * w.num_targets * golden.shape.settings.outputs().1;
+    mixture.chunks(3 * part).flat_map(|all| all[which * part..(which + 1) * part].to_vec()).collect()
+}
+
+/// `[B, Nt, H]` as `[B, H, Nt]`.
+fn by_step(golden: &Golden, rows: &[f64]) -> Vec<f64> {
+    let (h, nt) = (golden.shape.window.horizon, golden.shape.window.num_targets);
+    rows.chunks(h * nt).flat_map(|window| (0..h * nt).map(|e| window[e % nt * h + e / nt])).collect()
+}
+
+/// `act.decoder.*`: the mixture before the instance norm is undone, and without what the means receive from the driver highway.
+fn decoder_parts(golden: &Golden, mixture: &[f64], stats: &[f64], driven: &[f64], groups: &mut Groups) -> Result<(), VerifyError> {
     let (nt, k) = (golden.shape.window.num_targets, golden.shape.settings.outputs().1);
     let part = golden.shape.window.horizon * nt * k;
-    let take = |which: usize| -> Vec<f64> {
-        (0..windows).flat_map(|w| mixture[(3 * w + which) * part..(3 * w + which + 1) * part].to_vec()).collect()
-    };
     let stat = |e: usize| {
         let at = 2 * ((e / part) * nt + (e % part) / k % nt);
         (stats[at], stats[at + 1])
     };
-    let (mean, log_std, logit) = (take(0), take(1), take(2));
-    let normal: Vec<f64> = mean.iter().enumerate().map(|(e, m)| (m - stat(e).0) / stat(e).1).collect();
-    let normal_std: Vec<f64> = log_std.iter().enumerate().map(|(e, l)| l - stat(e).1.ln()).collect();
-    groups.add(golden, "act.decoder.0", &normal)?;
-    groups.add(golden, "act.decoder.1", &normal_std)?;
-    groups.add(golden, "act.decoder.2", &logit)?;
-    groups.add(golden, "out.mean", &mean)?;
-    groups.add(golden, "out.log_std", &log_std)?;
-    groups.add(golden, "out.logit", &logit)
+    let driven = by_step(golden, driven);
+    let y = |e: usize| driven.get(e / k).copied().unwrap_or(0.0);
+    let mean: Vec<f64> = taken(golden, mixture, 0).iter().enumerate().map(|(e, m)| (m - stat(e).0) / stat(e).1 - y(e)).collect();
+    let log_std: Vec<f64> = taken(golden, mixture, 1).iter().enumerate().map(|(e, l)| l - stat(e).1.ln()).collect();
+    groups.add(golden, "act.decoder.0", &mean)?;
+    groups.add(golden, "act.decoder.1", &log_std)?;
+    groups.add(golden, "act.decoder.2", &taken(golden, mixture, 2))
 }
 
 /// `act.graph.proposals` `[3, N, N]`, with zeros for absent proposals, `act.graph.gates` `[B, 3]` and the penalty.

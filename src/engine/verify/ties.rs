@@ -8,6 +8,7 @@ use crate::executor::{Backend, Executor};
 use crate::graph::{Graph, Program, TensorId};
 use crate::model::{Mode, build};
 use crate::ops::autocorrelation::Autocorrelation;
+use crate::ops::driver_edges::{DriverEdges, strengths};
 use crate::ops::edges::Edges;
 use crate::order;
 use crate::plan::{BufferRole, Plan, Recording};
@@ -20,7 +21,7 @@ pub const TIE: f64 = 1e-4;
 /// A receiver or series whose choice depends on rounding.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Tie {
-    /// The choice: `graph.edges.0`, `graph.edges.1`, or `act.autocorr` for lags.
+    /// The choice: `graph.edges.0`, `graph.edges.1`, `driver_attention.edges`, or `act.autocorr` for lags.
     pub tensor: String,
     /// Step of a trajectory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,16 +72,21 @@ fn gap(mut scores: Vec<f64>, kept: usize) -> Option<f64> {
 pub(super) struct Choices {
     /// For each stage: label, (logits, noise, temperature), number of edges.
     stages: Vec<(String, [TensorId; 3], usize)>,
+    /// Drivers: label, edges of the highway, number of drivers of a target.
+    drivers: Option<(String, TensorId, usize)>,
     /// Queries, keys and values, and the number of lags.
     lags: Option<(TensorId, usize)>,
 }
 
 impl Choices {
     pub(super) fn of(graph: &Graph) -> Self {
-        let mut found = Self { stages: vec![], lags: None };
+        let mut found = Self { stages: vec![], drivers: None, lags: None };
         for node in &graph.nodes {
             if let (Some(Edges { k }), &[logits, noise, temperature]) = (node.operation(), &node.inputs[..]) {
                 found.stages.push((node.label.clone(), [logits, noise, temperature], k));
+            }
+            if let (Some(DriverEdges { k }), &[edges]) = (node.operation(), &node.inputs[..]) {
+                found.drivers = Some((node.label.clone(), edges, k));
             }
             if let (Some(Autocorrelation { lags }), &[qkv]) = (node.operation(), &node.inputs[..]) {
                 found.lags = Some((qkv, lags));
@@ -110,6 +116,16 @@ impl Choices {
             let scores: Vec<f64> = parameter(*logits).iter().zip(noise).map(|(l, n)| (f64::from(*l) + f64::from(*n)) / tau).collect();
             for (row, scores) in scores.chunks(senders).enumerate() {
                 if let Some(gap) = gap(scores.to_vec(), *kept).filter(|g| *g < TIE) {
+                    found.push(Tie { tensor: label.clone(), step, window: None, row, gap });
+                }
+            }
+        }
+        if let Some((label, edges, kept)) = &self.drivers {
+            let values: Vec<f64> = parameter(*edges).iter().map(|v| f64::from(*v)).collect();
+            let strength = strengths(&values, &graph.tensors[*edges].operand.shape);
+            for (row, scores) in strength.chunks(graph.tensors[*edges].operand.last()).enumerate() {
+                // Equal strengths, such as those of edges at 0, are ordered by index in every precision.
+                if let Some(gap) = gap(scores.to_vec(), *kept).filter(|g| *g > 0.0 && *g < TIE) {
                     found.push(Tie { tensor: label.clone(), step, window: None, row, gap });
                 }
             }
