@@ -30,6 +30,7 @@
 mod columns;
 pub(crate) mod data;
 mod error;
+mod generation;
 mod graph;
 mod model;
 mod sections;
@@ -49,10 +50,9 @@ pub use data::{ArraySettings, DataSettings, KnownFuture, TimeColumns};
 pub use error::ConfigError;
 pub use graph::{GraphSettings, MatrixRows};
 pub use model::{Head, ModelSettings, PointLoss};
-pub use sections::{EvaluationSettings, LevelSet, Levels, WindowSettings};
+pub use sections::{EvaluationSettings, LevelSet, Levels, Metric, ValidationSettings, WindowSettings};
 pub use split::{SplitRule, SplitSettings};
-pub use training::DensityLoss;
-pub use training::{Schedule, TrainingSettings};
+pub use training::{DensityLoss, Schedule, StartSettings, TrainingSettings};
 
 /// Adds a method that changes settings in an expression. The settings are non-exhaustive, so that other crates cannot construct them with
 /// a struct expression.
@@ -69,17 +69,28 @@ macro_rules! changeable {
     };
 }
 
-changeable!(DataSettings, EvaluationSettings, GraphSettings, ModelSettings, SplitSettings, TrainingSettings, WindowSettings);
+changeable!(
+    DataSettings,
+    EvaluationSettings,
+    GraphSettings,
+    ModelSettings,
+    SplitSettings,
+    StartSettings,
+    TrainingSettings,
+    ValidationSettings,
+    WindowSettings
+);
 
 /// The newest configuration format that this crate reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Version of the file format; currently 1. A newer version is an error.
-    #[serde(default = "current_version")]
+    /// Version of the file format: 1 has the defaults of the first generation of the model, 2 those of the second. A newer version is an
+    /// error; a file without version is of version 1.
+    #[serde(default = "first_version")]
     pub format_version: u32,
     /// Name of the experiment, used in messages and for the run folder.
     #[serde(default)]
@@ -100,13 +111,16 @@ pub struct Config {
     /// Sizes and switches of the model.
     #[serde(default)]
     pub model: ModelSettings,
+    /// What decides about the best weights.
+    #[serde(default)]
+    pub validation: ValidationSettings,
     /// Optimiser, schedule, checkpoints.
     #[serde(default)]
     pub training: TrainingSettings,
 }
 
-fn current_version() -> u32 {
-    FORMAT_VERSION
+fn first_version() -> u32 {
+    1
 }
 
 impl Config {
@@ -119,7 +133,10 @@ impl Config {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let table: toml::Table = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
         check_version(&table)?;
-        let config: Self = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
+        let mut config: Self = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
+        if config.format_version >= 2 {
+            config = generation::with_defaults(table).map_err(|e| ConfigError::from_toml(text, &e))?;
+        }
         config.validate()?;
         Ok(config)
     }
@@ -211,7 +228,8 @@ impl Config {
             ));
         }
         self.model.validate(&self.window)?;
-        self.training.validate()
+        self.training.validate()?;
+        generation::check(self)
     }
 }
 
@@ -224,7 +242,7 @@ fn check_version(table: &toml::Table) -> Result<(), ConfigError> {
         return Err(ConfigError::Newer { found, supported: FORMAT_VERSION });
     }
     if found < 1 {
-        return Err(ConfigError::invalid("format_version", format!("{found} is not a valid version"), "use 1"));
+        return Err(ConfigError::invalid("format_version", format!("{found} is not a valid version"), "use 1 or 2"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-// average += (1 - e) (parameters - average), in place, e = min(0.99, (1 + k) / (10 + k)), k = state.x good steps; what lies behind the
+// average += (1 - e) (parameters - average), in place, e = min(most, (1 + k) / (ramp + k)), k = state.x good steps; what lies behind the
 // trained elements is copied. If norm = (norm, clip factor, ok, loss) has ok = 0 (a bad step), nothing changes.
 // Grid: one invocation per four elements.
 struct Params {
@@ -7,6 +7,8 @@ struct Params {
     first: u32,
     count: u32,             // groups of four elements
     trained: u32,           // groups of four that are averaged
+    least: f32,             // 1 - most
+    ramp: f32,
     average_base: u32,
     parameters_base: u32,
     norm_base: u32,
@@ -30,6 +32,5 @@ fn moving_average_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local
     }
     let k = state[params.state_base / 4u].x;
     let old = average[at];
-    // 1 - e = max(0.01, 9 / (10 + k)).
-    average[at] = old + max(0.01, 9.0 / (10.0 + k)) * (p - old);
+    average[at] = old + max(params.least, (params.ramp - 1.0) / (params.ramp + k)) * (p - old);
 }

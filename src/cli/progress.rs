@@ -2,8 +2,9 @@
 
 use super::console::{self, duration, milliseconds, thousands};
 use indicatif::{ProgressBar, ProgressStyle};
+use pgat::config::Metric;
 use pgat::engine::health::{Ailment, GradientHealth};
-use pgat::engine::train::Event;
+use pgat::engine::train::{Event, Phase};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -11,10 +12,22 @@ use std::time::{Duration, Instant};
 /// Time between two lines where stderr is not a terminal.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// The name of what validations compute.
+pub(crate) fn metric_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Loss => "loss",
+        Metric::Crps => "CRPS",
+        Metric::Nll => "NLL",
+        Metric::Pinball => "pinball loss",
+    }
+}
+
 /// Shows the progress of an operation.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// What validations compute.
+    metric: &'static str,
     total: u64,
     last_line: Instant,
     /// Whether there was a report. The first one is shown at once, to confirm that training works.
@@ -32,7 +45,23 @@ impl Progress {
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style).with_position(done)
         });
-        Self { bar, quiet, total, last_line: Instant::now(), warm: false, milliseconds: None, bad: 0, ailing: BTreeSet::new() }
+        Self {
+            bar,
+            quiet,
+            metric: "loss",
+            total,
+            last_line: Instant::now(),
+            warm: false,
+            milliseconds: None,
+            bad: 0,
+            ailing: BTreeSet::new(),
+        }
+    }
+
+    /// Names what validations compute.
+    pub(crate) fn of_metric(self, metric: Metric) -> Self {
+        let metric = metric_name(metric);
+        Self { metric, ..self }
     }
 
     /// Runs a closure while the bar is hidden.
@@ -68,10 +97,24 @@ impl Progress {
     /// Shows a training event.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
+            Event::Tick { phase: Phase::Start, step, total } => {
+                if step == total {
+                    self.say(&format!("linear start: {} steps are done, the whole model follows", thousands(*total)));
+                }
+            }
             Event::Tick { step, .. } => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(*step);
                 }
+            }
+            Event::Step { phase: Phase::Start, step, loss, .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(format!("linear start, step {}: loss {loss:.4}", thousands(*step)));
+                }
+            }
+            Event::Calibrated { before, after, .. } => {
+                let text = "calibrated on the validation windows: the central 80 % interval covered";
+                self.say(&format!("{text} {:.1} % of their values, now {:.1} %", 100.0 * before, 100.0 * after));
             }
             Event::Step { step, loss, bad, ms, .. } => {
                 self.step(*step, *ms, *loss);
@@ -87,7 +130,7 @@ impl Progress {
             }
             Event::Validation { step, loss, best } => {
                 let best = if *best { " (best so far)" } else { "" };
-                self.say(&format!("step {}: validation loss {loss:.4}{best}", thousands(*step)));
+                self.say(&format!("step {}: validation {} {loss:.4}{best}", thousands(*step), self.metric));
             }
             Event::Gradients { step, gradients } => self.gradients(*step, gradients),
             Event::Restarted { step, reason } => {

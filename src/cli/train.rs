@@ -5,7 +5,7 @@ use super::budget::MemoryBudget;
 use super::console::{self, duration, milliseconds, shell, thousands};
 use super::context::{self, Context};
 use super::error::Hint as _;
-use super::progress::Progress;
+use super::progress::{Progress, metric_name};
 use super::{open, plan, resume};
 use anyhow::{Context as _, bail};
 use pgat::engine::executor::Backend;
@@ -108,7 +108,8 @@ fn catch_signals() -> anyhow::Result<()> {
 pub(super) fn train(context: &Context, mut training: Training) -> anyhow::Result<Ending> {
     catch_signals()?;
     let (first, started) = (training.progress().step, Instant::now());
-    let mut progress = Progress::new(training.total_steps(), first, context.quiet);
+    let mut progress =
+        Progress::new(training.total_steps(), first, context.quiet).of_metric(training.experiment().config().validation.metric);
     let outcome = pollster::block_on(training.run(&mut |event| {
         progress.event(event);
         if STOP.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
@@ -137,7 +138,14 @@ fn say_end(context: &Context, training: &Training, outcome: Outcome, steps: u64,
     context.say(&format!("{} steps in {} ({each} per step, including validation){early}", thousands(steps), duration(seconds)));
     let progress = training.progress();
     if let Some(loss) = progress.best_loss {
-        context.say(&format!("best validation loss {loss:.4}, after step {}", thousands(progress.best_step)));
+        let metric = metric_name(training.experiment().config().validation.metric);
+        if progress.whole && progress.best_step == 0 {
+            context.say(&format!(
+                "best validation {metric} {loss:.4}, of the linear start: the trunk did not improve it, so the weights of step 0 are kept"
+            ));
+        } else {
+            context.say(&format!("best validation {metric} {loss:.4}, after step {}", thousands(progress.best_step)));
+        }
     }
     let session = training.session();
     let reserved = match session.backend() {

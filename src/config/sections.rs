@@ -1,4 +1,4 @@
-//! `[window]` and `[evaluation]`.
+//! `[window]`, `[evaluation]` and `[validation]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,31 @@ impl WindowSettings {
         }
         Ok(())
     }
+}
+
+/// What a validation compares: it decides which weights are the best, and when training stops early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The training loss.
+    #[default]
+    Loss,
+    /// CRPS: in closed form for heads with a density, twice the mean pinball loss for the quantile head, the absolute error for the point
+    /// head.
+    Crps,
+    /// Negative log-likelihood; only for heads with a density.
+    Nll,
+    /// Half the CRPS: the pinball loss, averaged over all levels (for the quantile head, over its own).
+    Pinball,
+}
+
+/// `[validation]`: what decides about the best weights.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ValidationSettings {
+    /// What decides about the best weights: "loss", "crps", "nll" or "pinball".
+    pub metric: Metric,
 }
 
 /// `[evaluation]`: the forecasts of an evaluation and their scores.

@@ -40,6 +40,18 @@ pub struct TrainingSettings {
     pub weight_decay: f64,
     /// Loss of the mixture and gaussian heads: "nll" or "crps".
     pub loss: DensityLoss,
+    /// Whether weight decay spares biases, norms, scalars, node vectors and the edges of the driver highway.
+    pub decay_matrices_only: bool,
+    /// Learning rate of the two highways, as a share of the learning rate.
+    pub highway_rate: f64,
+    /// Learning rate of the edges of the driver highway, as a share of the learning rate.
+    pub edge_rate: f64,
+    /// Lambda: after each step, every edge of the driver highway loses lambda times its learning rate of its norm. 0: edges are not shrunk.
+    pub edge_penalty: f64,
+    /// Share of the old value in the moving mean of the weights, with which the model is validated and forecasts; 0 disables the mean.
+    pub average: f64,
+    /// Number of steps over which this share grows: in step k it is at most (1 + k) / (average_ramp + k).
+    pub average_ramp: f64,
     /// Decay rates of the two moments.
     pub betas: [f64; 2],
     /// Value added to the root of the second moment.
@@ -69,6 +81,33 @@ pub struct TrainingSettings {
     pub memory: Option<String>,
     /// Rows between the starts of consecutive training windows.
     pub train_stride: usize,
+    /// The linear start.
+    pub start: StartSettings,
+}
+
+/// `[training.start]`: the linear start. The first steps train the highways and the bias of the head alone; the other blocks are not run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct StartSettings {
+    /// Number of steps; 0: no linear start.
+    pub steps: u64,
+    /// Windows per step.
+    pub batch_size: usize,
+    /// Maximum learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay, except of the edges.
+    pub weight_decay: f64,
+    /// Learning rate of the edges of the driver highway, as a share of the learning rate.
+    pub edge_rate: f64,
+    /// Share of the steps after which edges are shrunk.
+    pub shrink_after: f64,
+}
+
+impl Default for StartSettings {
+    fn default() -> Self {
+        Self { steps: 0, batch_size: 64, learning_rate: 3e-3, weight_decay: 1e-3, edge_rate: 0.1, shrink_after: 0.2 }
+    }
 }
 
 /// Loss of heads with a density.
@@ -92,6 +131,8 @@ pub enum Schedule {
     Cosine,
     /// Increases and decreases once.
     OneCycle,
+    /// Increases linearly over the first 15 % of all steps, then decreases along half a cosine, never below a thousandth.
+    Cycle,
 }
 
 impl Default for TrainingSettings {
@@ -108,6 +149,12 @@ impl Default for TrainingSettings {
             warmup_fraction: None,
             weight_decay: 0.01,
             loss: DensityLoss::Nll,
+            decay_matrices_only: false,
+            highway_rate: 1.0,
+            edge_rate: 1.0,
+            edge_penalty: 0.3,
+            average: 0.0,
+            average_ramp: 10.0,
             betas: [0.9, 0.999],
             epsilon: 1e-8,
             clip_norm: 1.0,
@@ -120,6 +167,7 @@ impl Default for TrainingSettings {
             submit_bound_ms: 500,
             memory: None,
             train_stride: 1,
+            start: StartSettings::default(),
         }
     }
 }
@@ -186,6 +234,15 @@ impl TrainingSettings {
             ("training.betas", unit.contains(&self.betas[1]), self.betas[1], "0 or more and less than 1"),
             ("training.epsilon", self.epsilon > 0.0, self.epsilon, "a positive number such as 1e-8"),
             ("training.clip_norm", self.clip_norm > 0.0, self.clip_norm, "a positive number such as 1"),
+            ("training.highway_rate", self.highway_rate >= 0.0, self.highway_rate, "0 or more, such as 0.1"),
+            ("training.edge_rate", self.edge_rate >= 0.0, self.edge_rate, "0 or more, such as 0.03"),
+            ("training.edge_penalty", self.edge_penalty >= 0.0, self.edge_penalty, "0 or more, such as 0.3"),
+            ("training.average", unit.contains(&self.average), self.average, "0 or more and less than 1, such as 0.99"),
+            ("training.average_ramp", self.average_ramp >= 1.0, self.average_ramp, "1 or more, such as 10"),
+            ("training.start.learning_rate", self.start.learning_rate > 0.0, self.start.learning_rate, "a positive number such as 0.003"),
+            ("training.start.weight_decay", self.start.weight_decay >= 0.0, self.start.weight_decay, "0 or more"),
+            ("training.start.edge_rate", self.start.edge_rate >= 0.0, self.start.edge_rate, "0 or more, such as 0.1"),
+            ("training.start.shrink_after", (0.0..=1.0).contains(&self.start.shrink_after), self.start.shrink_after, "0 to 1"),
             (
                 "training.warmup_fraction",
                 self.warmup_fraction.is_none_or(|f| (0.0..=1.0).contains(&f)),
@@ -204,6 +261,7 @@ impl TrainingSettings {
     fn validate_counts(&self) -> Result<(), ConfigError> {
         let counts = [
             ("training.batch_size", self.batch_size as u64),
+            ("training.start.batch_size", self.start.batch_size as u64),
             ("training.micro_batch", self.micro_batch.map_or(1, |m| m as u64)),
             ("training.epochs", self.epochs.unwrap_or(1)),
             ("training.max_steps", self.max_steps.unwrap_or(1)),

@@ -27,11 +27,12 @@ pub const fn table_bytes(rows: usize, columns: usize) -> u64 {
 }
 
 /// Peak host memory of the training state in bytes (during a checkpoint): the initial and the best parameters; the last good state, the
-/// state that is read back, and one temporary copy of it (from the device or for a file). A state consists of the parameters and two
-/// moments per trainable parameter.
+/// state that is read back, and one temporary copy of it (from the device or for a file). A state consists of the parameters, two
+/// moments per trainable parameter and, if `averaged`, the moving mean of the parameters.
 #[must_use]
-pub const fn state_bytes(parameters: usize, trained: usize) -> u64 {
-    let state = 4 * (parameters as u64 + 2 * trained as u64);
+pub const fn state_bytes(parameters: usize, trained: usize, averaged: bool) -> u64 {
+    let means = if averaged { parameters as u64 } else { 0 };
+    let state = 4 * (parameters as u64 + 2 * trained as u64 + means);
     2 * 4 * parameters as u64 + 3 * state
 }
 
@@ -93,7 +94,7 @@ impl HostMemory {
     /// use pgat::engine::host::{HostMemory, HostNeeds, state_bytes};
     ///
     /// let window = WindowShape { history: 24, horizon: 12, num_covariates: 0, num_targets: 5, num_channels: 1, num_calendar: 6 };
-    /// let state = state_bytes(10_000, 10_000);
+    /// let state = state_bytes(10_000, 10_000, false);
     /// let needs = HostNeeds { rows: 1_000_000, columns: 5, segments: 1, window, batch: 32, step_inputs: 0, state };
     /// assert_eq!(HostMemory::of(&needs).data, 20_000_024 + 8);
     /// ```
@@ -155,6 +156,7 @@ mod tests {
     #[test]
     fn large_files_do_not_overflow() {
         assert_eq!(table_bytes(4_000_000_000, 10_000), 160_000_000_000_000);
-        assert_eq!(state_bytes(1_000, 900), 8_000 + 3 * 11_200);
+        assert_eq!(state_bytes(1_000, 900, false), 8_000 + 3 * 11_200);
+        assert_eq!(state_bytes(1_000, 900, true), 8_000 + 3 * 15_200);
     }
 }

@@ -185,7 +185,9 @@ impl Experiment {
     /// The setup of a training session.
     #[must_use]
     pub fn setup(&self, backend: &Backend) -> Setup {
-        Setup::training(self.shape(), self.config.training.clone()).of_class(self.class_on(backend))
+        Setup::training(self.shape(), self.config.training.clone())
+            .judged_by(self.config.validation.metric)
+            .of_class(self.class_on(backend))
     }
 
     /// The fastest plan within `training.memory`. Nothing is created on the device.
@@ -203,7 +205,7 @@ impl Experiment {
     /// # Errors
     /// Fails if there are no training windows, or single windows do not fit the limits.
     pub fn outlook(&self, options: &PlanOptions) -> Result<(Outlook, Result<Summary, PlanError>), ExperimentError> {
-        let setup = Setup::training(self.shape(), self.config.training.clone());
+        let setup = Setup::training(self.shape(), self.config.training.clone()).judged_by(self.config.validation.metric);
         let mut planner = setup.planner(options)?;
         let (outlook, made) = Outlook::new(&mut planner, self.config.training.budget()?).map_err(SessionError::from)?;
         let summary = made.map(|plan| Summary::new(&plan, self));
@@ -226,14 +228,16 @@ impl Experiment {
         Ok(stored.checkpoint(&places)?.map(|(_, progress)| progress))
     }
 
-    /// Whether a run of this experiment with this progress is finished: all steps are done, or it stopped early.
+    /// Whether a run of this experiment with this progress is finished: all steps are done, or it stopped early, and the spread is calibrated
+    /// if it should be.
     ///
     /// # Errors
     /// Fails if there are no training windows.
     pub fn is_finished(&self, progress: &Progress) -> Result<bool, ExperimentError> {
         let (windows, _) = self.windows()?;
         let training = &self.config.training;
-        Ok(progress.is_finished(training, training.total_steps(windows.training)))
+        let calibrates = self.config.model.use_calibration && windows.validation > 0;
+        Ok(progress.is_finished(training, training.total_steps(windows.training)) && (progress.calibrated || !calibrates))
     }
 
     /// How many windows of a part have horizon rows that the run of this experiment has seen. Without a run, or for a run of an earlier

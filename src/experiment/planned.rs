@@ -79,11 +79,11 @@ impl Planned {
         let Some((stored, record)) = &mut experiment.run else { return Err(ExperimentError::Untrained("the experiment".into())) };
         let session = Session::of_plan(self.setup, self.backend, self.plan).await?;
         let state = stored.checkpoint(session.parameters())?;
-        let step = state.as_ref().map_or(0, |(_, progress)| progress.step);
-        if record.go_on(step, &session) {
+        let progress = state.as_ref().map(|(_, progress)| progress.clone()).unwrap_or_default();
+        if record.go_on(progress.step, &session) {
             stored.write_record(record)?;
         }
-        stored.rewind(step)?;
+        stored.rewind(&progress)?;
         Self::training(experiment, session, state).await
     }
 

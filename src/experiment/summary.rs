@@ -97,6 +97,6 @@ impl Summary {
 fn host(graph: &Graph, experiment: &Experiment, batch: usize) -> HostMemory {
     let once = |t: &&Tensor| t.place == Place::Input && t.operand.scope == Scope::Step;
     let noise = graph.tensors.iter().filter(once).map(|t| t.operand.len()).sum();
-    let state = state_bytes(graph.parameters_len(), graph.flat_len());
+    let state = state_bytes(graph.parameters_len(), graph.flat_len(), experiment.config.training.average > 0.0);
     HostMemory::of(&HostNeeds::of(experiment.dataset(), batch, noise, state))
 }

@@ -43,7 +43,7 @@ impl Work {
         experiment.check_rows()?;
         let progress = experiment.progress()?.unwrap_or_default();
         let step = progress.step;
-        stored.rewind(step)?;
+        stored.rewind(&progress)?;
         let (plan, outlook) = within_budget(&experiment, backend).map_err(|failure| failure.of_run(experiment.config()))?;
         let mut loaded = Loaded::new(&experiment, plan, outlook)?;
         loaded.data.notes.extend(broken.map(|broken| format!("{broken}: the results may not be bit-identical from step {step} on")));

@@ -10,7 +10,7 @@ use crate::ops::moving_average::MovingAverage;
 use crate::ops::moving_mean::MovingMean;
 
 /// What a step does with the moving mean of the parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Averaging {
     /// There is none.
@@ -18,8 +18,13 @@ pub enum Averaging {
     None,
     /// It is set to the parameters.
     Copies,
-    /// It follows the parameters.
-    Follows,
+    /// It follows the parameters: the share of the old mean is `min(most, (1 + k) / (ramp + k))` in step k.
+    Follows {
+        /// Largest share of the old mean.
+        most: f64,
+        /// Number of steps over which the share grows.
+        ramp: f64,
+    },
 }
 
 /// Learning rate and decay of the parameters from an element of the flat buffer on, up to the next group.
@@ -148,14 +153,16 @@ impl Program {
 
     /// The moving mean of all parameters and stored tensors. It follows every other update of the step.
     fn average(&mut self, averaging: Averaging, norm: TensorId, state: TensorId) -> Result<(), GraphError> {
-        if averaging == Averaging::None {
-            return Ok(());
-        }
+        let (copies, most, ramp) = match averaging {
+            Averaging::None => return Ok(()),
+            Averaging::Copies => (true, 0.0, 1.0),
+            Averaging::Follows { most, ramp } => (false, most, ramp),
+        };
         let g = &mut self.graph;
         let (trained, all) = (g.flat_len(), g.parameters_len());
         let average = g.tensor("optimiser.average", &[all], Scope::Step, Place::Flat(Flat::Average));
         let everything = g.tensor("optimiser.everything", &[all], Scope::Step, Place::Flat(Flat::Parameters));
-        let op = MovingAverage { trained, copies: averaging == Averaging::Copies };
+        let op = MovingAverage { trained, copies, most, ramp };
         g.apply(op, "optimiser.moving_average", &[average, everything, norm, state])?;
         self.push_epilogue();
         Ok(())

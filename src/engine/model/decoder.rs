@@ -3,8 +3,9 @@
 
 use super::embedding::Embedded;
 use super::init::Init;
+use super::measure::Measure;
 use super::{Builder, ModelError, drivers};
-use crate::config::{DensityLoss, Head, PointLoss};
+use crate::config::Head;
 use crate::graph::TensorId;
 use crate::ops::batch_mean::BatchMean;
 use crate::ops::calibrate::Calibrate;
@@ -81,28 +82,28 @@ pub(crate) const CALIBRATION: &str = "calibration";
 pub(crate) const WINDOW_LOSSES: &str = "loss.windows";
 
 /// Mean over the observed targets of the batch: negative log-likelihood or CRPS, pinball loss, or the loss of the point head.
-pub(super) fn loss(b: &mut Builder, mixture: TensorId, density: DensityLoss) -> Result<TensorId, ModelError> {
+pub(super) fn loss(b: &mut Builder, mixture: TensorId, measure: Measure) -> Result<TensorId, ModelError> {
     let shape = [b.shape.window.horizon, b.shape.window.num_targets];
     let target = b.graph.input("target", &shape);
     let observed = b.graph.input("target_observed", &shape);
-    let s = b.shape.settings.clone();
-    let nll = match s.head {
-        Head::Mixture | Head::Gaussian => match density {
-            DensityLoss::Nll => b.graph.apply1(MixtureNll, WINDOW_LOSSES, &[mixture, target, observed])?,
-            DensityLoss::Crps => b.graph.apply1(MixtureCrps, WINDOW_LOSSES, &[mixture, target, observed])?,
-        },
-        Head::Quantile | Head::Point => {
-            let (kind, levels) = match (s.head, s.point_loss) {
-                (Head::Quantile, _) => (Loss::Pinball, s.quantile_levels.clone()),
-                (_, PointLoss::Mse) => (Loss::Squared, vec![0.5]),
-                (_, PointLoss::Mae) => (Loss::Absolute, vec![0.5]),
-                (_, PointLoss::Huber) => (Loss::Huber, vec![0.5]),
-            };
-            #[expect(clippy::cast_possible_truncation, reason = "constants are f32")]
-            let values = levels.iter().map(|p| *p as f32).collect();
-            let levels = b.graph.constant("loss.levels", &[levels.len()], values);
-            b.graph.apply1(ValueLoss { kind, delta: s.huber_delta }, WINDOW_LOSSES, &[mixture, target, observed, levels])?
-        }
+    let inputs = [mixture, target, observed];
+    let windows = match measure {
+        Measure::Nll => b.graph.apply1(MixtureNll, WINDOW_LOSSES, &inputs)?,
+        Measure::Crps => b.graph.apply1(MixtureCrps, WINDOW_LOSSES, &inputs)?,
+        Measure::Pinball => values(b, Loss::Pinball, inputs)?,
+        Measure::Squared => values(b, Loss::Squared, inputs)?,
+        Measure::Absolute => values(b, Loss::Absolute, inputs)?,
+        Measure::Huber => values(b, Loss::Huber, inputs)?,
     };
-    Ok(b.graph.apply1(BatchMean, "loss", &[nll])?)
+    Ok(b.graph.apply1(BatchMean, "loss", &[windows])?)
+}
+
+/// The loss of each window for a head that outputs values.
+fn values(b: &mut Builder, kind: Loss, [values, target, observed]: [TensorId; 3]) -> Result<TensorId, ModelError> {
+    let s = &b.shape.settings;
+    #[expect(clippy::cast_possible_truncation, reason = "constants are f32")]
+    let levels: Vec<f32> = if s.head == Head::Quantile { s.quantile_levels.iter().map(|p| *p as f32).collect() } else { vec![0.5] };
+    let delta = s.huber_delta;
+    let levels = b.graph.constant("loss.levels", &[levels.len()], levels);
+    Ok(b.graph.apply1(ValueLoss { kind, delta }, WINDOW_LOSSES, &[values, target, observed, levels])?)
 }

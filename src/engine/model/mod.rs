@@ -7,9 +7,11 @@ pub(crate) mod decoder;
 pub(crate) mod drivers;
 mod embedding;
 pub mod graph;
+pub mod groups;
 mod hierarchy;
 pub mod init;
 mod layer;
+pub mod measure;
 mod places;
 
 use crate::config::{Config, DensityLoss, ModelSettings};
@@ -25,6 +27,7 @@ pub use places::{ParameterPlace, parameter_places};
 
 use graph::ModelGraph;
 use init::Init;
+use measure::Measure;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -263,14 +266,14 @@ pub enum Mode {
 /// # Errors
 /// The same as [`build_for`].
 pub fn build(shape: &ModelShape, mode: Mode) -> Result<Model, ModelError> {
-    build_for(shape, mode, DensityLoss::Nll)
+    build_for(shape, mode, Measure::of_training(&shape.settings, DensityLoss::Nll))
 }
 
-/// Builds the model. `density` is the loss of heads with a density.
+/// Builds the model; its loss is this measure.
 ///
 /// # Errors
 /// Fails if the features do not match the sizes of the model, or if an op does not accept a shape.
-pub fn build_for(shape: &ModelShape, mode: Mode, density: DensityLoss) -> Result<Model, ModelError> {
+pub fn build_for(shape: &ModelShape, mode: Mode, measure: Measure) -> Result<Model, ModelError> {
     shape.check()?;
     let dropout = if mode == Mode::Train { shape.settings.dropout } else { 0.0 };
     let mut b = Builder { shape, graph: Graph::default(), inits: vec![], dropout };
@@ -291,7 +294,7 @@ pub fn build_for(shape: &ModelShape, mode: Mode, density: DensityLoss) -> Result
     let decoded = decoder::build(&mut b, targets, &embedded, edges, mode == Mode::Start)?;
     let penalty = model_graph.penalty.filter(|_| mode != Mode::Forecast && mode != Mode::Start);
     let noise = model_graph.noise.clone();
-    let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, decoded.mixture, density)?) };
+    let loss = if mode == Mode::Forecast { None } else { Some(decoder::loss(&mut b, decoded.mixture, measure)?) };
     let Builder { mut graph, inits, .. } = b;
     if mode == Mode::Start {
         graph.keep_only(&loss.into_iter().collect::<Vec<_>>());

@@ -119,6 +119,7 @@ fn twin_forward(t: &mut TwinCall) {
     for w in 0..t.windows {
         let (code, edges) = (t.inputs[0].window(w), &t.inputs[1].data);
         let sum = t.outputs[0].window_mut(w);
+        sum.fill(0.0);
         products(&code_shape, &edges_shape, |e, from, to| sum[to] += edges[e] * code[from]);
     }
 }

@@ -1,15 +1,15 @@
 //! The moving mean of the weights (section 11 of docs/model.md), in place: `average += (1 - e) (parameters - average)`,
-//! `e = min(0.99, (1 + k) / (10 + k))`, k the number of good steps. Stored tensors behind the trained parameters are copied. With attribute
+//! `e = min(most, (1 + k) / (ramp + k))`, k the number of good steps. Stored tensors behind the trained parameters are copied. With attribute
 //! `copies` (the linear start) everything is copied. A bad step changes nothing.
 //!
 //! Inputs, all per step: average and parameters `[P]` (trained parameters, then stored tensors; P is a multiple of 4), norm `[4]` from
 //! `grad_norm` (its third number states whether everything is finite), state `[8]` of the optimiser after its step (its first number is k).
-//! Attributes: `trained` (number of elements that are averaged, a multiple of 4), `copies`.
+//! Attributes: `trained` (number of elements that are averaged, a multiple of 4), `copies`, `most`, `ramp`.
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
     Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    never_random, to_u32,
+    never_random, to_f32, to_u32,
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
@@ -22,12 +22,16 @@ operation! {
         pub trained: usize,
         /// Whether all elements are copied.
         pub copies: bool,
+        /// Largest share of the old mean, in [0, 1).
+        pub most: f64,
+        /// Number of steps over which this share grows; at least 1.
+        pub ramp: f64,
     }
 }
 
 pub(super) static OP: OpDef = OpDef {
     name: "moving_average",
-    summary: "average += (1 - e) (parameters - average), e = min(0.99, (1 + k) / (10 + k)), unless the step is bad",
+    summary: "average += (1 - e) (parameters - average), e = min(most, (1 + k) / (ramp + k)), unless the step is bad",
     attrs: MovingAverage::ATTRS,
     infer,
     keeps_inputs: &[],
@@ -45,7 +49,10 @@ const SOURCE: &str = wgsl!("ops/moving_average.wgsl", "lib/step.wgsl");
 
 fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
     let [average, parameters, norm, state] = exactly(inputs)?;
-    let (n, trained) = (average.len(), MovingAverage::of(attrs).trained);
+    let (n, MovingAverage { trained, most, ramp, .. }) = (average.len(), MovingAverage::of(attrs));
+    if !(0.0..1.0).contains(&most) || ramp < 1.0 {
+        return Err(format!("most must be in [0, 1) and ramp at least 1, found {most} and {ramp}"));
+    }
     if parameters.len() != n || !n.is_multiple_of(4) || !trained.is_multiple_of(4) || trained > n {
         return Err(format!(
             "average and parameters must have the same length, a multiple of 4 and at least the {trained} trained elements, found {n} and {}",
@@ -62,7 +69,7 @@ fn infer(inputs: &[Operand], attrs: &Attrs) -> Result<Inferred, String> {
 }
 
 fn forward(c: &OpCtx) -> Phase {
-    let (n, MovingAverage { trained, copies }) = (c.inputs[0].len(), MovingAverage::of(c.attrs));
+    let (n, MovingAverage { trained, copies, most, ramp }) = (c.inputs[0].len(), MovingAverage::of(c.attrs));
     Phase {
         kernels: vec![KernelDef {
             source: SOURCE.into(),
@@ -74,7 +81,12 @@ fn forward(c: &OpCtx) -> Phase {
                 Binding::input("norm", Slot::In(2), "norm_base"),
                 Binding::input("state", Slot::In(3), "state_base"),
             ],
-            params: vec![("count", Value::U32(to_u32(n / 4))), ("trained", Value::U32(if copies { 0 } else { to_u32(trained / 4) }))],
+            params: vec![
+                ("count", Value::U32(to_u32(n / 4))),
+                ("trained", Value::U32(if copies { 0 } else { to_u32(trained / 4) })),
+                ("least", Value::F32(to_f32(1.0 - most))),
+                ("ramp", Value::F32(to_f32(ramp))),
+            ],
             grid: Grid::Windows { per_window: n / 4, per_group: 64, across: 1 },
             cost: Cost::new(3 * n, 3 * n),
         }],
@@ -86,8 +98,9 @@ fn twin_forward(t: &mut TwinCall) {
     if t.inputs[2].data[2] == 0.0 {
         return;
     }
-    let (parameters, k, MovingAverage { trained, copies }) = (t.inputs[1].data.clone(), t.inputs[3].data[0], MovingAverage::of(t.attrs));
-    let keep = f64::min(0.99, (1.0 + k) / (10.0 + k));
+    let (parameters, k, MovingAverage { trained, copies, most, ramp }) =
+        (t.inputs[1].data.clone(), t.inputs[3].data[0], MovingAverage::of(t.attrs));
+    let keep = f64::min(most, (1.0 + k) / (ramp + k));
     for (e, (average, p)) in t.inputs[0].data.iter_mut().zip(parameters).enumerate() {
         *average = if copies || e >= trained { p } else { *average + (1.0 - keep) * (p - *average) };
     }
@@ -98,7 +111,7 @@ fn cases() -> Vec<Case> {
         let input = |n: usize, fill| CaseInput { grad: false, ..CaseInput::step(&[n], fill) };
         Case {
             name,
-            attrs: MovingAverage { trained, copies }.attrs(),
+            attrs: MovingAverage { trained, copies, most: 0.99, ramp: 10.0 }.attrs(),
             inputs: vec![
                 input(n, Fill::Normal(1.0)),
                 input(n, Fill::Normal(1.0)),

@@ -52,15 +52,15 @@ impl HostBatch {
         self.inputs.extend([target, target_observed]);
     }
 
-    pub(super) fn step_input(&self, first_window: usize, keys: [u32; 2], learning_rate: f64) -> StepInput<'_> {
+    pub(super) fn step_input(&self, first_window: usize, keys: [u32; 2], [learning_rate, shrink]: [f64; 2]) -> StepInput<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "uniforms are f32")]
-        let learning_rate = learning_rate as f32;
+        let [learning_rate, shrink] = [learning_rate as f32, shrink as f32];
         StepInput {
             windows: self.windows,
             first_window: to_u32(first_window),
             keys,
             learning_rate,
-            shrink: 0.0,
+            shrink,
             inverse_count: 1.0 / self.observed.max(1.0),
             inputs: &self.inputs,
         }

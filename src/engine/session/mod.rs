@@ -11,6 +11,7 @@ use crate::gpu::GpuError;
 use crate::graph::{GraphError, HEALTH, STATE_LEN, TensorId};
 use crate::health::{GradientHealth, by_group};
 use crate::model::init::start;
+use crate::model::measure::Measure;
 use crate::model::{Mode, ModelError, ModelShape, ParameterPlace, build, places};
 use crate::ops::Scope;
 use crate::plan::{BufferRole, Plan, PlanError};
@@ -63,7 +64,8 @@ pub struct Session {
     places: Vec<ParameterPlace>,
     initial: Vec<f32>,
     trained_len: usize,
-    train_loss: Option<(TensorId, TensorId)>,
+    /// Recording of the last training step.
+    stepped: usize,
     mixture: TensorId,
     window_losses: TensorId,
     /// Tensors that stay readable in addition to the mixture, and whether each exists once per step.
@@ -89,8 +91,6 @@ impl Session {
         let model = build(&setup.shape, Mode::Score)?;
         let kept = setup.kept.iter().filter_map(|name| model.graph.find(name));
         let kept = kept.map(|t| (t, model.graph.tensors[t].operand.scope == Scope::Step)).collect();
-        let find = |recording: usize, name: &str| plan.recordings[recording].program.graph.find(name);
-        let train_loss = find(0, "loss").zip(find(0, "optimiser.norm")).filter(|_| setup.purpose == Purpose::Train);
         let noise = model.noise.iter().map(|&t| model.graph.tensors[t].operand.len()).collect();
         let mut session = Self {
             mixture: model.mixture,
@@ -103,7 +103,7 @@ impl Session {
             setup,
             backend,
             plan,
-            train_loss,
+            stepped: 0,
             kept,
         };
         let state = session.initial_state();
@@ -169,6 +169,7 @@ impl Session {
             moment1: zeros.clone(),
             moment2: zeros,
             optimiser: if self.setup.purpose == Purpose::Train { vec![0.0; STATE_LEN] } else { vec![] },
+            average: if self.setup.averages() { self.initial.clone() } else { vec![] },
         }
     }
 
@@ -177,7 +178,11 @@ impl Session {
     /// # Errors
     /// Fails if the state belongs to a model of another size, or if the device is lost.
     pub async fn load(&mut self, state: &State) -> Result<(), SessionError> {
-        self.load_parameters(&state.parameters).await?;
+        self.check_len(&state.parameters)?;
+        self.executor.write(BufferRole::Parameters, &state.parameters).await?;
+        if self.setup.averages() {
+            self.load_parameters(&state.average).await?;
+        }
         if self.setup.purpose == Purpose::Train {
             for (role, data) in
                 [(BufferRole::Moment1, &state.moment1), (BufferRole::Moment2, &state.moment2), (BufferRole::State, &state.optimiser)]
@@ -188,15 +193,31 @@ impl Session {
         Ok(())
     }
 
-    /// Uploads only the parameters to the device.
+    /// Uploads the parameters for scoring to the device.
     ///
     /// # Errors
     /// Fails if they belong to a model of another size, or if the device is lost.
     pub async fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), SessionError> {
-        if parameters.len() != self.initial.len() {
-            return Err(SessionError::Weights { expected: self.initial.len(), found: parameters.len() });
-        }
-        Ok(self.executor.write(BufferRole::Parameters, parameters).await?)
+        self.check_len(parameters)?;
+        Ok(self.executor.write(self.scored_role(), parameters).await?)
+    }
+
+    fn check_len(&self, parameters: &[f32]) -> Result<(), SessionError> {
+        let (expected, found) = (self.initial.len(), parameters.len());
+        if found == expected { Ok(()) } else { Err(SessionError::Weights { expected, found }) }
+    }
+
+    /// The buffer that the scoring pass reads.
+    fn scored_role(&self) -> BufferRole {
+        if self.setup.averages() { BufferRole::Average } else { BufferRole::Parameters }
+    }
+
+    /// Reads back the parameters that the scoring pass reads: their moving mean, if there is one.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn scored_parameters(&self) -> Result<Vec<f32>, SessionError> {
+        Ok(self.executor.read_buffers(&[(self.scored_role(), self.initial.len())]).await?.remove(0))
     }
 
     /// Reads the state back. `step` is the step count of the caller.
@@ -205,15 +226,18 @@ impl Session {
     /// Fails if the device is lost.
     pub async fn save(&self, step: u64) -> Result<State, SessionError> {
         let n = self.trained_len;
-        let buffers = [
+        let mut buffers = vec![
             (BufferRole::Parameters, self.initial.len()),
             (BufferRole::Moment1, n),
             (BufferRole::Moment2, n),
             (BufferRole::State, STATE_LEN),
         ];
+        if self.setup.averages() {
+            buffers.push((BufferRole::Average, self.initial.len()));
+        }
         let mut read = self.executor.read_buffers(&buffers).await?.into_iter();
         let mut next = || read.next().unwrap_or_default();
-        Ok(State { step, parameters: next(), moment1: next(), moment2: next(), optimiser: next() })
+        Ok(State { step, parameters: next(), moment1: next(), moment2: next(), optimiser: next(), average: next() })
     }
 
     /// Runs one training step on the given windows of a source. `first_window` is the index of the first one in the order of the epoch.
@@ -230,8 +254,42 @@ impl Session {
     ) -> Result<(), SessionError> {
         let keys = keys(self.setup.settings.seed, step);
         self.batch.fill(source, indices, Some(keys));
-        let input = self.batch.step_input(first_window, keys, learning_rate);
+        let s = &self.setup.settings;
+        let input = self.batch.step_input(first_window, keys, [learning_rate, learning_rate * s.edge_rate * s.edge_penalty]);
+        self.stepped = 0;
         Ok(self.executor.step(0, &input).await?)
+    }
+
+    /// Runs one step of the linear start on the given windows of a source. `shrinks`: whether the edges of the driver highway are shrunk.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn start_step(
+        &mut self,
+        source: &dyn WindowSource,
+        indices: &[usize],
+        learning_rate: f64,
+        shrinks: bool,
+    ) -> Result<(), SessionError> {
+        // Nothing in the linear start is random.
+        self.batch.fill(source, indices, None);
+        let s = &self.setup.settings;
+        let shrink = if shrinks { learning_rate * s.start.edge_rate * s.edge_penalty } else { 0.0 };
+        let input = self.batch.step_input(0, [0, 0], [learning_rate, shrink]);
+        self.stepped = 1;
+        Ok(self.executor.step(1, &input).await?)
+    }
+
+    /// Ends the linear start: moments and counters are 0 again, on the device too. Parameters and their moving mean stay.
+    ///
+    /// # Errors
+    /// Fails if the device is lost.
+    pub async fn renew_optimiser(&mut self) -> Result<(), SessionError> {
+        for (role, n) in [(BufferRole::Moment1, self.trained_len), (BufferRole::Moment2, self.trained_len), (BufferRole::State, STATE_LEN)]
+        {
+            self.executor.write(role, &vec![0.0; n]).await?;
+        }
+        Ok(())
     }
 
     /// Reads the report of the last training step.
@@ -239,10 +297,11 @@ impl Session {
     /// # Errors
     /// Fails if the device is lost.
     pub async fn report(&self) -> Result<StepReport, SessionError> {
-        let Some((_, norm)) = self.train_loss else {
+        let found = self.plan.recordings[self.stepped].program.graph.find("optimiser.norm");
+        let Some(norm) = found.filter(|_| self.setup.purpose == Purpose::Train) else {
             return Ok(StepReport { loss: 0.0, grad_norm: 0.0, bad_in_a_row: 0, bad: 0 });
         };
-        let norm = &self.executor.read(0, &[norm], 1).await?[0];
+        let norm = &self.executor.read(self.stepped, &[norm], 1).await?[0];
         let state = &self.executor.read_buffers(&[(BufferRole::State, STATE_LEN)]).await?[0];
         #[expect(clippy::cast_possible_truncation, reason = "f32 on the device; counters are small")]
         Ok(StepReport { loss: norm[3] as f32, grad_norm: norm[0] as f32, bad_in_a_row: state[3] as u32, bad: state[4] as u32 })
@@ -259,8 +318,8 @@ impl Session {
         Ok(Some(by_group(&self.places, &numbers)))
     }
 
-    /// Scores windows of a source in order. `visit` receives the index and the mixture of each window. Returns the mean negative
-    /// log-likelihood over all observed targets, in standardised units.
+    /// Scores windows of a source in order. `visit` receives the index and the mixture of each window. Returns the mean of
+    /// [`Setup::metric`] over all observed targets, in standardised units.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -275,7 +334,7 @@ impl Session {
         let (mut total, mut count) = (0.0, 0.0);
         for part in indices.chunks(batch) {
             self.batch.fill(source, part, None);
-            let input = self.batch.step_input(0, [0, 0], 0.0);
+            let input = self.batch.step_input(0, [0, 0], [0.0; 2]);
             self.executor.step(recording, &input).await?;
             let read = self.executor.read(recording, &[self.mixture, self.window_losses], part.len()).await?;
             // Sum window by window, so that the number of windows per pass, which depends on the budget, changes no bit of the mean.
@@ -287,7 +346,9 @@ impl Session {
                 visit(index, split(&read[0][w * one..(w + 1) * one], parts));
             }
         }
-        Ok(total / f64::max(count, 1.0))
+        let setup = &self.setup;
+        let (_, factor) = Measure::of_validation(&setup.shape.settings, setup.settings.loss, setup.metric);
+        Ok(factor * total / f64::max(count, 1.0))
     }
 
     /// Runs windows of a source in order. `visit` receives the index of each window and the tensors that this session keeps, in f64.
@@ -305,7 +366,7 @@ impl Session {
         let tensors: Vec<TensorId> = self.kept.iter().map(|k| k.0).collect();
         for part in indices.chunks(batch) {
             self.batch.fill(source, part, None);
-            let input = self.batch.step_input(0, [0, 0], 0.0);
+            let input = self.batch.step_input(0, [0, 0], [0.0; 2]);
             self.executor.step(recording, &input).await?;
             let read = self.executor.read(recording, &tensors, part.len()).await?;
             for (w, &index) in part.iter().enumerate() {

@@ -13,6 +13,16 @@ pub struct State {
     pub moment2: Vec<f32>,
     /// Counters of the optimiser.
     pub optimiser: Vec<f32>,
+    /// Moving mean of the parameters; empty if there is none.
+    pub average: Vec<f32>,
+}
+
+impl State {
+    /// The parameters with which the model is validated and forecasts: their moving mean, if there is one.
+    #[must_use]
+    pub fn scored(&self) -> &[f32] {
+        if self.average.is_empty() { &self.parameters } else { &self.average }
+    }
 }
 
 /// Report of the last step.

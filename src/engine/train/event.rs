@@ -3,6 +3,24 @@
 use crate::health::GradientHealth;
 use serde::Serialize;
 
+/// A phase of training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The linear start.
+    Start,
+    /// The whole model.
+    #[default]
+    Whole,
+}
+
+impl Phase {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+}
+
 /// An event of training.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -10,6 +28,9 @@ use serde::Serialize;
 pub enum Event {
     /// A step was submitted.
     Tick {
+        /// The phase, whose steps are counted from 0.
+        #[serde(skip_serializing_if = "Phase::is_whole")]
+        phase: Phase,
         /// Steps completed.
         step: u64,
         /// Total number of steps.
@@ -17,9 +38,12 @@ pub enum Event {
     },
     /// The report of a step was read back.
     Step {
+        /// The phase, whose steps are counted from 0.
+        #[serde(skip_serializing_if = "Phase::is_whole")]
+        phase: Phase,
         /// Steps completed.
         step: u64,
-        /// Mean negative log-likelihood of the batch, in standardised units.
+        /// Mean loss of the batch, in standardised units.
         loss: f32,
         /// Norm of the gradient before clipping.
         grad_norm: f32,
@@ -41,10 +65,19 @@ pub enum Event {
     Validation {
         /// Steps completed.
         step: u64,
-        /// Mean negative log-likelihood, in standardised units.
+        /// Mean of `validation.metric`, in standardised units. Step 0 is the linear start.
         loss: f64,
         /// Whether it is the lowest so far.
         best: bool,
+    },
+    /// The factors of the spread were fitted on the validation windows.
+    Calibrated {
+        /// Steps completed.
+        step: u64,
+        /// Share of the observed targets of the validation windows inside the central 80 % interval before.
+        before: f64,
+        /// The same after.
+        after: f64,
     },
     /// A checkpoint was stored.
     Checkpoint {

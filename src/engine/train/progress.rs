@@ -7,14 +7,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Steps completed.
+    /// Steps completed, without those of the linear start.
     pub step: u64,
-    /// Lowest validation loss so far.
+    /// Steps of the linear start completed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start: u64,
+    /// Whether the linear start has ended and was validated, as step 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+    /// Whether the factors of the spread were fitted, after training.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calibrated: bool,
+    /// Lowest validation score so far.
     pub best_loss: Option<f64>,
     /// Step after which it was reached.
     pub best_step: u64,
     /// Number of validations since then.
     pub stale: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Progress {

@@ -6,7 +6,7 @@ use crate::config::{Schedule, TrainingSettings};
 ///
 /// `constant`: the peak rate after a linear warm-up. `cosine`: after the warm-up, decays to 0 along half a cosine. `one-cycle` (Smith and
 /// Topin, 2019): rises from 1/25 of the peak along half a cosine during the warm-up (30 % of all steps by default), then falls to 1/10,000
-/// of the initial rate.
+/// of the initial rate. `cycle`: see [`cycle`].
 #[must_use]
 pub fn learning_rate(settings: &TrainingSettings, step: u64, total: u64) -> f64 {
     let peak = settings.learning_rate;
@@ -16,6 +16,7 @@ pub fn learning_rate(settings: &TrainingSettings, step: u64, total: u64) -> f64 
     match settings.schedule {
         Schedule::Constant | Schedule::Cosine if step < warmup => peak * (step + 1) as f64 / warmup as f64,
         Schedule::Constant => peak,
+        Schedule::Cycle => peak * cycle(step, total),
         Schedule::Cosine => half_cosine(peak, 0.0, after(warmup).min(1.0)),
         Schedule::OneCycle => {
             let stated = settings.warmup_steps.is_some() || settings.warmup_fraction.is_some();
@@ -24,6 +25,15 @@ pub fn learning_rate(settings: &TrainingSettings, step: u64, total: u64) -> f64 
             if step < rise { half_cosine(low, peak, step as f64 / rise as f64) } else { half_cosine(peak, low / 1e4, after(rise).min(1.0)) }
         }
     }
+}
+
+/// Share of the peak rate in step `step` (from 0) of `total`: with the share f of steps done, `f / 0.15` below 0.15, then
+/// `(1 + cos(pi (f - 0.15) / 0.85)) / 2`, and at least 0.001.
+#[must_use]
+pub fn cycle(step: u64, total: u64) -> f64 {
+    let f = step as f64 / total.max(1) as f64;
+    let share = if f < 0.15 { f / 0.15 } else { f64::midpoint(1.0, (std::f64::consts::PI * (f - 0.15) / 0.85).cos()) };
+    share.max(1e-3)
 }
 
 #[cfg(test)]
@@ -47,6 +57,14 @@ mod tests {
         let r = rates(Schedule::Cosine, Some(10));
         assert!((r[10] - 1.0).abs() < 1e-12 && (r[55] - 0.5).abs() < 1e-12 && r[99] < 1e-3);
         assert!(r[10..].windows(2).all(|w| w[1] < w[0]));
+    }
+
+    #[test]
+    fn a_cycle_rises_in_a_line_and_falls_along_a_cosine() {
+        let r = rates(Schedule::Cycle, None);
+        assert!((r[0] - 1e-3).abs() < 1e-12 && (r[3] - 0.2).abs() < 1e-12 && (r[15] - 1.0).abs() < 1e-12);
+        let half = 0.5 * (1.0 + (std::f64::consts::PI * 0.35 / 0.85).cos());
+        assert!((r[50] - half).abs() < 1e-12 && r.iter().all(|v| (1e-3..=1.0).contains(v)));
     }
 
     #[test]

@@ -18,16 +18,21 @@ pub trait Store {
     /// # Errors
     /// Fails if the parameters could not be stored.
     fn best(&mut self, parameters: &[f32], progress: &Progress) -> Result<(), StoreError>;
+    /// The stored parameters with the lowest validation loss, if there are any.
+    ///
+    /// # Errors
+    /// Fails if they cannot be read.
+    fn stored_best(&self) -> Result<Option<Vec<f32>>, StoreError>;
     /// Appends an event to the record.
     ///
     /// # Errors
     /// Fails if the event could not be stored.
     fn record(&mut self, event: &Event) -> Result<(), StoreError>;
-    /// Removes the events after `step` from the record.
+    /// Removes the events after that progress from the record.
     ///
     /// # Errors
     /// Fails if the record could not be changed.
-    fn rewind(&mut self, step: u64) -> Result<(), StoreError>;
+    fn rewind(&mut self, progress: &Progress) -> Result<(), StoreError>;
 }
 
 /// A store that discards everything.
@@ -41,7 +46,10 @@ impl Store for () {
     fn record(&mut self, _: &Event) -> Result<(), StoreError> {
         Ok(())
     }
-    fn rewind(&mut self, _: u64) -> Result<(), StoreError> {
+    fn stored_best(&self) -> Result<Option<Vec<f32>>, StoreError> {
+        Ok(None)
+    }
+    fn rewind(&mut self, _: &Progress) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The training loop: steps, read-backs, validation, early stopping, checkpoints, and recovery of a lost device with bit-identical results.
 
 use super::schedule::learning_rate;
-use super::{Control, Event, Outcome, Progress, Store, TrainError};
+use super::{Control, Event, Outcome, Phase, Progress, Store, TrainError};
 use crate::clock::milliseconds;
 use crate::config::TrainingSettings;
 use crate::data::{Permutation, WindowSource};
@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 /// A training run.
 pub struct Trainer {
-    session: Session,
-    train: Arc<dyn WindowSource>,
-    validation: Option<Arc<dyn WindowSource>>,
+    pub(super) session: Session,
+    pub(super) train: Arc<dyn WindowSource>,
+    pub(super) validation: Option<Arc<dyn WindowSource>>,
     total: u64,
-    progress: Progress,
+    pub(super) progress: Progress,
     good: (State, Progress),
-    best: Option<Vec<f32>>,
-    reported: (u64, f64),
+    pub(super) best: Option<Vec<f32>>,
+    pub(super) reported: (u64, f64),
 }
 
 /// Maximum number of device losses that are tolerated without a step, or a scoring pass, in between.
@@ -38,7 +38,7 @@ impl Trainer {
         Ok(Self { session, train, validation, total, progress: Progress::default(), good, best: None, reported: (0, 0.0) })
     }
 
-    fn settings(&self) -> &TrainingSettings {
+    pub(super) fn settings(&self) -> &TrainingSettings {
         &self.session.setup().settings
     }
 
@@ -94,10 +94,10 @@ impl Trainer {
         self.best.as_deref()
     }
 
-    /// Whether all steps are complete, or training stopped early.
+    /// Whether all steps are complete, or training stopped early, and the spread is calibrated if it should be.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.progress.is_finished(self.settings(), self.total)
+        self.progress.is_finished(self.settings(), self.total) && !self.must_calibrate()
     }
 
     /// Trains until the last step, an early stop, or a stop request of the listener. A finished run is left unchanged. If the device is
@@ -119,7 +119,7 @@ impl Trainer {
                 return Err(TrainError::KeepsFailing { times: losses, reason });
             }
             self.recover().await?;
-            store.rewind(self.progress.step).map_err(TrainError::Store)?;
+            store.rewind(&self.progress).map_err(TrainError::Store)?;
             let event = Event::Restarted { step: self.progress.step, reason };
             store.record(&event).map_err(TrainError::Store)?;
             listen(&event);
@@ -146,6 +146,17 @@ impl Trainer {
     }
 
     async fn steps(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<Outcome, TrainError> {
+        if !self.linear_start(store, listen).await? {
+            return Ok(Outcome::Stopped);
+        }
+        let outcome = self.whole_steps(store, listen).await?;
+        if outcome != Outcome::Stopped && self.must_calibrate() {
+            self.calibrate(store, listen).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn whole_steps(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<Outcome, TrainError> {
         if self.progress.stopped_early(self.settings()) {
             return Ok(Outcome::EarlyStop);
         }
@@ -159,12 +170,12 @@ impl Trainer {
             self.progress.step = step + 1;
             let (done, last) = (step + 1, step + 1 == self.total);
             if every(self.settings().log_every, done) || last {
-                self.report(rate, store, listen).await?;
+                self.report(Phase::Whole, rate, store, listen).await?;
             }
             if every(self.settings().health_every, done) {
                 self.health(store, listen).await?;
             }
-            let mut stop = listen(&Event::Tick { step: done, total: self.total }) == Control::Stop;
+            let mut stop = listen(&Event::Tick { phase: Phase::Whole, step: done, total: self.total }) == Control::Stop;
             let mut early = false;
             if (every(self.settings().validate_every.unwrap_or(per_epoch), done) || last) && self.validation.is_some() {
                 early = self.validate(store, listen, &mut stop).await?;
@@ -200,17 +211,19 @@ impl Trainer {
         Ok(())
     }
 
-    async fn report(
+    pub(super) async fn report(
         &mut self,
+        phase: Phase,
         learning_rate: f64,
         store: &mut dyn Store,
         listen: &mut dyn FnMut(&Event) -> Control,
     ) -> Result<(), TrainError> {
         let report = self.session.report().await?;
-        let (step, now) = (self.progress.step, milliseconds());
+        let step = if phase == Phase::Start { self.progress.start } else { self.progress.step };
+        let now = milliseconds();
         let ms = (now - self.reported.1) / (step - self.reported.0).max(1) as f64;
         self.reported = (step, now);
-        let event = Event::Step { step, loss: report.loss, grad_norm: report.grad_norm, learning_rate, bad: report.bad, ms };
+        let event = Event::Step { phase, step, loss: report.loss, grad_norm: report.grad_norm, learning_rate, bad: report.bad, ms };
         store.record(&event).map_err(TrainError::Store)?;
         listen(&event);
         if u64::from(report.bad_in_a_row) >= self.settings().max_bad_steps.max(1) {
@@ -221,7 +234,7 @@ impl Trainer {
 
     /// Scores the validation part. Returns whether to stop early.
     #[cfg_attr(feature = "native", tracing::instrument(level = "info", skip_all, fields(step = self.progress.step)))]
-    async fn validate(
+    pub(super) async fn validate(
         &mut self,
         store: &mut dyn Store,
         listen: &mut dyn FnMut(&Event) -> Control,
@@ -233,8 +246,8 @@ impl Trainer {
         let best = loss.is_finite() && self.progress.best_loss.is_none_or(|b| loss < b);
         let step = self.progress.step;
         if best {
-            self.progress = Progress { step, best_loss: Some(loss), best_step: step, stale: 0 };
-            let parameters = self.session.save(step).await?.parameters;
+            self.progress = Progress { best_loss: Some(loss), best_step: step, stale: 0, ..self.progress.clone() };
+            let parameters = self.session.scored_parameters().await?;
             store.best(&parameters, &self.progress).map_err(TrainError::Store)?;
             self.best = Some(parameters);
         } else {
@@ -249,7 +262,7 @@ impl Trainer {
     }
 
     #[cfg_attr(feature = "native", tracing::instrument(level = "debug", skip_all, fields(step = self.progress.step)))]
-    async fn checkpoint(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<(), TrainError> {
+    pub(super) async fn checkpoint(&mut self, store: &mut dyn Store, listen: &mut dyn FnMut(&Event) -> Control) -> Result<(), TrainError> {
         let state = self.session.save(self.progress.step).await?;
         store.checkpoint(&state, &self.progress).map_err(TrainError::Store)?;
         self.good = (state, self.progress.clone());

@@ -81,6 +81,9 @@ pub fn write_state(places: &[ParameterPlace], state: &State, notes: &Notes) -> R
     let trained = trained(places);
     all.extend(views(&trained, "moment1.", &state.moment1));
     all.extend(views(&trained, "moment2.", &state.moment2));
+    if !state.average.is_empty() {
+        all.extend(views(places, "average.", &state.average));
+    }
     let counters = TensorView::new(Dtype::F32, vec![state.optimiser.len()], bytemuck::cast_slice(&state.optimiser));
     all.push(("optimiser.state".into(), counters.map_err(|e| WeightsError::Format(e.to_string()))?));
     let mut notes = notes.clone();
@@ -160,6 +163,7 @@ pub fn read_state(bytes: &[u8], places: &[ParameterPlace]) -> Result<(State, Not
         moment1: flat(&file, &trained, "moment1.")?,
         moment2: flat(&file, &trained, "moment2.")?,
         optimiser: bytemuck::pod_collect_to_vec(counters.data()),
+        average: if file.names().iter().any(|n| n.starts_with("average.")) { flat(&file, places, "average.")? } else { vec![] },
     };
     Ok((state, notes))
 }

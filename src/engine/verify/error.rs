@@ -10,6 +10,9 @@ use crate::plan::PlanError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
+    /// The training steps of a trajectory cannot be planned.
+    #[error("{0}")]
+    Training(String),
     /// The file is damaged or not in the safetensors format.
     #[error("the file cannot be read as safetensors: {0}")]
     Format(String),

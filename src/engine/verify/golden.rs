@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Golden {
     /// Sizes and switches.
     pub shape: ModelShape,
+    /// The training loss, if the metadata name it.
+    pub loss: Option<String>,
     pub(super) tensors: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
 }
 
@@ -29,7 +31,7 @@ impl Golden {
         let format = |e: safetensors::SafeTensorError| VerifyError::Format(e.to_string());
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
         let config = metadata.metadata().as_ref().and_then(|m| m.get("config"));
-        let config = config.ok_or_else(|| VerifyError::Config("is missing".into()))?;
+        let config = config.cloned();
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
@@ -41,7 +43,12 @@ impl Golden {
             };
             tensors.insert(name, (view.shape().to_vec(), values));
         }
-        let mut golden = Self { shape: shape_of(config)?, tensors };
+        let shape = match &config {
+            Some(config) => shape_of(config)?,
+            None => shape_of_fit(&tensors).ok_or_else(|| VerifyError::Config("is missing".into()))?,
+        };
+        let loss = metadata.metadata().as_ref().and_then(|m| m.get("loss")).cloned();
+        let mut golden = Self { shape, loss, tensors };
         golden.shape.features = Arc::new(golden.features()?);
         Ok(golden)
     }
@@ -82,9 +89,21 @@ impl Golden {
         self.tensors.keys().any(|name| name.starts_with("step."))
     }
 
+    /// Whether it is a fit of the calibration, without a model: mixtures, targets and the fitted factors.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.tensors.contains_key(FIT)
+    }
+
+    /// Whether it is a trajectory of the second generation: the linear start, then the whole model.
+    #[must_use]
+    pub fn has_two_phases(&self) -> bool {
+        self.tensors.contains_key("step.loss")
+    }
+
     /// Number of steps of a trajectory.
     pub(super) fn steps(&self) -> Result<usize, VerifyError> {
-        Ok(self.get("step.nll")?.1.len())
+        Ok(self.get(if self.has_two_phases() { "step.loss" } else { "step.nll" })?.1.len())
     }
 
     pub(super) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), VerifyError> {
@@ -150,6 +169,16 @@ impl Golden {
 pub(super) fn step_input(windows: usize, learning_rate: f32, inputs: &[Vec<f32>]) -> StepInput<'_> {
     let observed: f32 = inputs.last().map_or(0.0, |mask| mask.iter().sum());
     StepInput { windows, first_window: 0, keys: [0, 0], learning_rate, shrink: 0.0, inverse_count: 1.0 / observed.max(1.0), inputs }
+}
+
+/// The factors in a file with a fit of the calibration.
+const FIT: &str = "out.calibration";
+
+/// Sizes of the mixtures `[B, H, Nt, K]` in a file with a fit of the calibration.
+fn shape_of_fit(tensors: &BTreeMap<String, (Vec<usize>, Vec<f64>)>) -> Option<ModelShape> {
+    let &[_, horizon, num_targets, components] = &tensors.get("in.mean").filter(|_| tensors.contains_key(FIT))?.0[..] else { return None };
+    let window = WindowShape { history: 1, horizon, num_covariates: 0, num_targets, num_channels: 1, num_calendar: 0 };
+    Some(ModelShape::new(window, ModelSettings { mdn_components: components, ..ModelSettings::default() }))
 }
 
 /// Sizes from the JSON configuration of the reference.

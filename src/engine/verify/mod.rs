@@ -1,16 +1,19 @@
 //! Compares the model with a golden file. The file contains either inputs, parameters, block outputs, losses and gradients of the PyTorch
 //! reference, or a trajectory: training steps and the parameters after them.
 //!
-//! Its tensors are `in.*`, `param.*`, `act.*`, `out.*`, `loss.*`, `grad.*`. Those of a trajectory are `in.*` with a leading axis of steps,
-//! `init.*` and `param.*` before and after the steps, `step.*`. The sizes are JSON in the metadata entry `config`.
+//! Its tensors are `in.*`, `param.*`, `act.*`, `out.*`, `loss.*`, `grad.*`, `crps_grad.*`. Those of a trajectory are `in.*` with a leading axis of steps,
+//! `init.*` and `param.*` before and after the steps, `step.*`, and, in the second generation, `linear.*` after the linear start and
+//! `average.*`, the moving mean. The sizes are JSON in the metadata entry `config`.
 
 mod error;
+mod fit;
 mod golden;
 mod groups;
 mod model;
 mod report;
 mod ties;
 mod trajectory;
+mod two_phases;
 mod zeros;
 
 use crate::executor::Backend;
@@ -29,5 +32,12 @@ pub use zeros::contains_zeros;
 /// # Errors
 /// Fails if the file lacks a tensor, the model cannot be built, or the device fails.
 pub async fn verify(golden: &Golden, backend: &Backend, limit: impl Fn(&str) -> f64) -> Result<Report, VerifyError> {
-    if golden.is_trajectory() { verify_trajectory(golden, backend, None, limit).await } else { model::verify_step(golden, backend).await }
+    if golden.is_fit() {
+        return fit::verify_fit(golden);
+    }
+    match (golden.is_trajectory(), golden.has_two_phases()) {
+        (_, true) => two_phases::verify_two_phases(golden, backend, None, limit).await,
+        (true, false) => verify_trajectory(golden, backend, None, limit).await,
+        (false, false) => model::verify_step(golden, backend).await,
+    }
 }

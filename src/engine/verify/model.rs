@@ -3,10 +3,10 @@
 use super::golden::step_input;
 use super::groups::Groups;
 use super::{Golden, Report, VerifyError, ties};
-use crate::config::DensityLoss;
 use crate::executor::{Backend, Executor};
 use crate::graph::{Program, TensorId};
 use crate::model::graph::ModelGraph;
+use crate::model::measure::Measure;
 use crate::model::{Mode, Model, build_for};
 use crate::plan::recompute::{Links, computing_again};
 use crate::plan::{BufferRole, Plan, PlanOptions};
@@ -60,7 +60,7 @@ pub(super) async fn verify_step(golden: &Golden, backend: &Backend) -> Result<Re
 
 /// `loss.crps`, and its gradients of `decoder.*` and `drivers.*`.
 async fn crps_parts(golden: &Golden, backend: &Backend, windows: usize, groups: &mut Groups) -> Result<(), VerifyError> {
-    let pass = Pass { density: DensityLoss::Crps, tight: false };
+    let pass = Pass { crps: true, tight: false };
     let (executor, Run { plan, loss, .. }) = run(golden, backend, windows, pass).await?;
     groups.add(golden, "loss.crps", &executor.read(0, &[loss], windows).await?[0])?;
     let program = &plan.recordings[0].program;
@@ -112,16 +112,16 @@ struct Run {
 /// The loss of a pass, and whether it runs in micro-batches of one window and computes again whatever it can.
 #[derive(Clone, Copy, Default)]
 struct Pass {
-    density: DensityLoss,
+    crps: bool,
     tight: bool,
 }
 
 async fn run(golden: &Golden, backend: &Backend, windows: usize, pass: Pass) -> Result<(Executor, Run), VerifyError> {
-    let Pass { density, tight } = pass;
+    let Pass { crps, tight } = pass;
     let Model { mut graph, activations, mixture, uncalibrated, drivers, stats, loss, model_graph, penalty, .. } =
-        build_for(&golden.shape, Mode::Score, density)?;
+        build_for(&golden.shape, Mode::Score, if crps { Measure::Crps } else { Measure::Nll })?;
     // The penalty is part of the gradients of the likelihood alone.
-    let penalty = penalty.filter(|_| density == DensityLoss::Nll);
+    let penalty = penalty.filter(|_| !crps);
     let parameters = golden.parameters(&graph, "param.")?;
     let loss = loss.ok_or_else(|| VerifyError::Missing("loss in the model".into()))?;
     let one = graph.constant("loss.seed", &[1], vec![1.0]);

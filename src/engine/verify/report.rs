@@ -30,9 +30,9 @@ impl Report {
 pub fn tolerance(backend: &Backend, group: &str) -> f64 {
     match (backend, group) {
         (Backend::Reference, _) => 1e-6,
-        (Backend::Gpu(_), "grad") => 2e-3,
+        (Backend::Gpu(_), "grad" | "crps_grad") => 2e-3,
         (Backend::Gpu(_), "step") => 1e-4,
-        (Backend::Gpu(_), "param") => 1e-3,
+        (Backend::Gpu(_), "param" | "linear" | "average") => 1e-3,
         (Backend::Gpu(_), ZEROS) => 5e-3,
         (Backend::Gpu(_), _) => 2e-4,
     }

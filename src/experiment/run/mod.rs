@@ -45,11 +45,12 @@ pub use record::{NUMERICS_REVISION, RUN_VERSION, RunRecord};
 pub use store::RunStore;
 
 /// Files of a run. The record is last.
-const FILES: [&str; 9] = ["config.toml", "scaler.json", GRAPH, "plan.json", METRICS, WEIGHTS, BEST, CHECKPOINT, RECORD];
+const FILES: [&str; 10] = ["config.toml", "scaler.json", GRAPH, "plan.json", METRICS, WEIGHTS, AVERAGE, BEST, CHECKPOINT, RECORD];
 const RECORD: &str = "run.json";
 const GRAPH: &str = "graph.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "weights.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const BEST: &str = "best.safetensors";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 #[cfg(feature = "native")]
@@ -58,7 +59,8 @@ const LOCK: &str = "lock";
 /// The weights of a run to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weights {
-    /// The weights with the lowest validation loss; the last weights without validation.
+    /// The weights with the lowest validation score, calibrated if the model is; without validation the moving mean, or the last weights if
+    /// there is no mean.
     #[default]
     Best,
     /// The weights of the last checkpoint.
@@ -229,6 +231,12 @@ impl StoredRun {
         self.files.exists(CHECKPOINT)
     }
 
+    /// Whether a validation has stored best weights.
+    #[must_use]
+    pub fn has_best(&self) -> bool {
+        self.files.exists(BEST)
+    }
+
     /// Whether the run has weights.
     #[must_use]
     pub fn has_weights(&self) -> bool {
@@ -359,7 +367,11 @@ impl StoredRun {
     /// The name of the file with these weights.
     #[must_use]
     pub fn weights_file(&self, weights: Weights) -> &'static str {
-        if weights == Weights::Best && self.files.exists(BEST) { BEST } else { WEIGHTS }
+        match weights {
+            Weights::Best if self.has_best() => BEST,
+            Weights::Best if self.files.exists(AVERAGE) => AVERAGE,
+            _ => WEIGHTS,
+        }
     }
 
     /// The store for the trainer.
@@ -369,18 +381,20 @@ impl StoredRun {
         RunStore { run: self.clone(), places, notes: Notes::from([("series".into(), series)]) }
     }
 
-    /// Removes the events after a step from `metrics.jsonl`.
+    /// Removes the events after that progress from `metrics.jsonl`.
     ///
     /// # Errors
     /// Fails if the file cannot be read or written.
-    pub fn rewind(&self, step: u64) -> Result<(), StoredError> {
+    pub fn rewind(&self, progress: &Progress) -> Result<(), StoredError> {
         if !self.files.exists(METRICS) {
             return self.write(METRICS, b"");
         }
         let text = self.read(METRICS)?;
         let keep = |line: &&str| {
             let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
-            value.and_then(|v| v.get("step").and_then(serde_json::Value::as_u64)).is_some_and(|s| s <= step)
+            let of_start = value.as_ref().is_some_and(|v| v.get("phase").is_some_and(|p| p == "start"));
+            let most = if of_start { Some(progress.start) } else { (progress.whole || progress.start == 0).then_some(progress.step) };
+            value.and_then(|v| v.get("step").and_then(serde_json::Value::as_u64)).zip(most).is_some_and(|(s, most)| s <= most)
         };
         let kept: String = String::from_utf8_lossy(&text).lines().filter(keep).map(|l| format!("{l}\n")).collect();
         self.write(METRICS, kept.as_bytes())

@@ -1,6 +1,6 @@
 //! Writes the output of training to the files of a run.
 
-use super::{BEST, CHECKPOINT, METRICS, StoredRun, WEIGHTS};
+use super::{AVERAGE, BEST, CHECKPOINT, METRICS, StoredRun, WEIGHTS, Weights};
 use crate::model::ParameterPlace;
 use crate::session::State;
 use crate::train::weights::{Notes, write_state, write_weights};
@@ -27,6 +27,10 @@ impl Store for RunStore {
         let weights = write_weights(&self.places, &state.parameters, &notes)?;
         self.run.write(WEIGHTS, &weights)?;
         drop(weights);
+        if !state.average.is_empty() {
+            let average = write_weights(&self.places, &state.average, &notes)?;
+            self.run.write(AVERAGE, &average)?;
+        }
         let all = write_state(&self.places, state, &notes)?;
         Ok(self.run.write(CHECKPOINT, &all)?)
     }
@@ -42,7 +46,12 @@ impl Store for RunStore {
         Ok(self.run.append(METRICS, line.as_bytes())?)
     }
 
-    fn rewind(&mut self, step: u64) -> Result<(), StoreError> {
-        Ok(self.run.rewind(step)?)
+    fn stored_best(&self) -> Result<Option<Vec<f32>>, StoreError> {
+        let stored = self.run.has_best();
+        Ok(if stored { Some(self.run.weights(&self.places, Weights::Best)?) } else { None })
+    }
+
+    fn rewind(&mut self, progress: &Progress) -> Result<(), StoreError> {
+        Ok(self.run.rewind(progress)?)
     }
 }
