@@ -102,6 +102,14 @@ fn every_setting_is_named() {
     }
 }
 
+/// A model with all parts of both generations.
+fn everything() -> ModelSettings {
+    ModelSettings::default().with(|s| {
+        (s.use_driver_highway, s.use_driver_products, s.use_driver_norm, s.use_driver_attention) = (true, true, true, true);
+        (s.use_last_norm, s.use_calibration, s.use_zero_head) = (true, true, true);
+    })
+}
+
 /// A parameter name as the document lists it: without `.weight` and `.bias`, with letters in place of numbers.
 fn listed(name: &str) -> String {
     let stem = name.strip_suffix(".weight").or_else(|| name.strip_suffix(".bias")).unwrap_or(name);
@@ -113,10 +121,15 @@ fn listed(name: &str) -> String {
 #[test]
 fn every_parameter_is_named() {
     let window = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 2, num_channels: 2, num_calendar: 2 };
-    let places = parameter_places(&ModelShape::new(window, ModelSettings::default())).expect("a model");
+    let places = parameter_places(&ModelShape::new(window, everything())).expect("a model");
     let names: BTreeSet<String> = places.iter().map(|place| listed(&place.name)).collect();
     assert!(names.contains("layers.{i}.convs.{j}") && names.contains("graph.memory"), "{names:?}");
-    names.iter().for_each(|name| assert_named("parameter", name));
+    let stage = |name: &str| name.starts_with("driver_attention.");
+    names.iter().filter(|name| !stage(name)).for_each(|name| assert_named("parameter", name));
+    // They are those of a stage of section 7.
+    for name in names.iter().filter(|name| stage(name)) {
+        assert!(names.contains(&name.replace("driver_attention", "to_target")), "{name}");
+    }
 }
 
 #[test]
@@ -124,9 +137,12 @@ fn every_op_is_named() {
     let window = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 2, num_channels: 2, num_calendar: 2 };
     let mut ops = BTreeSet::new();
     for head in [Head::Mixture, Head::Quantile] {
-        let model = build(&ModelShape::new(window, ModelSettings::default().with(|s| s.head = head)), Mode::Train).expect("a model");
-        ops.extend(model.graph.nodes.iter().map(|node| node.op.name));
+        let settings = everything().with(|s| (s.head, s.use_calibration) = (head, head == Head::Mixture));
+        for mode in [Mode::Train, Mode::Start] {
+            let model = build(&ModelShape::new(window, settings.clone()), mode).expect("a model");
+            ops.extend(model.graph.nodes.iter().map(|node| node.op.name));
+        }
     }
-    assert!(ops.len() >= 35, "{ops:?}");
+    assert!(ops.len() >= 41, "{ops:?}");
     ops.iter().for_each(|op| assert_named("op", op));
 }

@@ -37,8 +37,9 @@ macro_rules! ops {
 }
 
 ops! {
-    adamw adaptive_matrix add attention autocorrelation batch_mean blend branches cluster_gate cluster_mean concat_linear edge_attention
-    edge_matrix edge_sum edge_terms edges embed_sum gate_change gate_mix gate_softmax grad_health grad_norm graph_features graph_penalty instance_norm
-    interaction layer_norm linear mixture_decode mixture_nll moving_mean node_mean patch_mean propagate row_mean scaled_sum select
-    sinusoids split stack_weights step_mean token_base value_loss
+    adamw adaptive_matrix add attention autocorrelation batch_mean blend branches calibrate cluster_gate cluster_mean concat_linear
+    driver_edges driver_input driver_sum edge_attention edge_matrix edge_shrink edge_sum edge_terms edges embed_sum gate_change gate_mix
+    gate_softmax grad_health grad_norm graph_features graph_penalty instance_norm interaction layer_norm linear mixture_crps
+    mixture_decode mixture_nll moving_average moving_mean node_mean patch_mean propagate repeat_row row_mean scaled_sum select sinusoids
+    split stack_weights step_mean tanh_gate token_base value_loss
 }

@@ -22,6 +22,7 @@ mod comparator;
 mod digests;
 mod examples;
 mod features;
+mod generation2;
 mod graph;
 mod health;
 mod inspect;

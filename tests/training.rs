@@ -148,7 +148,10 @@ impl Store for Memory {
     fn record(&mut self, _: &Event) -> Result<(), StoreError> {
         Ok(())
     }
-    fn rewind(&mut self, _: u64) -> Result<(), StoreError> {
+    fn stored_best(&self) -> Result<Option<Vec<f32>>, StoreError> {
+        Ok(None)
+    }
+    fn rewind(&mut self, _: &Progress) -> Result<(), StoreError> {
         Ok(())
     }
 }

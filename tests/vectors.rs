@@ -19,6 +19,7 @@ struct Described {
     scopes: Vec<String>,
     inverse_count: f32,
     learning_rate: f32,
+    shrink: f32,
     continues: bool,
 }
 
@@ -89,6 +90,7 @@ fn check_case(op: &'static OpDef, file: &SafeTensors, case: &Described, left: &m
             windows: case.windows,
             inverse_count: case.inverse_count,
             learning_rate: case.learning_rate,
+            shrink: case.shrink,
             ..StepValues::default()
         }
     };

@@ -97,11 +97,10 @@ impl Progress {
     /// Shows a training event.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
-            Event::Tick { phase: Phase::Start, step, total } => {
-                if step == total {
-                    self.say(&format!("linear start: {} steps are done, the whole model follows", thousands(*total)));
-                }
+            Event::Tick { phase: Phase::Start, step, total } if step == total => {
+                self.say(&format!("linear start: {} steps are done, the whole model follows", thousands(*total)));
             }
+            Event::Tick { phase: Phase::Start, .. } => {}
             Event::Tick { step, .. } => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(*step);

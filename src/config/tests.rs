@@ -105,9 +105,9 @@ fn the_data_file_lies_beside_the_configuration() {
 
 #[test]
 fn a_newer_format_is_refused_before_anything_else() {
-    let text = SMALL.replace("format_version = 1", "format_version = 2\nunheard_of = 1");
+    let text = SMALL.replace("format_version = 1", "format_version = 3\nunheard_of = 1");
     let message = Config::from_toml(&text).unwrap_err().to_string();
-    assert_eq!(message, "the file has format_version 2, but this pgat reads versions up to 1; update pgat");
+    assert_eq!(message, "the file has format_version 3, but this pgat reads versions up to 2; update pgat");
     assert!(refusal("format_version = 1", "format_version = 0").contains("use 1"));
 }
 

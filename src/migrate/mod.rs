@@ -41,7 +41,7 @@ pub fn migrate(text: &str, name: &str, file: &DataFile) -> Result<Migrated, Migr
     let old = Old::read(text)?;
     old.check_keys(keys::KEYS.iter().map(|k| k.name))?;
     let mut draft = Draft::default();
-    draft.set("", "format_version", crate::config::FORMAT_VERSION);
+    draft.set("", "format_version", 1);
     draft.set("", "name", name);
     data::write(&old, file, &mut draft)?;
     let given = old.entries().iter().filter_map(|e| keys::KEYS.iter().find(|k| k.name == e.key));

@@ -189,5 +189,8 @@ fn describe(dataset: &Dataset, draft: &Draft<'_>) -> Vec<String> {
 pub fn predicted(backend: &Backend, shape: &WindowShape, model: &ModelSettings, training: &TrainingSettings) -> Option<f64> {
     let setup = Setup::training(ModelShape::new(*shape, model.clone()), training.clone());
     let plan = setup.plan(backend).ok()?;
-    plan.recordings.first().map(|recording| recording.seconds())
+    let steps = training.max_steps.unwrap_or(1).max(1) as f64;
+    let start = if training.start.steps > 0 { plan.recordings.get(1).map_or(0.0, |r| r.seconds()) } else { 0.0 };
+    // The time of the linear start is spread over the steps of the whole model.
+    plan.recordings.first().map(|recording| recording.seconds() + start * training.start.steps as f64 / steps)
 }

@@ -47,7 +47,7 @@ pub(super) fn text(sketch: &Sketch, draft: &Draft<'_>) -> String {
     let mut text = String::new();
     let name = draft.file.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = name.split('.').next().filter(|s| !s.is_empty() && *s != "-").unwrap_or("run");
-    let _ = writeln!(text, "format_version = 1\nname = {}\n\n[data]\npath = {}", quoted(stem), quoted(draft.file));
+    let _ = writeln!(text, "format_version = 2\nname = {}\n\n[data]\npath = {}", quoted(stem), quoted(draft.file));
     data(&mut text, sketch, draft.roles);
     let Lengths { history, horizon, patch } = draft.lengths;
     let _ = writeln!(text, "\n[window]");
@@ -75,7 +75,7 @@ pub(super) fn text(sketch: &Sketch, draft: &Draft<'_>) -> String {
     );
     let _ = writeln!(
         text,
-        "\n[training]\nseed = 1\nbatch_size = {batch}\nmax_steps = {steps}\nlearning_rate = 3e-3\nschedule = \"one-cycle\"\n\
+        "\n[training]\nseed = 1\nbatch_size = {batch}\nmax_steps = {steps}\nlearning_rate = 1e-3\n\
          validate_every = 100\ncheckpoint_every = 100"
     );
     text

@@ -8,7 +8,7 @@ the reference and the shader.
 A file contains several cases. Tensor names: CASE/in.I, CASE/out.I (outputs), CASE/update.I (input I after the update, for optimisers),
 CASE/cotangent.I (given gradient of output I), CASE/grad.I (gradient of input I). The leading axis of per-window tensors is that of the
 windows; per-step tensors do not have it. Metadata: `torch` (version), `cases`, a JSON list of {name, windows, attrs (numbers, or lists of
-them), scopes ("window" or "step" of each input), inverse_count, learning_rate, continues}. With `continues`, the inputs that the op updates
+them), scopes ("window" or "step" of each input), inverse_count, learning_rate, shrink, continues}. With `continues`, the inputs that the op updates
 are not from the file, but have the values after the previous case.
 """
 
@@ -62,7 +62,7 @@ class File:
     def put(self, case, name, tensor):
         self.tensors[f"{case}/{name}"] = tensor.detach().clone().contiguous()
 
-    def describe(self, name, windows, attrs, scopes, inverse_count=0.0, learning_rate=0.0, continues=False):
+    def describe(self, name, windows, attrs, scopes, inverse_count=0.0, learning_rate=0.0, shrink=0.0, continues=False):
         self.cases.append(
             dict(
                 name=name,
@@ -71,6 +71,7 @@ class File:
                 scopes=scopes,
                 inverse_count=inverse_count,
                 learning_rate=learning_rate,
+                shrink=shrink,
                 continues=continues,
             )
         )
@@ -386,7 +387,7 @@ def gate_mix():
 def instance_norm():
     f = File("instance_norm")
 
-    def one(name, windows, steps, history, covariates, targets, channels, p, active, seen):
+    def one(name, windows, steps, history, covariates, targets, channels, p, active, seen, last=0):
         series, epsilon = covariates + targets, 1e-2
 
         def function(values, observed):
@@ -397,7 +398,7 @@ def instance_norm():
                     for i in range(targets):
                         past = values[w, :history, covariates + i, 0][observed[w, :history, covariates + i, 0] > 0]
                         if len(past) > 0:
-                            shift[w, i] = past.mean()
+                            shift[w, i] = past[-1] if last else past.mean()
                             scale[w, i] = torch.sqrt(past.var(unbiased=False) + epsilon)
             x = values.clone()
             normal = (values[..., covariates:, 0] - shift[:, None]) / scale[:, None]
@@ -410,11 +411,12 @@ def instance_norm():
             past = x[:, :history, covariates:, 0].transpose(1, 2)
             return torch.stack(tokens, 1), past, torch.stack([shift, scale], -1)
 
-        attrs = dict(history=history, covariates=covariates, patch=p, epsilon=epsilon, active=active)
+        attrs = dict(history=history, covariates=covariates, patch=p, epsilon=epsilon, active=active, last=last)
         inputs = [window(f.normal(windows, steps, series, channels), False), window(f.mask(windows, steps, series, channels, p=seen), False)]
         f.case(name, function, inputs, attrs, windows)
 
     one("channels and patches", 2, 12, 8, 2, 3, 2, 4, 1, 0.7)
+    one("less the last value", 3, 12, 8, 1, 4, 2, 4, 1, 0.5, last=1)
     one("hardly anything observed", 3, 6, 4, 0, 5, 1, 2, 1, 0.2)
     one("switched off", 2, 6, 4, 1, 2, 2, 2, 0, 0.7)
     one("everything observed", 1, 10, 5, 0, 2, 1, 5, 1, 1.1)
@@ -802,18 +804,186 @@ def adamw():
                 f.put(name, f"in.{i}", tensor)
             for i, tensor in zip((0, 1, 2, 5), (parameter, *moments, after)):
                 f.put(name, f"update.{i}", tensor)
-            attrs = dict(beta1=betas[0], beta2=betas[1], epsilon=epsilon, weight_decay=decay)
+            attrs = dict(beta1=betas[0], beta2=betas[1], epsilon=epsilon, weight_decay=decay, grouped=0)
             f.describe(name, 1, attrs, ["step"] * 6, learning_rate=rate, continues=k > 0)
+    parts = [f.normal(8), f.normal(4), f.normal(12)]
+    groups, zeros = [(0, 1.0, 0.3), (2, 0.1, 0.0), (3, 0.03, 0.1)], torch.zeros(24)
+    parameters = [nn.Parameter(p.clone()) for p in parts]
+    rate = 2.0**-5
+    optimiser = torch.optim.AdamW([dict(params=[p], lr=rate * share, weight_decay=d) for p, (_, share, d) in zip(parameters, groups)])
+    gradient = f.normal(24, scale=0.01)
+    for p, g in zip(parameters, gradient.split([8, 4, 12])):
+        p.grad = g.clone()
+    norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimiser.step()
+    table = torch.tensor([[quad, share, d, 0.0] for quad, share, d in groups])
+    verdict = torch.stack([norm, torch.clamp(1.0 / (norm + 1e-6), max=1.0), torch.ones(()), torch.zeros(())])
+    for i, tensor in enumerate([torch.cat(parts), zeros, zeros, gradient, verdict, torch.zeros(8), table]):
+        f.put("groups", f"in.{i}", tensor)
+    moments = [torch.cat([optimiser.state[p][m] for p in parameters]) for m in ("exp_avg", "exp_avg_sq")]
+    after = torch.tensor([1.0, 0.1, 0.001, 0, 0, 0, 0, 0])
+    for i, tensor in zip((0, 1, 2, 5), (torch.cat(parameters), *moments, after)):
+        f.put("groups", f"update.{i}", tensor)
+    attrs = dict(beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, grouped=1)
+    f.describe("groups", 1, attrs, ["step"] * 7, learning_rate=rate)
+    return f
+
+
+def driver_input():
+    f = File("driver_input")
+    for name, windows, steps, history, covariates, targets, channels, centred in [
+        ("centred", 3, 7, 5, 2, 3, 2, 1), ("as they are", 2, 6, 4, 1, 2, 3, 0), ("no covariates", 2, 5, 3, 0, 2, 2, 1),
+    ]:  # fmt: skip
+
+        def function(values, observed, stats):
+            x = torch.where(observed > 0, values, 0.0)
+            if centred:
+                past = torch.where(observed[:, :history] > 0, x[:, :history], torch.nan)
+                x = torch.where(observed > 0, x - torch.nan_to_num(past.nanmean(1, keepdim=True)), 0.0)
+            normal = (values[:, :, covariates:, 0] - stats[:, None, :, 0]) / stats[:, None, :, 1]
+            x[:, :, covariates:, 0] = torch.where(observed[:, :, covariates:, 0] > 0, normal, 0.0)
+            return (torch.stack([x[:, :, n].reshape(windows, -1) for n in range(covariates + targets)], 1),)
+
+        shape = (windows, steps, covariates + targets, channels)
+        inputs = [window(f.normal(*shape), False), window(f.mask(*shape), False), window(f.uniform(windows, targets, 2, low=0.5, high=2.0), False)]
+        f.case(name, function, inputs, dict(history=history, centred=centred), windows)
+    return f
+
+
+def driver_sum():
+    f = File("driver_sum")
+    for name, windows, rank, targets, series, piece in [("usual", 3, 4, 3, 5, 2), ("one graph", 2, 1, 2, 3, 3)]:
+
+        def function(code, edges):
+            pieces = code.chunk(rank, -1)
+            return (torch.cat([torch.matmul(e, c) for e, c in zip(edges, pieces)], -1),)
+
+        f.case(name, function, [window(f.normal(windows, series, rank * piece)), step(f.normal(rank, targets, series))], windows=windows)
+    return f
+
+
+def tanh_gate():
+    f = File("tanh_gate")
+    for name, windows, rows, p in [("usual", 3, 2, 5), ("one", 1, 1, 1)]:
+        f.case(name, lambda x: (x[..., :p] * torch.tanh(x[..., p:]),), [window(f.normal(windows, rows, 2 * p))], windows=windows)
+    return f
+
+
+def driver_edges():
+    f = File("driver_edges")
+    for name, rank, targets, series, k, sparse in [("usual", 4, 3, 5, 2, 0), ("all series", 2, 4, 4, 4, 0), ("ties of zeros", 2, 3, 7, 4, 1)]:
+        edges = f.normal(rank, targets, series)
+        if sparse:
+            edges[:, torch.arange(targets * series).view(targets, series) % 3 > 0] = 0.0
+
+        def function(edges):
+            strength = torch.linalg.vector_norm(edges, dim=0)
+            for j in range(targets):
+                strength[j, series - targets + j] = 0.0
+            index = torch.argsort(strength, dim=-1, descending=True, stable=True)[:, :k]
+            kept = torch.take_along_dim(strength, index, 1) + 1e-3
+            flat = index.flatten()
+            starts = torch.tensor([(flat < s).sum() for s in range(series + 1)]).double()
+            return kept / kept.sum(-1, keepdim=True), index.double(), starts, torch.argsort(flat, stable=True).double()
+
+        f.case(name, function, [step(edges, False)], dict(k=k), discrete=4)
+    return f
+
+
+def calibrate():
+    f = File("calibrate")
+    for name, windows, steps, targets, k, low, high in [("usual", 3, 4, 3, 3, -0.4, 0.6), ("one component", 2, 2, 2, 1, 0.1, 0.6)]:
+
+        def function(mixture, factor):
+            mean, log_std, logit = mixture.unbind(1)
+            centre = (torch.softmax(logit, -1) * mean).sum(-1, keepdim=True)
+            wide = torch.exp(factor)[None, :, :, None]
+            return (torch.stack([centre + wide * (mean - centre), torch.log(torch.exp(log_std) * wide), logit], 1),)
+
+        inputs = [window(f.normal(windows, 3, steps, targets, k)), step(f.uniform(steps, targets, low=low, high=high), False)]
+        f.case(name, function, inputs, windows=windows)
+    return f
+
+
+def mixture_crps():
+    """The integral of (F(x) - [x >= y])^2, by its closed form with torch.distributions' own distribution function and density."""
+    f = File("mixture_crps")
+    unit = torch.distributions.Normal(0.0, 1.0)
+
+    def absolute(mean, std):
+        z = mean / std
+        return mean * (2 * unit.cdf(z) - 1) + 2 * std * torch.exp(unit.log_prob(z))
+
+    def function(mixture, target, observed):
+        mean, log_std, logit = mixture.unbind(1)
+        w, std = torch.softmax(logit, -1), torch.exp(log_std)
+        one = (w * absolute(target[..., None] - mean, std)).sum(-1)
+        for i in range(mean.shape[-1]):
+            for j in range(mean.shape[-1]):
+                both = torch.sqrt(std[..., i] ** 2 + std[..., j] ** 2)
+                one = one - 0.5 * w[..., i] * w[..., j] * absolute(mean[..., i] - mean[..., j], both)
+        return ((one * observed).sum((1, 2))[:, None],)
+
+    for name, windows, steps, targets, k, spread, seen in [
+        ("usual", 3, 4, 3, 3, 1.0, 0.7),
+        ("one component", 2, 2, 2, 1, 1.0, 0.8),
+        ("all observed, wide", 2, 3, 2, 5, 2.5, 1.1),
+        ("nothing observed", 2, 2, 2, 2, 1.0, -1.0),
+    ]:
+        inputs = [window(f.normal(windows, 3, steps, targets, k, scale=spread)), window(f.normal(windows, steps, targets), False)]
+        inputs.append(window(f.mask(windows, steps, targets, p=seen), False))
+        f.case(name, function, inputs, windows=windows)
+    return f
+
+
+def repeat_row():
+    f = File("repeat_row")
+    for name, windows, tokens, nodes, c in [("usual", 3, 2, 4, 5), ("one", 1, 1, 1, 1)]:
+        function = lambda like, row: (row.expand(windows, tokens, nodes, c).clone(),)
+        f.case(name, function, [window(f.normal(windows, 2), False), step(f.normal(c))], dict(tokens=tokens, nodes=nodes), windows)
+    return f
+
+
+def edge_shrink():
+    f = File("edge_shrink")
+    for name, n, start, rank, targets, series, scale, shrink in [("usual", 40, 4, 2, 3, 5, 0.1, 0.0625), ("most vanish", 64, 0, 4, 2, 8, 0.01, 0.015625)]:
+        before = f.normal(n, scale=scale)
+        edges = before[start : start + rank * targets * series].view(rank, targets, series).clone()
+        for j in range(targets):
+            for i in range(series):
+                if i != series - targets + j:
+                    norm = torch.linalg.vector_norm(edges[:, j, i])
+                    edges[:, j, i] = edges[:, j, i] / norm * torch.relu(norm - shrink)
+        after = before.clone()
+        after[start : start + rank * targets * series] = edges.flatten()
+        for i, tensor in enumerate((before, torch.tensor([2.0, 0.5, 1.0, 3.0]))):
+            f.put(name, f"in.{i}", tensor)
+        f.put(name, "update.0", after)
+        f.describe(name, 1, dict(start=start, rank=rank, targets=targets, series=series), ["step"] * 2, shrink=shrink)
+    return f
+
+
+def moving_average():
+    f = File("moving_average")
+    for name, n, trained, copies, k in [("in the ramp", 12, 8, 0, 3), ("after the ramp", 8, 8, 0, 5000), ("copies", 12, 8, 1, 7)]:
+        average, parameters, state = f.normal(n), f.normal(n), torch.tensor([float(k)] + 7 * [0.0])
+        e = 0.0 if copies else min(0.99, (1 + k) / (10 + k))
+        after = torch.cat([torch.lerp(parameters, average, e)[:trained], parameters[trained:]])
+        for i, tensor in enumerate((average, parameters, torch.tensor([2.0, 0.5, 1.0, 3.0]), state)):
+            f.put(name, f"in.{i}", tensor)
+        f.put(name, "update.0", after)
+        f.describe(name, 1, dict(trained=trained, copies=copies, most=0.99, ramp=10.0), ["step"] * 4)
     return f
 
 
 def main():
     FOLDER.mkdir(exist_ok=True)
     makers = [
-        adamw, adaptive_matrix, add, attention, autocorrelation, batch_mean, blend, branches, cluster_gate, cluster_mean, concat_linear,
-        edge_attention, edge_matrix, edge_sum, edge_terms, edges, embed_sum, gate_change, gate_mix, gate_softmax, grad_health, grad_norm,
-        graph_features, graph_penalty, instance_norm, interaction, layer_norm, linear, mixture_decode, mixture_nll, moving_mean,
-        node_mean, patch_mean, propagate, row_mean, scaled_sum, select, sinusoids, split, stack_weights, step_mean, token_base,
+        adamw, adaptive_matrix, add, attention, autocorrelation, batch_mean, blend, branches, calibrate, cluster_gate, cluster_mean,
+        concat_linear, driver_edges, driver_input, driver_sum, edge_attention, edge_matrix, edge_shrink, edge_sum, edge_terms, edges,
+        embed_sum, gate_change, gate_mix, gate_softmax, grad_health, grad_norm, graph_features, graph_penalty, instance_norm,
+        interaction, layer_norm, linear, mixture_crps, mixture_decode, mixture_nll, moving_average, moving_mean, node_mean, patch_mean,
+        propagate, repeat_row, row_mean, scaled_sum, select, sinusoids, split, stack_weights, step_mean, tanh_gate, token_base,
         value_loss,
     ]  # fmt: skip
     for make in makers:

@@ -1,4 +1,4 @@
-//! What the output of the model is compared by: in training, and in validation.
+//! What the output of the model is compared by: in training, and in validation (sections 9.3 and 11.4 of docs/model.md).
 
 use crate::config::{DensityLoss, Head, Metric, ModelSettings, PointLoss};
 

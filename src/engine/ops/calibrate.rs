@@ -111,12 +111,12 @@ fn twin_backward(t: &mut TwinCall) {
     for w in 0..t.windows {
         let (mixture, d) = (t.inputs[0].window(w).to_vec(), t.d_outputs[0].window(w).to_vec());
         let Some(d_mixture) = t.d_input(0, w) else { return };
-        for i in 0..count {
+        for (i, f) in factor.iter().enumerate().take(count) {
             let at = |c: usize, e: usize| (c * count + i) * k + e;
             let share = weights(&mixture[at(2, 0)..at(2, 0) + k]);
             let centre: f64 = (0..k).map(|e| share[e] * mixture[at(0, e)]).sum();
             let total: f64 = (0..k).map(|e| d[at(0, e)]).sum();
-            let grown = factor[i].exp();
+            let grown = f.exp();
             for e in 0..k {
                 d_mixture[at(0, e)] += grown * d[at(0, e)] + (1.0 - grown) * share[e] * total;
                 d_mixture[at(1, e)] += d[at(1, e)];

@@ -19,8 +19,10 @@ pub fn contains_zeros(shape: &ModelShape, name: &str) -> bool {
     }
     let senders = [shape.window.num_series(), s.num_transitions];
     let edges = senders.map(|n| if s.use_dynamic_graph { n.min(s.top_k_edges) } else { n });
-    let stages = [("to_transition.", "graph.series_to_transition"), ("to_target.", "graph.transition_to_target")];
-    for ((stage, logits), edges) in stages.into_iter().zip(edges) {
+    let drivers = ("driver_attention.", "", senders[0].min(s.top_k_edges));
+    let stages =
+        [("to_transition.", "graph.series_to_transition", edges[0]), ("to_target.", "graph.transition_to_target", edges[1]), drivers];
+    for (stage, logits, edges) in stages {
         if edges == 1 && name == logits {
             return true;
         }
