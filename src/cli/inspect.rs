@@ -6,7 +6,8 @@ use super::{Ending, console, memory, open};
 use anyhow::Context as _;
 use pgat::config::GraphSettings;
 use pgat::data::Part;
-use pgat::experiment::{Experiment, GraphReport, Inspector, Run};
+use pgat::experiment::{Experiment, GraphReport, HubReport, Inspector, Run, Truth};
+use pgat::inspect::drivers::DriverGraph;
 use pgat::inspect::features::Features;
 use pgat::inspect::graph::{GATES, edges_csv};
 use pgat::inspect::{LookedAt, attention, graph, lags, plot};
@@ -25,11 +26,12 @@ pub(crate) struct Options {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Show the edges of the learned graph with their probabilities, and the gates that weight the graphs
+    /// Show the learned graph: the strongest drivers of each target
     ///
-    /// Prints the edges that the model uses, and the mean of the gates over windows. --out writes edges.csv, scores.csv (the strength of
-    /// each driver for each target: P2 P1 of the two stages, before the top-k selection), gates.csv (the gates of each window),
-    /// adaptive.csv, a heat map and a node-link diagram.
+    /// Prints the strongest drivers of each target along the driver highway, with the lag and the sign of their largest effect
+    /// (docs/graph.md says what they mean), then the learned edges over hubs and the mean of the gates over windows, where the model has
+    /// them. --out writes drivers.csv and drivers.svg; edges.csv, scores.csv (the strength of each driver for each target: P2 P1 of the two
+    /// stages, before the top-k selection), gates.csv (the gates of each window), adaptive.csv, a heat map and a node-link diagram.
     Graph(GraphOptions),
     /// Show the attention weights of each head in one window
     ///
@@ -75,6 +77,9 @@ struct GraphOptions {
     /// True graph to compare with, an edge list as `pgat synth` writes it; prints the average precision of the driver-target edges
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Drivers that are compared with the true graph: names or patterns such as "wave_*" [default: all covariates, or all other series]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "truth")]
+    sources: Vec<String>,
     /// Maximum number of windows over which the gates are averaged, evenly spread over the part
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     windows: u64,
@@ -174,18 +179,27 @@ impl<'a> At<'a> {
         self.experiment.check_learned_graph()?;
         self.experiment.check_part(self.part())?;
         let truth = options.truth.as_deref().map(|path| self.truth(path)).transpose()?;
+        let truth = truth.map(|graph| Truth { graph, sources: options.sources.clone() });
         let inspector = self.inspector()?;
         let found = pollster::block_on(inspector.graph(self.part(), count(options.windows), truth.as_ref()))?;
         let title = self.title("learned graph");
-        let map = plot::graph_map(&title, &found.graph, &found.scores);
-        let links = plot::node_link(&title, &found.graph, &found.edges);
-        let (csv, scores_csv, gates_csv) = (edges_csv(&found.edges), found.scores.csv(), found.gates.csv());
-        let adaptive = found.adaptive.as_ref().map(|matrix| graph::matrix_csv(&inspector.node_names(), matrix));
-        let mut files =
-            vec![("edges.csv", &csv), ("scores.csv", &scores_csv), ("gates.csv", &gates_csv), ("heatmap.svg", &map), ("links.svg", &links)];
-        files.extend(adaptive.iter().map(|csv| ("adaptive.csv", csv)));
-        let files: Vec<(&str, &str)> = files.into_iter().map(|(name, content)| (name, content.as_str())).collect();
-        self.tell(&graph_text(&found), &csv, &found, &files)
+        let mut files: Vec<(&str, String)> = vec![];
+        if let Some(drivers) = &found.drivers {
+            files.extend([("drivers.csv", drivers.csv()), ("drivers.svg", plot::driver_map(&title, drivers))]);
+        }
+        if let Some(hubs) = &found.hubs {
+            files.extend([
+                ("edges.csv", edges_csv(&hubs.edges)),
+                ("scores.csv", hubs.scores.csv()),
+                ("gates.csv", hubs.gates.csv()),
+                ("heatmap.svg", plot::graph_map(&title, &hubs.graph, &hubs.scores)),
+                ("links.svg", plot::node_link(&title, &hubs.graph, &hubs.edges)),
+            ]);
+            files.extend(hubs.adaptive.as_ref().map(|matrix| ("adaptive.csv", graph::matrix_csv(&inspector.node_names(), matrix))));
+        }
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (*name, content.as_str())).collect();
+        let csv = files.first().map_or("", |(_, content)| content);
+        self.tell(&graph_text(&found), csv, &found, &files)
     }
 
     fn attention(&self, window: usize) -> anyhow::Result<()> {
@@ -225,7 +239,26 @@ fn percent(share: f64) -> String {
 /// Number of senders listed per receiver.
 const NAMED: usize = 5;
 
-fn graph_text(found: &GraphReport) -> String {
+fn drivers_text(found: &DriverGraph) -> String {
+    let mut rows = vec![vec!["target".into(), "driver".into(), "strength".into(), "lag in rows".into(), "effect".into()]];
+    for of_one in found.edges.chunk_by(|a, b| a.target == b.target) {
+        for (i, e) in of_one.iter().take(NAMED).enumerate() {
+            let name = if i == 0 { e.target.clone() } else { String::new() };
+            rows.push(vec![name, e.source.clone(), format!("{:.3}", e.strength), e.lag.to_string(), format!("{:+.4}", e.effect)]);
+        }
+        if of_one.len() > NAMED {
+            rows.push(vec![String::new(), format!("and {} more", of_one.len() - NAMED), String::new(), String::new(), String::new()]);
+        }
+    }
+    if found.edges.is_empty() {
+        return "The driver highway has no edges: no series helps to forecast another one.\n".into();
+    }
+    let head =
+        "Drivers of each target along the driver highway; strengths are divided by the largest, effects are on the first forecast row";
+    format!("{head}\n{}", console::table(&rows, &[0, 1]))
+}
+
+fn hubs_text(found: &HubReport, part: &str) -> String {
     let mut rows = vec![vec!["stage".into(), "receiver".into(), "most probable senders".into()]];
     for of_one in found.edges.chunk_by(|a, b| (a.stage, &a.target) == (b.stage, &b.target)) {
         let mut senders =
@@ -244,12 +277,20 @@ fn graph_text(found: &GraphReport) -> String {
         text += "All senders of a receiver have the same probability within 2 %: the model has hardly learned a graph.\n";
     }
     let gates = GATES.iter().zip(found.gates.mean).map(|(name, g)| format!("{name} {}", percent(g))).collect::<Vec<_>>().join(", ");
-    text += &format!("\nGates, mean over {} windows of the {} part: {gates}\n", found.gates.windows.len(), found.part);
+    text += &format!("\nGates, mean over {} windows of the {part} part: {gates}\n", found.gates.windows.len());
+    text
+}
+
+fn graph_text(found: &GraphReport) -> String {
+    let drivers = found.drivers.as_ref().map(drivers_text);
+    let hubs = found.hubs.as_ref().map(|hubs| hubs_text(hubs, &found.part));
+    let mut text = drivers.into_iter().chain(hubs).collect::<Vec<_>>().join("\n");
     if let Some(r) = &found.recovery {
         text += &format!(
-            "\nAverage precision of driver-target edges: {:.3}; density of true edges: {:.3} ({} of {} pairs). A random order has a mean \
+            "\nAverage precision of driver-target edges: {:.3}; area under the ROC curve {:.3}; density of true edges: {:.3} ({} of {} pairs). A random order has a mean \
              of {:.3}; {} of random orders reach this average precision.\n",
             r.average_precision,
+            r.auroc,
             r.density,
             r.edges,
             r.pairs,

@@ -64,6 +64,7 @@ pub use grid::Segment;
 pub(crate) use lines::unpacked;
 pub(crate) use read::{check_width, header_names, is_values};
 pub use scaler::Scaler;
+pub(crate) use schema::matches;
 pub use shuffle::Permutation;
 pub use source::{WindowBuffers, WindowMut, WindowShape, WindowSource};
 pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};

@@ -159,7 +159,7 @@ fn picked<T>(place: &str, items: Vec<T>, names: &[String], name: impl Fn(&T) -> 
 }
 
 /// Whether a name matches a pattern with `*` for any text.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut left) = name.strip_prefix(first) else { return false };
     let mut pieces: Vec<&str> = rest.split('*').collect();

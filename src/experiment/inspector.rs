@@ -1,10 +1,11 @@
 //! Inspects the model of a run: creates the required sessions and reads their tensors. [`crate::inspect`] describes the results.
 
 use super::{Experiment, ExperimentError, LoadOptions, StoredError, Trained, Weights};
-use crate::data::{Part, PartWindows};
+use crate::data::{Part, PartWindows, matches};
 use crate::evaluate::EvaluateError;
 use crate::executor::Backend;
 use crate::inspect::attention::{self, Attention};
+use crate::inspect::drivers::DriverGraph;
 use crate::inspect::features::{Features, switches, without, worth};
 use crate::inspect::graph::{self, Edge, Gates, LearnedGraph, Scores};
 use crate::inspect::lags::{self, Lags};
@@ -23,16 +24,28 @@ pub struct Inspector {
     weights: Weights,
 }
 
-/// The learned graph and the gates that weight it.
+/// The learned graph: the edges of the driver highway, and the learned edges over hubs with the gates that weight them. A model has at
+/// least one of the two.
 #[derive(Serialize)]
 pub struct GraphReport {
     /// How well the graph recovers the true drivers, if the true graph is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
-    /// Temperature of the softmax over senders.
-    pub temperature: f64,
     /// "validation" or "test".
     pub part: String,
+    /// The edges of the driver highway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drivers: Option<DriverGraph>,
+    /// The learned edges over hubs.
+    #[serde(flatten)]
+    pub hubs: Option<HubReport>,
+}
+
+/// The learned edges over hubs, and the gates that weight the graphs for propagation.
+#[derive(Serialize)]
+pub struct HubReport {
+    /// Temperature of the softmax over senders.
+    pub temperature: f64,
     /// Gates: the mean over windows, and the values of each window.
     pub gates: Gates,
     /// Edges that the model uses.
@@ -44,6 +57,14 @@ pub struct GraphReport {
     /// The adaptive graph `[N, N]`, if the model has one.
     #[serde(skip)]
     pub adaptive: Option<Vec<f64>>,
+}
+
+/// A true graph, and the names of the drivers that are compared with it.
+pub struct Truth {
+    /// The graph.
+    pub graph: SeriesGraph,
+    /// Patterns of driver names; empty: all.
+    pub sources: Vec<String>,
 }
 
 impl Inspector {
@@ -69,21 +90,37 @@ impl Inspector {
         Ok((self.experiment.source(self.experiment.dataset.evaluation_windows(part)?), chosen))
     }
 
-    /// The learned graph, the mean gates over at most `most` windows of a part, and the recovery of the edges of a true graph.
+    /// The learned graph, the mean gates over at most `most` windows of a part, and the recovery of the edges of a true graph: by the driver
+    /// highway where there is one, else by the edges over hubs.
     ///
     /// # Errors
     /// Fails if the model has no learned graph, or the part contains no window.
-    pub async fn graph(&self, part: Part, most: usize, truth: Option<&SeriesGraph>) -> Result<GraphReport, ExperimentError> {
-        graph::check(&self.experiment.config.model)?;
+    pub async fn graph(&self, part: Part, most: usize, truth: Option<&Truth>) -> Result<GraphReport, ExperimentError> {
+        let settings = &self.experiment.config.model;
+        graph::check(settings)?;
         let (source, windows) = self.windows(part, most)?;
-        let shape = self.experiment.shape();
-        let options = LoadOptions { batch: Some(windows.len().min(BATCH)), kept: graph::tensors(&shape), ..LoadOptions::default() };
+        let (shape, series) = (self.experiment.shape(), self.experiment.series());
+        let kept = if settings.use_dynamic_graph { graph::tensors(&shape) } else { vec![] };
+        let options = LoadOptions { batch: Some(windows.len().min(BATCH)), kept, ..LoadOptions::default() };
         let mut trained = self.load(options).await?;
-        let graph = LearnedGraph::of(&shape, &self.experiment.series(), trained.session().parameters(), trained.parameters())?;
-        let (gates, adaptive) = graph::look(trained.session_mut(), &source, &windows).await?;
-        let (edges, scores) = (graph.edges(), graph.scores());
-        let recovery = truth.map(|truth| recovery(&scores, truth)).transpose()?;
-        Ok(GraphReport { recovery, temperature: graph.temperature, part: part.to_string(), gates, edges, scores, graph, adaptive })
+        let of = |trained: &Trained| DriverGraph::of(&shape, &series, trained.session().parameters(), trained.parameters());
+        let drivers = settings.use_driver_highway.then(|| of(&trained)).transpose()?;
+        let mut hubs = None;
+        if settings.use_dynamic_graph {
+            let graph = LearnedGraph::of(&shape, &series, trained.session().parameters(), trained.parameters())?;
+            let (gates, adaptive) = graph::look(trained.session_mut(), &source, &windows).await?;
+            let (edges, scores) = (graph.edges(), graph.scores());
+            hubs = Some(HubReport { temperature: graph.temperature, gates, edges, scores, graph, adaptive });
+        }
+        let found = truth.map(|Truth { graph, sources }| {
+            let wanted = |name: &str| sources.is_empty() || sources.iter().any(|pattern| matches(pattern, name));
+            match (&drivers, &hubs) {
+                (Some(drivers), _) => recovery(&drivers.strengths, graph, &drivers.candidates(wanted)),
+                (None, Some(hubs)) => recovery(&hubs.scores, graph, &hubs.scores.pairs(wanted)),
+                (None, None) => Err(InspectError::Off { what: "learned edges", key: "use_dynamic_graph" }),
+            }
+        });
+        Ok(GraphReport { recovery: found.transpose()?, part: part.to_string(), drivers, hubs })
     }
 
     /// The attention weights in one window of a part.

@@ -35,7 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use error::ExperimentError;
-pub use inspector::{GraphReport, Inspector};
+pub use inspector::{GraphReport, HubReport, Inspector, Truth};
 pub use opened::Run;
 pub use planned::Planned;
 #[cfg(feature = "native")]

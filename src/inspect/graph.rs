@@ -125,6 +125,13 @@ impl LearnedGraph {
 }
 
 impl Scores {
+    /// All pairs (target, driver) whose driver is wanted.
+    #[must_use]
+    pub fn pairs(&self, wanted: impl Fn(&str) -> bool) -> Vec<(usize, usize)> {
+        let all = (0..self.targets.len()).flat_map(|t| (0..self.drivers.len()).map(move |d| (t, d)));
+        all.filter(|&(_, d)| wanted(&self.drivers[d])).collect()
+    }
+
     /// The scores as CSV: source, target, score, the highest first.
     #[must_use]
     pub fn csv(&self) -> String {
@@ -177,9 +184,9 @@ pub struct Gates {
 /// # Errors
 /// Fails if it has none.
 pub fn check(settings: &ModelSettings) -> Result<(), InspectError> {
-    match settings.use_dynamic_graph {
+    match settings.use_dynamic_graph || settings.use_driver_highway {
         true => Ok(()),
-        false => Err(InspectError::Off { what: "learned edges", key: "use_dynamic_graph" }),
+        false => Err(InspectError::Off { what: "learned edges", key: "use_driver_highway" }),
     }
 }
 

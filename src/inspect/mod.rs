@@ -12,6 +12,7 @@
 //! | [`plot`] | heat maps, node-link diagrams and bar charts as SVG |
 
 pub mod attention;
+pub mod drivers;
 pub mod features;
 pub mod graph;
 pub mod lags;

@@ -1,6 +1,7 @@
 //! SVG pictures of a model: heat maps, the learned graph as a node-link diagram, lags as bars.
 
 use super::attention::{Attention, Axis};
+use super::drivers::DriverGraph;
 use super::graph::{Edge, LearnedGraph, Scores};
 use super::lags::{Lags, TargetLags};
 use crate::forecast::ticks::shorten;
@@ -134,6 +135,14 @@ pub fn graph_map(title: &str, graph: &LearnedGraph, scores: &Scores) -> String {
     let maps = [reach, stage("series to hubs", 0), stage("hubs to targets", 1)];
     let maps: Vec<HeatMap> = maps.into_iter().filter(|m| !m.columns.is_empty()).collect();
     heat_maps(title, "Probability that the row receives from the column, before the top-k selection; rows of a stage sum to 1.", &maps)
+}
+
+/// A heat map of the strengths of the driver highway.
+#[must_use]
+pub fn driver_map(title: &str, drivers: &DriverGraph) -> String {
+    let s = &drivers.strengths;
+    let map = HeatMap { title: "series to target".into(), rows: &s.targets, columns: &s.drivers, values: &s.values };
+    heat_maps(title, "Strength of the edge from the column to the row, divided by the largest; a target's own history is left out.", &[map])
 }
 
 /// Heat maps of all heads.
