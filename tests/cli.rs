@@ -265,7 +265,7 @@ fn wrong_configs_and_data_are_named() {
     with("key.toml", "batch_size", "batchsize").error(&["key.toml: line", "unknown key `batchsize`", "did you mean `batch_size`"]);
     with("graph.toml", "[model]", "[graph]\nnearset = 2\n[model]").error(&["nearset", "did you mean `nearest`"]);
     with("roads.toml", "[model]", "[graph]\nedges = \"roads.csv\"\n[model]").error(&["roads.csv", "graph.edges"]);
-    with("new.toml", "name =", "format_version = 2\nname =").error(&["new.toml", "format_version 2", "update pgat"]);
+    with("new.toml", "name =", "format_version = 3\nname =").error(&["new.toml", "format_version 3", "update pgat"]);
     with("lost.toml", "waves.csv", "lost.csv").error(&["lost.csv", "cannot be opened"]);
     with("few.toml", "history = 8", "history = 4000").error(&["the training part contains no window"]);
     place.run(&["train", "nowhere.toml"]).error(&["nowhere.toml", "cannot be read"]);

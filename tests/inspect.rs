@@ -290,7 +290,7 @@ fn what_is_not_there_is_an_error() {
         words.iter().for_each(|w| assert!(err.contains(w), "{w:?} is not in\n{err}"));
     };
     let place = small("use_autocorr = false\nuse_dynamic_graph = false");
-    refused(&place, &["graph"], &["no learned edges", "model.use_dynamic_graph = false"]);
+    refused(&place, &["graph"], &["no learned edges", "model.use_driver_highway = false"]);
     refused(&place, &["lags"], &["no autocorrelation", "model.use_autocorr = false"]);
     refused(&place, &["attention", "--window", "1000000"], &["the test part has ", "no window 1000000"]);
     refused(&place, &["attention", "--csv", "--json"], &["--csv", "--json"]);

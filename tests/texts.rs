@@ -339,7 +339,7 @@ fn wrong_inputs(transcript: &mut Transcript, place: &Place) {
         ("batch_size = 4", "batch_size = \"four\""),
         ("batch_size = 4", "batch_size = 4\nbetas = [0.9, 1.5]"),
         ("n_heads = 2", "n_heads = 3"),
-        ("name =", "format_version = 2\nname ="),
+        ("name =", "format_version = 3\nname ="),
         ("waves.csv", "lost.csv"),
         ("targets = [\"*\"]", "targets = [\"a\", \"d\"]"),
         ("history = 8", "history = 4000"),

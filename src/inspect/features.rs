@@ -48,11 +48,15 @@ pub struct Features {
     pub switches: Vec<Switch>,
 }
 
+/// Switches of initial values and of the loss: a trained model does not depend on them.
+const OF_TRAINING: [&str; 2] = ["use_logit_penalty", "use_zero_head"];
+
 /// Keys in `[model]` that switch a part of the model, in alphabetical order, and whether each is on.
 #[must_use]
 pub fn switches(settings: &ModelSettings) -> Vec<(String, bool)> {
     let Ok(Value::Object(all)) = serde_json::to_value(settings) else { return vec![] };
-    all.into_iter().filter(|(key, _)| key.starts_with("use_")).filter_map(|(key, on)| on.as_bool().map(|on| (key, on))).collect()
+    let all = all.into_iter().filter(|(key, _)| key.starts_with("use_") && !OF_TRAINING.contains(&key.as_str()));
+    all.filter_map(|(key, on)| on.as_bool().map(|on| (key, on))).collect()
 }
 
 /// The settings with one switch off; `None` if there is no such switch.
