@@ -135,7 +135,7 @@ impl Config {
         check_version(&table)?;
         let mut config: Self = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
         if config.format_version >= 2 {
-            config = generation::with_defaults(table).map_err(|e| ConfigError::from_toml(text, &e))?;
+            config = generation::with_defaults(table)?;
         }
         config.validate()?;
         Ok(config)

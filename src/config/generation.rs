@@ -7,8 +7,9 @@ use toml::{Table, Value};
 ///
 /// # Errors
 /// As the configuration itself; it was read without these defaults before.
-pub(super) fn with_defaults(file: Table) -> Result<Config, toml::de::Error> {
-    let mut defaults: Table = toml::from_str(include_str!("generation2.toml"))?;
+pub(super) fn with_defaults(file: Table) -> Result<Config, ConfigError> {
+    let text = include_str!("generation2.toml");
+    let mut defaults: Table = toml::from_str(text).map_err(|e| ConfigError::from_toml(text, &e))?;
     let head = file.get("model").and_then(|m| m.get("head")).and_then(Value::as_str).unwrap_or("mixture");
     if !["mixture", "gaussian"].contains(&head)
         && let Some(model) = defaults.get_mut("model").and_then(Value::as_table_mut)
@@ -17,7 +18,9 @@ pub(super) fn with_defaults(file: Table) -> Result<Config, toml::de::Error> {
         model.remove("use_calibration");
     }
     merge(&mut defaults, file);
-    defaults.try_into()
+    // As text, so that the page holds the code that reads a configuration once.
+    let merged = toml::to_string(&defaults)?;
+    toml::from_str(&merged).map_err(|e| ConfigError::from_toml(&merged, &e))
 }
 
 fn merge(into: &mut Table, from: Table) {
