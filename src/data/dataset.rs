@@ -156,7 +156,11 @@ impl Dataset {
     /// As [`Dataset::open`], and if the file does not fit to the run.
     #[cfg(feature = "native")]
     pub fn open_for(config: &Config, path: &std::path::Path, known: Option<&Known<'_>>) -> Result<Self, DataError> {
-        Self::of(config, super::files::open(&config.data, path)?.as_mut(), known)
+        let mut records = match known {
+            Some(known) => super::files::open_for(&config.data, path, known.series())?,
+            None => super::files::open(&config.data, path)?,
+        };
+        Self::of(config, records.as_mut(), known)
     }
 
     /// The results of reading the file.

@@ -10,7 +10,7 @@ use super::error::DataError;
 use super::number::NumberReader;
 use super::read::{Cells, Rows, check_width};
 use super::records::Records;
-use super::schema::{Field, KnownSeries, Schema};
+use super::schema::{Field, KnownSeries, Schema, matches};
 use crate::calendar::{Steps, format_stamp};
 use crate::config::DataSettings;
 use crate::names::one_form;
@@ -73,6 +73,8 @@ struct LongRows<'a> {
     names: LongNames,
     /// Index of the column with the name of the series.
     series: Field,
+    /// Names and patterns of data.exclude, which also leave out series.
+    exclude: Vec<String>,
     shared: Vec<Field>,
     own: Vec<Field>,
     index: HashMap<Vec<u8>, usize>,
@@ -119,6 +121,7 @@ pub(super) fn read(
         clock: Clock::new(settings, &wide.time, known.and_then(Known::time))?,
         names,
         series: Field { index: at, name: series.to_owned() },
+        exclude: settings.exclude.iter().map(|pattern| one_form(pattern)).collect(),
         shared,
         own,
         index: HashMap::new(),
@@ -134,8 +137,8 @@ pub(super) fn read(
 
 impl LongRows<'_> {
     fn push(&mut self, record: &ByteRecord, line: u64, width: usize) -> Result<(), DataError> {
+        let Some(text) = self.clock.text(record, line, width) else { return Ok(()) };
         check_width(record, line, width)?;
-        let Some(text) = self.clock.text(record, line) else { return Ok(()) };
         let name = record[self.series.index].trim_ascii();
         if self.numbers.is_missing(name) {
             return Err(DataError::Cell {
@@ -149,9 +152,12 @@ impl LongRows<'_> {
         let k = match self.index.get(name) {
             Some(&k) => k,
             None => {
-                let k = self.groups.len();
+                let (k, form) = (self.groups.len(), one_form(&String::from_utf8_lossy(name)));
+                if self.exclude.iter().any(|pattern| matches(pattern, &form)) {
+                    return Ok(());
+                }
                 self.index.insert(name.to_vec(), k);
-                self.names.series.push(one_form(&String::from_utf8_lossy(name)));
+                self.names.series.push(form);
                 self.groups.push(Group { moments: Moments::default(), lines: Steps::default(), values: vec![] });
                 self.common.push(Group { moments: Moments::default(), lines: Steps::default(), values: vec![] });
                 k
@@ -174,7 +180,12 @@ impl LongRows<'_> {
     fn finish(self, known: Option<&Known<'_>>, names_known: Option<KnownSeries<'_>>) -> Result<(Schema, Cells), DataError> {
         let Self { settings, clock, mut names, series, shared, own, groups, common, .. } = self;
         if groups.is_empty() {
-            return Err(DataError::NoRows);
+            let problem = format!("no series of \"{}\" remains", series.name);
+            return Err(if settings.exclude.is_empty() {
+                DataError::NoRows
+            } else {
+                DataError::schema("data.exclude", problem, "leave out fewer series")
+            });
         }
         // A series with one row says nothing about the step.
         let says = |group: &&Group| group.moments.len() > 1;

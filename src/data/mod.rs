@@ -49,8 +49,8 @@ mod windows;
 mod tests;
 
 #[cfg(feature = "native")]
-pub(crate) use columns::bad_columns_of;
-pub(crate) use columns::{BadColumn, Driver, Gap, bad_columns_in};
+pub(crate) use columns::{bad_columns_of, unknown_columns_of};
+pub(crate) use columns::{BadColumn, Driver, Gap, bad_columns_in, unknown_columns_in};
 pub use dataset::{DataReport, Dataset};
 pub use error::DataError;
 pub use facts::{DataFacts, Known, Reach, SeenWindows, TimeFacts};
