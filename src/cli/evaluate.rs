@@ -2,9 +2,9 @@
 
 use super::budget::MemoryBudget;
 use super::context::Context;
+use super::error::Hint as _;
 use super::progress::Progress;
 use super::{Ending, console, open};
-use super::error::Hint as _;
 use anyhow::Context as _;
 use pgat::calendar::{Moment, TimeFormat, parse_moment};
 use pgat::data::{Part, SeenWindows};

@@ -10,7 +10,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::number::NumberReader;
 use super::read::{check_width, header_names};
-use super::records::Records;
+use super::records::{Records, records_of};
 use super::schema::Schema;
 use crate::calendar::Zone;
 use crate::config::{Config, DataSettings, KnownFuture};
@@ -117,11 +117,7 @@ pub(crate) fn bad_columns_of(config: &Config, path: &std::path::Path) -> Result<
 
 /// The columns of a file with cells that are not finite numbers.
 pub(crate) fn bad_columns_in(config: &Config, reader: impl Read) -> Result<Vec<BadColumn>, DataError> {
-    #[cfg(feature = "formats")]
-    let mut records = super::source_format::records(&config.data, super::formats::Input::Stream(Box::new(reader)))?;
-    #[cfg(not(feature = "formats"))]
-    let mut records: Box<dyn Records> = Box::new(super::text::TextRecords::open(reader, &config.data)?);
-    bad_columns(&config.data, records.as_mut())
+    bad_columns(&config.data, records_of(&config.data, reader)?.as_mut())
 }
 
 /// The errors about all names in a config that are no columns of its file; `path` is its `data.path`.
@@ -132,11 +128,7 @@ pub(crate) fn unknown_columns_of(config: &Config, path: &std::path::Path) -> Res
 
 /// The errors about all names in a config that are no columns of a file.
 pub(crate) fn unknown_columns_in(config: &Config, reader: impl Read) -> Result<Vec<DataError>, DataError> {
-    #[cfg(feature = "formats")]
-    let mut records = super::source_format::records(&config.data, super::formats::Input::Stream(Box::new(reader)))?;
-    #[cfg(not(feature = "formats"))]
-    let mut records: Box<dyn Records> = Box::new(super::text::TextRecords::open(reader, &config.data)?);
-    unknown_columns(&config.data, records.as_mut())
+    unknown_columns(&config.data, records_of(&config.data, reader)?.as_mut())
 }
 
 fn unknown_columns(settings: &DataSettings, records: &mut dyn Records) -> Result<Vec<DataError>, DataError> {

@@ -77,10 +77,7 @@ impl Dataset {
             let problem = format!("{other} cannot be joined, because only one file is given");
             return Err(DataError::schema("data.join", problem, "use the command line, or join the files before"));
         }
-        #[cfg(feature = "formats")]
-        let mut records = super::source_format::records(&config.data, super::formats::Input::Stream(Box::new(reader)))?;
-        #[cfg(not(feature = "formats"))]
-        let mut records: Box<dyn Records> = Box::new(super::text::TextRecords::open(reader, &config.data)?);
+        let mut records = super::records::records_of(&config.data, reader)?;
         Self::of(config, records.as_mut(), known)
     }
 

@@ -297,11 +297,11 @@ pub enum DataError {
         "{} cannot be used, because they are constant or empty in the training rows: {}; remove them from the config (data.exclude leaves \
          columns out of \"*\"), or train on other rows",
         if columns.len() == 1 { "1 column".to_owned() } else { format!("{} columns", columns.len()) },
-        columns.join(", ")
+        columns.iter().map(|(name, why)| format!("\"{name}\" ({why})")).collect::<Vec<_>>().join(", ")
     )]
     Unusable {
-        /// Names of the columns, each with its value.
-        columns: Vec<String>,
+        /// Names of the columns, each with what its cells are.
+        columns: Vec<(String, String)>,
     },
     /// A part contains no window.
     #[error("the {part} part contains no window: {detail}")]

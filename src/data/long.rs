@@ -26,6 +26,8 @@ pub(super) struct LongNames {
     shared: Vec<String>,
     /// Columns of the file that belong to a series: the targets and their drivers.
     own: Vec<String>,
+    /// Names and patterns of data.exclude, which leave out series and single targets of a series.
+    exclude: Vec<String>,
 }
 
 impl LongNames {
@@ -39,7 +41,8 @@ impl LongNames {
 
     /// Series and name of each target.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&str, String)> {
-        self.targets.iter().flat_map(|column| self.series.iter().map(|series| (series.as_str(), self.column(series, column))))
+        let all = self.targets.iter().flat_map(|column| self.series.iter().map(|series| (series.as_str(), self.column(series, column))));
+        all.filter(|(_, name)| !self.exclude.iter().any(|pattern| matches(pattern, name)))
     }
 
     /// The names of all columns, in order.
@@ -73,8 +76,6 @@ struct LongRows<'a> {
     names: LongNames,
     /// Index of the column with the name of the series.
     series: Field,
-    /// Names and patterns of data.exclude, which also leave out series.
-    exclude: Vec<String>,
     shared: Vec<Field>,
     own: Vec<Field>,
     index: HashMap<Vec<u8>, usize>,
@@ -114,14 +115,14 @@ pub(super) fn read(
     let covariates = wide.layout.covariates.len();
     let (shared, own) = (inputs(&|s| s < covariates), inputs(&|s| s >= covariates));
     let labels = |fields: &[Field]| fields.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
-    let names = LongNames { series: vec![], targets: wide.layout.targets.clone(), shared: labels(&shared), own: labels(&own) };
+    let exclude = settings.exclude.iter().map(|pattern| one_form(pattern)).collect();
+    let names = LongNames { series: vec![], targets: wide.layout.targets.clone(), shared: labels(&shared), own: labels(&own), exclude };
     let mut rows = LongRows {
         settings,
         numbers: NumberReader::new(settings),
         clock: Clock::new(settings, &wide.time, known.and_then(Known::time))?,
         names,
         series: Field { index: at, name: series.to_owned() },
-        exclude: settings.exclude.iter().map(|pattern| one_form(pattern)).collect(),
         shared,
         own,
         index: HashMap::new(),
@@ -153,7 +154,7 @@ impl LongRows<'_> {
             Some(&k) => k,
             None => {
                 let (k, form) = (self.groups.len(), one_form(&String::from_utf8_lossy(name)));
-                if self.exclude.iter().any(|pattern| matches(pattern, &form)) {
+                if self.names.exclude.iter().any(|pattern| matches(pattern, &form)) {
                     return Ok(());
                 }
                 self.index.insert(name.to_vec(), k);

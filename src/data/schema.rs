@@ -143,11 +143,16 @@ impl Schema {
         found.extend(settings.series.iter().map(|name| builder.index("data.series", name).map(drop)));
         for name in settings.targets.iter().filter(|name| *name != "*") {
             let is_pattern = name.contains("{i}");
-            found.push(if is_pattern { builder.expand("data.targets", name).map(drop) } else { builder.index("data.targets", name).map(drop) });
+            found.push(if is_pattern {
+                builder.expand("data.targets", name).map(drop)
+            } else {
+                builder.index("data.targets", name).map(drop)
+            });
         }
         for covariate in &settings.covariates {
             let all = builder.covariates(std::slice::from_ref(covariate));
-            found.push(all.and_then(|all| all.into_iter().try_for_each(|(_, one)| builder.resolve("data.covariates", one, None).map(drop))));
+            found
+                .push(all.and_then(|all| all.into_iter().try_for_each(|(_, one)| builder.resolve("data.covariates", one, None).map(drop))));
         }
         for channel in &settings.channels {
             let (place, declared) = (format!("data.channels, \"{}\"", channel.name), Declared::from(channel));
