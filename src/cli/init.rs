@@ -40,7 +40,7 @@ pub(crate) struct Options {
 /// A result about a file. Its error has a hint if it may be due to summer time.
 fn in_file<T>(made: Result<T, DataError>, file: &str) -> anyhow::Result<T> {
     let summer = match &made {
-        Err(DataError::DuplicateStamp { .. }) => true,
+        Err(DataError::DuplicateStamp { stamp, .. }) => !stamp.ends_with(" 00:00:00"),
         Err(DataError::Irregular { zone, .. }) => !zone.is_empty(),
         _ => false,
     };

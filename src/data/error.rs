@@ -140,7 +140,7 @@ pub enum DataError {
     /// A timestamp occurs twice.
     #[error(
         "line {line}: timestamp {stamp} also occurs on line {previous}; keep one of the two rows, or set data.timezone, such as \
-             \"Europe/Berlin\", if the clocks are set back then"
+             \"Europe/Berlin\", if daylight saving time repeats an hour"
     )]
     DuplicateStamp {
         /// Line, from 1.

@@ -194,7 +194,11 @@ impl Roles {
     /// Leaves out columns, or series of a long table, that the reader cannot use, each with the reason. Whether this changed anything.
     pub(super) fn leave_out(&mut self, long: bool, unusable: &[(String, String)]) -> bool {
         let before = self.left_out.len();
+        let own: Vec<String> = self.channels.iter().map(|own| format!("_{}", own.pattern)).collect();
         for (name, why) in unusable {
+            // A driver without values takes its series with it.
+            let series = own.iter().find_map(|suffix| name.strip_suffix(suffix.as_str())).filter(|_| long);
+            let name = &series.unwrap_or(name).to_owned();
             let used = self.targets.len() + self.covariates.len();
             if long {
                 if self.exclude.contains(name) {
