@@ -371,3 +371,103 @@ fn too_few_rows_are_told() {
     init(&daily(5, 1), &[]).has(&["series   1 target,"]);
     init(&daily(30, 1), &[]).has(&["series   1 target,"]);
 }
+
+#[test]
+fn parts_of_timestamps_are_no_series() {
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = |row: u32| months[usize::try_from(row % 12).expect("a month")];
+    let half = |row: u32| format!("{}:00 {}", (row + 11) % 12 + 1, if row % 24 < 12 { "AM" } else { "PM" });
+    for (text, format, step) in [
+        (csv("Year,Month,a", 60, |row| format!("{},{},{}", 2010 + row / 12, month(row), values(row, 1))), "%Y %b", "1mo"),
+        (csv("Year,Quarter,a", 60, |row| format!("{},Q{},{}", 1990 + row / 4, row % 4 + 1, values(row, 1))), "%Y Q%q", "3mo"),
+        (csv("date,Hour,a", 96, |row| format!("{},H{:02},{}", day(row / 24), row % 24 + 1, values(row, 1))), "%Y-%m-%d H%H", "1h"),
+        (csv("date,time,a", 96, |row| format!("{},{},{}", day(row / 24), half(row), values(row, 1))), "%Y-%m-%d %I:%M %p", "1h"),
+    ] {
+        init(&text, &[])
+            .has(&[&format!("time_format = \"{format}\""), &format!("a row every {step}"), "series   1 target,"])
+            .has_not(&["series ="]);
+    }
+    let periods = csv("Date,Period,a", 96, |row| format!("{},{},{}", day(row / 48), row % 48 + 1, values(row, 1)));
+    init_refuses(&periods, &[], &["\"Date\" repeat", "\"Period\""]);
+}
+
+#[test]
+fn keys_of_long_tables() {
+    let two = csv("date,store,item,sales", 240, |row| format!("{},{},{},{}", day(row / 4), row % 4 / 2 + 1, row % 2 + 1, values(row, 1)));
+    init_refuses(&two, &[], &["\"store\" and \"item\" together"]);
+    let meters = csv("date,meter,value", 120, |row| format!("{},{},{}", day(row / 2), 1000 + row % 2, values(row, 1)));
+    init(&meters, &[]).has(&["series = \"meter\"", "series   2 targets,"]);
+    let priced = csv("unique_id,ds,y,price", 120, |row| format!("{},{},{}", row % 2, day(row / 2), values(row, 2)));
+    init(&priced, &[]).has(&["targets = [\"y\"]", "column = \"price\"", "series   2 targets,"]);
+}
+
+#[test]
+fn dead_series_and_excluded_names() {
+    let dead = csv("unique_id,ds,y", 120, |row| {
+        format!(
+            "{},{},{}",
+            ["A", "B"][usize::try_from(row % 2).expect("0 or 1")],
+            day(row / 2),
+            if row % 2 == 1 { "0".into() } else { values(row, 1) }
+        )
+    });
+    init(&dead, &[]).has(&["exclude = [\"B\"]", "\"B\" (always 0 in the training rows)", "series   1 target,"]);
+    // A name that matches nothing is only noted, and a later file need not have the column.
+    let place = trained(&daily(60, 1), &format!("{PLAIN}\nexclude = [\"b\"]"));
+    place.write("new.csv", &daily(60, 1));
+    forecast(&place, "new.csv");
+    assert!(place.run(&["plan", "config.toml"]).ok().err.contains("no column \"b\""));
+    let constant = csv("time,a,k,is_holiday", 60, |row| format!("{},{},5,{}", day(row), values(row, 1), row % 2));
+    init(&constant, &[]).has(&["# not used: \"k\" (always 5)", "these columns are constant"]);
+}
+
+#[test]
+fn inputs_and_files_of_the_run_are_no_outputs() {
+    let place = place(&daily(60, 1), &format!("{PLAIN}\njoin = [\"more.csv\"]"));
+    place.write("more.csv", &csv("time,weather", 60, |row| format!("{},{:.2}", day(row), value(row, 3))));
+    place.run(&["train", "config.toml", "--out", "run"]).ok();
+    // A later file with all columns is read alone.
+    place.write("whole.csv", &csv("time,a,weather", 60, |row| format!("{},{}", day(row), values(row, 2))));
+    assert_eq!(forecast_stamps(&place, "whole.csv")[0], "2021-03-02");
+    std::fs::hard_link(place.path("data.csv"), place.path("link.csv")).expect("a link");
+    for output in ["data.csv", "more.csv", "link.csv", "whole.csv", "run/run.json"] {
+        place.run(&["forecast", "run", "--data", "whole.csv", "--out", output]).error(&[output, "would be replaced"]);
+    }
+    place.write("more.csv", &daily(60, 1));
+    place.run(&["plan", "config.toml"]).error(&["\"a\" is a column of", "data.csv", "more.csv"]);
+}
+
+#[test]
+fn lines_that_are_no_rows() {
+    let rows = |row: u32| format!("{},{}", hour(row), values(row, 2));
+    let again = csv("time,t1,t2", 60, rows) + "time,t1,t2\nTotal,1.2.3,4\nSource: an office\n# a note\n";
+    init(&again, &[]).has(&["comment = \"#\"", "\"Total\"", "series   2 targets,"]).has_not(&["missing ="]);
+    let footer = csv("time,a", 60, |row| format!("{},{}", hour(row), values(row, 1)));
+    planned(&format!("{footer}end\n"), PLAIN).error(&["line 62", "data.skip_rows = [\"end\"]"]);
+    planned(&format!("{footer}# end\n"), PLAIN).error(&["line 62", "data.comment"]);
+    planned(&format!("{footer}end\n"), &format!("{PLAIN}\nskip_rows = [\"end\"]")).ok();
+    planned("[{\"a\": 1}]", PLAIN).error(&["JSON"]);
+    planned("<html><body>\n", PLAIN).error(&["HTML"]);
+    let wrong = "time = \"time\"\ntargets = [\"x\", \"z\"]";
+    let out = place(&footer, wrong).run(&["check", "config.toml"]).out;
+    assert!(out.contains("\"x\"") && out.contains("\"z\""), "{out}");
+}
+
+#[test]
+fn zones_of_first_configs() {
+    let text = berlin((2021, 10, 31, 1), 40, 80, false);
+    init_refuses(&text, &[], &["data.timezone", "--timezone"]);
+    init(&text, &["--timezone", "Europe/Berlin"]).has(&["timezone = \"Europe/Berlin\"", "a row every 1h"]);
+    // The clocks skip this midnight, so that the day begins at 01:00.
+    let brazil = csv("time,a", 60, |row| {
+        let (y, m, d) = after((2018, 10, 10), row);
+        let (hour, offset) = if row < 25 { (0, 3) } else { (u32::from(row == 25), 2) };
+        format!("{y}-{m:02}-{d:02} {hour:02}:00:00-0{offset}:00,{}", values(row, 1))
+    });
+    let said = planned(&brazil, "time = \"time\"\ntimezone = \"America/Sao_Paulo\"\ntargets = [\"*\"]").ok();
+    assert!(!said.err.contains("gap"), "{}", said.err);
+    planned(&brazil, PLAIN).error(&["data.timezone"]);
+    let six = csv("time,a", 150, |row| format!("{},{}", day(row), values(row, 1)));
+    let kept: Vec<&str> = six.lines().enumerate().filter(|(k, _)| *k == 0 || (k + 3) % 7 != 6).map(|(_, line)| line).collect();
+    init(&(kept.join("\n") + "\n"), &[]).has(&["a season has 6 rows"]);
+}

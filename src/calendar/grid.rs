@@ -65,11 +65,17 @@ impl Grid {
         self.days.as_ref().is_some_and(|days| days.rows > 1 && days.rows < DAY / days.step)
     }
 
-    /// Rows per season, as [`Frequency::season`], but a day has only the rows of its session.
+    /// Rows per season, as [`Frequency::season`], but a day has only the rows of its session, and a week only its days with rows.
     pub(crate) fn season(&self) -> usize {
         match &self.days {
             Some(days) if days.rows > 1 => usize::try_from(days.rows).map_or(1, |rows| rows.min(self.frequency.season())),
-            _ => self.frequency.season(),
+            Some(days) => match (self.frequency, days.working.per_week()) {
+                (Frequency::Business(step), week) if step.get() < week => usize::try_from(week / step.get()).unwrap_or(1),
+                (Frequency::Business(step), week) => usize::try_from((52 * week / step.get()).max(1)).unwrap_or(1),
+                (Frequency::Time(step), week) if step.get() == DAY => usize::try_from(week).unwrap_or(1),
+                _ => self.frequency.season(),
+            },
+            None => self.frequency.season(),
         }
     }
 

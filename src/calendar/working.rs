@@ -177,6 +177,11 @@ impl WorkingDays {
         Self { weekdays, holidays }
     }
 
+    /// Number of days with rows in a week without holidays.
+    pub(super) fn per_week(&self) -> i64 {
+        self.weekdays.count()
+    }
+
     pub(super) fn contains(&self, day: i64) -> bool {
         self.weekdays.has(weekday(day)) && self.holidays.binary_search(&day).is_err()
     }

@@ -129,6 +129,15 @@ impl Zone {
         shifted(instant, self.offset_at(instant))
     }
 
+    /// The local time by which a row of days counts: midnight if the instant is the first one of a day whose midnight the clocks skip.
+    #[must_use]
+    pub fn day_time(&self, instant: Stamp) -> Stamp {
+        let wall = self.to_local(instant);
+        let midnight = wall - wall.rem_euclid(DAY);
+        let begins = wall != midnight && wall - midnight <= DAY / 8 && self.first_instant_of(midnight) == instant;
+        if begins && matches!(self.instant_of(midnight), Local::Gap { .. }) { midnight } else { wall }
+    }
+
     /// The instants of a local time.
     #[must_use]
     pub fn instant_of(&self, wall: Stamp) -> Local {

@@ -182,6 +182,9 @@ impl Check {
             Err(e @ DataError::Open { .. }) => Err(e),
             // Standard input cannot be read twice.
             Err(e) if config.data.is_stdin() => Ok(Self::refused(&e, vec![])),
+            Err(e @ DataError::UnknownColumn { .. }) => {
+                Ok(Self::without_columns(&e, &crate::data::unknown_columns_of(config, path).unwrap_or_default()))
+            }
             Err(e) => {
                 let bad = if is_of_cell(&e) { crate::data::bad_columns_of(config, path).unwrap_or_default() } else { vec![] };
                 Ok(Self::refused(&e, bad))
@@ -194,6 +197,9 @@ impl Check {
     pub fn read(config: &Config, bytes: &[u8]) -> Self {
         match Dataset::read(config, bytes) {
             Ok(data) => Self::of(config, &data),
+            Err(e @ DataError::UnknownColumn { .. }) => {
+                Self::without_columns(&e, &crate::data::unknown_columns_in(config, bytes).unwrap_or_default())
+            }
             Err(e) => {
                 let bad = if is_of_cell(&e) { bad_columns_in(config, bytes).unwrap_or_default() } else { vec![] };
                 Self::refused(&e, bad)
@@ -240,6 +246,16 @@ impl Check {
             findings.push(Finding::new(Severity::Error, Kind::Unreadable, text, advice));
         }
         Self::sorted(None, findings, vec![])
+    }
+
+    /// The result for a file that lacks columns: `e` is the error of the reader, and `all` are those about all names.
+    fn without_columns(e: &DataError, all: &[DataError]) -> Self {
+        let Some(_) = all.first() else { return Self::refused(e, vec![]) };
+        let one = |e: &DataError| {
+            let (text, advice) = split(&e.to_string());
+            Finding::new(Severity::Error, Kind::Unreadable, text, advice)
+        };
+        Self::sorted(None, all.iter().map(one).collect(), vec![])
     }
 
     fn sorted(facts: Option<Facts>, mut findings: Vec<Finding>, unsearched: Vec<String>) -> Self {

@@ -2,9 +2,11 @@
 
 use super::budget::MemoryBudget;
 use super::context::Context;
+use super::error::Hint as _;
 use super::progress::Progress;
 use super::{Ending, console, open};
 use anyhow::Context as _;
+use pgat::calendar::{Moment, TimeFormat, parse_moment};
 use pgat::data::{Part, SeenWindows};
 use pgat::evaluate::{Evaluation, check_observed};
 use pgat::experiment::{LoadOptions, Run};
@@ -23,8 +25,8 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t = open::PartName::Test)]
     part: open::PartName,
     /// Evaluate all rows from this timestamp on, instead of a part
-    #[arg(long, value_name = "STAMP", value_parser = pgat::calendar::parse_moment, conflicts_with = "part")]
-    from: Option<pgat::calendar::Moment>,
+    #[arg(long, value_name = "STAMP", conflicts_with = "part")]
+    from: Option<String>,
     #[command(flatten)]
     data: open::OtherData,
     #[command(flatten)]
@@ -45,12 +47,13 @@ pub(crate) struct Options {
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(&options.run)?;
     options.memory.apply(&mut run.config.training);
+    let from = options.from.as_deref().map(|text| moment(text, run.config.data.time_format.as_deref())).transpose()?;
     let data = options.data.data.as_deref();
     let experiment = open::run_data(run, data)?;
     if let (None, Err(changed)) = (data, experiment.check_rows()) {
         console::warn(&changed.to_string());
     }
-    let part = options.from.map_or_else(|| options.part.part(), Part::From);
+    let part = from.map_or_else(|| options.part.part(), Part::From);
     let seen = experiment.seen_windows(part)?;
     // A part without windows or values is an error before an adapter is opened.
     let windows = experiment.dataset().evaluation_windows(part)?.len();
@@ -70,6 +73,17 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
         console::result(&text(&evaluation, options))?;
     }
     Ok(Ending::Done)
+}
+
+/// The timestamp of --from: in the form of the data, or in one with one meaning.
+fn moment(text: &str, format: Option<&str>) -> anyhow::Result<Moment> {
+    let format = format.map(TimeFormat::parse).transpose().map_err(|e| anyhow::anyhow!("data.time_format: {e}"))?;
+    if let Some(moment) = format.as_ref().and_then(|format| format.read(text).ok()) {
+        return Ok(moment);
+    }
+    let read = parse_moment(text).map_err(|_| anyhow::anyhow!("--from: \"{text}\" is no timestamp"));
+    let form = format.map_or_else(String::new, |format| format!("{format} (data.time_format) or "));
+    read.hint(|| format!("use the form {form}YYYY-MM-DD HH:MM, such as 2016-07-31 13:00"))
 }
 
 /// Scores as JSON.

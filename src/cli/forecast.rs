@@ -82,18 +82,40 @@ fn restricted(table: &ForecastTable, levels: &[f64]) -> ForecastTable {
     ForecastTable { levels: kept.iter().map(|&q| table.levels[q]).collect(), quantiles, ..table.clone() }
 }
 
-/// Refuses outputs that would replace the data, another output, or a file of the run.
-fn check_outputs(options: &Options) -> anyhow::Result<()> {
+/// Whether two paths are one file: also by another name, or by a link.
+fn is_same(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    #[cfg(unix)]
+    if let (Ok(a), Ok(b)) = (std::fs::metadata(a), std::fs::metadata(b)) {
+        use std::os::unix::fs::MetadataExt as _;
+        return (a.dev(), a.ino()) == (b.dev(), b.ino());
+    }
+    place(a) == place(b)
+}
+
+/// Whether a path is a run, or an existing file in its folder.
+fn is_of_run(path: &Path, run: &Path) -> bool {
+    let inside = |entry: std::fs::DirEntry| {
+        let at = entry.path();
+        is_same(path, &at) || (at.is_dir() && is_of_run(path, &at))
+    };
+    is_same(path, run) || (path.exists() && std::fs::read_dir(run).is_ok_and(|entries| entries.flatten().any(inside)))
+}
+
+/// Refuses outputs that would replace the data, another output, or a file of the run.
+fn check_outputs(options: &Options, run: &Run) -> anyhow::Result<()> {
     let outputs = [("--out", &options.out), ("--plot", &options.plot), ("--samples-out", &options.samples_out)];
     let given: Vec<(&str, &Path)> = outputs.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?))).collect();
     for (k, (flag, path)) in given.iter().enumerate() {
-        let at = place(path);
-        let taken = if at == place(&options.data) {
+        let taken = if is_same(path, &options.data) {
             Some("it is the file of --data")
-        } else if at == place(&options.run) || at.parent() == Some(&place(&options.run)) && at.exists() {
+        } else if is_same(path, &run.record.data) {
+            Some("it is the file that the run was trained on")
+        } else if run.config.data.join.iter().any(|joined| is_same(path, Path::new(joined))) {
+            Some("it is a file of data.join of the run")
+        } else if is_of_run(path, &options.run) {
             Some("it is a file of the run")
-        } else if given[..k].iter().any(|(_, other)| place(other) == at) {
+        } else if given[..k].iter().any(|(_, other)| is_same(other, path)) {
             Some("another output has the same name")
         } else {
             None
@@ -108,7 +130,7 @@ fn check_outputs(options: &Options) -> anyhow::Result<()> {
 
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let mut run = Run::open(&options.run)?;
-    check_outputs(options)?;
+    check_outputs(options, &run)?;
     options.memory.apply(&mut run.config.training);
     let seed = run.record.seed;
     let experiment = run.open_data(Some(&options.data))?;

@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Form of the timestamps, such as "%d.%m.%Y %H:%M" or "epoch s"
     #[arg(long, value_name = "FORMAT")]
     time_format: Option<String>,
+    /// Zone of the timestamps, such as Europe/Berlin: local times if they have no offset
+    #[arg(long, value_name = "ZONE", conflicts_with = "no_time")]
+    timezone: Option<String>,
     /// Use the rows as steps of equal length, without timestamps
     #[arg(long, conflicts_with_all = ["time", "time_format"])]
     no_time: bool,
@@ -34,16 +37,35 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
+/// A result about a file. Its error has a hint if it may be due to summer time.
+fn in_file<T>(made: Result<T, DataError>, file: &str) -> anyhow::Result<T> {
+    let summer = match &made {
+        Err(DataError::DuplicateStamp { stamp, .. }) => !stamp.ends_with(" 00:00:00"),
+        Err(DataError::Irregular { zone, .. }) => !zone.is_empty(),
+        _ => false,
+    };
+    let named = match made {
+        Err(e @ DataError::Open { .. }) => Err(e.into()),
+        made => made.with_context(|| file.to_owned()),
+    };
+    if summer { named.hint(|| "give --timezone ZONE, such as Europe/Berlin, if the clocks change there".into()) } else { named }
+}
+
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending> {
     let path = &options.file;
-    let hints = starter::Options { no_time: options.no_time, time: options.time.clone(), time_format: options.time_format.clone() };
+    let hints = starter::Options {
+        no_time: options.no_time,
+        time: options.time.clone(),
+        time_format: options.time_format.clone(),
+        timezone: options.timezone.clone(),
+    };
     // Without an adapter, the times of the reference are as good as none.
     let backend = context.open().ok();
     let mut predict = |shape: &_, model: &_, training: &_| backend.as_ref().and_then(|b| starter::predicted(b, shape, model, training));
     let made = if path.as_os_str() == "-" {
         let mut bytes = vec![];
         std::io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
-        starter(&bytes[..], "-", &hints, &mut predict).context("standard input")?
+        in_file(starter(&bytes[..], "-", &hints, &mut predict), "standard input")?
     } else {
         // The path is absolute, so that the config can be stored in any folder. In the folder of the data, it is only the file name.
         let folder = |p: &PathBuf| std::path::absolute(p).ok().and_then(|p| p.parent().map(std::path::Path::to_owned));
@@ -52,11 +74,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<Ending
             Some(name) => name.to_string_lossy().into_owned(),
             None => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
         };
-        let made = starter(path.as_path(), &name, &hints, &mut predict);
-        made.map_err(|e| match e {
-            DataError::Open { .. } => anyhow::Error::new(e),
-            e => anyhow::Error::new(e).context(path.display().to_string()),
-        })?
+        in_file(starter(path.as_path(), &name, &hints, &mut predict), &path.display().to_string())?
     };
     for note in &made.notes {
         context.say(&format!("note: {note}"));

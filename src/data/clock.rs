@@ -127,16 +127,20 @@ impl Clock {
         })
     }
 
-    /// The text of the timestamp in a row; `None` if the row is to be skipped.
-    pub(super) fn text(&mut self, record: &ByteRecord, line: u64) -> Option<String> {
+    /// The text of the timestamp in a row of a table with `width` columns; `None` if the row is to be skipped.
+    pub(super) fn text(&mut self, record: &ByteRecord, line: u64, width: usize) -> Option<String> {
         let mut text = String::new();
         for (k, field) in self.fields.iter().enumerate() {
             if k > 0 {
                 text.push(' ');
             }
-            text += String::from_utf8_lossy(&record[field.index]).trim();
+            text += String::from_utf8_lossy(record.get(field.index).unwrap_or_default()).trim();
         }
-        if self.skip.iter().any(|skip| skip.trim() == text.trim()) {
+        // A line below the table may have fewer fields, and its text in the first one.
+        let first = || String::from_utf8_lossy(record.get(0).unwrap_or_default()).trim().to_owned();
+        let short = (record.len() != width).then(first);
+        let is = |skip: &String| skip.trim() == text.trim() || short.as_deref() == Some(skip.trim());
+        if self.skip.iter().any(is) {
             self.skipped_rows += 1;
             if self.skipped.len() < SKIPPED_NAMED {
                 self.skipped.push(line);
@@ -167,7 +171,7 @@ impl Clock {
         Ok(match (&self.zone, marked) {
             (None, false) => Reading { at: moment.wall, wall: moment.wall, zoned: false },
             (None, true) => Reading { at: moment.instant(), wall: moment.wall, zoned: true },
-            (Some(zone), true) => Reading { at: moment.instant(), wall: zone.to_local(moment.instant()), zoned: true },
+            (Some(zone), true) => Reading { at: moment.instant(), wall: zone.day_time(moment.instant()), zoned: true },
             (Some(_), false) => self.local_time(moment, text, line, previous),
         })
     }
@@ -175,8 +179,12 @@ impl Clock {
     /// The instant of a local time of the zone.
     fn local_time(&mut self, moment: Moment, text: &str, line: u64, previous: Option<Stamp>) -> Reading {
         let Some(zone) = &self.zone else { return Reading { at: moment.wall, wall: moment.wall, zoned: false } };
+        let mut wall = moment.wall;
         let at = match zone.instant_of(moment.wall) {
-            Local::One(at) => at,
+            Local::One(at) => {
+                wall = zone.day_time(at);
+                at
+            }
             Local::Two(earlier, later) => {
                 // In ascending rows, the second occurrence follows the first one.
                 let second = previous.is_some_and(|previous| previous >= earlier);
@@ -191,7 +199,7 @@ impl Clock {
                 zone.first_instant_of(moment.wall)
             }
         };
-        Reading { at, wall: moment.wall, zoned: true }
+        Reading { at, wall, zoned: true }
     }
 
     /// The error about a local time that does not exist, if there is one: such a time can seem to repeat another one.

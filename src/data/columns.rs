@@ -10,7 +10,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::number::NumberReader;
 use super::read::{check_width, header_names};
-use super::records::Records;
+use super::records::{Records, records_of};
 use super::schema::Schema;
 use crate::calendar::Zone;
 use crate::config::{Config, DataSettings, KnownFuture};
@@ -117,11 +117,24 @@ pub(crate) fn bad_columns_of(config: &Config, path: &std::path::Path) -> Result<
 
 /// The columns of a file with cells that are not finite numbers.
 pub(crate) fn bad_columns_in(config: &Config, reader: impl Read) -> Result<Vec<BadColumn>, DataError> {
-    #[cfg(feature = "formats")]
-    let mut records = super::source_format::records(&config.data, super::formats::Input::Stream(Box::new(reader)))?;
-    #[cfg(not(feature = "formats"))]
-    let mut records: Box<dyn Records> = Box::new(super::text::TextRecords::open(reader, &config.data)?);
-    bad_columns(&config.data, records.as_mut())
+    bad_columns(&config.data, records_of(&config.data, reader)?.as_mut())
+}
+
+/// The errors about all names in a config that are no columns of its file; `path` is its `data.path`.
+#[cfg(feature = "native")]
+pub(crate) fn unknown_columns_of(config: &Config, path: &std::path::Path) -> Result<Vec<DataError>, DataError> {
+    unknown_columns(&config.data, super::files::open(&config.data, path)?.as_mut())
+}
+
+/// The errors about all names in a config that are no columns of a file.
+pub(crate) fn unknown_columns_in(config: &Config, reader: impl Read) -> Result<Vec<DataError>, DataError> {
+    unknown_columns(&config.data, records_of(&config.data, reader)?.as_mut())
+}
+
+fn unknown_columns(settings: &DataSettings, records: &mut dyn Records) -> Result<Vec<DataError>, DataError> {
+    let mut record = ByteRecord::new();
+    records.next(&mut record)?;
+    Ok(Schema::unknown(&header_names(&record)?, settings))
 }
 
 /// Reads all cells and goes on after those that are not numbers. A long table has no bad columns here: the reader's error names its cell.
@@ -136,12 +149,12 @@ fn bad_columns(settings: &DataSettings, records: &mut dyn Records) -> Result<Vec
     let mut clock = (!schema.time.is_empty()).then(|| Clock::new(settings, &schema.time, None)).transpose()?;
     let mut found: Vec<Option<BadColumn>> = schema.fields.iter().map(|_| None).collect();
     while let Some(line) = records.next(&mut record)? {
+        // Rows that are skipped may hold anything.
+        if clock.as_mut().is_some_and(|clock| clock.text(&record, line, header.len()).is_none()) {
+            continue;
+        }
         if check_width(&record, line, header.len()).is_err() {
             break;
-        }
-        // Rows that are skipped may hold anything.
-        if clock.as_mut().is_some_and(|clock| clock.text(&record, line).is_none()) {
-            continue;
         }
         for (field, bad) in schema.fields.iter().zip(&mut found) {
             if let Err(first) = numbers.read(field, &record[field.index], line) {

@@ -77,10 +77,7 @@ impl Dataset {
             let problem = format!("{other} cannot be joined, because only one file is given");
             return Err(DataError::schema("data.join", problem, "use the command line, or join the files before"));
         }
-        #[cfg(feature = "formats")]
-        let mut records = super::source_format::records(&config.data, super::formats::Input::Stream(Box::new(reader)))?;
-        #[cfg(not(feature = "formats"))]
-        let mut records: Box<dyn Records> = Box::new(super::text::TextRecords::open(reader, &config.data)?);
+        let mut records = super::records::records_of(&config.data, reader)?;
         Self::of(config, records.as_mut(), known)
     }
 
@@ -156,7 +153,11 @@ impl Dataset {
     /// As [`Dataset::open`], and if the file does not fit to the run.
     #[cfg(feature = "native")]
     pub fn open_for(config: &Config, path: &std::path::Path, known: Option<&Known<'_>>) -> Result<Self, DataError> {
-        Self::of(config, super::files::open(&config.data, path)?.as_mut(), known)
+        let mut records = match known {
+            Some(known) => super::files::open_for(&config.data, path, known.series())?,
+            None => super::files::open(&config.data, path)?,
+        };
+        Self::of(config, records.as_mut(), known)
     }
 
     /// The results of reading the file.

@@ -26,6 +26,14 @@ pub enum DataError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is of a format that is not read.
+    #[error("the file is {found}; {advice}")]
+    OtherFormat {
+        /// What it is.
+        found: &'static str,
+        /// How to change it.
+        advice: &'static str,
+    },
     /// The file has no header.
     #[error("the file is empty; it must contain a header line with column names, followed by rows")]
     Empty,
@@ -81,7 +89,7 @@ pub enum DataError {
     },
     /// A row has too many or too few fields.
     #[error(
-        "line {line}: the row has {found} fields, but the header has {expected}; check for an extra or missing delimiter or quote{above}"
+        "line {line}: the row has {found} fields, but the header has {expected}; check for an extra or missing delimiter or quote{advice}"
     )]
     FieldCount {
         /// Line, from 1.
@@ -90,8 +98,8 @@ pub enum DataError {
         found: usize,
         /// Fields in the header.
         expected: usize,
-        /// What to do if there are lines above the header.
-        above: &'static str,
+        /// What to do if the line is no part of the table.
+        advice: String,
     },
     /// A cell is not a finite number.
     #[error("line {line}, column \"{column}\": \"{text}\" is {problem}; {advice}")]
@@ -131,8 +139,8 @@ pub enum DataError {
     },
     /// A timestamp occurs twice.
     #[error(
-        "line {line}: timestamp {stamp} also occurs on line {previous}; keep one of the two rows, \
-             or use UTC if daylight saving time repeats an hour"
+        "line {line}: timestamp {stamp} also occurs on line {previous}; keep one of the two rows, or set data.timezone, such as \
+             \"Europe/Berlin\", if daylight saving time repeats an hour"
     )]
     DuplicateStamp {
         /// Line, from 1.
@@ -262,7 +270,7 @@ pub enum DataError {
     /// A timestamp is between two steps.
     #[error(
         "line {line}: timestamp {stamp} is not a whole number of steps ({frequency}) after {before} on line {previous}; \
-             round or resample the timestamps, or set data.frequency"
+             round or resample the timestamps, or set data.frequency{zone}"
     )]
     Irregular {
         /// Line, from 1.
@@ -275,6 +283,8 @@ pub enum DataError {
         before: String,
         /// The time step.
         frequency: String,
+        /// What to do if the step differs by summer time.
+        zone: &'static str,
     },
     /// The time step cannot be inferred.
     #[error("the time step between rows cannot be inferred from one row; set data.frequency, for instance \"1h\"")]
@@ -287,11 +297,11 @@ pub enum DataError {
         "{} cannot be used, because they are constant or empty in the training rows: {}; remove them from the config (data.exclude leaves \
          columns out of \"*\"), or train on other rows",
         if columns.len() == 1 { "1 column".to_owned() } else { format!("{} columns", columns.len()) },
-        columns.join(", ")
+        columns.iter().map(|(name, why)| format!("\"{name}\" ({why})")).collect::<Vec<_>>().join(", ")
     )]
     Unusable {
-        /// Names of the columns, each with its value.
-        columns: Vec<String>,
+        /// Names of the columns, each with what its cells are.
+        columns: Vec<(String, String)>,
     },
     /// A part contains no window.
     #[error("the {part} part contains no window: {detail}")]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::dataset::Dataset;
 use super::error::DataError;
 use super::scaler::Scaler;
+use super::schema::KnownSeries;
 use super::windows::{Part, WindowId};
 use crate::calendar::{CalendarFeature, Frequency, Stamp, format_stamp, parse_stamp};
 
@@ -67,6 +68,11 @@ pub struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
+    /// The series of the run.
+    pub(super) fn series(&self) -> KnownSeries<'a> {
+        KnownSeries { covariates: self.scaler.covariate_names(), targets: self.scaler.target_names() }
+    }
+
     /// What the run remembers of its time column.
     pub(super) fn time(&self) -> Option<&'a TimeFacts> {
         self.facts.and_then(|facts| facts.time.as_ref())

@@ -1,5 +1,6 @@
 //! Data files on disk: one file, standard input, or several files joined by time.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,9 @@ use csv::ByteRecord;
 use super::clock::Clock;
 use super::error::DataError;
 use super::formats::{self, ArrayOptions, Input, Opened};
+use super::read::header_names;
 use super::records::Records;
-use super::schema::Field;
+use super::schema::{Field, KnownSeries, Schema};
 use super::source_format::records;
 use crate::calendar::{Stamp, format_stamp};
 use crate::config::DataSettings;
@@ -20,8 +22,48 @@ pub(super) fn open(settings: &DataSettings, path: &Path) -> Result<Box<dyn Recor
     if settings.join.is_empty() {
         return open_one(settings, path);
     }
-    let paths = std::iter::once(path.to_owned()).chain(settings.join.iter().map(PathBuf::from));
-    Ok(Box::new(Joined::open(settings, paths.collect())?))
+    let first = open_one(settings, path)?;
+    Ok(Box::new(Joined::open(settings, path, first)?))
+}
+
+/// Opens a file for a run. If the run joined files and this one has all columns, it is read alone.
+pub(super) fn open_for(settings: &DataSettings, path: &Path, series: KnownSeries<'_>) -> Result<Box<dyn Records>, DataError> {
+    if settings.join.is_empty() {
+        return open_one(settings, path);
+    }
+    let mut first = Again { inner: open_one(settings, path)?, header: None };
+    let mut record = ByteRecord::new();
+    let Some(line) = first.inner.next(&mut record)? else { return Err(DataError::Empty) };
+    let header = header_names(&record)?;
+    first.header = Some((record, line));
+    let alone = settings.series.is_none() && Schema::new(&header, settings, None, Some(series)).is_ok();
+    if alone { Ok(Box::new(first)) } else { Ok(Box::new(Joined::open(settings, path, Box::new(first))?)) }
+}
+
+/// Rows whose header was read before.
+struct Again {
+    inner: Box<dyn Records>,
+    header: Option<(ByteRecord, u64)>,
+}
+
+impl Records for Again {
+    fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u64>, DataError> {
+        let Some((header, line)) = self.header.take() else { return self.inner.next(record) };
+        *record = header;
+        Ok(Some(line))
+    }
+
+    fn only(&mut self, used: &[bool]) {
+        self.inner.only(used);
+    }
+
+    fn delimiter(&self) -> Option<char> {
+        self.inner.delimiter()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.inner.notes()
+    }
 }
 
 /// Opens a file of any format; `-` is standard input.
@@ -68,9 +110,8 @@ struct Part {
 }
 
 impl Part {
-    fn open(settings: &DataSettings, path: PathBuf) -> Result<Self, DataError> {
+    fn open(settings: &DataSettings, path: PathBuf, mut records: Box<dyn Records>) -> Result<Self, DataError> {
         let in_file = |source: DataError| DataError::InFile { file: path.display().to_string(), source: Box::new(source) };
-        let mut records = open_one(settings, &path)?;
         let mut record = ByteRecord::new();
         records.next(&mut record).map_err(in_file)?.ok_or_else(|| in_file(DataError::Empty))?;
         let header: Vec<String> = record.iter().map(|name| one_form(&String::from_utf8_lossy(name))).collect();
@@ -105,8 +146,8 @@ impl Part {
     fn read(&mut self) -> Result<Option<(ByteRecord, Stamp)>, DataError> {
         let mut record = ByteRecord::new();
         while let Some(line) = self.records.next(&mut record)? {
+            let Some(text) = self.clock.text(&record, line, self.header.len()) else { continue };
             super::read::check_width(&record, line, self.header.len())?;
-            let Some(text) = self.clock.text(&record, line) else { continue };
             let stamp = self.clock.read(&text, line, self.last)?.at();
             if let Some(last) = self.last.filter(|last| *last >= stamp) {
                 let problem = format!("line {line}: {} follows {}", format_stamp(stamp), format_stamp(last));
@@ -120,8 +161,22 @@ impl Part {
 }
 
 impl Joined {
-    fn open(settings: &DataSettings, paths: Vec<PathBuf>) -> Result<Self, DataError> {
-        let files = paths.into_iter().map(|path| Part::open(settings, path)).collect::<Result<Vec<_>, _>>()?;
+    fn open(settings: &DataSettings, path: &Path, first: Box<dyn Records>) -> Result<Self, DataError> {
+        let mut files = vec![Part::open(settings, path.to_owned(), first)?];
+        for path in settings.join.iter().map(PathBuf::from) {
+            let records = open_one(settings, &path)?;
+            files.push(Part::open(settings, path, records)?);
+        }
+        let mut owners: HashMap<&str, &Part> = HashMap::new();
+        for file in &files {
+            for name in file.others.iter().map(|&k| file.header[k].as_str()).filter(|name| !name.is_empty()) {
+                // A name that one file has twice is found by the reader.
+                if let Some(other) = owners.insert(name, file).filter(|other| !std::ptr::eq(*other, file)) {
+                    let problem = format!("\"{name}\" is a column of {} and of {}", other.path.display(), file.path.display());
+                    return Err(DataError::schema("data.join", problem, "rename it in one of the files, or remove it there"));
+                }
+            }
+        }
         let time = files.first().map_or(0, |file| file.time.len());
         Ok(Self { files, time, started: false, rows: 1 })
     }

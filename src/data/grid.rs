@@ -4,7 +4,7 @@ use super::error::DataError;
 use super::facts::TimeFacts;
 use super::read::Cells;
 use super::table::Table;
-use crate::calendar::{Frequency, Grid, Stamp, Steps, format_stamp};
+use crate::calendar::{DAY, Frequency, Grid, Stamp, Steps, format_stamp};
 use crate::config::DataSettings;
 
 /// Maximum number of steps of a file that are compared with the step of the run.
@@ -112,6 +112,11 @@ fn gaps<'a>(grid: &'a Grid, stamps: &'a Steps, lines: &'a Steps) -> impl Iterato
             stamp: format_stamp(stamp),
             before: format_stamp(before),
             frequency: grid.frequency.to_string(),
+            zone: if is_clock_change(grid, before, stamp) {
+                "; if the rows are local days and the clocks change there, set data.timezone, such as \"Europe/Berlin\""
+            } else {
+                ""
+            },
         })),
         Some(1) => None,
         Some(steps) => Some(Ok(Gap { row, missing: usize::try_from(steps - 1).unwrap_or(usize::MAX), before, stamp })),
@@ -122,6 +127,12 @@ fn gaps<'a>(grid: &'a Grid, stamps: &'a Steps, lines: &'a Steps) -> impl Iterato
             one(run.from + usize::try_from(k).unwrap_or(usize::MAX) + 1, before, before + run.step)
         })
     })
+}
+
+/// Whether a step of whole days is an hour too long or too short.
+fn is_clock_change(grid: &Grid, before: Stamp, stamp: Stamp) -> bool {
+    let rest = stamp.saturating_sub(before).rem_euclid(DAY);
+    grid.frequency.is_whole_days() && (rest == DAY / 24 || rest == DAY - DAY / 24)
 }
 
 const CUT: &str = "a new segment starts after it, and no window spans it (see data.max_gap)";

@@ -10,7 +10,7 @@ use super::error::DataError;
 use super::number::NumberReader;
 use super::read::{Cells, Rows, check_width};
 use super::records::Records;
-use super::schema::{Field, KnownSeries, Schema};
+use super::schema::{Field, KnownSeries, Schema, matches};
 use crate::calendar::{Steps, format_stamp};
 use crate::config::DataSettings;
 use crate::names::one_form;
@@ -26,6 +26,8 @@ pub(super) struct LongNames {
     shared: Vec<String>,
     /// Columns of the file that belong to a series: the targets and their drivers.
     own: Vec<String>,
+    /// Names and patterns of data.exclude, which leave out series and single targets of a series.
+    exclude: Vec<String>,
 }
 
 impl LongNames {
@@ -39,7 +41,8 @@ impl LongNames {
 
     /// Series and name of each target.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&str, String)> {
-        self.targets.iter().flat_map(|column| self.series.iter().map(|series| (series.as_str(), self.column(series, column))))
+        let all = self.targets.iter().flat_map(|column| self.series.iter().map(|series| (series.as_str(), self.column(series, column))));
+        all.filter(|(_, name)| !self.exclude.iter().any(|pattern| matches(pattern, name)))
     }
 
     /// The names of all columns, in order.
@@ -112,7 +115,8 @@ pub(super) fn read(
     let covariates = wide.layout.covariates.len();
     let (shared, own) = (inputs(&|s| s < covariates), inputs(&|s| s >= covariates));
     let labels = |fields: &[Field]| fields.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
-    let names = LongNames { series: vec![], targets: wide.layout.targets.clone(), shared: labels(&shared), own: labels(&own) };
+    let exclude = settings.exclude.iter().map(|pattern| one_form(pattern)).collect();
+    let names = LongNames { series: vec![], targets: wide.layout.targets.clone(), shared: labels(&shared), own: labels(&own), exclude };
     let mut rows = LongRows {
         settings,
         numbers: NumberReader::new(settings),
@@ -134,8 +138,8 @@ pub(super) fn read(
 
 impl LongRows<'_> {
     fn push(&mut self, record: &ByteRecord, line: u64, width: usize) -> Result<(), DataError> {
+        let Some(text) = self.clock.text(record, line, width) else { return Ok(()) };
         check_width(record, line, width)?;
-        let Some(text) = self.clock.text(record, line) else { return Ok(()) };
         let name = record[self.series.index].trim_ascii();
         if self.numbers.is_missing(name) {
             return Err(DataError::Cell {
@@ -149,9 +153,12 @@ impl LongRows<'_> {
         let k = match self.index.get(name) {
             Some(&k) => k,
             None => {
-                let k = self.groups.len();
+                let (k, form) = (self.groups.len(), one_form(&String::from_utf8_lossy(name)));
+                if self.names.exclude.iter().any(|pattern| matches(pattern, &form)) {
+                    return Ok(());
+                }
                 self.index.insert(name.to_vec(), k);
-                self.names.series.push(one_form(&String::from_utf8_lossy(name)));
+                self.names.series.push(form);
                 self.groups.push(Group { moments: Moments::default(), lines: Steps::default(), values: vec![] });
                 self.common.push(Group { moments: Moments::default(), lines: Steps::default(), values: vec![] });
                 k
@@ -174,7 +181,12 @@ impl LongRows<'_> {
     fn finish(self, known: Option<&Known<'_>>, names_known: Option<KnownSeries<'_>>) -> Result<(Schema, Cells), DataError> {
         let Self { settings, clock, mut names, series, shared, own, groups, common, .. } = self;
         if groups.is_empty() {
-            return Err(DataError::NoRows);
+            let problem = format!("no series of \"{}\" remains", series.name);
+            return Err(if settings.exclude.is_empty() {
+                DataError::NoRows
+            } else {
+                DataError::schema("data.exclude", problem, "leave out fewer series")
+            });
         }
         // A series with one row says nothing about the step.
         let says = |group: &&Group| group.moments.len() > 1;

@@ -48,9 +48,9 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use columns::{BadColumn, Driver, Gap, bad_columns_in, unknown_columns_in};
 #[cfg(feature = "native")]
-pub(crate) use columns::bad_columns_of;
-pub(crate) use columns::{BadColumn, Driver, Gap, bad_columns_in};
+pub(crate) use columns::{bad_columns_of, unknown_columns_of};
 pub use dataset::{DataReport, Dataset};
 pub use error::DataError;
 pub use facts::{DataFacts, Known, Reach, SeenWindows, TimeFacts};
@@ -61,6 +61,7 @@ pub use forecast::ForecastWindow;
 #[cfg(feature = "formats")]
 pub use formats::{Format, FormatError};
 pub use grid::Segment;
+#[cfg(not(feature = "formats"))]
 pub(crate) use lines::unpacked;
 pub(crate) use read::{check_width, header_names, is_values};
 pub use scaler::Scaler;

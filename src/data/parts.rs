@@ -199,7 +199,11 @@ impl Dataset {
     fn too_few(&self, part: Part, rows: &Range<usize>) -> DataError {
         let overlap = |segment: &Segment| rows.end.min(segment.first_row + segment.rows).saturating_sub(rows.start.max(segment.first_row));
         let longest = self.segments.iter().map(overlap).max().unwrap_or(0);
-        let pieces = self.segments.iter().filter(|s| overlap(s) > 0).count();
+        // A window of another part reaches back, so that a gap before the part can also be the reason.
+        let reach = if part == Part::Train { 0 } else { self.shape.history };
+        let reached = rows.start.saturating_sub(reach)..rows.end;
+        let within = |segment: &Segment| reached.start.max(segment.first_row) < reached.end.min(segment.first_row + segment.rows);
+        let pieces = self.segments.iter().filter(|s| within(s)).count();
         let (history, horizon, steps) = (self.shape.history, self.shape.horizon, self.shape.steps());
         let need = if part == Part::Train {
             format!("one window needs {steps} consecutive rows (history {history} + horizon {horizon})")
@@ -207,7 +211,7 @@ impl Dataset {
             format!("one window needs {horizon} consecutive rows for the horizon, after {history} rows of history")
         };
         let (pieces, gap) = if pieces > 1 {
-            (format!(" in {pieces} segments, the longest with {longest} rows"), self.gap_advice(rows))
+            (format!(" in {pieces} segments between gaps, the longest with {longest} rows"), self.gap_advice(&reached))
         } else {
             Default::default()
         };

@@ -12,6 +12,7 @@ use super::table::Table;
 use super::{Known, long};
 use crate::calendar::{Steps, format_stamp};
 use crate::config::DataSettings;
+use crate::config::suggest::nearest;
 use crate::names::one_form;
 use crate::numbers::to_f32;
 
@@ -39,13 +40,16 @@ pub(super) fn read(settings: &DataSettings, records: &mut dyn Records, known: Op
     let header = header(&record, settings, line)?;
     // The delimiter decides what a comma in a number probably means.
     let settings = &DataSettings { delimiter: settings.delimiter.or(records.delimiter()), ..settings.clone() };
-    let series = known.map(|known| KnownSeries { covariates: known.scaler.covariate_names(), targets: known.scaler.target_names() });
+    let series = known.map(Known::series);
     let (schema, mut cells) = match &settings.series {
         Some(column) => long::read(settings, &header, column, records, known, series)?,
         None => wide(settings, &header, records, known, series)?,
     };
     let before = records.notes().into_iter().chain(header_note(&header, settings));
     cells.notes.splice(0..0, before);
+    if known.is_none() && settings.series.is_none() {
+        cells.notes.extend(settings.exclude.iter().filter(|name| !name.contains('*')).filter_map(|name| excludes_nothing(name, &header)));
+    }
     Ok((schema, cells))
 }
 
@@ -70,9 +74,12 @@ fn wide(
     let mut record = ByteRecord::new();
     let mut fields = vec![f64::NAN; schema.fields.len()];
     while let Some(line) = records.next(&mut record)? {
+        let text = clock.as_mut().map(|clock| clock.text(&record, line, header.len()));
+        if matches!(text, Some(None)) {
+            continue;
+        }
         check_width(&record, line, header.len())?;
-        if let Some(clock) = &mut clock {
-            let Some(text) = clock.text(&record, line) else { continue };
+        if let (Some(clock), Some(Some(text))) = (&mut clock, text) {
             let reading = clock.read(&text, line, order.moments.last())?;
             order.push(reading, line).map_err(|e| clock.gap().unwrap_or_else(|| like_long(e, &record, header, &schema, &numbers)))?;
         }
@@ -116,12 +123,17 @@ pub(crate) fn check_width(record: &ByteRecord, line: u64, expected: usize) -> Re
     if record.len() == expected {
         return Ok(());
     }
-    let above = if line <= 3 || (expected == 1 && record.len() > 1) {
-        "; if there are lines above the header, set data.skip_lines to their number"
+    let first = String::from_utf8_lossy(record.get(0).unwrap_or_default()).trim().to_owned();
+    let advice = if first.starts_with('#') {
+        "; if lines that begin with # are comments, set data.comment = \"#\"".to_owned()
+    } else if line <= 3 || (expected == 1 && record.len() > 1) {
+        "; if there are lines above the header, set data.skip_lines to their number".to_owned()
+    } else if record.len() < expected && !first.is_empty() {
+        format!("; if the line is no part of the table, set data.skip_rows = [\"{}\"]", shortened(&first))
     } else {
-        ""
+        String::new()
     };
-    Err(DataError::FieldCount { line, found: record.len(), expected, above })
+    Err(DataError::FieldCount { line, found: record.len(), expected, advice })
 }
 
 /// The timestamps of the rows so far, and their direction.
@@ -234,6 +246,13 @@ pub(crate) fn is_values(names: &[String]) -> bool {
 fn header_note(header: &[String], settings: &DataSettings) -> Option<String> {
     let note = "the header holds only numbers; if it is a row of values, set data.header = false";
     (settings.header && is_values(header)).then(|| note.to_owned())
+}
+
+/// A note about a name in data.exclude that is no column.
+fn excludes_nothing(name: &str, header: &[String]) -> Option<String> {
+    let form = one_form(name);
+    let near = || nearest(&form, header.iter().map(String::as_str)).map_or_else(String::new, |best| format!("; did you mean \"{best}\"?"));
+    (!header.contains(&form)).then(|| format!("data.exclude: the file has no column \"{name}\"{}", near()))
 }
 
 /// Converts numbers to rows of the table.

@@ -1,8 +1,11 @@
 //! Rows of text cells: the common form of all formats of tables, so that one reader applies the same checks to all.
 
+use std::io::Read;
+
 use csv::ByteRecord;
 
 use super::error::DataError;
+use crate::config::DataSettings;
 
 /// Rows of text cells, from a file of any format.
 pub(crate) trait Records {
@@ -25,4 +28,15 @@ pub(crate) trait Records {
     fn notes(&self) -> Vec<String> {
         vec![]
     }
+}
+
+/// The rows of a table in memory or from a stream, of any format that this build reads.
+///
+/// # Errors
+/// If the format is not read, or the start of the file is damaged.
+pub(crate) fn records_of<'a>(settings: &DataSettings, reader: impl Read + 'a) -> Result<Box<dyn Records + 'a>, DataError> {
+    #[cfg(feature = "formats")]
+    return super::source_format::records(settings, super::formats::Input::Stream(Box::new(reader)));
+    #[cfg(not(feature = "formats"))]
+    Ok(Box::new(super::text::TextRecords::open(reader, settings)?))
 }

@@ -44,7 +44,7 @@ impl Scaler {
             let Some(slot) = slot else { continue };
             let label = &dataset.labels[slot.column];
             let Some(moments) = Moments::of(|| dataset.table.values(slot.column, rows.clone())) else {
-                unusable.push(format!("\"{label}\" (no value)"));
+                unusable.push((label.clone(), "no value".to_owned()));
                 continue;
             };
             let is_target = index % channels == 0 && index / channels >= dataset.shape.num_covariates;
@@ -52,7 +52,7 @@ impl Scaler {
                 let value = value_text(dataset.offsets[slot.column], moments.least);
                 let note = format!("column \"{label}\" is {value} in all training rows and contains no information");
                 if is_target {
-                    unusable.push(format!("\"{label}\" (always {value})"));
+                    unusable.push((label.clone(), format!("always {value}")));
                 } else if !notes.contains(&note) {
                     notes.push(note);
                 }

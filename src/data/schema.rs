@@ -134,6 +134,36 @@ impl Schema {
         Ok(Self { time, fields: builder.fields, columns: builder.columns, layout })
     }
 
+    /// The errors about all names in the settings that are no columns of a header.
+    pub(super) fn unknown(header: &[String], settings: &DataSettings) -> Vec<DataError> {
+        let builder = Builder::new(header, None);
+        let mut found: Vec<Result<(), DataError>> = vec![];
+        let times = settings.time.as_ref().map_or(&[][..], |time| time.names());
+        found.extend(times.iter().map(|name| builder.index("data.time", name).map(drop)));
+        found.extend(settings.series.iter().map(|name| builder.index("data.series", name).map(drop)));
+        for name in settings.targets.iter().filter(|name| *name != "*") {
+            let is_pattern = name.contains("{i}");
+            found.push(if is_pattern {
+                builder.expand("data.targets", name).map(drop)
+            } else {
+                builder.index("data.targets", name).map(drop)
+            });
+        }
+        for covariate in &settings.covariates {
+            let all = builder.covariates(std::slice::from_ref(covariate));
+            found
+                .push(all.and_then(|all| all.into_iter().try_for_each(|(_, one)| builder.resolve("data.covariates", one, None).map(drop))));
+        }
+        for channel in &settings.channels {
+            let (place, declared) = (format!("data.channels, \"{}\"", channel.name), Declared::from(channel));
+            // The columns of a pattern depend on the targets.
+            if !declared.column.or(declared.expression).is_some_and(|text| text.contains("{i}")) {
+                found.push(builder.resolve(&place, declared, None).map(drop));
+            }
+        }
+        found.into_iter().filter_map(Result::err).filter(|e| matches!(e, DataError::UnknownColumn { .. })).collect()
+    }
+
     /// The offset of each stored column in the run to which a scaler belongs.
     pub(super) fn offsets(&self, scaler: &Scaler) -> Vec<f64> {
         scaler.column_offsets(&self.layout.slots, self.columns.len())
@@ -288,7 +318,7 @@ impl<'h> Builder<'h> {
             let mut used: BTreeSet<usize> = all.iter().map(|&(index, _)| index).collect();
             used.extend(time.iter().map(|field| field.index));
             used.extend(self.inputs_of_drivers(settings, &all)?);
-            used.extend(self.excluded(&settings.exclude)?);
+            used.extend(self.excluded(&settings.exclude));
             let rest: Vec<_> = (0..self.header.len()).filter(|i| !used.contains(i)).map(|i| (i, None)).collect();
             all.splice(at..at, rest);
         }
@@ -308,18 +338,11 @@ impl<'h> Builder<'h> {
         Ok(all)
     }
 
-    /// The header indices that the patterns of data.exclude match.
-    fn excluded(&self, patterns: &[String]) -> Result<BTreeSet<usize>, DataError> {
-        let mut all = BTreeSet::new();
-        for pattern in patterns {
-            let form = one_form(pattern);
-            let before = all.len();
-            all.extend(self.header.iter().enumerate().filter(|(_, name)| matches(&form, name)).map(|(index, _)| index));
-            if all.len() == before && !pattern.contains('*') {
-                self.index("data.exclude", pattern)?;
-            }
-        }
-        Ok(all)
+    /// The header indices that the patterns of data.exclude match. A later file need not have these columns.
+    fn excluded(&self, patterns: &[String]) -> BTreeSet<usize> {
+        let forms: Vec<String> = patterns.iter().map(|pattern| one_form(pattern)).collect();
+        let is = |name: &String| forms.iter().any(|form| matches(form, name));
+        self.header.iter().enumerate().filter(|(_, name)| is(name)).map(|(index, _)| index).collect()
     }
 
     /// Header indices that the covariates, and the channels of the given targets, read.

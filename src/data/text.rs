@@ -139,6 +139,25 @@ fn separator_line(line: &[u8]) -> &[u8] {
     }
 }
 
+/// What a file is that is no table of text, and what to do.
+fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    const XLS: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let lower: Vec<u8> = text.iter().take(16).map(u8::to_ascii_lowercase).collect();
+    let second = text.get(1..).and_then(|rest| rest.trim_ascii_start().first());
+    let json = "write the table as CSV, for instance with pandas: read_json(..).to_csv(..)";
+    match (text.first()?, second) {
+        _ if head.starts_with(XLS) => Some(("an Excel workbook", "save it as CSV")),
+        _ if lower.starts_with(b"%pdf-") => Some(("a PDF document", "save the table as CSV")),
+        (b'{', Some(b'"' | b'}')) | (b'[', Some(b'{' | b'[')) => Some(("JSON", json)),
+        (b'<', _) if [&b"<!doctype"[..], b"<html", b"<head", b"<body", b"<table"].iter().any(|tag| lower.starts_with(tag)) => {
+            Some(("an HTML page", "save the table as CSV, or check the address from which the file was downloaded"))
+        }
+        (b'<', _) if lower.starts_with(b"<?xml") => Some(("XML", "save the table as CSV")),
+        _ => None,
+    }
+}
+
 /// The rows of a CSV file.
 pub(crate) struct TextRecords<'a> {
     reader: csv::Reader<LineFeeds<Box<dyn Read + 'a>>>,
@@ -164,6 +183,9 @@ impl<'a> TextRecords<'a> {
         let mut reader = unpacked(reader).map_err(read)?;
         let mut head = vec![];
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(read)?;
+        if let Some((found, advice)) = foreign(&head) {
+            return Err(DataError::OtherFormat { found, advice });
+        }
         let preamble = Preamble::of(&head, settings);
         let mut start = Cursor::new(head);
         start.set_position(preamble.bytes as u64);

@@ -39,6 +39,8 @@ pub(super) struct Column {
     pub(super) whole: bool,
     /// The previous number, whether each number was greater or each was less than the one before, and their difference if it is constant.
     previous: Option<f64>,
+    /// How often a number differs from the one before.
+    pub(super) number_changes: usize,
     rising: bool,
     falling: bool,
     step: Option<f64>,
@@ -49,7 +51,7 @@ pub(super) struct Column {
     /// Missing tokens that data.missing does not list by default, or that are not the empty text.
     pub(super) tokens: Vec<Odd>,
     /// The first cells.
-    sample: Vec<String>,
+    sample: Vec<Odd>,
     /// Examples of other cells.
     pub(super) odd: Vec<Odd>,
     pub(super) odd_count: usize,
@@ -77,6 +79,7 @@ impl Column {
             greatest: f64::NEG_INFINITY,
             whole: true,
             previous: None,
+            number_changes: 0,
             rising: true,
             falling: true,
             step: None,
@@ -101,7 +104,7 @@ impl Column {
             return;
         }
         if self.sample.len() < EXAMPLES {
-            self.sample.push(cell.to_owned());
+            self.sample.push(Odd { text: cell.to_owned(), line });
         }
         let number = parsed(cell, style.0, style.1).filter(|v| v.is_finite());
         if number.is_none() && (MISSING.contains(&cell) || ODD_MISSING.contains(&cell)) {
@@ -144,6 +147,7 @@ impl Column {
 
     fn add_number(&mut self, value: f64) {
         self.numbers += 1;
+        self.number_changes += usize::from(self.previous != Some(value));
         self.least = self.least.min(value);
         self.greatest = self.greatest.max(value);
         self.whole &= value.fract() == 0.0;
@@ -177,9 +181,9 @@ impl Column {
         (guess.read * 2 > guess.cells).then_some(guess)
     }
 
-    /// Some texts of the column.
-    pub(super) fn examples(&self) -> impl Iterator<Item = &str> {
-        self.sample.iter().map(String::as_str)
+    /// The first cells of the column.
+    pub(super) fn examples(&self) -> impl Iterator<Item = &Odd> + Clone {
+        self.sample.iter()
     }
 
     /// Whether every row from the first to the last value has one.

@@ -5,27 +5,28 @@
 
 mod column;
 mod dialect;
+mod keys;
 mod roles;
 mod sizes;
+mod stamps;
+mod table;
 mod time;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
-
 use csv::ByteRecord;
 
-use crate::calendar::{Frequency, Grid, Steps, Suggestion, TimeFormat, parse_moment};
 use crate::config::{Config, DataSettings};
-use crate::data::records::Records;
-use crate::data::text::{Preamble, TextRecords};
-use crate::data::{DataError, Dataset, Scaler, unpacked};
+use crate::data::text::Preamble;
+use crate::data::{DataError, Dataset, Scaler};
 use column::{Column, Odd};
 use dialect::Style;
 use roles::Roles;
 pub use sizes::{Predict, predicted};
+use stamps::MOST_SKIPPED;
+pub use table::Table;
 use time::TimeChoice;
 
 /// A first config.
@@ -46,81 +47,12 @@ pub struct Options {
     pub time: Option<String>,
     /// The form of the timestamps, as `data.time_format`.
     pub time_format: Option<String>,
+    /// The zone of the timestamps, as `data.timezone`.
+    pub timezone: Option<String>,
 }
 
-/// A table that can be read several times.
-pub trait Table {
-    /// The first bytes of a text file, decompressed; empty for files of other formats.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    fn head(&self) -> Result<Vec<u8>, DataError>;
-
-    /// Reads the table from its start as a dataset.
-    ///
-    /// # Errors
-    /// If the file cannot be read with this config.
-    fn dataset(&self, config: &Config) -> Result<Dataset, DataError>;
-
-    /// Calls `row` with the line and the cells of every row; the first one is the header.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    fn rows(&self, settings: &DataSettings, row: &mut dyn FnMut(u64, &ByteRecord) -> Result<(), DataError>) -> Result<(), DataError>;
-}
-
-/// Bytes at the start of a file from which its delimiter is found.
-const HEAD: usize = 1 << 16;
 /// Rows whose cells decide how numbers are written.
 const FIRST_ROWS: usize = 1000;
-
-/// Calls `row` for every row.
-fn each(mut records: impl Records, row: &mut dyn FnMut(u64, &ByteRecord) -> Result<(), DataError>) -> Result<(), DataError> {
-    let mut record = ByteRecord::new();
-    while let Some(line) = records.next(&mut record)? {
-        row(line, &record)?;
-    }
-    Ok(())
-}
-
-/// Bytes in memory.
-impl Table for [u8] {
-    fn head(&self) -> Result<Vec<u8>, DataError> {
-        let read = |source| DataError::Read { line: 0, source };
-        let mut head = vec![];
-        unpacked(self).map_err(read)?.take(HEAD as u64).read_to_end(&mut head).map_err(read)?;
-        Ok(head)
-    }
-
-    fn dataset(&self, config: &Config) -> Result<Dataset, DataError> {
-        Dataset::read(config, self)
-    }
-
-    fn rows(&self, settings: &DataSettings, row: &mut dyn FnMut(u64, &ByteRecord) -> Result<(), DataError>) -> Result<(), DataError> {
-        each(TextRecords::open(self, settings)?, row)
-    }
-}
-
-/// A file.
-#[cfg(feature = "native")]
-impl Table for std::path::Path {
-    fn head(&self) -> Result<Vec<u8>, DataError> {
-        crate::data::head_of(self, HEAD)
-    }
-
-    fn dataset(&self, config: &Config) -> Result<Dataset, DataError> {
-        Dataset::open(config, self)
-    }
-
-    fn rows(&self, settings: &DataSettings, row: &mut dyn FnMut(u64, &ByteRecord) -> Result<(), DataError>) -> Result<(), DataError> {
-        let mut records = crate::data::open_one(settings, self)?;
-        let mut record = ByteRecord::new();
-        while let Some(line) = records.next(&mut record)? {
-            row(line, &record)?;
-        }
-        Ok(())
-    }
-}
 
 fn refusal(place: &str, problem: String, advice: &str) -> DataError {
     DataError::Schema { place: place.to_owned(), problem, advice: advice.to_owned() }
@@ -147,12 +79,106 @@ struct Sketch {
 /// If the table cannot be read, or no config that trains on it is found. The message says why.
 pub fn starter<T: Table + ?Sized>(table: &T, file: &str, options: &Options, predict: Predict<'_>) -> Result<Starter, DataError> {
     let mut sketch = sketch(table, options)?;
-    read_stamps(table, &mut sketch)?;
+    stamps::read(table, &mut sketch)?;
+    without_skipped(table, &mut sketch)?;
     let roles = Roles::of(&sketch)?;
     sizes::fitted(table, file, sketch, roles, predict)
 }
 
+/// Rows that are left out: their timestamps have one of these texts.
+struct Skip<'a> {
+    time: &'a [usize],
+    texts: &'a [String],
+}
+
+impl Skip<'_> {
+    fn has(&self, record: &ByteRecord, width: usize) -> bool {
+        let text = if record.len() == width { time_text(record, self.time) } else { cell_text(record, 0) };
+        self.texts.contains(&text)
+    }
+}
+
+fn cell_text(record: &ByteRecord, k: usize) -> String {
+    String::from_utf8_lossy(record.get(k).unwrap_or_default()).trim().to_owned()
+}
+
+/// The text of a timestamp: that of its columns, joined by blanks.
+fn time_text(record: &ByteRecord, columns: &[usize]) -> String {
+    columns.iter().map(|&k| cell_text(record, k)).collect::<Vec<_>>().join(" ")
+}
+
+/// What the cells of a table look like.
+struct Examined {
+    columns: Vec<Column>,
+    rows: usize,
+    /// Decimal and thousands separator.
+    style: (char, Option<char>),
+    /// Line of the header, and whether it holds values.
+    header_line: u64,
+    unnamed: bool,
+    /// Lines with fewer fields that are no rows, such as one below the table.
+    short: Vec<Odd>,
+    /// Whether lines inside the table begin with #, which is an error.
+    commented: bool,
+}
+
 /// Examines all cells.
+fn examine<T: Table + ?Sized>(table: &T, settings: &DataSettings, skip: &Skip<'_>) -> (Examined, Result<(), DataError>) {
+    let mut found =
+        Examined { columns: vec![], rows: 0, style: ('.', None), header_line: 0, unnamed: false, short: vec![], commented: false };
+    let (mut style, mut waiting) = (Style::default(), vec![]);
+    let (mut width, mut chosen) = (0, None);
+    let delimiter = settings.delimiter.unwrap_or(',');
+    let add = |found: &mut Examined, waiting: &mut Vec<(u64, ByteRecord)>, style| {
+        for (line, record) in waiting.drain(..) {
+            for (column, cell) in found.columns.iter_mut().zip(&record) {
+                column.add(found.rows, line, &String::from_utf8_lossy(cell), style);
+            }
+            found.rows += 1;
+            if found.rows == FIRST_ROWS {
+                found.columns.iter_mut().for_each(Column::settle);
+            }
+        }
+    };
+    let read = table.rows(settings, &mut |line, record| {
+        if found.columns.is_empty() {
+            let names = crate::data::header_names(record)?;
+            found.unnamed = settings_header(&names, record, &mut found.columns, &mut waiting, line);
+            (width, found.header_line) = (record.len(), line);
+            return Ok(());
+        }
+        if skip.has(record, width) {
+            return Ok(());
+        }
+        if let Err(e) = crate::data::check_width(record, line, width) {
+            let text = cell_text(record, 0);
+            found.commented = text.starts_with('#');
+            let is_row = found.commented || text.is_empty() || record.len() > width || is_stamp(&text) || found.rows + waiting.len() < 2;
+            if is_row || found.short.len() == MOST_SKIPPED {
+                return Err(e);
+            }
+            found.short.push(Odd { text, line });
+            return Ok(());
+        }
+        if chosen.is_none() {
+            record.iter().for_each(|cell| style.add(String::from_utf8_lossy(cell).trim()));
+        }
+        waiting.push((line, record.clone()));
+        if waiting.len() >= FIRST_ROWS {
+            chosen.get_or_insert_with(|| style.found(delimiter));
+        }
+        if let Some(style) = chosen {
+            add(&mut found, &mut waiting, style);
+        }
+        Ok(())
+    });
+    found.style = chosen.unwrap_or_else(|| style.found(delimiter));
+    let style = found.style;
+    add(&mut found, &mut waiting, style);
+    (found, read)
+}
+
+/// Examines a table, and finds its time column.
 fn sketch<T: Table + ?Sized>(table: &T, options: &Options) -> Result<Sketch, DataError> {
     let head = table.head()?;
     let mut settings = DataSettings::of_text();
@@ -165,55 +191,25 @@ fn sketch<T: Table + ?Sized>(table: &T, options: &Options) -> Result<Sketch, Dat
         let preamble = Preamble::of(&head, &settings);
         settings.delimiter = Some(preamble.delimiter.into());
     }
-    let mut columns: Vec<Column> = vec![];
-    let (mut style, mut rows, mut waiting) = (Style::default(), 0, vec![]);
-    let mut width = 0;
-    let mut chosen = None;
-    let delimiter = settings.delimiter.unwrap_or(',');
-    let add = |columns: &mut Vec<Column>, row: usize, line: u64, record: &ByteRecord, style| {
-        for (column, cell) in columns.iter_mut().zip(record) {
-            column.add(row, line, &String::from_utf8_lossy(cell), style);
-        }
-    };
-    let (mut header_line, mut unnamed) = (0, false);
-    table.rows(&settings, &mut |line, record| {
-        if columns.is_empty() {
-            let names = crate::data::header_names(record)?;
-            unnamed = settings_header(&names, record, &mut columns, &mut waiting, line);
-            (width, header_line) = (record.len(), line);
-            return Ok(());
-        }
-        crate::data::check_width(record, line, width)?;
-        if chosen.is_none() {
-            record.iter().for_each(|cell| style.add(String::from_utf8_lossy(cell).trim()));
-            waiting.push((line, record.clone()));
-            if waiting.len() >= FIRST_ROWS {
-                chosen = Some(style.found(delimiter));
-            }
-        } else {
-            waiting.push((line, record.clone()));
-        }
-        if let Some(style) = chosen {
-            for (line, record) in waiting.drain(..) {
-                add(&mut columns, rows, line, &record, style);
-                rows += 1;
-                if rows == FIRST_ROWS {
-                    columns.iter_mut().for_each(Column::settle);
-                }
-            }
-        }
-        Ok(())
-    })?;
-    let style = chosen.unwrap_or_else(|| style.found(delimiter));
-    for (line, record) in waiting.drain(..) {
-        add(&mut columns, rows, line, &record, style);
-        rows += 1;
+    settings.timezone.clone_from(&options.timezone);
+    let nothing = Skip { time: &[], texts: &[] };
+    let (mut found, mut read) = examine(table, &settings, &nothing);
+    if read.is_err() && found.commented {
+        settings.comment = Some('#');
+        notes.push("lines that begin with # are skipped (data.comment)".into());
+        (found, read) = examine(table, &settings, &nothing);
     }
+    read?;
+    let Examined { columns, rows, style, header_line, unnamed, short, .. } = found;
     if columns.is_empty() {
         return Err(DataError::Empty);
     }
     if rows == 0 {
         return Err(DataError::NoRows);
+    }
+    for Odd { text, line } in short {
+        notes.push(format!("line {line}: \"{text}\" has fewer fields than the header; rows with this text are skipped (data.skip_rows)"));
+        settings.skip_rows.push(text);
     }
     (settings.decimal, settings.thousands) = style;
     if style != ('.', None) {
@@ -231,6 +227,16 @@ fn sketch<T: Table + ?Sized>(table: &T, options: &Options) -> Result<Sketch, Dat
         e => e,
     })?;
     Ok(Sketch { settings, columns, rows, time, gaps: 0, longest_gap: 0, descending: false, notes })
+}
+
+/// Examines the cells again, without the rows that are skipped.
+fn without_skipped<T: Table + ?Sized>(table: &T, sketch: &mut Sketch) -> Result<(), DataError> {
+    let Some(time) = sketch.time.as_ref().filter(|_| !sketch.settings.skip_rows.is_empty()) else { return Ok(()) };
+    let (found, read) = examine(table, &sketch.settings, &Skip { time: &time.columns, texts: &sketch.settings.skip_rows });
+    read?;
+    (sketch.columns, sketch.rows) = (found.columns, found.rows);
+    (sketch.settings.decimal, sketch.settings.thousands) = found.style;
+    Ok(())
 }
 
 /// Makes the columns of a header. If the header holds values, which is the result, they are the first row, and the columns get names.
@@ -257,131 +263,6 @@ fn is_stamp(text: &str) -> bool {
     guess.add(text);
     let found = guess.finish();
     found.read > 0
-}
-
-/// Unreadable timestamps that may be skipped, and their greatest share of the rows.
-const MOST_SKIPPED: usize = 3;
-const SKIPPED_SHARE: usize = 20;
-
-/// Reads the timestamps: finds rows without one, a long table, and working days.
-fn read_stamps<T: Table + ?Sized>(table: &T, sketch: &mut Sketch) -> Result<(), DataError> {
-    let Some(choice) = &sketch.time else { return Ok(()) };
-    let format = choice
-        .format
-        .as_deref()
-        .map(TimeFormat::parse)
-        .transpose()
-        .map_err(|hint| refusal("data.time_format", hint, "give --time-format"))?;
-    let (mut stamps, mut walls) = (Steps::default(), Steps::default());
-    let mut odd: Vec<Odd> = vec![];
-    let (mut odd_rows, mut header, mut repeats, mut direction) = (0_usize, sketch.settings.header, false, 0_i64);
-    let mut problem = None;
-    table.rows(&sketch.settings, &mut |line, record| {
-        if std::mem::take(&mut header) {
-            return Ok(());
-        }
-        if !sketch.settings.header && stamps.len() == 0 && record.iter().next().is_some_and(|c| c == b"c1") {
-            return Ok(());
-        }
-        let cells: Vec<String> =
-            choice.columns.iter().map(|&k| String::from_utf8_lossy(record.get(k).unwrap_or_default()).trim().to_owned()).collect();
-        let text = cells.join(" ");
-        let read = format.as_ref().map_or_else(|| parse_moment(&text), |format| format.read(&text));
-        match read {
-            Ok(moment) => {
-                let at = moment.instant();
-                if let Some(last) = stamps.last() {
-                    let sign = (at - last).signum();
-                    repeats |= sign == 0 || (direction != 0 && sign != direction);
-                    direction = if direction == 0 { sign } else { direction };
-                }
-                stamps.push(at);
-                walls.push(moment.wall);
-            }
-            Err(advice) => {
-                odd_rows += 1;
-                let column = choice.names(&sketch.columns).label();
-                problem.get_or_insert(DataError::Stamp { line, column, text: text.clone(), advice });
-                if odd.iter().all(|o| o.text != text) {
-                    odd.push(Odd { text, line });
-                }
-            }
-        }
-        Ok(())
-    })?;
-    if let Some(problem) = problem {
-        let looks = odd.iter().any(|o| o.text.bytes().filter(u8::is_ascii_digit).count() > 3);
-        if odd.len() > MOST_SKIPPED || odd_rows * SKIPPED_SHARE > sketch.rows || looks {
-            return Err(problem);
-        }
-        for Odd { text, line } in odd {
-            sketch.notes.push(format!("line {line}: \"{text}\" is no timestamp; rows with this text are skipped"));
-            sketch.settings.skip_rows.push(text);
-        }
-    }
-    sketch.descending = direction < 0 && !repeats;
-    if sketch.descending {
-        sketch.notes.push("the file has its newest row first; the rows are used in order of time".into());
-    }
-    let time = choice.columns.clone();
-    sketch.settings.time = Some(choice.names(&sketch.columns));
-    sketch.settings.time_format.clone_from(&choice.format);
-    sketch.notes.insert(0, choice.why.clone());
-    if let Some(k) = time::series(&sketch.columns, &time, repeats) {
-        let column = &sketch.columns[k];
-        let count = if column.texts.len() < 10_000 { column.texts.len().to_string() } else { "many".into() };
-        sketch.notes.push(format!("timestamps repeat for the {count} values of \"{}\": this is a long table", column.name));
-        sketch.settings.series = Some(column.name.clone());
-    } else {
-        let blocks = |c: &&Column| c.numbers == 0 && c.texts.len() > 1 && c.changes == c.texts.len();
-        if let Some(column) = sketch.columns.iter().enumerate().filter(|(k, _)| !time.contains(k)).map(|(_, c)| c).find(blocks) {
-            sketch.notes.push(format!(
-                "\"{}\" has {} values, each in one block of rows: if these are different series, set data.series = \"{}\"",
-                column.name,
-                column.texts.len(),
-                column.name
-            ));
-        }
-    }
-    suggest(sketch, stamps, walls);
-    Ok(())
-}
-
-/// The timestamps in ascending order, once each if there is one row for each series.
-fn ascending(stamps: Steps, sketch: &Sketch) -> Steps {
-    if sketch.settings.series.is_some() {
-        let mut all: Vec<_> = stamps.iter().collect();
-        all.sort_unstable();
-        all.dedup();
-        return all.into_iter().collect();
-    }
-    if sketch.descending { stamps.reversed() } else { stamps }
-}
-
-/// Working days, sessions and gaps.
-fn suggest(sketch: &mut Sketch, stamps: Steps, walls: Steps) {
-    let has_rules = |found: &Suggestion| matches!(found.frequency, Frequency::Business(_)) || !found.rules.is_trivial();
-    // Working days and sessions are in local time; other rows are counted in instants.
-    let local = Grid::suggest(&ascending(walls, sketch)).filter(has_rules);
-    let Some(found) = local.or_else(|| Grid::suggest(&ascending(stamps, sketch))) else { return };
-    if let Frequency::Business(_) = found.frequency {
-        sketch.settings.frequency = Some(found.frequency);
-        let days = found.rules.weekdays.map_or_else(|| "for weekends".into(), |days| format!("on other days than {days}"));
-        sketch.notes.push(format!("there are no rows {days}: the step is {} (working days)", found.frequency));
-    }
-    if let Some(session) = found.rules.session {
-        sketch.settings.frequency = Some(found.frequency);
-        sketch.settings.session = Some(session);
-        sketch.notes.push(format!("every day has rows from {session}: the time between is no gap"));
-    }
-    sketch.settings.weekdays = found.rules.weekdays;
-    sketch.settings.holidays = found.rules.holidays.iter().map(|day| crate::calendar::format_date(day * crate::calendar::DAY)).collect();
-    if !sketch.settings.holidays.is_empty() {
-        sketch.notes.push(format!("{} working days have no rows and are taken as holidays", sketch.settings.holidays.len()));
-    }
-    if found.gaps > 0 {
-        sizes::note_gaps(sketch, found.gaps, found.longest);
-    }
 }
 
 /// Reads a table with a config, and checks that it can be trained.

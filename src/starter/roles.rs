@@ -10,6 +10,8 @@ use crate::data::DataError;
 /// Words in names of columns whose future is known: forecasts, holidays, plans.
 const KNOWN_WORDS: [&str; 12] =
     ["forecast", "fcst", "prognos", "holiday", "weekend", "promo", "planned", "schedule", "dayahead", "day_ahead", "known", "is_"];
+/// Names of columns with the day of the week.
+const WEEKDAYS: [&str; 6] = ["dow", "weekday", "dayofweek", "day_of_week", "week_day", "wochentag"];
 /// Words in names of drivers.
 const DRIVER_WORDS: [&str; 3] = ["covariate", "exog", "driver"];
 /// Greatest share of cells that are neither numbers nor missing, in percent.
@@ -45,6 +47,8 @@ pub(super) struct Roles {
     pub(super) channels: Vec<OwnDriver>,
     /// Texts that mean a missing value besides the default ones.
     pub(super) missing: Vec<String>,
+    /// Columns and series that are not used, each with the reason.
+    pub(super) left_out: Vec<(String, String)>,
     /// Whether all targets are counts.
     pub(super) counts: bool,
     pub(super) notes: Vec<String>,
@@ -74,12 +78,16 @@ impl Roles {
         let unused: BTreeSet<&str> = rest.iter().map(|c| c.name.as_str()).filter(|name| !kept.iter().any(|c| c.name == *name)).collect();
         roles.assign(sketch, &kept);
         let starred = roles.targets == ["*"];
+        let constant: Vec<(String, String)> = roles.left_out.iter().filter(|(name, _)| left_out.contains(name.as_str())).cloned().collect();
+        if !constant.is_empty() && (!starred || series.is_some()) {
+            roles.notes.push(format!("these columns are constant and are not used: {}", self::listed(&constant)));
+        }
         if starred {
             // The reader leaves out constant and empty columns itself.
             roles.exclude = unused.iter().filter(|name| !left_out.contains(*name)).map(|name| (*name).to_owned()).collect();
         }
         if series.is_some() && starred {
-            roles.targets = kept.iter().map(|c| c.name.clone()).filter(|n| roles.covariates.iter().all(|d| d.name != *n)).collect();
+            roles.targets = kept.iter().map(|c| c.name.clone()).collect();
             roles.exclude.clear();
         }
         Ok(roles)
@@ -93,11 +101,13 @@ impl Roles {
         for &column in rest {
             if column.cells == 0 {
                 self.notes.push(format!("\"{}\" is empty and is not used", column.name));
+                self.left_out.push((column.name.clone(), "empty".into()));
                 continue;
             }
             if !column.is_number() {
                 let example = column.odd.first().map_or_else(String::new, |odd| format!(" (line {}: \"{}\")", odd.line, odd.text));
                 texts.push(format!("\"{}\"{example}", column.name));
+                self.left_out.push((column.name.clone(), "text".into()));
                 continue;
             }
             missing.extend(column.tokens.iter().map(|odd| odd.text.clone()));
@@ -144,7 +154,7 @@ impl Roles {
     /// The columns that are no indices, years or other numbers that only rise. Also the names of constant columns.
     fn without_indices<'a>(&mut self, sketch: &Sketch, numbers: &[&'a Column]) -> (Vec<&'a Column>, BTreeSet<&'a str>) {
         let long = sketch.settings.series.is_some();
-        let parts: Vec<&str> = time::parts(&sketch.columns).into_iter().map(|(k, _)| sketch.columns[k].name.as_str()).collect();
+        let parts: Vec<&str> = time::parts(&sketch.columns).into_iter().map(|k| sketch.columns[k].name.as_str()).collect();
         let many_parts = parts.len() > 1;
         let mut left_out = BTreeSet::new();
         let mut never = vec![];
@@ -152,14 +162,16 @@ impl Roles {
         let mut kept = vec![];
         for &column in numbers {
             let name = column.name.to_lowercase();
+            let mut never = |why: &str| never.push((column.name.clone(), why.to_owned()));
             if column.least == column.greatest && numbers.len() > 1 {
                 left_out.insert(column.name.as_str());
+                self.left_out.push((column.name.clone(), format!("always {}", column.least)));
             } else if column.name.is_empty() || name.starts_with("unnamed") {
-                never.push(format!("\"{}\" (a column without a name)", column.name));
+                never("a column without a name");
             } else if column.is_index() {
-                never.push(format!("\"{}\" (it counts the rows)", column.name));
+                never("it counts the rows");
             } else if parts.contains(&column.name.as_str()) && (many_parts || name == "year") {
-                never.push(format!("\"{}\" (a part of the timestamp)", column.name));
+                never("a part of the timestamp");
             } else if !long && column.is_monotone() && column.numbers == sketch.rows {
                 rising.push(column);
             } else {
@@ -170,17 +182,56 @@ impl Roles {
             // The only series of a file may rise in every row.
             kept = std::mem::take(&mut rising);
         }
-        never.extend(rising.iter().map(|c| format!("\"{}\" (whole numbers that rise in every row)", c.name)));
+        never.extend(rising.iter().map(|c| (c.name.clone(), "whole numbers that rise in every row".to_owned())));
         if !never.is_empty() {
-            self.notes.push(format!("these columns are not forecast: {}; list them in data.targets if they are series", never.join(", ")));
+            let listed = listed(&never);
+            self.notes.push(format!("these columns are not forecast: {listed}; list them in data.targets if they are series"));
+            self.left_out.extend(never);
         }
         (kept, left_out)
+    }
+
+    /// Leaves out columns, or series of a long table, that the reader cannot use, each with the reason. Whether this changed anything.
+    pub(super) fn leave_out(&mut self, long: bool, unusable: &[(String, String)]) -> bool {
+        let before = self.left_out.len();
+        let own: Vec<String> = self.channels.iter().map(|own| format!("_{}", own.pattern)).collect();
+        for (name, why) in unusable {
+            // A driver without values takes its series with it.
+            let series = own.iter().find_map(|suffix| name.strip_suffix(suffix.as_str())).filter(|_| long);
+            let name = &series.unwrap_or(name).to_owned();
+            let used = self.targets.len() + self.covariates.len();
+            if long {
+                if self.exclude.contains(name) {
+                    continue;
+                }
+                self.exclude.push(name.clone());
+            } else {
+                self.covariates.retain(|driver| driver.name != *name);
+                if self.targets.len() > 1 {
+                    self.targets.retain(|target| target != name);
+                }
+                if self.targets.len() + self.covariates.len() == used {
+                    continue;
+                }
+            }
+            self.left_out.push((name.clone(), format!("{why} in the training rows")));
+        }
+        let new = &self.left_out[before..];
+        if !new.is_empty() {
+            let what = if long { "series" } else { "columns" };
+            self.notes.push(format!("these {what} are left out: {}", listed(new)));
+        }
+        before < self.left_out.len()
     }
 
     /// Targets and drivers.
     fn assign(&mut self, sketch: &Sketch, kept: &[&Column]) {
         let word = |column: &Column, words: &[&str]| words.iter().any(|word| column.name.to_lowercase().contains(word));
         let targeted = kept.iter().any(|c| word(c, &["target"]));
+        // The columns unique_id, ds and y of NeuralForecast and its relatives.
+        let series = sketch.settings.series.as_deref();
+        let is_ds = sketch.settings.time.as_ref().is_some_and(|time| time.names() == ["ds"]);
+        let nixtla = (is_ds || series == Some("unique_id")) && kept.iter().any(|c| c.name == "y");
         // The last row with a value, in order of time.
         let end = |c: &Column| if sketch.descending { sketch.rows.checked_sub(1 + c.first?) } else { c.last };
         let ends: BTreeSet<usize> = kept.iter().filter_map(|c| end(c)).collect();
@@ -197,10 +248,14 @@ impl Roles {
             let reaches = tail.is_some() && end(column) == tail;
             if targeted && word(column, &["target"]) {
                 None
+            } else if nixtla && column.name == "y" {
+                None
             } else if reaches {
                 Some((KnownFuture::Yes, "it has values after the last ones of the targets"))
-            } else if word(column, &KNOWN_WORDS) {
+            } else if word(column, &KNOWN_WORDS) || WEEKDAYS.contains(&column.name.to_lowercase().as_str()) {
                 Some((KnownFuture::Partial, "by its name, its future is known"))
+            } else if nixtla {
+                Some((KnownFuture::No, "the target is y; set known_future if its future is known"))
             } else if word(column, &DRIVER_WORDS) || targeted {
                 Some((KnownFuture::No, if targeted { "other columns are named target" } else { "by its name" }))
             } else {
@@ -222,6 +277,11 @@ impl Roles {
         let ids = patterned.as_ref().map(|(_, ids)| ids.clone()).unwrap_or_default();
         let mut done: BTreeSet<String> = BTreeSet::new();
         for (column, (known, why)) in &drivers {
+            // In a long table, each series has its own values.
+            if series.is_some() {
+                self.channels.push(OwnDriver { name: column.name.clone(), pattern: column.name.clone(), known: *known });
+                continue;
+            }
             let own = patterns(&column.name).into_iter().find(|(prefix, id, suffix)| {
                 let named = |id: &String| drivers.iter().any(|(c, _)| c.name == format!("{prefix}{id}{suffix}"));
                 ids.len() > 1 && ids.contains(id) && ids.iter().all(named)
@@ -244,7 +304,7 @@ impl Roles {
         }
         self.covariates = shared;
         self.targets = match patterned {
-            Some((pattern, _)) if !self.channels.is_empty() => vec![pattern],
+            Some((pattern, _)) if !self.channels.is_empty() && series.is_none() => vec![pattern],
             _ => names.iter().map(|name| (*name).to_owned()).collect(),
         };
         self.notes.push(format!(
@@ -253,6 +313,11 @@ impl Roles {
             names.len()
         ));
     }
+}
+
+/// Names with their reasons.
+pub(super) fn listed(list: &[(String, String)]) -> String {
+    list.iter().map(|(name, why)| format!("\"{name}\" ({why})")).collect::<Vec<_>>().join(", ")
 }
 
 /// The ways to split a name at a group of digits: text before, digits, text after.

@@ -109,13 +109,18 @@ pub(super) fn fitted<T: Table + ?Sized>(
     table: &T,
     file: &str,
     mut sketch: Sketch,
-    roles: Roles,
+    mut roles: Roles,
     predict: Predict<'_>,
 ) -> Result<Starter, DataError> {
     let shortest = Lengths::with(1, 1);
-    let mut draft = Draft { file, roles: &roles, lengths: shortest, sizes: None, season: None, stride: 1 };
     // The shortest windows find everything else that is wrong with the file.
-    let mut first = read(table, &sketch, &draft);
+    let mut first = loop {
+        match read(table, &sketch, &Draft::new(file, &roles, shortest)) {
+            Err(DataError::Unusable { columns }) if roles.leave_out(sketch.settings.series.is_some(), &columns) => {}
+            other => break other,
+        }
+    };
+    let mut draft = Draft::new(file, &roles, shortest);
     if matches!(first, Err(DataError::TooFewRows { .. })) && fill_gaps(&mut sketch) {
         first = read(table, &sketch, &draft);
     }
@@ -143,6 +148,8 @@ pub(super) fn fitted<T: Table + ?Sized>(
     let sizes = Sizes::of(*dataset.shape(), &config, &mut lengths, predict);
     (draft.lengths, draft.sizes) = (lengths, Some(sizes));
     let (dataset, _) = read(table, &sketch, &draft)?;
+    let known: Vec<String> = draft.left_out.iter().map(|(name, _)| name.clone()).collect();
+    draft.left_out.extend(dataset.report().left_out.iter().filter(|(name, _)| !known.contains(name)).cloned());
     let mut notes = sketch.notes.clone();
     notes.extend(roles.notes.iter().cloned());
     notes.extend(describe(&dataset, &draft));

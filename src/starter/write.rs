@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Sketch;
-use super::roles::Roles;
+use super::roles::{Roles, listed};
 use super::sizes::{Lengths, Sizes};
 use crate::calendar::Frequency;
 use crate::config::{KnownFuture, TimeColumns};
@@ -17,6 +17,14 @@ pub(super) struct Draft<'a> {
     /// Time step and rows of a season.
     pub(super) season: Option<(Frequency, usize)>,
     pub(super) stride: usize,
+    /// Columns and series that are not used, each with the reason.
+    pub(super) left_out: Vec<(String, String)>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(file: &'a str, roles: &'a Roles, lengths: Lengths) -> Self {
+        Self { file, roles, lengths, sizes: None, season: None, stride: 1, left_out: roles.left_out.clone() }
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -48,7 +56,7 @@ pub(super) fn text(sketch: &Sketch, draft: &Draft<'_>) -> String {
     let name = draft.file.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = name.split('.').next().filter(|s| !s.is_empty() && *s != "-").unwrap_or("run");
     let _ = writeln!(text, "format_version = 2\nname = {}\n\n[data]\npath = {}", quoted(stem), quoted(draft.file));
-    data(&mut text, sketch, draft.roles);
+    data(&mut text, sketch, draft);
     let Lengths { history, horizon, patch } = draft.lengths;
     let _ = writeln!(text, "\n[window]");
     if let Some((frequency, season)) = draft.season {
@@ -82,8 +90,8 @@ pub(super) fn text(sketch: &Sketch, draft: &Draft<'_>) -> String {
 }
 
 /// The section `[data]` after its path.
-fn data(text: &mut String, sketch: &Sketch, roles: &Roles) {
-    let s = &sketch.settings;
+fn data(text: &mut String, sketch: &Sketch, draft: &Draft<'_>) {
+    let (s, roles) = (&sketch.settings, draft.roles);
     if let Some(delimiter) = s.delimiter.filter(|d| *d != ',') {
         let _ = writeln!(text, "delimiter = {}", quoted(&delimiter.to_string()));
     }
@@ -92,6 +100,9 @@ fn data(text: &mut String, sketch: &Sketch, roles: &Roles) {
     }
     if let Some(thousands) = s.thousands {
         let _ = writeln!(text, "thousands = {}", quoted(&thousands.to_string()));
+    }
+    if let Some(sign) = s.comment {
+        let _ = writeln!(text, "comment = {}", quoted(&sign.to_string()));
     }
     if s.skip_lines > 0 {
         let _ = writeln!(text, "skip_lines = {} # lines above the header", s.skip_lines);
@@ -110,6 +121,9 @@ fn data(text: &mut String, sketch: &Sketch, roles: &Roles) {
     }
     if let Some(format) = &s.time_format {
         let _ = writeln!(text, "time_format = {}", quoted(format));
+    }
+    if let Some(zone) = &s.timezone {
+        let _ = writeln!(text, "timezone = {}", quoted(zone));
     }
     if let Some(frequency) = s.frequency {
         let _ = writeln!(text, "frequency = {}", quoted(&frequency.to_string()));
@@ -139,6 +153,9 @@ fn data(text: &mut String, sketch: &Sketch, roles: &Roles) {
     }
     let starred = roles.targets == ["*"];
     let _ = writeln!(text, "targets = {}{}", list(&roles.targets), if starred { " # all columns without another use" } else { "" });
+    if !draft.left_out.is_empty() {
+        let _ = writeln!(text, "{}", comment(&format!("not used: {}", listed(&draft.left_out))));
+    }
     if !roles.exclude.is_empty() {
         let _ = writeln!(text, "exclude = {}", list(&roles.exclude));
     }

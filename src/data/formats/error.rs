@@ -52,6 +52,9 @@ pub enum FormatError {
         /// How to change the file.
         advice: &'static str,
     },
+    /// A spreadsheet.
+    #[error("the file is an Excel workbook; save it as CSV")]
+    Workbook,
     /// No array is chosen, and the choice is not clear.
     #[error("the file has several arrays: {listed}; choose one with data.array.name")]
     Arrays {

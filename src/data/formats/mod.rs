@@ -117,6 +117,7 @@ fn layer<'a>(
             let source = seekable(stream)?;
             match npz::open(&source, options)? {
                 Some(array) => Ok(Opened::Records(Box::new(array))),
+                None if npz::is_workbook(&source) => Err(FormatError::Workbook),
                 None => {
                     let advice = "extract the table from the archive, or save an NPZ file with numpy.savez";
                     Err(FormatError::unsupported(Format::Npz, "no arrays (it is another zip file)", advice))

@@ -188,6 +188,12 @@ pub(super) fn open(source: &Source, options: ArrayOptions) -> Result<Option<Arra
     Array::open(Format::Npz, chosen.reader(source), options).map(Some)
 }
 
+/// Whether a zip file is an Excel workbook.
+pub(super) fn is_workbook(source: &Source) -> bool {
+    let archive = ZipArchive::new(BufReader::new(source.reader(0, source.len())));
+    archive.is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
+}
+
 /// The array that the options name, or the only one, or the only one with two or more axes.
 fn chosen<'a>(members: &'a [Member], source: &Source, options: &ArrayOptions) -> Result<&'a Member, FormatError> {
     let listed = || members.iter().map(|member| member.described(source)).collect::<Vec<_>>().join(", ");
