@@ -33,7 +33,7 @@ impl Plans {
 
 /// What came of a table: the kind of refusal, or `config`.
 fn outcome(table: &RandomTable, seed: u64, plans: &mut Plans) -> Result<String, String> {
-    let options = Options { no_time: table.no_time, time: table.time.clone(), time_format: table.time_format.clone() };
+    let options = Options { no_time: table.no_time, time: table.time.clone(), time_format: table.time_format.clone(), timezone: None };
     let seconds = SECONDS[usize::try_from(seed % 4).expect("below 4")];
     let mut predict = |_: &WindowShape, _: &ModelSettings, _: &TrainingSettings| seconds;
     let made = match starter(&table.bytes[..], "data.csv", &options, &mut predict) {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What to do where a step differs by summer time.
+const ZONE: &str = "; if the rows are local days and the clocks change there, set data.timezone, such as \"Europe/Berlin\"";
+
 /// What is wrong with a data file, where, and how to correct it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -270,7 +273,8 @@ pub enum DataError {
     /// A timestamp is between two steps.
     #[error(
         "line {line}: timestamp {stamp} is not a whole number of steps ({frequency}) after {before} on line {previous}; \
-             round or resample the timestamps, or set data.frequency{zone}"
+             round or resample the timestamps, or set data.frequency{}",
+        if *zone { ZONE } else { "" }
     )]
     Irregular {
         /// Line, from 1.
@@ -282,9 +286,9 @@ pub enum DataError {
         /// The previous timestamp.
         before: String,
         /// The time step.
-        frequency: String,
-        /// What to do if the step differs by summer time.
-        zone: &'static str,
+        frequency: Box<str>,
+        /// Whether the step differs by summer time.
+        zone: bool,
     },
     /// The time step cannot be inferred.
     #[error("the time step between rows cannot be inferred from one row; set data.frequency, for instance \"1h\"")]

@@ -111,12 +111,8 @@ fn gaps<'a>(grid: &'a Grid, stamps: &'a Steps, lines: &'a Steps) -> impl Iterato
             previous: lines.at(row - 1).unsigned_abs(),
             stamp: format_stamp(stamp),
             before: format_stamp(before),
-            frequency: grid.frequency.to_string(),
-            zone: if is_clock_change(grid, before, stamp) {
-                "; if the rows are local days and the clocks change there, set data.timezone, such as \"Europe/Berlin\""
-            } else {
-                ""
-            },
+            frequency: grid.frequency.to_string().into(),
+            zone: is_clock_change(grid, before, stamp),
         })),
         Some(1) => None,
         Some(steps) => Some(Ok(Gap { row, missing: usize::try_from(steps - 1).unwrap_or(usize::MAX), before, stamp })),

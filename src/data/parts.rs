@@ -211,7 +211,7 @@ impl Dataset {
             format!("one window needs {horizon} consecutive rows for the horizon, after {history} rows of history")
         };
         let (pieces, gap) = if pieces > 1 {
-            (format!(" in {pieces} segments between gaps, the longest with {longest} rows"), self.gap_advice(&reached))
+            (format!(" in {pieces} segments, the longest with {longest} rows"), self.gap_advice(&reached))
         } else {
             Default::default()
         };

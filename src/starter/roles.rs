@@ -246,9 +246,7 @@ impl Roles {
         };
         let role = |column: &Column| -> Option<(KnownFuture, &'static str)> {
             let reaches = tail.is_some() && end(column) == tail;
-            if targeted && word(column, &["target"]) {
-                None
-            } else if nixtla && column.name == "y" {
+            if (targeted && word(column, &["target"])) || (nixtla && column.name == "y") {
                 None
             } else if reaches {
                 Some((KnownFuture::Yes, "it has values after the last ones of the targets"))

@@ -21,7 +21,7 @@ struct Module {
 
 /// The engine, and the conversion of other formats to CSV, which is loaded only for a file that needs it.
 const MODULES: [Module; 2] = [
-    Module { name: "pgat", features: "web", most_brotli_bytes: 700_000 },
+    Module { name: "pgat", features: "web", most_brotli_bytes: 720_000 },
     Module { name: "pgat_intake", features: "web-intake", most_brotli_bytes: 550_000 },
 ];
 

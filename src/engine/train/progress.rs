@@ -10,7 +10,7 @@ pub struct Progress {
     /// Steps completed, without those of the linear start.
     pub step: u64,
     /// Steps of the linear start completed.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub start: u64,
     /// Whether the linear start has ended and was validated, as step 0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -26,9 +26,9 @@ pub struct Progress {
     pub stale: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(n: &u64) -> bool {
-    *n == 0
+/// For `serde`, which passes a reference.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Progress {

@@ -181,6 +181,12 @@ fn shape_of_fit(tensors: &BTreeMap<String, (Vec<usize>, Vec<f64>)>) -> Option<Mo
     Some(ModelShape::new(window, ModelSettings { mdn_components: components, ..ModelSettings::default() }))
 }
 
+/// Settings in a TOML file.
+#[derive(serde::Deserialize)]
+struct Settings {
+    model: ModelSettings,
+}
+
 /// Sizes from the JSON configuration of the reference.
 fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
     let wrong = |e: &dyn std::fmt::Display| VerifyError::Config(format!("cannot be read: {e}"));
@@ -197,6 +203,8 @@ fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
         num_channels: take("num_channels")?,
         num_calendar: take("num_calendar")?,
     };
-    let settings: ModelSettings = serde_json::from_value(all.into()).map_err(|e| wrong(&e))?;
-    Ok(ModelShape::new(window, settings))
+    // As a table of a TOML file: the page holds the code that reads settings once.
+    let text = toml::to_string(&serde_json::Map::from_iter([("model".to_owned(), all.into())])).map_err(|e| wrong(&e))?;
+    let Settings { model } = toml::from_str(&text).map_err(|e| wrong(&e))?;
+    Ok(ModelShape::new(window, model))
 }

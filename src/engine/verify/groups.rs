@@ -60,6 +60,7 @@ impl Groups {
         Ok(())
     }
 
+    #[cfg(feature = "native")]
     /// Adds the first `valid` numbers of a tensor, which precede a tie. If `valid` is 0, the tensor is void.
     pub(super) fn add_start(&mut self, golden: &Golden, name: &str, found: &[f64], valid: usize) -> Result<(), VerifyError> {
         let expected = &golden.get(name)?.1;
