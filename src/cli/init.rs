@@ -41,7 +41,7 @@ pub(crate) struct Options {
 fn in_file<T>(made: Result<T, DataError>, file: &str) -> anyhow::Result<T> {
     let summer = match &made {
         Err(DataError::DuplicateStamp { stamp, .. }) => !stamp.ends_with(" 00:00:00"),
-        Err(DataError::Irregular { zone, .. }) => !zone.is_empty(),
+        Err(DataError::Irregular { zone, .. }) => *zone,
         _ => false,
     };
     let named = match made {
