@@ -98,7 +98,7 @@ fn stamps() {
     );
     assert_says(&refusal(&file(&["2020-01-01", ""])), &["line 3", "YYYY-MM-DD"]);
     let message = refusal(&file(&["2020-01-01", "2020-01-02", "2020-01-02"]));
-    assert_says(&message, &["line 4", "2020-01-02 00:00:00 also occurs on line 3", "UTC"]);
+    assert_says(&message, &["line 4", "2020-01-02 00:00:00 also occurs on line 3", "data.timezone"]);
     let message = refusal(&file(&["2020-01-02", "2020-01-03", "2020-01-01"]));
     assert_says(&message, &["line 4", "earlier than 2020-01-03 00:00:00 on line 3", "sort"]);
     let message = refusal(&file(&["2020-01-03", "2020-01-02", "2020-01-04"]));
