@@ -173,6 +173,20 @@ impl Default for TrainingSettings {
 }
 
 impl TrainingSettings {
+    /// What the proximal step takes from the norm of every edge of the driver highway after a step of the whole model with this learning
+    /// rate.
+    #[must_use]
+    pub fn shrink(&self, rate: f64) -> f64 {
+        rate * self.edge_rate * self.edge_penalty
+    }
+
+    /// The same after step `step` (from 0) of the linear start: 0 in the first share of its steps.
+    #[must_use]
+    pub fn start_shrink(&self, rate: f64, step: u64) -> f64 {
+        let shrinks = (step + 1) as f64 > self.start.shrink_after * self.start.steps as f64;
+        if shrinks { rate * self.start.edge_rate * self.edge_penalty } else { 0.0 }
+    }
+
     /// Optimiser steps per pass over `windows` training windows. A smaller last batch is a step too.
     #[must_use]
     pub fn steps_per_epoch(&self, windows: usize) -> u64 {

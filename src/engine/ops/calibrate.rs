@@ -13,6 +13,7 @@ use super::def::{
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
 use super::wgsl::wgsl;
+use crate::numbers::softmax;
 
 operation! {
     /// Inputs: mixture, factor. Output: the mixture.
@@ -82,13 +83,6 @@ fn backward(c: &OpCtx) -> Phase {
     Phase { kernels: vec![kernel(c, "calibrate_backward", outer)], scratch: vec![] }
 }
 
-/// Softmax of logits.
-fn weights(logits: &[f64]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = logits.iter().map(|v| (v - most).exp()).sum();
-    logits.iter().map(|v| (v - most).exp() / total).collect()
-}
-
 fn twin_forward(t: &mut TwinCall) {
     let (count, k) = (t.inputs[1].operand.len(), t.inputs[0].operand.last());
     for w in 0..t.windows {
@@ -97,7 +91,7 @@ fn twin_forward(t: &mut TwinCall) {
         for i in 0..count {
             let part = |c: usize| (c * count + i) * k..(c * count + i + 1) * k;
             let (mean, f) = (&mixture[part(0)], t.inputs[1].data[i]);
-            let centre: f64 = weights(&mixture[part(2)]).iter().zip(mean).map(|(w, m)| w * m).sum();
+            let centre: f64 = softmax(&mixture[part(2)]).iter().zip(mean).map(|(w, m)| w * m).sum();
             out[part(0)].iter_mut().zip(mean).for_each(|(to, m)| *to = centre + f.exp() * (m - centre));
             out[part(1)].iter_mut().zip(&mixture[part(1)]).for_each(|(to, s)| *to = s + f);
             out[part(2)].copy_from_slice(&mixture[part(2)]);
@@ -113,7 +107,7 @@ fn twin_backward(t: &mut TwinCall) {
         let Some(d_mixture) = t.d_input(0, w) else { return };
         for (i, f) in factor.iter().enumerate().take(count) {
             let at = |c: usize, e: usize| (c * count + i) * k + e;
-            let share = weights(&mixture[at(2, 0)..at(2, 0) + k]);
+            let share = softmax(&mixture[at(2, 0)..at(2, 0) + k]);
             let centre: f64 = (0..k).map(|e| share[e] * mixture[at(0, e)]).sum();
             let total: f64 = (0..k).map(|e| d[at(0, e)]).sum();
             let grown = f.exp();

@@ -17,6 +17,7 @@ use super::def::{
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall};
 use super::wgsl::wgsl;
+use crate::numbers::softmax;
 use std::f64::consts::{PI, SQRT_2};
 
 operation! {
@@ -117,13 +118,7 @@ struct Components {
 impl Components {
     fn of(mixture: &[f64], count: usize, k: usize, i: usize) -> Self {
         let part = |c: usize| &mixture[(c * count + i) * k..][..k];
-        let most = part(2).iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = part(2).iter().map(|v| (v - most).exp()).sum();
-        Self {
-            mean: part(0).to_vec(),
-            std: part(1).iter().map(|v| v.exp()).collect(),
-            weight: part(2).iter().map(|v| (v - most).exp() / total).collect(),
-        }
+        Self { mean: part(0).to_vec(), std: part(1).iter().map(|v| v.exp()).collect(), weight: softmax(part(2)) }
     }
 
     /// The root of both variances.

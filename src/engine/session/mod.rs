@@ -254,13 +254,13 @@ impl Session {
     ) -> Result<(), SessionError> {
         let keys = keys(self.setup.settings.seed, step);
         self.batch.fill(source, indices, Some(keys));
-        let s = &self.setup.settings;
-        let input = self.batch.step_input(first_window, keys, [learning_rate, learning_rate * s.edge_rate * s.edge_penalty]);
+        let shrink = self.setup.settings.shrink(learning_rate);
+        let input = self.batch.step_input(first_window, keys, [learning_rate, shrink]);
         self.stepped = 0;
         Ok(self.executor.step(0, &input).await?)
     }
 
-    /// Runs one step of the linear start on the given windows of a source. `shrinks`: whether the edges of the driver highway are shrunk.
+    /// Runs step `step` (from 0) of the linear start on the given windows of a source.
     ///
     /// # Errors
     /// Fails if the device is lost.
@@ -268,13 +268,12 @@ impl Session {
         &mut self,
         source: &dyn WindowSource,
         indices: &[usize],
+        step: u64,
         learning_rate: f64,
-        shrinks: bool,
     ) -> Result<(), SessionError> {
         // Nothing in the linear start is random.
         self.batch.fill(source, indices, None);
-        let s = &self.setup.settings;
-        let shrink = if shrinks { learning_rate * s.start.edge_rate * s.edge_penalty } else { 0.0 };
+        let shrink = self.setup.settings.start_shrink(learning_rate, step);
         let input = self.batch.step_input(0, [0, 0], [learning_rate, shrink]);
         self.stepped = 1;
         Ok(self.executor.step(1, &input).await?)

@@ -17,14 +17,6 @@ pub struct State {
     pub average: Vec<f32>,
 }
 
-impl State {
-    /// The parameters with which the model is validated and forecasts: their moving mean, if there is one.
-    #[must_use]
-    pub fn scored(&self) -> &[f32] {
-        if self.average.is_empty() { &self.parameters } else { &self.average }
-    }
-}
-
 /// Report of the last step.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct StepReport {

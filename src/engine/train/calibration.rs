@@ -1,5 +1,6 @@
 //! Fits the factors of the spread on the validation windows: section 9b of docs/model.md.
 
+use crate::numbers::softmax;
 use crate::session::WindowMixture;
 
 /// The factors tried: f from -0.4 to 0.6 in steps of 0.1.
@@ -77,12 +78,6 @@ impl CalibrationFit {
         let first = errors.iter().position(|e| *e <= least + 1e-9).unwrap_or(0);
         FACTORS[first]
     }
-}
-
-fn softmax(logits: &[f64]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = logits.iter().map(|v| (v - most).exp()).sum();
-    logits.iter().map(|v| (v - most).exp() / total).collect()
 }
 
 #[cfg(test)]

@@ -24,9 +24,8 @@ impl Trainer {
         while self.progress.start < s.steps {
             let step = self.progress.start;
             let rate = s.learning_rate * cycle(step, s.steps);
-            let shrinks = (step + 1) as f64 > s.shrink_after * s.steps as f64;
             let indices = self.start_batch(step, s.batch_size);
-            self.session.start_step(&*self.train, &indices, rate, shrinks).await?;
+            self.session.start_step(&*self.train, &indices, step, rate).await?;
             self.progress.start = step + 1;
             let (done, last) = (step + 1, step + 1 == s.steps);
             if every(self.settings().log_every, done) || last {

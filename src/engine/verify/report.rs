@@ -1,5 +1,7 @@
 //! The result of a comparison, and the tolerances that decide about it.
 
+#[cfg(feature = "native")]
+use super::VerifyError;
 use super::groups::{GroupError, ZEROS};
 use super::ties::Tie;
 use crate::executor::Backend;
@@ -14,6 +16,22 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of a trajectory, whose groups `compare` makes, void from the given step on. A trajectory contains so many choices that
+    /// most trajectories contain ties, and f32 resolves most ties in the same way as f64. So a tie only excuses a difference: if all errors
+    /// are below `limit`, nothing is void; otherwise everything is void from the first step with a tie on.
+    #[cfg(feature = "native")]
+    pub(super) fn of_trajectory(
+        ties: Vec<Tie>,
+        limit: impl Fn(&str) -> f64,
+        compare: impl Fn(Option<usize>) -> Result<Vec<GroupError>, VerifyError>,
+    ) -> Result<Self, VerifyError> {
+        let report = Self { groups: compare(None)?, ties };
+        match report.ties.iter().filter_map(|t| t.step).min() {
+            Some(first) if report.above(limit).is_some() => Ok(Self { groups: compare(Some(first))?, ..report }),
+            _ => Ok(report),
+        }
+    }
+
     /// The first group with an error above its tolerance.
     #[must_use]
     pub fn above(&self, tolerance: impl Fn(&str) -> f64) -> Option<&GroupError> {

@@ -25,10 +25,6 @@ struct Trained {
 
 /// Trains as the file specifies, in micro-batches of `micro_batch` windows, and compares the losses and the final parameters.
 ///
-/// A trajectory contains so many choices that most trajectories contain ties, and f32 resolves most ties in the same way as f64. So a tie
-/// only excuses a difference: if all errors are below `limit`, nothing is void; otherwise everything is void from the first step with a tie
-/// on.
-///
 /// # Errors
 /// The same as [`verify`](super::verify).
 pub async fn verify_trajectory(
@@ -39,11 +35,7 @@ pub async fn verify_trajectory(
 ) -> Result<Report, VerifyError> {
     let found = train(golden, backend, micro_batch, false).await?;
     let ties = train(golden, &Backend::Reference, None, true).await?.ties;
-    let report = Report { groups: compare(golden, &found, None)?, ties };
-    match report.ties.iter().filter_map(|t| t.step).min() {
-        Some(first) if report.above(limit).is_some() => Ok(Report { groups: compare(golden, &found, Some(first))?, ..report }),
-        _ => Ok(report),
-    }
+    Report::of_trajectory(ties, limit, |void_from| compare(golden, &found, void_from))
 }
 
 /// Compares the steps before `void_from`, and the final parameters if nothing is void.

@@ -61,11 +61,7 @@ pub(super) async fn verify_two_phases(
 ) -> Result<Report, VerifyError> {
     let found = train(golden, backend, micro_batch, false).await?;
     let ties = train(golden, &Backend::Reference, None, true).await?.ties;
-    let report = Report { groups: compare(golden, &found, None)?, ties };
-    match report.ties.iter().filter_map(|t| t.step).min() {
-        Some(first) if report.above(limit).is_some() => Ok(Report { groups: compare(golden, &found, Some(first))?, ..report }),
-        _ => Ok(report),
-    }
+    Report::of_trajectory(ties, limit, |void_from| compare(golden, &found, void_from))
 }
 
 fn compare(golden: &Golden, found: &Trained, void_from: Option<usize>) -> Result<Vec<GroupError>, VerifyError> {
@@ -109,11 +105,9 @@ async fn train(golden: &Golden, backend: &Backend, micro_batch: Option<usize>, w
     let (mut flat, steps) = (first, golden.steps()?);
     for step in 0..steps {
         let (recording, rate, shrink) = if step < START {
-            let shrinks = (step + 1) as f64 > s.start.shrink_after * START as f64;
-            let rate = s.start.learning_rate;
-            (1, rate, if shrinks { rate * s.start.edge_rate * s.edge_penalty } else { 0.0 })
+            (1, s.start.learning_rate, s.start_shrink(s.start.learning_rate, step as u64))
         } else {
-            (0, s.learning_rate, s.learning_rate * s.edge_rate * s.edge_penalty)
+            (0, s.learning_rate, s.shrink(s.learning_rate))
         };
         if step == START {
             made.start = named(&flat, true);
