@@ -22,7 +22,15 @@ struct Pendulums {
 
 impl Pendulums {
     fn new(windows: usize) -> Self {
-        let shape = WindowShape { history: 16, horizon: 8, num_covariates: 0, num_targets: 3, num_channels: 1, num_calendar: 0 };
+        let shape = WindowShape {
+            history: 16,
+            horizon: 8,
+            num_covariates: 0,
+            num_targets: 3,
+            num_channels: 1,
+            num_calendar: 0,
+            ..WindowShape::default()
+        };
         Self { shape, windows }
     }
 }

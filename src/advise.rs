@@ -2,7 +2,7 @@
 //! and width at a time, and plans each change.
 
 use crate::config::{ModelSettings, TrainingSettings};
-use crate::data::WindowShape;
+use crate::data::{SideInputs, WindowShape};
 use crate::model::ModelShape;
 use crate::plan::PlanOptions;
 use crate::session::Setup;
@@ -42,7 +42,7 @@ pub fn advise(shape: &ModelShape, training: &TrainingSettings, options: &PlanOpt
     let resized = |window: WindowShape, d_model: usize| ModelShape {
         window,
         settings: ModelSettings { d_model, ..settings.clone() },
-        features: shape.features.clone(),
+        ..shape.clone()
     };
     let mut all: Vec<Advice> = s.without_micro_batch().into_iter().collect();
     // A batch smaller than the micro-batch of the config is an error.
@@ -60,7 +60,9 @@ pub fn advise(shape: &ModelShape, training: &TrainingSettings, options: &PlanOpt
 fn with_targets(shape: &ModelShape, targets: usize) -> ModelShape {
     let window = WindowShape { num_targets: targets, ..shape.window };
     let nodes: Vec<usize> = (0..window.num_series()).chain(shape.window.num_series()..shape.nodes()).collect();
-    ModelShape { window, settings: shape.settings.clone(), features: Arc::new(shape.features.of_nodes(&nodes)) }
+    let width = shape.side.statics.len() / shape.window.num_series().max(1);
+    let side = SideInputs { statics: shape.side.statics[..width * window.num_series()].to_vec(), ..(*shape.side).clone() };
+    ModelShape { window, side: Arc::new(side), features: Arc::new(shape.features.of_nodes(&nodes)), settings: shape.settings.clone() }
 }
 
 impl Search<'_> {

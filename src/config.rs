@@ -45,7 +45,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use columns::{Channel, Covariate};
+pub use columns::{CellKind, Channel, Covariate, StaticSettings, Unseen};
 pub use data::{ArraySettings, DataSettings, KnownFuture, TimeColumns};
 pub use error::ConfigError;
 pub use graph::{GraphSettings, MatrixRows};
@@ -159,6 +159,9 @@ impl Config {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         for other in &mut config.data.join {
             *other = absolute(folder.join(&other));
+        }
+        if let Some(table) = config.data.statics.as_mut().and_then(|statics| statics.path.as_mut()) {
+            *table = absolute(folder.join(&table));
         }
         if let (Some(place), Some(graph)) = (config.graph.path_mut(), graph) {
             *place = graph;

@@ -22,7 +22,15 @@ fn options(batch: usize) -> PlanOptions {
 
 /// The plan of a whole model: training and scoring.
 fn model(settings: &TrainingSettings) -> Plan {
-    let window = WindowShape { history: 48, horizon: 24, num_covariates: 1, num_targets: 7, num_channels: 2, num_calendar: 2 };
+    let window = WindowShape {
+        history: 48,
+        horizon: 24,
+        num_covariates: 1,
+        num_targets: 7,
+        num_channels: 2,
+        num_calendar: 2,
+        ..WindowShape::default()
+    };
     let shape = ModelShape::new(
         window,
         ModelSettings::default().with(|s| {

@@ -86,6 +86,7 @@ fn any_shape() -> impl Strategy<Value = (ModelShape, usize)> {
                 num_targets: targets,
                 num_channels: 1,
                 num_calendar: 2,
+                ..WindowShape::default()
             };
             let on = |switch: u8| off != switch;
             let settings = all_on().with(|s| {
@@ -135,7 +136,15 @@ proptest! {
 #[test]
 fn the_search_knows_what_it_chooses() {
     let settings = settings().with(|s| s.batch_size = 12);
-    let window = WindowShape { history: 24, horizon: 8, num_covariates: 1, num_targets: 6, num_channels: 2, num_calendar: 2 };
+    let window = WindowShape {
+        history: 24,
+        horizon: 8,
+        num_covariates: 1,
+        num_targets: 6,
+        num_channels: 2,
+        num_calendar: 2,
+        ..WindowShape::default()
+    };
     let shape = ModelShape::new(
         window,
         all_on().with(|s| {
@@ -162,7 +171,15 @@ fn the_search_knows_what_it_chooses() {
 fn a_thousand_series_are_planned() {
     let settings = settings().with(|s| s.batch_size = 32);
     let planned = |history: usize, granted: DeviceLimits| {
-        let window = WindowShape { history, horizon: 24, num_covariates: 0, num_targets: 1000, num_channels: 1, num_calendar: 4 };
+        let window = WindowShape {
+            history,
+            horizon: 24,
+            num_covariates: 0,
+            num_targets: 1000,
+            num_channels: 1,
+            num_calendar: 4,
+            ..WindowShape::default()
+        };
         let shape = ModelShape::new(window, ModelSettings::default().with(|s| s.patch_len = 1));
         let setup = Setup::training(shape.clone(), settings.clone());
         let options = PlanOptions { granted, ..setup.options(&Backend::Reference) };

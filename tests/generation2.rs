@@ -1,7 +1,7 @@
-//! The second generation's training: linear start, rates by group, proximal step, moving mean, calibration. Everything that the first
+//! The second generation's training: category inputs and static inputs, linear start, rates by group, proximal step, moving mean, calibration. Everything that the first
 //! generation holds (bits over budgets, kills and lost devices; created = planned) holds in both phases, with all parts of the model on.
 
-use crate::common::{Waves, all_on, bits, gpu, settings, with_features};
+use crate::common::{Waves, all_on, bits, gpu, settings, side_inputs, with_features};
 use pgat::config::{Metric, ModelSettings, Schedule, TrainingSettings};
 use pgat::engine::executor::Backend;
 use pgat::engine::model::ModelShape;
@@ -33,7 +33,7 @@ fn training() -> TrainingSettings {
 }
 
 fn shape() -> ModelShape {
-    with_features(Waves::new(1).shape, everything())
+    with_features(Waves::new(1).shape, everything()).with_side(side_inputs())
 }
 
 fn session(backend: &Backend, settings: &TrainingSettings) -> Session {
@@ -45,7 +45,7 @@ fn session(backend: &Backend, settings: &TrainingSettings) -> Session {
 
 /// 22 windows: the last batch of an epoch is short in both phases.
 fn trainer(backend: &Backend, settings: &TrainingSettings) -> Trainer {
-    Trainer::new(session(backend, settings), Arc::new(Waves::new(22)), Some(Arc::new(Waves::new(9)))).expect("a trainer")
+    Trainer::new(session(backend, settings), Arc::new(Waves::with_categories(22)), Some(Arc::new(Waves::with_categories(9)))).expect("a trainer")
 }
 
 /// Keeps what a run stores in memory.

@@ -30,7 +30,15 @@ fn resident() -> u64 {
 
 /// A model with almost every switch off: this test measures the host side of a step.
 fn tiny() -> (Waves, ModelShape) {
-    let window = WindowShape { history: 4, horizon: 4, num_covariates: 0, num_targets: 2, num_channels: 1, num_calendar: 2 };
+    let window = WindowShape {
+        history: 4,
+        horizon: 4,
+        num_covariates: 0,
+        num_targets: 2,
+        num_channels: 1,
+        num_calendar: 2,
+        ..WindowShape::default()
+    };
     let settings = bare().with(|s| {
         s.mdn_components = 1;
         s.use_highway = false;

@@ -87,6 +87,7 @@ fn planned_bytes_are_created_bytes_for_every_config() {
             num_targets: 7,
             num_channels: 1 + config.data.channels.len(),
             num_calendar: 4,
+            ..WindowShape::default()
         };
         let shape = ModelShape::new(window, config.model.clone());
         assert_as_planned(&gpu, &shape, &config.training, &path.display().to_string());

@@ -40,6 +40,6 @@ ops! {
     adamw adaptive_matrix add attention autocorrelation batch_mean blend branches calibrate cluster_gate cluster_mean concat_linear
     driver_edges driver_input driver_sum edge_attention edge_matrix edge_shrink edge_sum edge_terms edges embed_sum gate_change gate_mix
     gate_softmax grad_health grad_norm graph_features graph_penalty instance_norm interaction layer_norm linear mixture_crps
-    mixture_decode mixture_nll moving_average moving_mean node_mean patch_mean propagate repeat_row row_mean scaled_sum select sinusoids
+    mixture_decode mixture_nll moving_average moving_mean node_mean one_hot patch_mean propagate repeat_row row_mean scaled_sum select sinusoids
     split stack_weights step_mean tanh_gate token_base value_loss
 }

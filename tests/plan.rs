@@ -457,7 +457,15 @@ fn recordings_pass_wgpus_validation() {
 /// after each pass. The sizes are those of a generated first config for 60 series with default settings.
 #[test]
 fn a_large_model_is_cut_for_training_and_scoring() {
-    let window = WindowShape { history: 168, horizon: 24, num_covariates: 0, num_targets: 60, num_channels: 1, num_calendar: 4 };
+    let window = WindowShape {
+        history: 168,
+        horizon: 24,
+        num_covariates: 0,
+        num_targets: 60,
+        num_channels: 1,
+        num_calendar: 4,
+        ..WindowShape::default()
+    };
     let shape = ModelShape::new(window, ModelSettings::default().with(|s| s.n_layers = 1));
     let made = Setup::training(shape.clone(), TrainingSettings::default()).plan(&Backend::Reference).expect("it fits");
     let [training, scoring] = &made.recordings[..] else { panic!("training and scoring") };

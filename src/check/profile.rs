@@ -107,6 +107,10 @@ impl Profile {
                 run.1 = 0;
             }
         }
+        if data.is_category(column) {
+            // The numbers of categories have no size.
+            return Self { training: Training::Varies, zeros: Zeros::default(), ..p };
+        }
         let sample = sample(data, column);
         p.whole = sample.iter().all(|v| v.fract() == 0.0);
         p.typical = typical(&sample);

@@ -1,9 +1,31 @@
-//! Drivers in `[data]`: covariates and channels.
+//! Drivers in `[data]`: covariates, channels, and what does not change over time.
 
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::data::KnownFuture;
+
+/// What the cells of a driver are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellKind {
+    /// Numbers.
+    #[default]
+    Number,
+    /// Texts, of which each has vectors of its own in the model.
+    Category,
+}
+
+/// What a category means that no training row has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unseen {
+    /// It is an error.
+    #[default]
+    Error,
+    /// It is read as a missing cell: its vector is zero.
+    Zero,
+}
 
 /// A driver that is common to all series: a column, or an expression over columns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +45,12 @@ pub struct Covariate {
     /// Whether its values in the horizon are known when the forecast is made: true, false or "partial".
     #[serde(default)]
     pub known_future: KnownFuture,
+    /// What the cells are: "number" or "category".
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kind: CellKind,
+    /// What a category that no training row has means: "error", or "zero" for no effect on the forecast.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unseen: Unseen,
 }
 
 /// A driver of one series: a column or expression in which `{i}` is replaced by the text that `{i}` matched in the name of the target.
@@ -40,10 +68,109 @@ pub struct Channel {
     /// Whether its values in the horizon are known when the forecast is made: true, false or "partial".
     #[serde(default)]
     pub known_future: KnownFuture,
+    /// What the cells are: "number" or "category".
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kind: CellKind,
+    /// What a category that no training row has means: "error", or "zero" for no effect on the forecast.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unseen: Unseen,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Checks that only drivers with categories have keys of categories, and that these are columns.
+fn category(key: &'static str, kind: CellKind, unseen: Unseen, expression: Option<&String>) -> Result<(), ConfigError> {
+    match kind {
+        CellKind::Category if expression.is_some() => {
+            Err(ConfigError::invalid(key, "an entry has kind = \"category\" and an expression", "use a column for categories"))
+        }
+        CellKind::Number if unseen != Unseen::Error => {
+            Err(ConfigError::invalid(key, "an entry of numbers has unseen", "add kind = \"category\", or remove unseen"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Covariate {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        one_source("data.covariates", self.column.as_ref(), self.expression.as_ref())?;
+        category("data.covariates", self.kind, self.unseen, self.expression.as_ref())?;
+        if self.kind == CellKind::Category && self.column.as_ref().is_some_and(|column| column.contains("{i}")) {
+            let advice = "list the columns one by one, or declare them in data.channels";
+            return Err(ConfigError::invalid("data.covariates", "an entry has kind = \"category\" and a pattern", advice));
+        }
+        if self.expression.is_some() && self.name.is_none() {
+            return Err(ConfigError::invalid(
+                "data.covariates",
+                "an entry with an expression has no name",
+                "add name = \"...\" to the entry",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Channel {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        one_source("data.channels", self.column.as_ref(), self.expression.as_ref())?;
+        category("data.channels", self.kind, self.unseen, self.expression.as_ref())
+    }
+}
+
+/// `[data.static]`: what does not change over time, one row for each series. It becomes part of the vectors of the series.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct StaticSettings {
+    /// Table with a row for each series, in any format that `data.path` may have. If omitted, `numbers` and `categories` are columns of
+    /// the long table itself, with the same value in all rows of a series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Column of the table with the names of the series: those of the targets, or the texts that `{i}` matched. Default: the first column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+    /// Columns with numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<String>,
+    /// Columns with categories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
+}
+
+impl StaticSettings {
+    /// Fails if nothing is named. `long`: whether the data are a long table.
+    pub(super) fn validate(&self, long: bool) -> Result<(), ConfigError> {
+        if self.numbers.is_empty() && self.categories.is_empty() {
+            return Err(ConfigError::invalid("data.static", "it names no column", "give numbers or categories, or remove the section"));
+        }
+        if let Some(both) = self.numbers.iter().find(|name| self.categories.contains(name)) {
+            let problem = format!("\"{both}\" is in numbers and in categories");
+            return Err(ConfigError::invalid("data.static", problem, "list it once"));
+        }
+        if self.path.is_none() && !long {
+            let advice = "give the path of a table with a row for each series";
+            return Err(ConfigError::invalid("data.static.path", "only a long table (data.series) can hold them itself", advice));
+        }
+        if self.path.is_none() && self.series.is_some() {
+            return Err(ConfigError::invalid(
+                "data.static.series",
+                "the key is for a table of its own",
+                "remove it: data.series names the series",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The columns: numbers, then categories.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &String> {
+        self.numbers.iter().chain(&self.categories)
+    }
 }
 
 /// Checks that a driver has exactly one source.
-pub(super) fn one_source(key: &'static str, column: Option<&String>, expression: Option<&String>) -> Result<(), ConfigError> {
+fn one_source(key: &'static str, column: Option<&String>, expression: Option<&String>) -> Result<(), ConfigError> {
     if column.is_some() == expression.is_some() {
         return Err(ConfigError::invalid(
             key,

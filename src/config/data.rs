@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ConfigError;
-use super::columns::{Channel, Covariate, one_source};
+use super::columns::{Channel, Covariate, StaticSettings};
 use crate::calendar::{CalendarFeature, Frequency, Rules, Session, TimeFormat, Weekdays, day_number};
 
 /// `[data]`: the data files, their format, and the meaning of their columns.
@@ -95,6 +95,9 @@ pub struct DataSettings {
     /// Drivers that belong to one series each.
     #[serde(default)]
     pub channels: Vec<Channel>,
+    /// What does not change over time, for each series.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub statics: Option<StaticSettings>,
     /// Names for the values of an NPZ or NPY file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<ArraySettings>,
@@ -276,6 +279,7 @@ impl DataSettings {
             calendar: None,
             covariates: vec![],
             channels: vec![],
+            statics: None,
             array: None,
         }
     }
@@ -299,18 +303,12 @@ impl DataSettings {
         }
         self.validate_text()?;
         self.validate_time()?;
-        for covariate in &self.covariates {
-            one_source("data.covariates", covariate.column.as_ref(), covariate.expression.as_ref())?;
-            if covariate.expression.is_some() && covariate.name.is_none() {
-                return Err(ConfigError::invalid(
-                    "data.covariates",
-                    "an entry with an expression has no name",
-                    "add name = \"...\" to the entry",
-                ));
-            }
+        self.covariates.iter().try_for_each(Covariate::validate)?;
+        if let Some(statics) = &self.statics {
+            statics.validate(self.series.is_some())?;
         }
         for (index, channel) in self.channels.iter().enumerate() {
-            one_source("data.channels", channel.column.as_ref(), channel.expression.as_ref())?;
+            channel.validate()?;
             if self.channels[..index].iter().any(|other| other.name == channel.name) {
                 return Err(ConfigError::invalid(
                     "data.channels",

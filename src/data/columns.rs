@@ -8,10 +8,10 @@ use csv::ByteRecord;
 use super::clock::Clock;
 use super::dataset::Dataset;
 use super::error::DataError;
-use super::number::NumberReader;
 use super::read::{check_width, header_names};
 use super::records::{Records, records_of};
 use super::schema::Schema;
+use super::words::CellReader;
 use crate::calendar::Zone;
 use crate::config::{Config, DataSettings, KnownFuture};
 
@@ -63,6 +63,11 @@ impl Dataset {
     /// A stored number of a column; NaN if unobserved.
     pub(crate) fn column_value(&self, column: usize, row: usize) -> f32 {
         self.table.get(column, row)
+    }
+
+    /// Whether a stored column holds the numbers of categories.
+    pub(crate) fn is_category(&self, column: usize) -> bool {
+        self.layout.categories().any(|category| category.slot.column == column)
     }
 
     /// The stored column of a target.
@@ -145,7 +150,7 @@ fn bad_columns(settings: &DataSettings, records: &mut dyn Records) -> Result<Vec
     }
     let header = header_names(&record)?;
     let schema = Schema::new(&header, settings, None, None)?;
-    let numbers = NumberReader::new(settings);
+    let mut reader = CellReader::new(settings);
     let mut clock = (!schema.time.is_empty()).then(|| Clock::new(settings, &schema.time, None)).transpose()?;
     let mut found: Vec<Option<BadColumn>> = schema.fields.iter().map(|_| None).collect();
     while let Some(line) = records.next(&mut record)? {
@@ -157,7 +162,7 @@ fn bad_columns(settings: &DataSettings, records: &mut dyn Records) -> Result<Vec
             break;
         }
         for (field, bad) in schema.fields.iter().zip(&mut found) {
-            if let Err(first) = numbers.read(field, &record[field.index], line) {
+            if let Err(first) = reader.read(field, &record[field.index], line) {
                 bad.get_or_insert_with(|| BadColumn { name: field.name.clone(), cells: 0, first }).cells += 1;
             }
         }

@@ -9,10 +9,12 @@ use super::facts::Known;
 use super::grid::{Segment, regularise};
 use super::read::read;
 use super::records::Records;
-use super::schema::{Column, Layout, Schema, Slot};
-use super::source::WindowShape;
+use super::schema::{CategorySlot, Column, Layout, Schema, Slot};
+use super::source::{SideInputs, WindowShape};
+use super::statics::{StaticCells, Statics};
 use super::table::Table;
 use super::windows::{Pace, WindowId};
+use super::words::Words;
 use crate::calendar::{CalendarFeature, Frequency, Grid, Stamp};
 use crate::config::{Config, SplitRule};
 use crate::numbers::to_f32;
@@ -51,6 +53,10 @@ pub struct Dataset {
     pub(super) scale: TimeScale,
     pub(super) calendar: Vec<CalendarFeature>,
     pub(super) shape: WindowShape,
+    /// The categories of each driver that has them.
+    pub(super) words: Vec<Words>,
+    /// The static inputs of the series.
+    pub(super) statics: Option<Statics>,
     pub(super) split: SplitRule,
     pub(super) training_pace: Pace,
     pub(super) evaluation_pace: Pace,
@@ -78,17 +84,33 @@ impl Dataset {
             return Err(DataError::schema("data.join", problem, "use the command line, or join the files before"));
         }
         let mut records = super::records::records_of(&config.data, reader)?;
-        Self::of(config, records.as_mut(), known)
+        if let Some(path) = config.data.statics.as_ref().filter(|_| known.is_none()).and_then(|statics| statics.path.as_ref()) {
+            let problem = format!("{path} cannot be read, because only one file is given");
+            return Err(DataError::schema(
+                "data.static.path",
+                problem,
+                "use the command line, or a long table with the static columns in it",
+            ));
+        }
+        Self::of(config, records.as_mut(), None, known)
     }
 
     /// Makes a dataset of rows of text.
     #[cfg_attr(feature = "native", tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes)))]
-    pub(super) fn of(config: &Config, records: &mut dyn Records, known: Option<&Known<'_>>) -> Result<Self, DataError> {
+    ///
+    /// `statics`: the table of `data.static`, if it is a file of its own.
+    pub(super) fn of(
+        config: &Config,
+        records: &mut dyn Records,
+        statics: Option<StaticCells>,
+        known: Option<&Known<'_>>,
+    ) -> Result<Self, DataError> {
         let split = config.split.rule()?;
         let origin = config.evaluation.origin_micros()?;
         let facts = known.and_then(Known::time);
         let (schema, mut cells) = read(&config.data, records, known)?;
         let (offsets, scale) = (std::mem::take(&mut cells.offsets), std::mem::take(&mut cells.scale));
+        let (found, statics) = (std::mem::take(&mut cells.found), cells.statics.take().or(statics));
         let mut notes = std::mem::take(&mut cells.notes);
         let (table, regular) = regularise(&config.data, cells, facts)?;
         notes.extend(regular.notes);
@@ -114,6 +136,8 @@ impl Dataset {
             num_targets: layout.targets.len(),
             num_channels: 1 + layout.channels.len(),
             num_calendar: 2 * calendar.len(),
+            num_common: layout.common.len(),
+            num_own: layout.num_own(),
         };
         let mut dataset = Self {
             layout,
@@ -125,6 +149,8 @@ impl Dataset {
             offsets,
             calendar,
             shape,
+            words: vec![],
+            statics: known.and_then(|known| known.facts?.statics.clone()),
             split,
             training_pace: Pace { stride: config.training.train_stride, origin: None },
             evaluation_pace: Pace { stride: config.evaluation.stride, origin },
@@ -133,7 +159,10 @@ impl Dataset {
         };
         if known.is_none() {
             dataset.leave_out_unlearnable(&config.data);
+            dataset.statics =
+                statics.zip(config.data.statics.as_ref()).map(|(cells, s)| cells.finish(s, &config.data, &dataset.layout)).transpose()?;
         }
+        dataset.settle_words(&found, known.map(|known| known.facts.map_or(&[][..], |facts| &facts.categories)))?;
         count_missing(&mut dataset.report, &dataset.labels, &dataset.table);
         Ok(dataset)
     }
@@ -157,7 +186,9 @@ impl Dataset {
             Some(known) => super::files::open_for(&config.data, path, known.series())?,
             None => super::files::open(&config.data, path)?,
         };
-        Self::of(config, records.as_mut(), known)
+        let statics = config.data.statics.as_ref().filter(|_| known.is_none());
+        let statics = statics.map(|statics| super::files::open_statics(statics, &config.data)).transpose()?.flatten();
+        Self::of(config, records.as_mut(), statics, known)
     }
 
     /// The results of reading the file.
@@ -170,6 +201,23 @@ impl Dataset {
     #[must_use]
     pub fn shape(&self) -> &WindowShape {
         &self.shape
+    }
+
+    /// Sizes of the category inputs, and the static inputs.
+    #[must_use]
+    pub fn side_inputs(&self) -> SideInputs {
+        let size = |category: &CategorySlot| self.words[category.words].texts.len();
+        SideInputs {
+            common: self.layout.common.iter().map(size).collect(),
+            own: self.layout.own.iter().take(self.shape.num_own).map(size).collect(),
+            statics: self.statics.as_ref().map_or_else(Vec::new, |statics| statics.values.clone()),
+        }
+    }
+
+    /// The static inputs of the series.
+    #[must_use]
+    pub fn statics(&self) -> Option<&Statics> {
+        self.statics.as_ref()
     }
 
     /// Names of the covariates, in node order.

@@ -37,6 +37,23 @@ pub enum DataError {
         /// How to change it.
         advice: &'static str,
     },
+    /// A category that the model does not know.
+    #[error(
+        "line {line}: \"{text}\" is a category of \"{name}\" that no training row has (they have {known}); correct it, or add unseen = \"zero\" \
+         to the entry in {place} to read it as missing"
+    )]
+    UnseenCategory {
+        /// Line in the file.
+        line: u64,
+        /// Name of the driver.
+        name: String,
+        /// The category.
+        text: String,
+        /// The known categories.
+        known: String,
+        /// The key of the config that declares the driver.
+        place: &'static str,
+    },
     /// The file has no header.
     #[error("the file is empty; it must contain a header line with column names, followed by rows")]
     Empty,

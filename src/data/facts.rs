@@ -6,6 +6,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::scaler::Scaler;
 use super::schema::KnownSeries;
+use super::statics::Statics;
 use super::windows::{Part, WindowId};
 use crate::calendar::{CalendarFeature, Frequency, Stamp, format_stamp, parse_stamp};
 
@@ -16,10 +17,26 @@ pub struct DataFacts {
     /// The time column; `None` if rows are steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeFacts>,
+    /// The drivers with categories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<CategoryFacts>,
+    /// The static inputs.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub statics: Option<Statics>,
     /// The end of the training rows.
     pub trained: Reach,
     /// The end of the validation rows; the end of the training rows without a validation part.
     pub validated: Reach,
+}
+
+/// The categories of a driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CategoryFacts {
+    /// Name of the driver.
+    pub name: String,
+    /// The categories. The first one has code 1.
+    pub texts: Vec<String>,
 }
 
 /// The time column of a run.
@@ -104,7 +121,8 @@ impl Dataset {
             marked: self.scale.marked,
             calendar: self.calendar.clone(),
         });
-        Ok(DataFacts { time, trained: reach(trained), validated: reach(validated) })
+        let (categories, statics) = (self.category_facts(), self.statics.clone());
+        Ok(DataFacts { time, categories, statics, trained: reach(trained), validated: reach(validated) })
     }
 
     /// Timestamp of a row, counted over all segments.

@@ -13,8 +13,9 @@ use super::read::header_names;
 use super::records::Records;
 use super::schema::{Field, KnownSeries, Schema};
 use super::source_format::records;
+use super::statics::StaticCells;
 use crate::calendar::{Stamp, format_stamp};
-use crate::config::DataSettings;
+use crate::config::{DataSettings, StaticSettings};
 use crate::names::one_form;
 
 /// Opens the files of a config; `path` is its first file.
@@ -64,6 +65,16 @@ impl Records for Again {
     fn notes(&self) -> Vec<String> {
         self.inner.notes()
     }
+}
+
+/// The table of `data.static`, if it is a file of its own. Delimiter and header are found again: it is another file than the data.
+pub(super) fn open_statics(statics: &StaticSettings, settings: &DataSettings) -> Result<Option<StaticCells>, DataError> {
+    let Some(path) = &statics.path else { return Ok(None) };
+    let (path, settings) =
+        (Path::new(path), DataSettings { delimiter: None, skip_lines: 0, header: true, array: None, ..settings.clone() });
+    let in_file = |source: DataError| DataError::InFile { file: path.display().to_string(), source: Box::new(source) };
+    let mut records = open_one(&settings, path)?;
+    StaticCells::of_table(statics, &settings, records.as_mut()).map(Some).map_err(in_file)
 }
 
 /// Opens a file of any format; `-` is standard input.
@@ -125,7 +136,7 @@ impl Part {
                     hint: "all files that are joined need the time column".into(),
                 })
             })?;
-            Ok(Field { index, name: name.clone() })
+            Ok(Field::number(index, name.clone()))
         };
         let fields = names.iter().map(field).collect::<Result<Vec<_>, DataError>>()?;
         let time: Vec<usize> = fields.iter().map(|f| f.index).collect();

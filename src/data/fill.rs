@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::dataset::Dataset;
 use super::scaler::Scaler;
+use super::schema::CategorySlot;
 use super::source::{WindowMut, WindowShape, WindowSource};
 use super::windows::{WindowId, WindowIndex, WindowRun};
 
@@ -14,9 +15,12 @@ impl Dataset {
     /// If the length of a buffer does not match [`Dataset::shape`], or the segment does not exist.
     pub fn fill(&self, id: WindowId, scaler: &Scaler, out: WindowMut<'_>) {
         out.check(&self.shape);
-        let WindowMut { values, observed, calendar, target, target_observed } = out;
+        let WindowMut { values, observed, calendar, common, own, target, target_observed } = out;
         self.fill_inputs(id, scaler, values, observed);
         self.fill_calendar(id, calendar);
+        self.fill_codes(id, &self.layout.common, common, (self.shape.num_common, 0));
+        let before = self.shape.num_covariates * self.shape.num_own;
+        self.fill_codes(id, &self.layout.own, own, (self.shape.num_series() * self.shape.num_own, before));
         self.fill_targets(id, scaler, target, target_observed);
     }
 
@@ -36,6 +40,17 @@ impl Dataset {
                     values[step * slots + index] = scaler.standardise(index, raw);
                     observed[step * slots + index] = 1.0;
                 }
+            }
+        }
+    }
+
+    /// Fills codes of categories `[S, width]`; the first of `slots` is number `before` of a step.
+    fn fill_codes(&self, id: WindowId, slots: &[CategorySlot], codes: &mut [f32], (width, before): (usize, usize)) {
+        codes.fill(0.0);
+        for (index, CategorySlot { slot, words }) in (before..).zip(slots) {
+            let end = if slot.known_future.is_known() { self.shape.steps() } else { self.shape.history };
+            for (step, stored) in self.segment_rows(slot.column, id, 0, end).enumerate() {
+                codes[step * width + index] = self.words[*words].code(stored);
             }
         }
     }

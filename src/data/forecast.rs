@@ -97,7 +97,8 @@ impl Dataset {
     fn check_future(&self, id: WindowId) -> Result<(), DataError> {
         let first = id.row as usize + self.shape.history;
         for row in first..first + self.shape.horizon {
-            for slot in self.layout.slots.iter().flatten().filter(|slot| slot.known_future == KnownFuture::Yes) {
+            let slots = self.layout.slots.iter().flatten().chain(self.layout.categories().map(|category| &category.slot));
+            for slot in slots.filter(|slot| slot.known_future == KnownFuture::Yes) {
                 if self.value(*slot, id.segment, row).is_none() {
                     return Err(DataError::MissingFuture {
                         column: self.labels[slot.column].clone(),

@@ -7,10 +7,11 @@ use csv::ByteRecord;
 use super::Known;
 use super::clock::{Clock, Moments};
 use super::error::DataError;
-use super::number::NumberReader;
 use super::read::{Cells, Rows, check_width};
 use super::records::Records;
-use super::schema::{Field, KnownSeries, Schema, matches};
+use super::schema::{CategorySlot, Field, KnownSeries, Schema, matches};
+use super::statics::{StaticCells, fields_of};
+use super::words::CellReader;
 use crate::calendar::{Steps, format_stamp};
 use crate::config::DataSettings;
 use crate::names::one_form;
@@ -71,13 +72,15 @@ struct Group {
 /// The rows of a long table.
 struct LongRows<'a> {
     settings: &'a DataSettings,
-    numbers: NumberReader,
+    reader: CellReader,
     clock: Clock,
     names: LongNames,
     /// Index of the column with the name of the series.
     series: Field,
     shared: Vec<Field>,
     own: Vec<Field>,
+    /// The static columns, and their cells for each series.
+    statics: Option<(Vec<Field>, StaticCells)>,
     index: HashMap<Vec<u8>, usize>,
     groups: Vec<Group>,
     /// For each timestamp the values of the shared drivers, as they occurred.
@@ -104,25 +107,30 @@ pub(super) fn read(
         });
     };
     let wide = Schema::new(header, &hidden, None, None)?;
-    let inputs = |from: &dyn Fn(usize) -> bool| -> Vec<Field> {
+    let inputs = |from: &dyn Fn(usize) -> bool, categories: &[CategorySlot]| -> Vec<Field> {
         let channels = 1 + wide.layout.channels.len();
         let slots = wide.layout.slots.iter().enumerate().filter(|(slot, _)| from(slot / channels)).filter_map(|(_, slot)| slot.as_ref());
+        let slots = slots.chain(categories.iter().map(|category| &category.slot));
         let mut fields: Vec<usize> = slots.flat_map(|slot| wide.columns[slot.column].inputs()).collect();
         fields.sort_unstable();
         fields.dedup();
         fields.into_iter().map(|k| wide.fields[k].clone()).collect()
     };
     let covariates = wide.layout.covariates.len();
-    let (shared, own) = (inputs(&|s| s < covariates), inputs(&|s| s >= covariates));
+    let (shared, own) = (inputs(&|s| s < covariates, &wide.layout.common), inputs(&|s| s >= covariates, &wide.layout.own));
+    let statics = settings.statics.as_ref().filter(|statics| statics.path.is_none() && known.is_none());
+    let static_fields =
+        statics.map(|statics| statics.columns().map(|name| fields_of(header, name)).collect::<Result<Vec<_>, _>>()).transpose()?;
     let labels = |fields: &[Field]| fields.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
     let exclude = settings.exclude.iter().map(|pattern| one_form(pattern)).collect();
     let names = LongNames { series: vec![], targets: wide.layout.targets.clone(), shared: labels(&shared), own: labels(&own), exclude };
     let mut rows = LongRows {
         settings,
-        numbers: NumberReader::new(settings),
+        reader: CellReader::new(settings),
         clock: Clock::new(settings, &wide.time, known.and_then(Known::time))?,
         names,
-        series: Field { index: at, name: series.to_owned() },
+        series: Field::number(at, series.to_owned()),
+        statics: static_fields.map(|fields| (fields, StaticCells::default())),
         shared,
         own,
         index: HashMap::new(),
@@ -141,7 +149,7 @@ impl LongRows<'_> {
         let Some(text) = self.clock.text(record, line, width) else { return Ok(()) };
         check_width(record, line, width)?;
         let name = record[self.series.index].trim_ascii();
-        if self.numbers.is_missing(name) {
+        if self.reader.numbers.is_missing(name) {
             return Err(DataError::Cell {
                 line,
                 column: self.series.name.clone(),
@@ -164,22 +172,25 @@ impl LongRows<'_> {
                 k
             }
         };
+        if let Some((fields, cells)) = &mut self.statics {
+            cells.note(&self.names.series[k], fields, record, line, &self.reader.numbers)?;
+        }
         let group = &mut self.groups[k];
         let reading = self.clock.read(&text, line, group.moments.last())?;
         group.moments.push(reading);
         group.lines.push(i64::try_from(line).unwrap_or(i64::MAX));
         for field in &self.own {
-            group.values.push(self.numbers.read(field, &record[field.index], line)?);
+            group.values.push(self.reader.read(field, &record[field.index], line)?);
         }
         for field in &self.shared {
-            self.common[k].values.push(self.numbers.read(field, &record[field.index], line)?);
+            self.common[k].values.push(self.reader.read(field, &record[field.index], line)?);
         }
         Ok(())
     }
 
     /// Makes columns of the series.
     fn finish(self, known: Option<&Known<'_>>, names_known: Option<KnownSeries<'_>>) -> Result<(Schema, Cells), DataError> {
-        let Self { settings, clock, mut names, series, shared, own, groups, common, .. } = self;
+        let Self { settings, reader, statics, clock, mut names, series, shared, own, groups, common, .. } = self;
         if groups.is_empty() {
             let problem = format!("no series of \"{}\" remains", series.name);
             return Err(if settings.exclude.is_empty() {
@@ -245,7 +256,8 @@ impl LongRows<'_> {
         let scale = clock.finish(local)?;
         let mut notes = vec![format!("a long table: \"{}\" names {} series", series.name, names.series.len())];
         notes.extend(scale.notes.iter().cloned());
-        Ok((schema, Cells { table, offsets, stamps, lines, scale, notes }))
+        let (found, statics) = (reader.finish(), statics.map(|(_, cells)| cells));
+        Ok((schema, Cells { table, offsets, stamps, lines, scale, notes, found, statics }))
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! Files: `files` (files on disk, joined by time), `formats` (Parquet, Arrow, NPZ), `text` and `lines` (CSV), `records` (their common form),
 //! `schema` (header to columns), `read` and `long` (rows to numbers), `clock` (timestamps), `number` (cells), `level` (offsets), `table`
-//! (storage of the numbers), `grid` (timestamps to segments), `unlearnable` (columns left out), `facts` (what a run remembers), `dataset`
+//! (storage of the numbers), `grid` (timestamps to segments), `words` (categories),
+//! `statics` (what does not change over time), `unlearnable` (columns left out), `facts` (what a run remembers), `dataset`
 //! (access), `windows` and `parts` (windows of the parts), `scaler`, `source` and `fill` (windows to buffers: [`Dataset::fill`]), `shuffle`,
 //! `forecast`.
 
@@ -40,10 +41,12 @@ mod shuffle;
 mod source;
 #[cfg(feature = "formats")]
 mod source_format;
+mod statics;
 mod table;
 pub(crate) mod text;
 mod unlearnable;
 mod windows;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +56,7 @@ pub(crate) use columns::{BadColumn, Driver, Gap, bad_columns_in, unknown_columns
 pub(crate) use columns::{bad_columns_of, unknown_columns_of};
 pub use dataset::{DataReport, Dataset};
 pub use error::DataError;
-pub use facts::{DataFacts, Known, Reach, SeenWindows, TimeFacts};
+pub use facts::{CategoryFacts, DataFacts, Known, Reach, SeenWindows, TimeFacts};
 #[cfg(feature = "native")]
 pub(crate) use files::{head_of, open_one};
 pub use fill::PartWindows;
@@ -67,5 +70,6 @@ pub(crate) use read::{check_width, header_names, is_values};
 pub use scaler::Scaler;
 pub(crate) use schema::matches;
 pub use shuffle::Permutation;
-pub use source::{WindowBuffers, WindowMut, WindowShape, WindowSource};
+pub use source::{SideInputs, WindowBuffers, WindowMut, WindowShape, WindowSource};
+pub use statics::Statics;
 pub use windows::{Pace, Part, WindowCounts, WindowId, WindowIndex, WindowRun};

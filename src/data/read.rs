@@ -8,7 +8,9 @@ use super::level::Level;
 use super::number::NumberReader;
 use super::records::Records;
 use super::schema::{KnownSeries, Schema, Source};
+use super::statics::StaticCells;
 use super::table::Table;
+use super::words::{CellReader, Found};
 use super::{Known, long};
 use crate::calendar::{Steps, format_stamp};
 use crate::config::DataSettings;
@@ -31,6 +33,10 @@ pub(super) struct Cells {
     pub(super) scale: TimeScale,
     /// Findings, one sentence each.
     pub(super) notes: Vec<String>,
+    /// The texts of each driver with categories.
+    pub(super) found: Vec<Found>,
+    /// The static columns of a long table.
+    pub(super) statics: Option<StaticCells>,
 }
 
 /// Reads all rows. `known` is what a run knows of its data.
@@ -67,7 +73,7 @@ fn wide(
     if schema.time.is_empty() {
         records.only(&used);
     }
-    let numbers = NumberReader::new(settings);
+    let mut reader = CellReader::new(settings);
     let mut clock = (!schema.time.is_empty()).then(|| Clock::new(settings, &schema.time, known.and_then(Known::time))).transpose()?;
     let mut order = Order::default();
     let mut rows = Rows::new(&schema, known);
@@ -81,10 +87,12 @@ fn wide(
         check_width(&record, line, header.len())?;
         if let (Some(clock), Some(Some(text))) = (&mut clock, text) {
             let reading = clock.read(&text, line, order.moments.last())?;
-            order.push(reading, line).map_err(|e| clock.gap().unwrap_or_else(|| like_long(e, &record, header, &schema, &numbers)))?;
+            order
+                .push(reading, line)
+                .map_err(|e| clock.gap().unwrap_or_else(|| like_long(e, &record, header, &schema, &reader.numbers)))?;
         }
         for (number, field) in fields.iter_mut().zip(&schema.fields) {
-            *number = numbers.read(field, &record[field.index], line)?;
+            *number = reader.read(field, &record[field.index], line)?;
         }
         rows.push(&fields, line)?;
     }
@@ -97,14 +105,26 @@ fn wide(
     }
     let Some(clock) = clock else {
         let scale = TimeScale::default();
-        return Ok((schema, Cells { table, offsets, stamps: Steps::default(), lines: Steps::default(), scale, notes }));
+        return Ok((
+            schema,
+            Cells {
+                table,
+                offsets,
+                stamps: Steps::default(),
+                lines: Steps::default(),
+                scale,
+                notes,
+                found: reader.finish(),
+                statics: None,
+            },
+        ));
     };
     let local = clock.by_local_days(&order.moments);
     let scale = clock.finish(local)?;
     notes.extend(scale.notes.iter().cloned());
     let stamps = order.moments.stamps(local).clone();
     check_ascending(&stamps, &order.lines)?;
-    Ok((schema, Cells { table, offsets, stamps, lines: order.lines, scale, notes }))
+    Ok((schema, Cells { table, offsets, stamps, lines: order.lines, scale, notes, found: reader.finish(), statics: None }))
 }
 
 /// An unknown name in a header of one field: the line is probably a title.

@@ -7,8 +7,9 @@ use super::error::DataError;
 use super::expression::Expression;
 use super::long::LongNames;
 use super::scaler::Scaler;
+use super::words::Declaration;
 use crate::config::suggest::{nearest, nearest_few};
-use crate::config::{Channel, Covariate, DataSettings, KnownFuture};
+use crate::config::{CellKind, Channel, Covariate, DataSettings, KnownFuture, StaticSettings};
 use crate::names::one_form;
 
 /// The fields to read from each row, and the columns to store.
@@ -31,6 +32,15 @@ pub(super) struct Field {
     pub(super) index: usize,
     /// Name in the header.
     pub(super) name: String,
+    /// Which driver with categories its cells belong to; `None` for numbers.
+    pub(super) words: Option<usize>,
+}
+
+impl Field {
+    /// A field with numbers.
+    pub(super) fn number(index: usize, name: String) -> Self {
+        Self { index, name, words: None }
+    }
 }
 
 /// A stored column.
@@ -72,6 +82,37 @@ pub(super) struct Layout {
     pub(super) bindings: Vec<Option<String>>,
     /// `[Nx, F]`; `None` if there is no input (channels of covariates).
     pub(super) slots: Vec<Option<Slot>>,
+    /// The drivers with categories: covariates, then channels.
+    pub(super) declared: Vec<Declaration>,
+    /// Categories that are common to all series.
+    pub(super) common: Vec<CategorySlot>,
+    /// `[Nt, Q]`, categories of each target.
+    pub(super) own: Vec<CategorySlot>,
+}
+
+impl Layout {
+    /// All inputs with categories.
+    pub(super) fn categories(&self) -> impl Iterator<Item = &CategorySlot> {
+        self.common.iter().chain(&self.own)
+    }
+
+    /// All inputs with categories, to change their columns.
+    pub(super) fn categories_mut(&mut self) -> impl Iterator<Item = &mut CategorySlot> {
+        self.common.iter_mut().chain(&mut self.own)
+    }
+
+    /// Q: categories that each target has for its own.
+    pub(super) fn num_own(&self) -> usize {
+        self.own.len().checked_div(self.targets.len()).unwrap_or(0)
+    }
+}
+
+/// One input with categories.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CategorySlot {
+    pub(super) slot: Slot,
+    /// The driver with categories to which it belongs.
+    pub(super) words: usize,
 }
 
 /// One input of the model.
@@ -106,27 +147,36 @@ impl Schema {
             Some(columns) => builder.time(columns.names())?,
             None => vec![],
         };
-        let mut covariates = builder.covariates(&settings.covariates)?;
+        let mut covariates = builder.covariates(numbers(&settings.covariates))?;
         let mut targets = builder.targets(settings, &time)?;
         if let Some(known) = known {
             covariates = picked("data.covariates", covariates, known.covariates, |c| c.0.clone())?;
             targets = picked("data.targets", targets, known.targets, |t| header[t.0].clone())?;
         }
         builder.protect_targets(&targets, settings.hide_history);
-        let mut layout = Layout { channels: settings.channels.iter().map(|c| c.name.clone()).collect(), ..Layout::default() };
+        let channels: Vec<&Channel> = settings.channels.iter().filter(|c| c.kind == CellKind::Number).collect();
+        let mut layout = Layout { channels: channels.iter().map(|c| c.name.clone()).collect(), ..Layout::default() };
         for (name, covariate) in covariates {
-            let slot = builder.slot("data.covariates", covariate, None)?;
+            let slot = builder.slot("data.covariates", covariate, None, None)?;
             layout.covariates.push(name);
             layout.slots.push(Some(slot));
-            layout.slots.extend(settings.channels.iter().map(|_| None));
+            layout.slots.extend(channels.iter().map(|_| None));
         }
+        builder.common_categories(settings, &mut layout)?;
+        let first = layout.declared.len();
+        let own: Vec<&Channel> = settings.channels.iter().filter(|c| c.kind == CellKind::Category).collect();
+        let declaration = |c: &&Channel| Declaration { name: c.name.clone(), place: "data.channels", unseen: c.unseen };
+        layout.declared.extend(own.iter().map(declaration));
         for (index, binding) in targets {
             let name = header[index].clone();
-            let column = builder.column_of_field(index);
+            let column = builder.column_of_field(index, None);
             layout.slots.push(Some(Slot { column, known_future: KnownFuture::No, hidden: settings.hide_history }));
-            for channel in &settings.channels {
-                let place = format!("data.channels, \"{}\"", channel.name);
-                layout.slots.push(Some(builder.slot(&place, channel.into(), binding.as_deref())?));
+            for &channel in &channels {
+                layout.slots.push(Some(builder.slot(&channel_place(channel), channel.into(), binding.as_deref(), None)?));
+            }
+            for (words, &channel) in (first..).zip(&own) {
+                let slot = builder.slot(&channel_place(channel), channel.into(), binding.as_deref(), Some(words))?;
+                layout.own.push(CategorySlot { slot, words });
             }
             layout.targets.push(name);
             layout.bindings.push(binding);
@@ -150,12 +200,12 @@ impl Schema {
             });
         }
         for covariate in &settings.covariates {
-            let all = builder.covariates(std::slice::from_ref(covariate));
+            let all = builder.covariates([covariate]);
             found
                 .push(all.and_then(|all| all.into_iter().try_for_each(|(_, one)| builder.resolve("data.covariates", one, None).map(drop))));
         }
         for channel in &settings.channels {
-            let (place, declared) = (format!("data.channels, \"{}\"", channel.name), Declared::from(channel));
+            let (place, declared) = (channel_place(channel), Declared::from(channel));
             // The columns of a pattern depend on the targets.
             if !declared.column.or(declared.expression).is_some_and(|text| text.contains("{i}")) {
                 found.push(builder.resolve(&place, declared, None).map(drop));
@@ -173,6 +223,16 @@ impl Schema {
     pub(super) fn is_starred(settings: &DataSettings, name: &str) -> bool {
         settings.targets.iter().any(|t| t == "*") && !settings.targets.iter().any(|t| one_form(t) == name)
     }
+}
+
+/// The covariates with numbers.
+fn numbers(covariates: &[Covariate]) -> impl Iterator<Item = &Covariate> {
+    covariates.iter().filter(|c| c.kind == CellKind::Number)
+}
+
+/// Where a channel is declared.
+fn channel_place(channel: &Channel) -> String {
+    format!("data.channels, \"{}\"", channel.name)
 }
 
 /// The items with these names, in this order.
@@ -226,7 +286,7 @@ struct Builder<'h> {
     long: Option<&'h LongNames>,
     positions: HashMap<&'h str, usize>,
     fields: Vec<Field>,
-    field_of: HashMap<usize, usize>,
+    field_of: HashMap<(usize, Option<usize>), usize>,
     columns: Vec<Column>,
     column_of: HashMap<String, usize>,
     /// Header indices of the targets. Known-future inputs must not read them. With a hidden history, no input must read them.
@@ -270,12 +330,12 @@ impl<'h> Builder<'h> {
 
     /// The fields of the time columns.
     fn time(&self, names: &[String]) -> Result<Vec<Field>, DataError> {
-        let field = |name: &String| Ok(Field { index: self.index("data.time", name)?, name: name.clone() });
+        let field = |name: &String| Ok(Field::number(self.index("data.time", name)?, name.clone()));
         names.iter().map(field).collect()
     }
 
     /// The covariates with expanded patterns: name and declaration of each.
-    fn covariates<'c>(&self, declared: &'c [Covariate]) -> Result<Vec<(String, Declared<'c>)>, DataError>
+    fn covariates<'c>(&self, declared: impl IntoIterator<Item = &'c Covariate>) -> Result<Vec<(String, Declared<'c>)>, DataError>
     where
         'h: 'c,
     {
@@ -319,6 +379,10 @@ impl<'h> Builder<'h> {
             used.extend(time.iter().map(|field| field.index));
             used.extend(self.inputs_of_drivers(settings, &all)?);
             used.extend(self.excluded(&settings.exclude));
+            let inside = settings.statics.iter().filter(|statics| statics.path.is_none());
+            for name in inside.flat_map(StaticSettings::columns) {
+                used.insert(self.index("data.static", name)?);
+            }
             let rest: Vec<_> = (0..self.header.len()).filter(|i| !used.contains(i)).map(|i| (i, None)).collect();
             all.splice(at..at, rest);
         }
@@ -352,7 +416,7 @@ impl<'h> Builder<'h> {
             used.extend(self.resolve("data.covariates", covariate, None)?.1);
         }
         for channel in &settings.channels {
-            let place = format!("data.channels, \"{}\"", channel.name);
+            let place = channel_place(channel);
             for binding in targets.iter().map(|(_, binding)| binding.as_deref()).chain([None]) {
                 let declared = Declared::from(channel);
                 let shared = !declared.column.or(declared.expression).is_some_and(|text| text.contains("{i}"));
@@ -362,6 +426,19 @@ impl<'h> Builder<'h> {
             }
         }
         Ok(used)
+    }
+
+    /// The inputs with categories that are common to all series.
+    fn common_categories(&mut self, settings: &DataSettings, layout: &mut Layout) -> Result<(), DataError> {
+        for covariate in settings.covariates.iter().filter(|c| c.kind == CellKind::Category) {
+            let words = layout.declared.len();
+            for (name, declared) in self.covariates([covariate])? {
+                let slot = self.slot("data.covariates", declared, None, Some(words))?;
+                layout.common.push(CategorySlot { slot, words });
+                layout.declared.push(Declaration { name, place: "data.covariates", unseen: covariate.unseen });
+            }
+        }
+        Ok(())
     }
 
     fn protect_targets(&mut self, targets: &[(usize, Option<String>)], hide_history: bool) {
@@ -433,7 +510,7 @@ impl<'h> Builder<'h> {
     }
 
     /// The stored column of a covariate or channel.
-    fn slot(&mut self, place: &str, declared: Declared<'_>, binding: Option<&str>) -> Result<Slot, DataError> {
+    fn slot(&mut self, place: &str, declared: Declared<'_>, binding: Option<&str>, words: Option<usize>) -> Result<Slot, DataError> {
         let (label, inputs, expression) = self.resolve(place, declared, binding)?;
         if let Some(leak) = inputs.iter().find(|index| self.targets.contains(index)) {
             let name = &self.header[*leak];
@@ -453,9 +530,9 @@ impl<'h> Builder<'h> {
             }
         }
         let column = match expression {
-            None => self.column_of_field(inputs[0]),
+            None => self.column_of_field(inputs[0], words),
             Some(expression) => {
-                let inputs = inputs.into_iter().map(|index| self.field(index)).collect();
+                let inputs = inputs.into_iter().map(|index| self.field(index, None)).collect();
                 // A column can have the same name as the text of an expression.
                 self.column(format!("={label}"), label, Source::Expression { expression, inputs })
             }
@@ -463,10 +540,11 @@ impl<'h> Builder<'h> {
         Ok(Slot { column, known_future: declared.known_future, hidden: false })
     }
 
-    fn column_of_field(&mut self, index: usize) -> usize {
-        let field = self.field(index);
+    fn column_of_field(&mut self, index: usize, words: Option<usize>) -> usize {
+        let field = self.field(index, words);
         let name = self.header[index].clone();
-        self.column(name.clone(), name, Source::Field(field))
+        let key = words.map_or_else(|| name.clone(), |words| format!("{name}#{words}"));
+        self.column(key, name, Source::Field(field))
     }
 
     /// The index of the stored column with this key. A new column is added.
@@ -478,10 +556,10 @@ impl<'h> Builder<'h> {
         })
     }
 
-    fn field(&mut self, index: usize) -> usize {
+    fn field(&mut self, index: usize, words: Option<usize>) -> usize {
         let (fields, header) = (&mut self.fields, self.header);
-        *self.field_of.entry(index).or_insert_with(|| {
-            fields.push(Field { index, name: header[index].clone() });
+        *self.field_of.entry((index, words)).or_insert_with(|| {
+            fields.push(Field { index, name: header[index].clone(), words });
             fields.len() - 1
         })
     }

@@ -1,7 +1,7 @@
 //! Windows for the training loop: sizes, buffers, and the trait of a source that fills the buffers.
 
 /// Sizes of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WindowShape {
     /// L, history steps.
     pub history: usize,
@@ -15,6 +15,21 @@ pub struct WindowShape {
     pub num_channels: usize,
     /// C, calendar inputs: a sine and a cosine per feature.
     pub num_calendar: usize,
+    /// Category inputs that are common to all series.
+    pub num_common: usize,
+    /// Category inputs that each series has for its own.
+    pub num_own: usize,
+}
+
+/// Sizes of the category inputs, and the static inputs of the series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SideInputs {
+    /// Number of categories of each category input that is common to all series.
+    pub common: Vec<usize>,
+    /// Number of categories of each category input that the series have for their own.
+    pub own: Vec<usize>,
+    /// `[Nx, A]`, the static inputs; empty without them.
+    pub statics: Vec<f32>,
 }
 
 impl WindowShape {
@@ -42,6 +57,18 @@ impl WindowShape {
         self.steps() * self.num_calendar
     }
 
+    /// Number of elements of `common`: S times the common category inputs.
+    #[must_use]
+    pub fn common_len(&self) -> usize {
+        self.steps() * self.num_common
+    }
+
+    /// Number of elements of `own`: S Nx times the category inputs of each series.
+    #[must_use]
+    pub fn own_len(&self) -> usize {
+        self.steps() * self.num_series() * self.num_own
+    }
+
     /// Number of elements of `target` and of `target_observed`: H Nt.
     #[must_use]
     pub fn target_len(&self) -> usize {
@@ -58,6 +85,10 @@ pub struct WindowMut<'a> {
     pub observed: &'a mut [f32],
     /// `[S, C]`.
     pub calendar: &'a mut [f32],
+    /// `[S, Qc]`, codes of the categories that are common to all series: 1 for the first, 0 for what is missing or not known.
+    pub common: &'a mut [f32],
+    /// `[S, Nx, Q]`, codes of the categories of each series; 0 for covariates.
+    pub own: &'a mut [f32],
     /// `[H, Nt]`, standardised true values; 0 if unobserved.
     pub target: &'a mut [f32],
     /// `[H, Nt]`, 1 if the true value is observed, otherwise 0.
@@ -66,9 +97,11 @@ pub struct WindowMut<'a> {
 
 impl WindowMut<'_> {
     pub(super) fn check(&self, shape: &WindowShape) {
-        let found = [self.values.len(), self.observed.len(), self.calendar.len(), self.target.len(), self.target_observed.len()];
+        let Self { values, observed, calendar, common, own, target, target_observed } = self;
+        let found = [&**values, observed, calendar, common, own, target, target_observed].map(<[f32]>::len);
         let (values, target) = (shape.values_len(), shape.target_len());
-        assert_eq!(found, [values, values, shape.calendar_len(), target, target], "buffer lengths of a window");
+        let expected = [values, values, shape.calendar_len(), shape.common_len(), shape.own_len(), target, target];
+        assert_eq!(found, expected, "buffer lengths of a window");
     }
 }
 
@@ -81,6 +114,10 @@ pub struct WindowBuffers {
     pub observed: Vec<f32>,
     /// `[S, C]`.
     pub calendar: Vec<f32>,
+    /// `[S, Qc]`.
+    pub common: Vec<f32>,
+    /// `[S, Nx, Q]`.
+    pub own: Vec<f32>,
     /// `[H, Nt]`.
     pub target: Vec<f32>,
     /// `[H, Nt]`.
@@ -95,6 +132,8 @@ impl WindowBuffers {
             values: vec![0.0; shape.values_len()],
             observed: vec![0.0; shape.values_len()],
             calendar: vec![0.0; shape.calendar_len()],
+            common: vec![0.0; shape.common_len()],
+            own: vec![0.0; shape.own_len()],
             target: vec![0.0; shape.target_len()],
             target_observed: vec![0.0; shape.target_len()],
         }
@@ -106,6 +145,8 @@ impl WindowBuffers {
             values: &mut self.values,
             observed: &mut self.observed,
             calendar: &mut self.calendar,
+            common: &mut self.common,
+            own: &mut self.own,
             target: &mut self.target,
             target_observed: &mut self.target_observed,
         }

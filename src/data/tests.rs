@@ -1,6 +1,7 @@
 //! Tests of reading and windows: the message for each bad input, and windows compared with a naive construction.
 
 mod bad_files;
+mod categories;
 mod offsets;
 mod splits;
 mod tables;

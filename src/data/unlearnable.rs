@@ -2,7 +2,7 @@
 
 use super::dataset::Dataset;
 use super::scaler::value_text;
-use super::schema::Schema;
+use super::schema::{Schema, Slot};
 use super::windows::Part;
 use crate::config::DataSettings;
 
@@ -59,17 +59,21 @@ impl Dataset {
         let layout = &mut self.layout;
         let slots = std::mem::take(&mut layout.slots);
         layout.slots = slots.into_iter().enumerate().filter(|(index, _)| kept(index / channels)).map(|(_, slot)| slot).collect();
+        let own = layout.num_own();
+        let mut at = 0..;
+        layout.own.retain(|_| at.next().is_some_and(|at| keep(at / own)));
         let mut t = 0..;
         layout.targets.retain(|_| t.next().is_some_and(&keep));
         let mut t = 0..;
         layout.bindings.retain(|_| t.next().is_some_and(&keep));
         self.shape.num_targets = layout.targets.len();
-        let mut columns: Vec<usize> = layout.slots.iter().flatten().map(|slot| slot.column).collect();
+        let slots = layout.slots.iter().flatten().chain(layout.categories().map(|category| &category.slot));
+        let mut columns: Vec<usize> = slots.map(|slot| slot.column).collect();
         columns.sort_unstable();
         columns.dedup();
-        for slot in layout.slots.iter_mut().flatten() {
-            slot.column = columns.partition_point(|&column| column < slot.column);
-        }
+        let place = |slot: &mut Slot| slot.column = columns.partition_point(|&column| column < slot.column);
+        layout.slots.iter_mut().flatten().for_each(place);
+        layout.categories_mut().for_each(|category| place(&mut category.slot));
         self.labels = columns.iter().map(|&column| self.labels[column].clone()).collect();
         self.offsets = columns.iter().map(|&column| self.offsets[column]).collect();
         let table = std::mem::replace(&mut self.table, super::table::Table::new(1));

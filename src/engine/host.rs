@@ -93,7 +93,7 @@ impl HostMemory {
     /// use pgat::data::WindowShape;
     /// use pgat::engine::host::{HostMemory, HostNeeds, state_bytes};
     ///
-    /// let window = WindowShape { history: 24, horizon: 12, num_covariates: 0, num_targets: 5, num_channels: 1, num_calendar: 6 };
+    /// let window = WindowShape { history: 24, horizon: 12, num_targets: 5, num_channels: 1, num_calendar: 6, ..WindowShape::default() };
     /// let state = state_bytes(10_000, 10_000, false);
     /// let needs = HostNeeds { rows: 1_000_000, columns: 5, segments: 1, window, batch: 32, step_inputs: 0, state };
     /// assert_eq!(HostMemory::of(&needs).data, 20_000_024 + 8);
@@ -101,7 +101,7 @@ impl HostMemory {
     #[must_use]
     pub fn of(needs: &HostNeeds) -> Self {
         let w = &needs.window;
-        let window = 2 * w.values_len() + w.calendar_len() + 2 * w.target_len();
+        let window = 2 * w.values_len() + w.calendar_len() + w.common_len() + w.own_len() + 2 * w.target_len();
         Self {
             data: table_bytes(needs.rows, needs.columns) + SEGMENT_BYTES * needs.segments as u64,
             batch: 4 * (needs.batch as u64 * window as u64 + needs.step_inputs as u64),
@@ -124,7 +124,16 @@ mod tests {
     use crate::config::Config;
 
     fn needs() -> HostNeeds {
-        let window = WindowShape { history: 3, horizon: 2, num_covariates: 1, num_targets: 2, num_channels: 2, num_calendar: 4 };
+        let window = WindowShape {
+            history: 3,
+            horizon: 2,
+            num_covariates: 1,
+            num_targets: 2,
+            num_channels: 2,
+            num_calendar: 4,
+            num_common: 1,
+            num_own: 3,
+        };
         HostNeeds { rows: 1_000, columns: 5, segments: 3, window, batch: 7, step_inputs: 11, state: 13 }
     }
 
@@ -132,7 +141,8 @@ mod tests {
     fn each_part_is_what_its_buffers_hold() {
         let memory = HostMemory::of(&needs());
         let buffers = crate::data::WindowBuffers::new(&needs().window);
-        let window = [&buffers.values, &buffers.observed, &buffers.calendar, &buffers.target, &buffers.target_observed];
+        let b = &buffers;
+        let window = [&b.values, &b.observed, &b.calendar, &b.common, &b.own, &b.target, &b.target_observed];
         let window: usize = window.iter().map(|b| size_of_val(b.as_slice())).sum();
         assert_eq!(memory.data, 20_000 + 3 * size_of::<Segment>() as u64);
         assert_eq!(memory.batch, 7 * window as u64 + 44);

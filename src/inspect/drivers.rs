@@ -111,7 +111,15 @@ mod tests {
 
     #[test]
     fn an_edge_is_read_with_its_lag_and_its_sign() {
-        let window = WindowShape { history: 4, horizon: 2, num_covariates: 2, num_targets: 2, num_channels: 1, num_calendar: 0 };
+        let window = WindowShape {
+            history: 4,
+            horizon: 2,
+            num_covariates: 2,
+            num_targets: 2,
+            num_channels: 1,
+            num_calendar: 0,
+            ..WindowShape::default()
+        };
         let settings = ModelSettings { use_driver_highway: true, driver_rank: 2, driver_width: 1, ..ModelSettings::default() };
         let shape = ModelShape::new(window, settings);
         let places = parameter_places(&shape).expect("a model");

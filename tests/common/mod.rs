@@ -3,7 +3,7 @@
 pub(crate) mod probe;
 
 use pgat::config::{ModelSettings, Schedule, TrainingSettings};
-use pgat::data::{WindowMut, WindowShape, WindowSource};
+use pgat::data::{SideInputs, WindowMut, WindowShape, WindowSource};
 use pgat::engine::executor::Backend;
 use pgat::engine::gpu::Gpu;
 use pgat::engine::model::ModelShape;
@@ -21,9 +21,29 @@ pub(crate) struct Waves {
 
 impl Waves {
     pub(crate) fn new(windows: usize) -> Self {
-        let shape = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 3, num_channels: 2, num_calendar: 2 };
+        let shape = WindowShape {
+            history: 8,
+            horizon: 4,
+            num_covariates: 1,
+            num_targets: 3,
+            num_channels: 2,
+            num_calendar: 2,
+            ..WindowShape::default()
+        };
         Self { shape, windows, poisoned: None }
     }
+
+    /// The same windows, with categories.
+    pub(crate) fn with_categories(windows: usize) -> Self {
+        let plain = Self::new(windows);
+        let side = side_inputs();
+        Self { shape: WindowShape { num_common: side.common.len(), num_own: side.own.len(), ..plain.shape }, ..plain }
+    }
+}
+
+/// Category inputs and static inputs for [`Waves::with_categories`]. Two nodes have static inputs of 0.
+pub(crate) fn side_inputs() -> SideInputs {
+    SideInputs { common: vec![3], own: vec![2, 4], statics: vec![0.0, 0.0, 0.5, -1.0, -1.5, 1.0, 0.0, 0.0] }
 }
 
 fn noise(i: usize) -> f32 {
@@ -44,10 +64,16 @@ impl WindowSource for Waves {
         let (nx, f) = (s.num_series(), s.num_channels);
         for t in 0..s.steps() {
             let time = (index * 3 + t) as f32;
+            if s.num_common > 0 {
+                out.common[t] = ((index * 3 + t) % 4) as f32;
+            }
             out.calendar[2 * t] = (time / 4.0).sin();
             out.calendar[2 * t + 1] = (time / 4.0).cos();
             for n in 0..nx {
                 let wave = |k: f32| (time / 3.0 + n as f32 + k).sin() + 0.1 * noise(index * 1000 + t * 10 + n);
+                for q in 0..s.num_own {
+                    out.own[(t * nx + n) * s.num_own + q] = ((index + t / 2 + n) % (3 + q)) as f32;
+                }
                 for c in 0..f {
                     let at = (t * nx + n) * f + c;
                     let known = c > 0 || n < s.num_covariates || t < s.history;

@@ -54,6 +54,8 @@ impl Batch {
                 values: &mut batch.values[at(s.values_len())],
                 observed: &mut batch.observed[at(s.values_len())],
                 calendar: &mut batch.calendar[at(s.calendar_len())],
+                common: &mut [],
+                own: &mut [],
                 target: &mut batch.target[at(s.target_len())],
                 target_observed: &mut batch.target_observed[at(s.target_len())],
             };

@@ -3,7 +3,7 @@ trajectory/full.safetensors (training steps of the whole model). Computed by PyT
 specification that is now docs/model.md, with the same section numbers; section 11.9 describes the contents of a file.
 
 Run: python make_model_golden.py [NAME ...]     needs torch, safetensors (versions: see the metadata of the files)
-Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], target, target_observed [B, H, Nt], prior, and the features of the
+Tensor names: in.* (values, observed [B, S, Nx, F], calendar [B, S, C], common [B, S, Qc], own [B, S, Nx, Q], static [Nx, A], target, target_observed [B, H, Nt], prior, and the features of the
 nodes in the graph), gumbel.0 / 1 (noise on the logits of each stage), param.*, act.* (block outputs), out.mean / log_std / logit [B, H, Nt,
 K], loss.nll, loss.penalty, grad.*. The metadata entry `config` contains sizes and switches. In a trajectory the inputs have a leading axis
 of steps, init.* and param.* are the parameters before the first and after the last step, and step.nll / penalty / grad_norm are [steps].
@@ -51,11 +51,13 @@ CONFIGS = {
     "odd": BASE | dict(
         seq_len=9, pred_len=6, patch_len=1, num_covariates=0, num_targets=5, num_calendar=0, num_channels=1, d_model=24, n_heads=6,
         n_layers=1, d_ff=20, mdn_components=2, use_highway=False, use_temporal_encoding=False),
+    "side": BASE | dict(common_sizes=[3], own_sizes=[4, 2], num_static=3),
+    "side_only": BASE | PARTS | dict(common_sizes=[2, 5], own_sizes=[3], num_static=2, num_calendar=0, patch_len=4, n_layers=1),
     "plain": BASE | dict(use_instance_norm=False, use_adaptive_embedding=False, mdn_components=1, num_targets=9, n_heads=2, num_transitions=1),
 }  # fmt: skip
 
 
-SEEDS = ["small", "odd", "plain", "parts", "parts_odd", "full", "narrow"]
+SEEDS = ["small", "odd", "plain", "parts", "parts_odd", "full", "narrow", "side", "side_only"]
 
 
 def parameters(c):
@@ -67,6 +69,12 @@ def parameters(c):
         shapes["embedding.adaptive"] = (tokens, nodes, d)
     if c["num_calendar"]:
         shapes["embedding.calendar.weight"] = (d, c["num_calendar"])
+
+    for kind in ("common", "own"):
+        for q, size in enumerate(c.get(f"{kind}_sizes", [])):
+            shapes[f"embedding.{kind}.{q}.weight"] = (d, c["patch_len"] * size)
+    if c.get("num_static"):
+        shapes["embedding.static.weight"] = (d, c["num_static"])
 
     def linear(name, out, inner):
         shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out, inner), (out,)
@@ -193,6 +201,12 @@ def model(c, p, data):
     if c["num_calendar"]:
         mean = data["calendar"].reshape(b, tokens, patch, -1).mean(2)
         x = x + F.linear(mean, p["embedding.calendar.weight"])[:, :, None]
+    for q, size in enumerate(c.get("common_sizes", [])):
+        x = x + by_category(p[f"embedding.common.{q}.weight"], data["common"][..., None, q], patch, size)
+    for q, size in enumerate(c.get("own_sizes", [])):
+        x[:, :, :series] += by_category(p[f"embedding.own.{q}.weight"], data["own"][..., q], patch, size)
+    if c.get("num_static"):
+        x[:, :, :series] += data["static"] @ p["embedding.static.weight"].T
     if c["use_graph_encoding"]:
         at = "embedding.graph."
         parts = [p[at + "distance.weight"][data["hop_distance"]]]
@@ -240,6 +254,17 @@ def model(c, p, data):
     log_std = log_std.clamp(-7, 5)
     act |= {"decoder.0": mean, "decoder.1": log_std, "decoder.2": logit}
     return act, mean * scale[..., None] + shift[..., None], log_std + scale[..., None].log(), logit
+
+
+def by_category(weight, codes, patch, size):
+    """[B, T, N, D]: for each place in a patch a table of its own, whose first row, for code 0, is zero."""
+    b, steps, series = codes.shape
+    total = 0
+    for place in range(patch):
+        rows = weight[:, place * size : (place + 1) * size].T
+        table = torch.cat([torch.zeros(1, rows.shape[1]), rows])
+        total = total + F.embedding(codes[:, place::patch].long(), table)
+    return total
 
 
 def adaptive_temporal(p, lin, fixed, tokens, d):
@@ -393,6 +418,11 @@ def window_data(c, batch, tidy=lambda v: v):
         "target": tidy(torch.randn(batch, c["pred_len"], c["num_targets"]).float().double()),
         "target_observed": (torch.rand(batch, c["pred_len"], c["num_targets"]) < 0.8).double(),
     }
+    if "common_sizes" in c:
+        data["common"] = torch.stack([torch.randint(size + 1, (batch, steps)) for size in c["common_sizes"]], -1).double()
+        codes = [torch.randint(size + 1, (batch, steps, series)) for size in c["own_sizes"]]
+        data["own"] = torch.stack(codes, -1).double()
+        data["static"] = torch.randn(series, c["num_static"]).float().double()
     if c["num_calendar"]:
         data["calendar"] = tidy(torch.randn(batch, steps, c["num_calendar"]).float().double())
     return data

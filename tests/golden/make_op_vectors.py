@@ -478,6 +478,21 @@ def mixture_nll():
     return f
 
 
+def one_hot():
+    f = File("one_hot")
+    for name, windows, shape, p, column, v in [("series", 2, (6, 3, 2), 3, 1, 4), ("without series", 3, (5, 1), 1, 0, 2)]:
+
+        def function(x, p=p, column=column, v=v):
+            b, steps, *rest = x.shape[:-1]
+            hot = F.one_hot(x[..., column].long(), v + 1)[..., 1:].to(x.dtype)
+            hot = hot.reshape(b, steps // p, p, *rest, v).movedim(2, -2)
+            return (hot.flatten(-2),)
+
+        codes = torch.randint(v + 1, (windows, *shape)).to(torch.float64)
+        f.case(name, function, [window(codes, False)], dict(patch=p, column=column, size=v), windows)
+    return f
+
+
 def patch_mean():
     f = File("patch_mean")
     for name, windows, tokens, p, c in [("patches", 2, 3, 4, 3), ("single steps", 1, 5, 1, 2)]:
@@ -982,7 +997,7 @@ def main():
         adamw, adaptive_matrix, add, attention, autocorrelation, batch_mean, blend, branches, calibrate, cluster_gate, cluster_mean,
         concat_linear, driver_edges, driver_input, driver_sum, edge_attention, edge_matrix, edge_shrink, edge_sum, edge_terms, edges,
         embed_sum, gate_change, gate_mix, gate_softmax, grad_health, grad_norm, graph_features, graph_penalty, instance_norm,
-        interaction, layer_norm, linear, mixture_crps, mixture_decode, mixture_nll, moving_average, moving_mean, node_mean, patch_mean,
+        interaction, layer_norm, linear, mixture_crps, mixture_decode, mixture_nll, moving_average, moving_mean, node_mean, one_hot, patch_mean,
         propagate, repeat_row, row_mean, scaled_sum, select, sinusoids, split, stack_weights, step_mean, tanh_gate, token_base,
         value_loss,
     ]  # fmt: skip

@@ -9,6 +9,8 @@ use crate::ops::blend::Blend;
 use crate::ops::embed_sum::EmbedSum;
 use crate::ops::graph_features::GraphFeatures;
 use crate::ops::instance_norm::InstanceNorm;
+use crate::ops::linear::{Activation, Linear};
+use crate::ops::one_hot::OneHot;
 use crate::ops::patch_mean::PatchMean;
 use crate::ops::row_mean::RowMean;
 use crate::ops::sinusoids::Sinusoids;
@@ -44,7 +46,7 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
         last: s.use_last_norm,
     };
     let normal = b.graph.apply(norm, "instance_norm", &[values, observed])?;
-    let series = b.linear("embedding.value", normal[0], d)?;
+    let mut series = b.linear("embedding.value", normal[0], d)?;
     let mut calendar = None;
     if w.num_calendar > 0 {
         let rows = b.graph.input("calendar", &[w.steps(), w.num_calendar]);
@@ -52,11 +54,42 @@ pub(super) fn build(b: &mut Builder) -> Result<Embedded, ModelError> {
         let mean = b.graph.apply1(PatchMean { patch: s.patch_len }, "calendar_mean", &[rows])?;
         calendar = Some(b.linear("embedding.calendar", mean, Dense::to(d).without_bias())?);
     }
+    let side = b.shape.side.clone();
+    if !side.common.is_empty() {
+        let codes = b.graph.input("common", &[w.steps(), side.common.len()]);
+        inputs.push(codes);
+        calendar = categories(b, "embedding.common", codes, &side.common, calendar)?;
+    }
+    if !side.own.is_empty() {
+        let codes = b.graph.input("own", &[w.steps(), w.num_series(), side.own.len()]);
+        inputs.push(codes);
+        series = categories(b, "embedding.own", codes, &side.own, Some(series))?.unwrap_or(series);
+    }
     let base = token_base(b, tokens, nodes)?;
     let parts: Vec<_> = [base, series].into_iter().chain(calendar).collect();
     let sum = b.graph.apply1(EmbedSum { calendar: calendar.is_some() }, "embedding.sum", &parts)?;
     let tokens = b.norm("embedding.norm", sum, None)?;
     Ok(Embedded { inputs, tokens, history: normal[1], stats: normal[2] })
+}
+
+/// Adds to `sum` for each step the vector of its category, which depends on the place of the step in its patch.
+fn categories(
+    b: &mut Builder,
+    name: &str,
+    codes: TensorId,
+    sizes: &[usize],
+    mut sum: Option<TensorId>,
+) -> Result<Option<TensorId>, ModelError> {
+    let (d, patch) = (b.width(), b.shape.settings.patch_len);
+    for (column, &size) in sizes.iter().enumerate() {
+        let name = format!("{name}.{column}");
+        let places = b.graph.apply1(OneHot { patch, column, size }, &format!("{name}.places"), &[codes])?;
+        let table = b.parameter(&format!("{name}.weight"), &[d, patch * size], Init::Normal(0.02));
+        let map = Linear { bias: false, residual: sum.is_some(), activation: Activation::Identity, dropout: 0.0, column0: None };
+        let inputs: Vec<TensorId> = [places, table].into_iter().chain(sum).collect();
+        sum = Some(b.graph.apply1(map, &name, &inputs)?);
+    }
+    Ok(sum)
 }
 
 /// `[T, N, D]`, per step: the sum of node, kind, temporal and adaptive vectors.
@@ -106,7 +139,7 @@ fn angles(tokens: usize, d: usize) -> Vec<f64> {
     (0..tokens).flat_map(|t| (0..d / 2).map(move |i| angle(t, i, d))).collect()
 }
 
-/// `[N, D]`, per step: the encoding of each node's position in the series graph; `None` if both switches are off.
+/// `[N, D]`, per step: the encoding of each node's position in the series graph, and of its static inputs; `None` without any.
 fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
     let (nodes, d, s) = (b.shape.nodes(), b.width(), b.shape.settings.clone());
     let features = b.shape.features.clone();
@@ -128,10 +161,16 @@ fn graph_encoding(b: &mut Builder) -> Result<Option<TensorId>, ModelError> {
         let maps = b.graph.constant("embedding.graph.eigenmaps", &[nodes, s.num_eigenvectors], features.eigenmaps.clone());
         parts.push(b.linear("embedding.graph.structural", maps, d)?);
     }
-    if parts.len() == 2 {
-        return Ok(Some(b.graph.apply1(Add, "embedding.graph", &parts)?));
+    let statics = b.shape.statics();
+    if !statics.is_empty() {
+        let rows = b.graph.constant("embedding.static.features", &[nodes, statics.len() / nodes], statics);
+        parts.push(b.linear("embedding.static", rows, Dense::to(d).without_bias())?);
     }
-    Ok(parts.pop())
+    let mut sum = parts.first().copied();
+    for (name, part) in ["embedding.graph", "embedding.known"].iter().zip(parts.iter().skip(1)) {
+        sum = Some(b.graph.apply1(Add, name, &[sum.unwrap_or(*part), *part])?);
+    }
+    Ok(sum)
 }
 
 /// The features of each node side by side, in the order of the op's input.

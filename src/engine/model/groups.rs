@@ -21,7 +21,8 @@ pub fn whole(graph: &Graph, s: &TrainingSettings) -> Vec<RateGroup> {
             _ if name.starts_with("drivers.") || name.starts_with("decoder.highway.") => s.highway_rate,
             _ => 1.0,
         };
-        let table = TABLES.contains(&name) || name.starts_with("embedding.graph.distance.");
+        let table = TABLES.contains(&name)
+            || ["embedding.graph.distance.", "embedding.common.", "embedding.own."].iter().any(|prefix| name.starts_with(prefix));
         let decays = !s.decay_matrices_only || axes >= 2 && !table;
         (rate, if decays { s.weight_decay } else { 0.0 })
     })
@@ -60,7 +61,15 @@ mod tests {
 
     #[test]
     fn rates_and_decays_by_name() {
-        let window = WindowShape { history: 8, horizon: 4, num_covariates: 2, num_targets: 3, num_channels: 1, num_calendar: 3 };
+        let window = WindowShape {
+            history: 8,
+            horizon: 4,
+            num_covariates: 2,
+            num_targets: 3,
+            num_channels: 1,
+            num_calendar: 3,
+            ..WindowShape::default()
+        };
         let settings = ModelSettings { use_driver_highway: true, ..ModelSettings::default() };
         let graph = build(&ModelShape::new(window, settings), Mode::Train).expect("a model").graph;
         let settings = TrainingSettings { highway_rate: 0.1, edge_rate: 0.03, decay_matrices_only: true, ..TrainingSettings::default() };

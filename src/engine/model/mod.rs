@@ -15,7 +15,7 @@ pub mod measure;
 mod places;
 
 use crate::config::{Config, DensityLoss, ModelSettings};
-use crate::data::{Dataset, WindowShape};
+use crate::data::{Dataset, SideInputs, WindowShape};
 use crate::graph::{Graph, GraphError, TensorId};
 use crate::ops::concat_linear::ConcatLinear;
 use crate::ops::layer_norm::LayerNorm;
@@ -59,20 +59,39 @@ pub struct ModelShape {
     pub settings: ModelSettings,
     /// Features of the series graph.
     pub features: Arc<GraphConstants>,
+    /// Sizes of the category inputs, and the static inputs.
+    pub side: Arc<SideInputs>,
 }
 
 impl ModelShape {
     /// The sizes of a config's model, for its data and the graph of their series.
     #[must_use]
     pub fn of(config: &Config, dataset: &Dataset, graph: &KnownGraph) -> Self {
-        Self { window: *dataset.shape(), settings: config.model.clone(), features: Arc::new(graph.features.constants()) }
+        let (features, side) = (Arc::new(graph.features.constants()), Arc::new(dataset.side_inputs()));
+        Self { window: *dataset.shape(), settings: config.model.clone(), features, side }
     }
 
     /// The sizes of a model without information about its series: each has an edge only from itself, and all have the same features.
     #[must_use]
     pub fn new(window: WindowShape, settings: ModelSettings) -> Self {
         let features = Arc::new(GraphConstants::blank(window.num_series(), &(&settings).into()));
-        Self { window, settings, features }
+        Self { window, settings, features, side: Arc::default() }
+    }
+
+    /// The same model with category inputs and static inputs.
+    #[must_use]
+    pub fn with_side(self, side: SideInputs) -> Self {
+        let window = WindowShape { num_common: side.common.len(), num_own: side.own.len(), ..self.window };
+        Self { window, side: Arc::new(side), ..self }
+    }
+
+    /// `[N, A]`, the static inputs of all nodes: 0 for hubs.
+    fn statics(&self) -> Vec<f32> {
+        let (series, nodes) = (self.window.num_series(), self.nodes());
+        let width = self.side.statics.len() / series.max(1);
+        let mut all = self.side.statics.clone();
+        all.resize(nodes * width, 0.0);
+        all
     }
 
     /// T: tokens per node.
@@ -100,6 +119,10 @@ impl ModelShape {
             ("clusters", f.clusters.len(), s.hierarchy.len()),
         ];
         sizes.extend(f.clusters.iter().map(|c| ("clusters", c.len(), n)));
+        let (w, side) = (&self.window, &self.side);
+        sizes.extend([("common", side.common.len(), w.num_common), ("own", side.own.len(), w.num_own)]);
+        let width = side.statics.len() / w.num_series().max(1);
+        sizes.push(("statics", side.statics.len(), width * w.num_series()));
         match sizes.into_iter().find(|(_, found, expected)| found != expected) {
             Some((what, found, expected)) => Err(ModelError::Features { what, expected, found }),
             None => Ok(()),
@@ -113,7 +136,7 @@ pub struct Model {
     pub graph: Graph,
     /// Initial values of each parameter, in the order of their declaration.
     pub inits: Vec<(TensorId, Init)>,
-    /// Inputs of every window: values, observed, and the calendar if there are calendar features.
+    /// Inputs of every window: values, observed, then what there is of calendar, common and own categories.
     pub inputs: Vec<TensorId>,
     /// Output `[P, H, Nt, K]` in the units of the values. For a mixture P = 3: means, log standard deviations, logits.
     pub mixture: TensorId,

@@ -49,6 +49,7 @@ pub mod mixture_nll;
 pub mod moving_average;
 pub mod moving_mean;
 pub mod node_mean;
+pub mod one_hot;
 pub mod patch_mean;
 pub mod propagate;
 pub mod repeat_row;
@@ -110,6 +111,7 @@ pub static OPS: &[&OpDef] = &[
     &moving_average::OP,
     &moving_mean::OP,
     &node_mean::OP,
+    &one_hot::OP,
     &patch_mean::OP,
     &propagate::OP,
     &repeat_row::OP,

@@ -20,32 +20,34 @@ impl HostBatch {
         Self { shape: *shape, windows: 0, observed: 0.0, noise, inputs: vec![] }
     }
 
-    /// Fills the inputs of a recording (values, observed mask, calendar if any, noise if any, target, target mask) with the given windows
+    /// Fills the inputs of a recording (values, observed mask; calendar, common categories, own
+    /// categories and noise if any; target, target mask) with the given windows
     /// of a source. Without keys the noise is 0.
     pub(super) fn fill(&mut self, source: &dyn WindowSource, indices: &[usize], keys: Option<[u32; 2]>) {
         // Free the previous batch first, so that only one is held in memory.
         self.inputs.clear();
         let s = &self.shape;
-        let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.target_len(), s.target_len()];
-        let mut all: [Vec<f32>; 5] = lens.map(|n| vec![0.0; n * indices.len()]);
-        let [values, observed, calendar, target, target_observed] = all.each_mut();
+        let lens = [s.values_len(), s.values_len(), s.calendar_len(), s.common_len(), s.own_len(), s.target_len(), s.target_len()];
+        let mut all: [Vec<f32>; 7] = lens.map(|n| vec![0.0; n * indices.len()]);
+        let [values, observed, calendar, common, own, target, target_observed] = all.each_mut();
         for (w, &index) in indices.iter().enumerate() {
             let window = WindowMut {
                 values: &mut values[w * lens[0]..(w + 1) * lens[0]],
                 observed: &mut observed[w * lens[1]..(w + 1) * lens[1]],
                 calendar: &mut calendar[w * lens[2]..(w + 1) * lens[2]],
-                target: &mut target[w * lens[3]..(w + 1) * lens[3]],
-                target_observed: &mut target_observed[w * lens[4]..(w + 1) * lens[4]],
+                common: &mut common[w * lens[3]..(w + 1) * lens[3]],
+                own: &mut own[w * lens[4]..(w + 1) * lens[4]],
+                target: &mut target[w * lens[5]..(w + 1) * lens[5]],
+                target_observed: &mut target_observed[w * lens[6]..(w + 1) * lens[6]],
             };
             source.fill(index, window);
         }
         self.windows = indices.len();
-        self.observed = all[4].iter().sum();
-        let [values, observed, calendar, target, target_observed] = all;
+        self.observed = all[6].iter().sum();
+        let [values, observed, calendar, common, own, target, target_observed] = all;
         self.inputs = vec![values, observed];
-        if s.num_calendar > 0 {
-            self.inputs.push(calendar);
-        }
+        let some = [(s.num_calendar, calendar), (s.num_common, common), (s.num_own, own)];
+        self.inputs.extend(some.into_iter().filter(|(count, _)| *count > 0).map(|(_, input)| input));
         for (i, &n) in self.noise.iter().enumerate() {
             self.inputs.push(keys.map_or_else(|| vec![0.0; n], |k| gumbel(k, i, n)));
         }

@@ -2,7 +2,7 @@
 
 use super::VerifyError;
 use crate::config::ModelSettings;
-use crate::data::WindowShape;
+use crate::data::{SideInputs, WindowShape};
 use crate::graph::{Graph, TensorId};
 use crate::model::ModelShape;
 use crate::ops::Scope;
@@ -50,6 +50,9 @@ impl Golden {
         let loss = metadata.metadata().as_ref().and_then(|m| m.get("loss")).cloned();
         let mut golden = Self { shape, loss, tensors };
         golden.shape.features = Arc::new(golden.features()?);
+        if golden.tensors.contains_key("in.static") {
+            Arc::make_mut(&mut golden.shape.side).statics = golden.f32("in.static")?;
+        }
         Ok(golden)
     }
 
@@ -177,7 +180,8 @@ const FIT: &str = "out.calibration";
 /// Sizes of the mixtures `[B, H, Nt, K]` in a file with a fit of the calibration.
 fn shape_of_fit(tensors: &BTreeMap<String, (Vec<usize>, Vec<f64>)>) -> Option<ModelShape> {
     let &[_, horizon, num_targets, components] = &tensors.get("in.mean").filter(|_| tensors.contains_key(FIT))?.0[..] else { return None };
-    let window = WindowShape { history: 1, horizon, num_covariates: 0, num_targets, num_channels: 1, num_calendar: 0 };
+    let window =
+        WindowShape { history: 1, horizon, num_covariates: 0, num_targets, num_channels: 1, num_calendar: 0, ..WindowShape::default() };
     Some(ModelShape::new(window, ModelSettings { mdn_components: components, ..ModelSettings::default() }))
 }
 
@@ -202,9 +206,18 @@ fn shape_of(json: &str) -> Result<ModelShape, VerifyError> {
         num_targets: take("num_targets")?,
         num_channels: take("num_channels")?,
         num_calendar: take("num_calendar")?,
+        num_common: 0,
+        num_own: 0,
     };
+    // Sizes of the category inputs; absent in files without them.
+    let mut sizes = |key: &str| -> Result<Vec<usize>, VerifyError> {
+        let Some(value) = all.remove(key) else { return Ok(vec![]) };
+        serde_json::from_value(value).map_err(|_| VerifyError::Config(format!("has no valid {key}")))
+    };
+    let side = SideInputs { common: sizes("common_sizes")?, own: sizes("own_sizes")?, statics: vec![] };
+    all.remove("num_static"); // the tensor tells it
     // As a table of a TOML file: the page holds the code that reads settings once.
     let text = toml::to_string(&serde_json::Map::from_iter([("model".to_owned(), all.into())])).map_err(|e| wrong(&e))?;
     let Settings { model } = toml::from_str(&text).map_err(|e| wrong(&e))?;
-    Ok(ModelShape::new(window, model))
+    Ok(ModelShape::new(window, model).with_side(side))
 }

@@ -50,7 +50,15 @@ mod tests {
     type Change = fn(&mut ModelSettings);
 
     fn shape(change: impl Fn(&mut ModelSettings)) -> ModelShape {
-        let window = WindowShape { history: 8, horizon: 4, num_covariates: 1, num_targets: 2, num_channels: 1, num_calendar: 0 };
+        let window = WindowShape {
+            history: 8,
+            horizon: 4,
+            num_covariates: 1,
+            num_targets: 2,
+            num_channels: 1,
+            num_calendar: 0,
+            ..WindowShape::default()
+        };
         let mut settings = ModelSettings { num_transitions: 2, top_k_edges: 2, ..ModelSettings::default() };
         (settings.use_dynamic_graph, settings.use_adaptive_graph, settings.use_hops) = (true, true, true);
         settings.use_dynamic_edge_weights = true;

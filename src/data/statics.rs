@@ -1,0 +1,149 @@
+//! Static inputs: numbers and categories of a series that do not change over time.
+
+use std::collections::HashMap;
+
+use csv::ByteRecord;
+use serde::{Deserialize, Serialize};
+
+use super::error::{DataError, shortened};
+use super::number::NumberReader;
+use super::read::{check_width, header_names};
+use super::records::Records;
+use super::schema::{Field, Layout};
+use super::words::{category, in_order};
+use crate::config::{DataSettings, StaticSettings};
+use crate::names::one_form;
+use crate::numbers::to_f32;
+
+/// The static inputs of the series. A run remembers them, so that a forecast does not need their table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statics {
+    /// Names of the A inputs: a column of numbers, or `column = category`.
+    pub names: Vec<String>,
+    /// `[Nx, A]`, row-major. Numbers are standardised over the targets; a category is 1 for its series and 0 for the others; what is missing
+    /// is 0, and so are the rows of covariates.
+    pub values: Vec<f32>,
+}
+
+/// The static cells of each series, as texts.
+#[derive(Debug, Default)]
+pub(super) struct StaticCells {
+    /// For each series the line of its first row, and the text of each column (numbers, then categories); empty if missing.
+    rows: HashMap<String, (u64, Vec<String>)>,
+}
+
+impl StaticCells {
+    /// Reads a table with a row for each series.
+    pub(super) fn of_table(statics: &StaticSettings, settings: &DataSettings, records: &mut dyn Records) -> Result<Self, DataError> {
+        let mut record = ByteRecord::new();
+        records.next(&mut record)?.ok_or(DataError::Empty)?;
+        let header = header_names(&record)?;
+        let field = |name: &String| fields_of(&header, name);
+        let series = match &statics.series {
+            Some(name) => field(name)?,
+            None => Field::number(0, header.first().cloned().unwrap_or_default()),
+        };
+        let fields = statics.columns().map(field).collect::<Result<Vec<_>, _>>()?;
+        let numbers = NumberReader::new(settings);
+        let mut cells = Self::default();
+        while let Some(line) = records.next(&mut record)? {
+            check_width(&record, line, header.len())?;
+            let name = one_form(&String::from_utf8_lossy(&record[series.index]));
+            if let Some((first, _)) = cells.rows.get(&name) {
+                let problem = format!("lines {first} and {line} are both of the series \"{name}\"");
+                return Err(DataError::schema("data.static", problem, "keep one row for each series"));
+            }
+            let texts = fields.iter().map(|field| text_of(&record[field.index], &numbers)).collect();
+            cells.rows.insert(name, (line, texts));
+        }
+        Ok(cells)
+    }
+
+    /// Notes the cells of a row of a long table. All rows of a series must agree; a missing cell agrees with everything.
+    pub(super) fn note(
+        &mut self,
+        series: &str,
+        fields: &[Field],
+        record: &ByteRecord,
+        line: u64,
+        numbers: &NumberReader,
+    ) -> Result<(), DataError> {
+        let (first, texts) = match self.rows.get_mut(series) {
+            Some(known) => known,
+            None => self.rows.entry(series.to_owned()).or_insert_with(|| (line, vec![String::new(); fields.len()])),
+        };
+        for (text, field) in texts.iter_mut().zip(fields) {
+            let now = text_of(&record[field.index], numbers);
+            if text.is_empty() {
+                *text = now;
+            } else if !now.is_empty() && now != *text {
+                let problem = format!("\"{}\" of \"{series}\" is \"{text}\" in line {first} and \"{now}\" in line {line}", field.name);
+                return Err(DataError::schema("data.static", problem, "declare it in data.channels if it changes over time"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The inputs of the model. A target is found by its name, or by the text that `{i}` matched (in a long table the series).
+    pub(super) fn finish(&self, statics: &StaticSettings, settings: &DataSettings, layout: &Layout) -> Result<Statics, DataError> {
+        let (covariates, targets) = (layout.covariates.len(), layout.targets.len());
+        let mut rows = vec![];
+        for (name, binding) in layout.targets.iter().zip(&layout.bindings) {
+            let row = self.rows.get(name).or_else(|| self.rows.get(binding.as_ref()?));
+            let Some(row) = row else {
+                let problem = format!("the table has no row for the series \"{name}\"");
+                return Err(DataError::schema("data.static", problem, "add it; a cell of it may be empty"));
+            };
+            rows.push(row);
+        }
+        let numbers = NumberReader::new(settings);
+        let mut columns: Vec<(String, Vec<f32>)> = vec![];
+        for (k, name) in statics.numbers.iter().enumerate() {
+            let field = Field::number(k, name.clone());
+            let values =
+                rows.iter().map(|(line, texts)| numbers.read(&field, texts[k].as_bytes(), *line)).collect::<Result<Vec<_>, _>>()?;
+            columns.push((name.clone(), standardised(&values)));
+        }
+        for (k, name) in statics.categories.iter().enumerate() {
+            let texts: Vec<&str> = rows.iter().map(|(_, texts)| texts[statics.numbers.len() + k].as_str()).collect();
+            let mut all: Vec<String> = texts.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()).collect();
+            all.sort_unstable();
+            all.dedup();
+            for category in in_order(all) {
+                let is = texts.iter().map(|text| f32::from(u8::from(*text == category))).collect();
+                columns.push((format!("{name} = {category}"), is));
+            }
+        }
+        let mut values = vec![0.0; covariates * columns.len()];
+        values.extend((0..targets).flat_map(|target| columns.iter().map(move |(_, column)| column[target])));
+        Ok(Statics { names: columns.into_iter().map(|(name, _)| name).collect(), values })
+    }
+}
+
+/// The fields of the static columns of a long table.
+pub(super) fn fields_of(header: &[String], name: &String) -> Result<Field, DataError> {
+    let form = one_form(name);
+    let index = header.iter().position(|h| *h == form).ok_or_else(|| DataError::UnknownColumn {
+        place: "data.static".into(),
+        name: name.clone(),
+        hint: format!("the table has {}", shortened(&header.join(", "))),
+    })?;
+    Ok(Field::number(index, name.clone()))
+}
+
+/// The text of a cell in one form; empty if it is missing.
+fn text_of(cell: &[u8], numbers: &NumberReader) -> String {
+    let cell = cell.trim_ascii();
+    if numbers.is_missing(cell) { String::new() } else { category(&String::from_utf8_lossy(cell)) }
+}
+
+/// Values less their mean, in standard deviations; 0 for missing ones, and for all if they are equal.
+fn standardised(values: &[f64]) -> Vec<f32> {
+    let observed = || values.iter().filter(|v| !v.is_nan());
+    let count = observed().count().max(1) as f64;
+    let mean = observed().sum::<f64>() / count;
+    let std = (observed().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let one = |v: &f64| if v.is_nan() || std == 0.0 { 0.0 } else { to_f32((v - mean) / std) };
+    values.iter().map(one).collect()
+}
