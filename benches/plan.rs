@@ -8,7 +8,15 @@ use pgat::engine::model::{Mode, ModelShape, build};
 use pgat::engine::session::Setup;
 
 fn wind() -> ModelShape {
-    let window = WindowShape { history: 48, horizon: 24, num_covariates: 0, num_targets: 10, num_channels: 5, num_calendar: 4, ..WindowShape::default() };
+    let window = WindowShape {
+        history: 48,
+        horizon: 24,
+        num_covariates: 0,
+        num_targets: 10,
+        num_channels: 5,
+        num_calendar: 4,
+        ..WindowShape::default()
+    };
     ModelShape::new(window, ModelSettings::default())
 }
 

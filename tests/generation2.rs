@@ -45,7 +45,8 @@ fn session(backend: &Backend, settings: &TrainingSettings) -> Session {
 
 /// 22 windows: the last batch of an epoch is short in both phases.
 fn trainer(backend: &Backend, settings: &TrainingSettings) -> Trainer {
-    Trainer::new(session(backend, settings), Arc::new(Waves::with_categories(22)), Some(Arc::new(Waves::with_categories(9)))).expect("a trainer")
+    Trainer::new(session(backend, settings), Arc::new(Waves::with_categories(22)), Some(Arc::new(Waves::with_categories(9))))
+        .expect("a trainer")
 }
 
 /// Keeps what a run stores in memory.

@@ -17,6 +17,7 @@ mod arena_map;
 mod attributes;
 mod budget;
 mod cases;
+mod categories;
 mod cli;
 mod comparator;
 mod digests;

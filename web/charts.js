@@ -77,13 +77,13 @@ export function chartIn(host, options, data) {
 }
 
 /**
- * The value range of the loss chart. The first losses of a run can be a hundred times the later ones. The range then ends above the 98th
- * percentile.
- * @param {TrainingRecord} record
+ * The value range of an axis of the loss chart. The first losses of a run can be a hundred times the later ones. The range then ends above
+ * the 98th percentile.
+ * @param {(number | null)[]} losses
  * @returns {{ range: [number, number], above: number }}
  */
-function lossFrame(record) {
-  const all = [...record.training, ...record.validation].filter((x) => x !== null).sort((a, b) => a - b);
+function lossFrame(losses) {
+  const all = losses.filter((x) => x !== null).sort((a, b) => a - b);
   if (all.length === 0) return { range: [0, 1], above: 0 };
   const at = (/** @type {number} */ share) => all[Math.min(all.length - 1, Math.floor(share * all.length))] ?? 0;
   const [low, usual, high] = [at(0), at(0.98), at(1)];
@@ -99,20 +99,22 @@ function lossFrame(record) {
 export function lossChart(host, onPoint) {
   /** @type {[number, number]} */
   let frame = [0, 1];
+  /** The range of the axis of the validation losses, if they are another loss than that of training. @type {[number, number] | null} */
+  let right = null;
   let total = 1;
   let few = true; // few points: a line alone would hardly be visible
   const chart = chartIn(
     host,
     {
-      scales: { x: { time: false, range: () => [0, total] }, y: { range: () => frame } },
-      axes: [axis({ label: "step", labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 32 }), axis({ size: 52 })],
+      scales: { x: { time: false, range: () => [0, total] }, y: { range: () => frame }, v: { range: () => right ?? frame } },
+      axes: [axis({ label: "step", labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 32 }), axis({ size: 52 }), axis({ scale: "v", side: 1, size: 52, show: false, grid: { show: false } })],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       hooks: { setCursor: [(u) => onPoint(u.cursor.left === undefined || u.cursor.left < 0 ? null : (u.cursor.idx ?? null))] },
       series: [
         {},
         { label: "training", stroke: colour("c-train"), width: 1, spanGaps: true, points: { show: () => few, size: 5, fill: colour("c-train") } },
-        { label: "validation", stroke: colour("c-val"), width: 2, spanGaps: true, points: { show: true, size: 7, fill: colour("c-val") } },
-        { label: "best", stroke: colour("c-best"), paths: () => null, points: { show: (u, k) => drawDiamond(u, k) } },
+        { label: "validation", scale: "v", stroke: colour("c-val"), width: 2, spanGaps: true, points: { show: true, size: 7, fill: colour("c-val") } },
+        { label: "best", scale: "v", stroke: colour("c-best"), paths: () => null, points: { show: (u, k) => drawDiamond(u, k) } },
       ],
     },
     [[], [], [], []],
@@ -120,15 +122,20 @@ export function lossChart(host, onPoint) {
   return {
     /**
      * @param {TrainingRecord} record
+     * @param {boolean} two whether the validation losses have an axis of their own
      * @returns {number} number of points above the range
      */
-    draw(record) {
-      const { range, above } = lossFrame(record);
+    draw(record, two) {
+      const own = two ? lossFrame(record.validation) : null;
+      const { range, above } = lossFrame(two ? record.training : [...record.training, ...record.validation]);
       frame = range;
+      right = own?.range ?? null;
+      const axis = chart.axes[2];
+      if (axis) axis.show = two;
       few = record.steps.length < 60;
       total = Math.max(record.total, record.step, 1);
       chart.setData([record.steps, record.training, record.validation, record.best]);
-      return above;
+      return above + (own?.above ?? 0);
     },
   };
 }
@@ -144,7 +151,7 @@ function drawDiamond(u, series) {
   const at = ys.findLastIndex((y) => y !== null && y !== undefined);
   const y = ys[at];
   if (at < 0 || y === null || y === undefined) return false;
-  const [px, py] = [u.valToPos(xs[at] ?? 0, "x", true), u.valToPos(y, "y", true)];
+  const [px, py] = [u.valToPos(xs[at] ?? 0, "x", true), u.valToPos(y, "v", true)];
   const r = 7 * devicePixelRatio;
   const { ctx } = u;
   ctx.save();

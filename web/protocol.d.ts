@@ -102,6 +102,8 @@ export interface Loaded {
   };
   plan: Plan;
   outlook: Outlook;
+  /** What the losses of training and validation measure, such as "negative log-likelihood" and "CRPS". */
+  losses: { training: string; validation: string };
   /** Completed steps: 0, or those of an opened run. */
   step: number;
   /** Whether the opened run is finished: all steps are done, or it stopped early. */
@@ -193,6 +195,32 @@ export interface Forecast {
   truth: (number | null)[];
 }
 
+/** An edge of the learned graph: `inspect::drivers::DriverEdge`. */
+export interface DriverEdge {
+  source: string;
+  target: string;
+  /** Share of the strongest edge of the model. */
+  strength: number;
+  /** Steps from the value of the source to the first forecast step; 0 or less for a value that is known in the horizon. */
+  lag: number;
+  /** Change of the first forecast step per unit of the value, both standardised. */
+  effect: number;
+}
+
+/** The learned graph: `web::DriversView`. Without a driver highway all lists are empty. */
+export interface Drivers {
+  /** [Nt] */
+  targets: string[];
+  /** [Nx] */
+  drivers: string[];
+  /** [Nt, Nx], shares of the strongest edge. */
+  strengths: number[];
+  /** The strongest edges of each target, in the order of the targets. */
+  edges: DriverEdge[];
+  /** Comparison with a true graph, if one was given. */
+  recovery: { average_precision: number; auroc: number; density: number; edges: number; pairs: number; chance: number; p_value: number } | null;
+}
+
 export type Part = "validation" | "test";
 
 /** An error with a hint: `web::Failure`. */
@@ -220,15 +248,17 @@ export interface Failure {
 
 /** Events between a request and its reply: `train::Event` and `web::WebEvent`. */
 export type EngineEvent =
-  /** A step was submitted. */
-  | { event: "tick"; step: number; total: number }
+  /** A step was submitted. With phase "start" it is one of the linear start, which has its own count. */
+  | { event: "tick"; phase?: "start"; step: number; total: number }
   /** A step was read back. The loss is in standardised units; loss and norm are null if not finite. `ms` is the time per step since the last
    * report. */
-  | { event: "step"; step: number; loss: number | null; grad_norm: number | null; learning_rate: number; bad: number; ms: number }
+  | { event: "step"; phase?: "start"; step: number; loss: number | null; grad_norm: number | null; learning_rate: number; bad: number; ms: number }
   /** The gradient of a step by parameter group, before clipping. */
   | { event: "gradients"; step: number; gradients: Record<string, { norm: number; zeros: number; non_finite: number }> }
   /** The validation part was scored. A loss that is not finite is null. */
   | { event: "validation"; step: number; loss: number | null; best: boolean }
+  /** The spread was calibrated on the validation windows: shares of values inside the central 80 % interval, before and after. */
+  | { event: "calibrated"; step: number; before: number; after: number }
   /** The run up to this step as a run file, which is kept if the worker dies. */
   | { event: "checkpoint"; step: number; run: ArrayBuffer }
   /** The device was lost. Training continues from `step` on a new device, with the same results. */
@@ -254,6 +284,8 @@ export interface Requests {
   /** Evaluates the weights with the lowest validation loss. */
   evaluate: { ask: { part: Part }; answer: Evaluation };
   forecast: { ask: { part: Part; window: number; levels: number[] }; answer: Forecast };
+  /** The learned graph of the weights with the lowest validation loss; compared with the edges of `truth`, the bytes of an edge list. */
+  drivers: { ask: { truth?: Uint8Array }; answer: Drivers };
   /** The run as a run file for `pgat evaluate`, `pgat forecast` and `pgat train --resume`. */
   run: { ask: {}; answer: { run: ArrayBuffer; file: string } };
   /** Compares every kernel on this device with f64, and the whole model with PyTorch, which counts as one case. */

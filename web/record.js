@@ -19,10 +19,20 @@ export class TrainingRecord {
   /** Number of submitted steps, and total number of steps. */
   step = 0;
   total = 0;
+  /** @type {{ step: number, total: number } | null} The linear start, while it runs. It has its own count, and its losses are not drawn. */
+  start = null;
+  /** @type {{ before: number, after: number } | null} Shares of validation values inside the central 80 % interval. */
+  calibrated = null;
 
   /** @param {EngineEvent} event */
   add(event) {
+    if ((event.event === "tick" || event.event === "step") && event.phase === "start") {
+      if (event.event === "tick") this.start = { step: event.step, total: event.total };
+      else this.last = event;
+      return;
+    }
     if (event.event === "tick") {
+      this.start = null;
       this.step = event.step;
       this.total = event.total;
     } else if (event.event === "step") {
@@ -31,6 +41,8 @@ export class TrainingRecord {
       this.step = Math.max(this.step, event.step);
     } else if (event.event === "validation") {
       this.#validated(event.step, event.loss, event.best);
+    } else if (event.event === "calibrated") {
+      this.calibrated = { before: event.before, after: event.after };
     } else if (event.event === "restarted") {
       this.#cut(event.step);
     }

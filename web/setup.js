@@ -6,7 +6,7 @@ import { budgetHooks, refuseBudget, showBudget, showOutlook } from "./budget.js"
 import { readBudget, sameRun, writeBudget } from "./config-text.js";
 import { binary, count } from "./format.js";
 import { failureOf, isFatal } from "./engine.js";
-import { app, ask, busy, forecasts, isFinished, outcomeOf, refresh, setPhase, training, working } from "./state.js";
+import { app, ask, busy, drivers, forecasts, isFinished, outcomeOf, refresh, setPhase, training, working } from "./state.js";
 import { clearError, clearNotices, question, say, showError } from "./notices.js";
 import { fetchExample } from "./files.js";
 import { mayForget } from "./keep.js";
@@ -203,9 +203,10 @@ function adopt(loaded, same = false) {
   }
   if (!scored) {
     forecasts.close();
+    drivers.close();
     show(box("scores"), false);
   }
-  training.reset(loaded.plan.steps, loaded.record, loaded.step);
+  training.reset(loaded.plan.steps, loaded.losses, loaded.record, loaded.step);
   showPlan(loaded);
   showBudget(editor.value);
   showChosen();

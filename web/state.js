@@ -4,6 +4,7 @@ import { box, button, input, show } from "./dom.js";
 import { enableBudget } from "./budget.js";
 import { count } from "./format.js";
 import { Engine, failureOf, isFatal } from "./engine.js";
+import { DriversView } from "./drivers.js";
 import { ForecastView } from "./forecast-view.js";
 import { TrainingView } from "./training-view.js";
 import { showAdapter } from "./device-view.js";
@@ -89,6 +90,8 @@ export async function unlessLost(answer) {
 
 export const forecasts = new ForecastView((part, window, levels) => unlessLost(engine.ask("forecast", { part, window, levels })));
 
+export const drivers = new DriversView((truth) => unlessLost(engine.ask("drivers", { truth })));
+
 export const running = () => app.phase === "compiling" || app.phase === "training" || app.phase === "scoring";
 export const busy = () => running() || app.working;
 
@@ -147,6 +150,7 @@ export function refresh() {
   show(box("plan-stale"), app.stale && loaded !== null);
   for (const id of ["plan-memory", "plan-facts"]) box(id).classList.toggle("outdated", app.stale);
   forecasts.enable(!busy());
+  drivers.enable(!busy());
   enableBudget(idle && phase !== "starting");
 
   const live = phase === "compiling" || phase === "training";

@@ -1,7 +1,7 @@
 // The display of the training: numbers, progress and losses. It is updated at most ten times per second.
 
-import { box, fillTable, get, table, write } from "./dom.js";
-import { clock, count, milliseconds, number } from "./format.js";
+import { box, fillTable, get, show, table, write } from "./dom.js";
+import { clock, count, milliseconds, number, percent } from "./format.js";
 import { lossChart } from "./charts.js";
 import { TrainingRecord } from "./record.js";
 import { say } from "./notices.js";
@@ -19,6 +19,8 @@ export class TrainingView {
   /** Milliseconds of the last update. A long record is drawn less often, so that drawing takes at most a tenth of the time. */
   #cost = 0;
   #newPoints = true;
+  /** Whether training and validation have different losses. */
+  #two = false;
   #elapsed = 0;
   /** @type {number | null} */
   #since = null;
@@ -37,10 +39,16 @@ export class TrainingView {
   /**
    * Resets the view, with the record of an opened run or an empty record.
    * @param {number} total
+   * @param {import('./protocol').Loaded["losses"]} losses
    * @param {EngineEvent[]} [record]
    * @param {number} [step]
    */
-  reset(total, record = [], step = 0) {
+  reset(total, losses, record = [], step = 0) {
+    const { training, validation } = losses;
+    const same = training === validation;
+    this.#two = !same;
+    const both = same ? `Mean ${training}` : `Training loss: mean ${training} (left axis); validation: mean ${validation} (right axis)`;
+    write(box("loss-units"), `${both}, in standardised units`);
     this.record = new TrainingRecord();
     for (const event of record) this.record.add(event);
     this.record.total = total;
@@ -91,12 +99,13 @@ export class TrainingView {
   }
 
   #writeNumbers() {
-    const { step, total, last, bestPoint } = this.record;
+    const { start, last, bestPoint, calibrated } = this.record;
+    const { step, total } = start ?? this.record;
     const elapsed = this.#elapsed + (this.#since === null ? 0 : performance.now() - this.#since);
     const counter = box("step");
     write(counter, count(step));
-    counter.dataset.step = String(step);
-    write(box("step-of"), `of ${count(total)}`);
+    counter.dataset.step = String(this.record.step);
+    write(box("step-of"), start ? `of ${count(total)} of the linear start` : `of ${count(total)}`);
     write(box("ms-per-step"), milliseconds(last?.ms ?? NaN));
     write(box("elapsed"), clock(elapsed));
     write(box("remaining"), this.#finished() ? clock(0) : clock((total - step) * this.#pace));
@@ -105,6 +114,11 @@ export class TrainingView {
     box("best").title = bestPoint ? `at step ${count(bestPoint.step)}` : "";
     write(box("grad-norm"), number(last?.grad_norm, 3));
     write(box("learning-rate"), number(last?.learning_rate, 3));
+    show(box("calibrated"), calibrated !== null);
+    if (calibrated) {
+      const { before, after } = calibrated;
+      write(box("calibrated"), `Calibrated on the validation windows: the central 80 % interval covered ${percent(before)} of their values, now ${percent(after)}.`);
+    }
     this.setProgress(step, total);
     const title = this.#since === null ? "pgat in a tab" : `${Math.floor((100 * step) / Math.max(total, 1))} % · pgat`;
     if (document.title !== title) document.title = title;
@@ -113,11 +127,12 @@ export class TrainingView {
 
   /** @param {number} elapsed */
   #speak(elapsed) {
-    const { step, total, last } = this.record;
+    const { start, last } = this.record;
+    const { step, total } = start ?? this.record;
     const now = performance.now();
     if (this.#since === null || elapsed < 1 || now - this.#said < 30_000) return;
     this.#said = now;
-    say(`Step ${count(step)} of ${count(total)}, loss ${number(last?.loss, 3)}.`);
+    say(`${start ? "Linear start, step" : "Step"} ${count(step)} of ${count(total)}, loss ${number(last?.loss, 3)}.`);
   }
 
   #drawLosses() {
@@ -125,7 +140,7 @@ export class TrainingView {
     if (host.clientWidth === 0) return; // hidden: it is drawn when it is shown
     this.#newPoints = false;
     this.#chart ??= lossChart(host, (k) => this.#readOut(k));
-    const above = this.#chart.draw(this.record);
+    const above = this.#chart.draw(this.record, this.#two);
     const { step, last, bestPoint } = this.record;
     const best = bestPoint ? `, best validation loss ${number(bestPoint.loss)} at step ${count(bestPoint.step)}` : "";
     const label = last ? `Loss by step: training loss ${number(last.loss)} at step ${count(step)}${best}` : "Loss by step: nothing yet";

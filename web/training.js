@@ -3,7 +3,7 @@
 import { box, button, show } from "./dom.js";
 import { count } from "./format.js";
 import { failureOf, isFatal } from "./engine.js";
-import { app, busy, engine, forecasts, hooks, isFinished, losses, openEngine, outcomeOf, refresh, setPhase, training, working } from "./state.js";
+import { app, busy, drivers, engine, forecasts, hooks, isFinished, losses, openEngine, outcomeOf, refresh, setPhase, training, working } from "./state.js";
 import { clearError, say, showError, showNotice } from "./notices.js";
 import { showCommands } from "./keep.js";
 import { showScores } from "./scores.js";
@@ -110,6 +110,7 @@ export async function score() {
     setPhase("done");
     say(evaluation.verdict ?? "Scored.");
     await forecasts.open(part, evaluation.windows);
+    await drivers.open();
   } catch (error) {
     scoringFailed(failureOf(error));
   } finally {
@@ -178,7 +179,7 @@ async function goOn() {
     });
     app.loaded = loaded;
     app.outcome = outcomeOf(loaded);
-    training.reset(loaded.plan.steps, loaded.record, loaded.step);
+    training.reset(loaded.plan.steps, loaded.losses, loaded.record, loaded.step);
   } catch (error) {
     failed(failureOf(error));
     return;

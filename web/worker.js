@@ -76,6 +76,8 @@ async function answer(request) {
       return [JSON.parse(await engine.evaluate(request.part))];
     case "forecast":
       return [JSON.parse(await engine.forecast(request.part, request.window, new Float64Array(request.levels)))];
+    case "drivers":
+      return [JSON.parse(engine.drivers(request.truth))];
     case "run": {
       const run = /** @type {Uint8Array<ArrayBuffer>} */ (engine.run());
       return [{ run: run.buffer, file: engine.runName() }, [run.buffer]];

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{DataError, shortened};
 use super::number::NumberReader;
-use super::read::{check_width, header_names};
-use super::records::Records;
+#[cfg(feature = "native")]
+use super::{
+    read::{check_width, header_names},
+    records::Records,
+};
 use super::schema::{Field, Layout};
 use super::words::{category, in_order};
 use crate::config::{DataSettings, StaticSettings};
@@ -35,6 +38,7 @@ pub(super) struct StaticCells {
 
 impl StaticCells {
     /// Reads a table with a row for each series.
+    #[cfg(feature = "native")]
     pub(super) fn of_table(statics: &StaticSettings, settings: &DataSettings, records: &mut dyn Records) -> Result<Self, DataError> {
         let mut record = ByteRecord::new();
         records.next(&mut record)?.ok_or(DataError::Empty)?;

@@ -2,8 +2,12 @@
 
 use super::trained::with_weights;
 use super::{Experiment, ExperimentError, LoadOptions, RunStore, StoredRun, Trained, Weights};
+use crate::config::GraphSettings;
 use crate::data::Part;
 use crate::evaluate::{EvaluateError, Evaluation, ForecastOptions, WindowForecast, evaluate, forecast_window};
+use crate::inspect::drivers::DriverGraph;
+use crate::inspect::truth::{Recovery, recovery};
+use crate::series_graph::SeriesGraph;
 use crate::session::Session;
 use crate::train::{Control, Event, Outcome, Progress, Trainer};
 
@@ -106,6 +110,23 @@ impl Training {
     pub async fn forecast_window(&mut self, window: (Part, usize), options: &ForecastOptions) -> Result<WindowForecast, ExperimentError> {
         let e = self.experiment.clone();
         self.with_best(async |session| forecast_window(session, &e.scored(), window, options).await).await
+    }
+
+    /// The edges of the driver highway in the best weights so far, and how well they recover the edges of a true graph: the bytes of an edge
+    /// list (source, target, weight).
+    ///
+    /// # Errors
+    /// Fails if there are no weights yet, the model has no driver highway, or the edge list cannot be used.
+    pub fn drivers(&self, truth: Option<&[u8]>) -> Result<(DriverGraph, Option<Recovery>), ExperimentError> {
+        let places = self.session().parameters();
+        let best = self.stored().weights(places, Weights::Best)?;
+        let graph = DriverGraph::of(&self.experiment.shape(), &self.experiment.series(), places, &best)?;
+        let Some(bytes) = truth else { return Ok((graph, None)) };
+        let settings = GraphSettings::default().with(|s| (s.edges, s.skip_unknown) = (Some("the file".into()), true));
+        let truth = SeriesGraph::build(&settings, self.experiment.dataset(), Some(bytes));
+        let (truth, _) = truth.map_err(|source| ExperimentError::Graph { place: "the file".into(), source })?;
+        let found = recovery(&graph.strengths, &truth, &graph.candidates(|_| true))?;
+        Ok((graph, Some(found)))
     }
 
     /// Returns the model with the best weights of the run.

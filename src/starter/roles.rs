@@ -115,7 +115,8 @@ impl Roles {
             numbers.push(column);
         }
         if !texts.is_empty() {
-            self.notes.push(format!("these columns hold text and are not used: {}", texts.join(", ")));
+            let advice = "categories can drive a forecast: kind = \"category\" in data.covariates or data.channels";
+            self.notes.push(format!("these columns hold text and are not used: {} ({advice})", texts.join(", ")));
         }
         let plain = |token: &String| ["NA", "NaN", "nan", "null"].contains(&token.as_str());
         if missing.iter().any(|token| !plain(token)) {

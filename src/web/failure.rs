@@ -7,6 +7,7 @@ use crate::evaluate::EvaluateError;
 use crate::experiment::{ArchiveError, StoredError};
 use crate::forecast::TableError;
 use crate::gpu::GpuError;
+use crate::inspect::InspectError;
 use crate::plan::{Outlook, PlanError};
 use crate::selftest::SelfTestError;
 use crate::series_graph::SeriesGraphError;
@@ -140,6 +141,18 @@ impl From<TrainError> for Failure {
             TrainError::Empty => Self::new("data", e, Some("use more training rows, or reduce window.history and window.horizon")),
             TrainError::NothingToValidate => Self { key: Some("training.patience"), ..Self::new("config", e, None) },
             TrainError::Store(_) => Self::bug(e.to_string()),
+        }
+    }
+}
+
+impl From<InspectError> for Failure {
+    fn from(e: InspectError) -> Self {
+        match e {
+            InspectError::Session(e) => e.into(),
+            InspectError::Data(e) => e.into(),
+            InspectError::Evaluate(e) => e.into(),
+            InspectError::Truth { .. } => Self::new("data", e, Some("choose the edge list of these series")),
+            InspectError::Off { .. } | InspectError::Weights(_) => Self::bug(e.to_string()),
         }
     }
 }

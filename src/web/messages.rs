@@ -1,10 +1,14 @@
 //! Messages to the page. Each type has a counterpart with the same name in `web/protocol.d.ts`.
 
 use super::failure::Failure;
+use crate::config::{Config, Metric};
 use crate::data::{Dataset, Part};
 use crate::evaluate::{Evaluation, WindowForecast};
 use crate::experiment::{Experiment, Summary};
 use crate::forecast::ForecastTable;
+use crate::inspect::drivers::{DriverEdge, DriverGraph};
+use crate::inspect::truth::Recovery;
+use crate::model::measure::Measure;
 use crate::numbers::to_f32;
 use crate::plan::Outlook;
 use crate::train::Outcome;
@@ -19,6 +23,7 @@ pub(super) struct Loaded {
     pub(super) data: DataView,
     pub(super) plan: Summary,
     pub(super) outlook: Outlook,
+    pub(super) losses: LossNames,
     pub(super) step: u64,
     pub(super) finished: bool,
     pub(super) record: Vec<serde_json::Value>,
@@ -35,10 +40,28 @@ impl Loaded {
             data: DataView::new(experiment)?,
             plan,
             outlook,
+            losses: LossNames::of(config),
             step: 0,
             finished: false,
             record: vec![],
         })
+    }
+}
+
+/// What the losses of training and validation measure.
+#[derive(Serialize)]
+pub(super) struct LossNames {
+    training: &'static str,
+    validation: &'static str,
+}
+
+impl LossNames {
+    fn of(config: &Config) -> Self {
+        let (settings, density, metric) = (&config.model, config.training.loss, config.validation.metric);
+        let (of_validation, factor) = Measure::of_validation(settings, density, metric);
+        let validation = if factor < 1.0 { Measure::Pinball } else { of_validation };
+        let validation = if metric == Metric::Crps { Measure::Crps } else { validation };
+        Self { training: Measure::of_training(settings, density).name(), validation: validation.name() }
     }
 }
 
@@ -186,6 +209,34 @@ impl<'a> ForecastView<'a> {
             },
             truth: values(table, table.truth.as_deref().unwrap_or_default(), 1),
         }
+    }
+}
+
+/// Edges of each target that the page shows.
+const EDGES: usize = 12;
+
+/// The learned graph.
+#[derive(Default, Serialize)]
+pub(super) struct DriversView {
+    targets: Vec<String>,
+    drivers: Vec<String>,
+    strengths: Vec<f32>,
+    edges: Vec<DriverEdge>,
+    recovery: Option<Recovery>,
+}
+
+impl DriversView {
+    pub(super) fn new(graph: DriverGraph, recovery: Option<Recovery>) -> Self {
+        let mut edges: Vec<DriverEdge> = vec![];
+        for edge in graph.edges {
+            // They are sorted by target, then by strength.
+            let full = edges.len() >= EDGES && edges[edges.len() - EDGES].target == edge.target;
+            if !full {
+                edges.push(edge);
+            }
+        }
+        let strengths = graph.strengths.values.iter().map(|&v| to_f32(v)).collect();
+        Self { targets: graph.strengths.targets, drivers: graph.strengths.drivers, strengths, edges, recovery }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::selftest::{check_case, check_model};
 use crate::starter::{Options, predicted, starter};
 use crate::train::{Control, Event};
 use failure::Failure;
-use messages::{ForecastView, Scored, SelfTested, Trained, WebEvent};
+use messages::{DriversView, ForecastView, Scored, SelfTested, Trained, WebEvent};
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 use work::Work;
@@ -161,6 +161,17 @@ impl Engine {
         let options = ForecastOptions { levels, samples: 0, seed: training.experiment().config().training.seed };
         let made = training.forecast_window((part, window), &options).await.map_err(Failure::from)?;
         answer(&ForecastView::new(part, window, &made))
+    }
+
+    /// The learned graph of the best weights so far, compared with the edge list `truth` if one is given.
+    pub async fn drivers(&mut self, truth: Option<Vec<u8>>) -> Result<String, JsValue> {
+        self.ready().await?;
+        let training = self.work()?.training()?;
+        if !training.experiment().config().model.use_driver_highway {
+            return answer(&DriversView::default());
+        }
+        let (graph, recovery) = training.drivers(truth.as_deref()).map_err(Failure::from)?;
+        answer(&DriversView::new(graph, recovery))
     }
 
     /// The run as a run file.

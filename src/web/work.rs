@@ -108,7 +108,8 @@ impl From<ExperimentError> for Failure {
             ExperimentError::Stored(e) => e.into(),
             ExperimentError::OtherRows(file) => Self::other_data(&file.display().to_string()),
             ExperimentError::Untrained(_) => Self::untrained(),
-            ExperimentError::Inspect(_) | ExperimentError::Break(_) => Self::bug(e.to_string()),
+            ExperimentError::Inspect(e) => e.into(),
+            ExperimentError::Break(_) => Self::bug(e.to_string()),
         }
     }
 }

@@ -101,7 +101,8 @@ fn a_missing_category_in_the_horizon_is_an_error_only_if_it_must_be_known() {
 #[test]
 fn wide_tables_have_categories_of_each_target() {
     let text = hourly("t,y_1,y_2,k_1,k_2", 20, |row| format!("{},{},{},{}", row % 3, row % 4, ["u", "v"][row % 2], ["v", "w"][row % 2]));
-    let data = "time = \"t\"\ntargets = [\"y_{i}\"]\nchannels = [{ name = \"k\", column = \"k_{i}\", kind = \"category\", known_future = true }]";
+    let data =
+        "time = \"t\"\ntargets = [\"y_{i}\"]\nchannels = [{ name = \"k\", column = \"k_{i}\", kind = \"category\", known_future = true }]";
     let dataset = read(&config(data, ""), &text).unwrap();
     assert_eq!(dataset.side_inputs().own, [3]);
     let (scaler, _) = Scaler::fit(&dataset).unwrap();

@@ -33,6 +33,19 @@ impl Measure {
         }
     }
 
+    /// Its name in a sentence.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nll => "negative log-likelihood",
+            Self::Crps => "CRPS",
+            Self::Pinball => "pinball loss",
+            Self::Squared => "squared error",
+            Self::Absolute => "absolute error",
+            Self::Huber => "Huber loss",
+        }
+    }
+
     /// What a validation with this metric computes, and the factor that makes it the metric. The pinball loss over all levels is half the
     /// CRPS, and the CRPS of a point is its absolute error.
     #[must_use]
