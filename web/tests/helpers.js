@@ -87,6 +87,13 @@ export const plainConfig = (training) =>
     .replace("n_layers = 2", "n_layers = 1")
     .replace("dropout = 0.2", ["dropout = 0.2", ...PARTS.map((part) => `use_${part} = false`)].join("\n"));
 
+/** A small model of the second generation: the linear start, drivers, calibration, and another loss for validation than for training. */
+export const secondConfig = () =>
+  plainConfig({ max_steps: 4, validate_every: 2, checkpoint_every: 2 })
+    .replace("format_version = 1", "format_version = 2")
+    .replace("use_highway = false", "use_highway = true")
+    .concat("[training.start]\nsteps = 6\n");
+
 /** The data and the config as files for an input element. */
 export function tinyFiles(config = tinyConfig(), csv = tinyCsv()) {
   const file = (/** @type {string} */ name, /** @type {string} */ text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });

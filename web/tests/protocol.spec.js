@@ -1,7 +1,7 @@
 // The messages of the engine have the types that ../protocol.d.ts declares. The TypeScript compiler checks real messages.
 
 import { expect, test } from "@playwright/test";
-import { ask, open, plainConfig, refused, runFile, tinyCsv } from "./helpers.js";
+import { ask, open, plainConfig, refused, runFile, secondConfig, tinyCsv } from "./helpers.js";
 import { judge, literal, overhear, program } from "./overheard.js";
 
 /** @typedef {import('@playwright/test').Page} Page */
@@ -41,6 +41,12 @@ test("messages of every kind are of their types, and the judge says no", async (
   await ask(page, "restore", { ...data, run });
   await refused(page, "restore", { ...data, run, memory: "64KiB" });
   await refused(page, "restore", { ...data, run: run.slice(0, 1000) });
+  await ask(page, "drivers", {}); // a model without them
+  await ask(page, "load", { ...data, config: secondConfig() });
+  await ask(page, "train");
+  const truth = [...Buffer.from("source,target,weight\nwind,a2,1\n")];
+  await ask(page, "drivers", { truth });
+  await refused(page, "drivers", { truth: truth.slice(0, 10) });
   await ask(page, "load", { ...data, config: plainConfig({ learning_rate: "1e30", max_bad_steps: 1 }) });
   await refused(page, "train");
 
@@ -54,11 +60,14 @@ test("messages of every kind are of their types, and the judge says no", async (
     ["config", null, undefined, "object"],
     ["memory", "training.memory", false, "string"],
     ["run-file", null, undefined, "object"],
+    ["config", null, undefined, "object"],
     ["not-finite", null, undefined, "object"],
   ]);
   const { load, restore, train: trained } = all.answers;
   expect(load.map(({ plan }) => ["limits" in plan, "budget" in plan])).toEqual([[true, false], [false, true], [false, true]]);
-  expect([trained.map((t) => t.outcome), restore[0].finished, restore[0].record.length > 12]).toEqual([["stopped", "finished"], true, true]);
+  expect([trained.map((t) => t.outcome), restore[0].finished, restore[0].record.length > 12]).toEqual([["stopped", "finished", "finished"], true, true]);
+  expect(all.answers.drivers.map((d) => [d.targets.length, d.drivers.length, d.recovery?.pairs])).toEqual([[0, 0, undefined], [3, 5, 6]]);
+  expect([all.events.tick.filter((e) => e.phase === "start").length, all.events.calibrated.length]).toEqual([6, 1]);
   expect(all.events.step.map((e) => e.loss)).toContain(null);
 
   const kinds = { answers: 'Exclude<Kind, "self-test">', events: 'Exclude<EngineEvent["event"], "case">' };
