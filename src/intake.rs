@@ -1,4 +1,4 @@
-//! Conversion of other formats to CSV in a browser. `cargo xtask web build` makes a second wasm module from it, which
+//! Conversion of other formats to CSV in a browser. `cargo xtask web build` makes a wasm module of its own from it, which
 //! `web/intake-worker.js` loads only if a file needs it.
 
 use crate::data::formats::{ArrayOptions, to_csv};

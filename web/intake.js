@@ -1,4 +1,4 @@
-// Files in other formats than CSV: Parquet, Arrow, NumPy, zstd. A second wasm module converts them to CSV. It is loaded only for such a
+// Files in other formats than CSV: Parquet, Arrow, NumPy, zstd. A wasm module of its own converts them to CSV. It is loaded only for such a
 // file, in a worker of its own, which ends after the conversion so that its memory is freed.
 
 import { EngineError } from "./engine.js";

@@ -1,4 +1,4 @@
-// The messages between the page and the worker of the engine. Each comment names the Rust type.
+// The messages between the page and the workers of the engine and of the self-test. Each comment names the Rust type.
 //
 // The page sends a `Request` with an id. The worker answers with a `Reply` with the same id, and sends `EngineEvent`s in between. Requests
 // are processed in order. `pause` is not queued; it takes effect after the current step.
@@ -256,12 +256,14 @@ export interface Requests {
   forecast: { ask: { part: Part; window: number; levels: number[] }; answer: Forecast };
   /** The run as a run file for `pgat evaluate`, `pgat forecast` and `pgat train --resume`. */
   run: { ask: {}; answer: { run: ArrayBuffer; file: string } };
-  /** Compares every kernel on this device with f64, and the whole model with PyTorch, which counts as one case. */
+  /** Compares every kernel on this device with f64, and the whole model with PyTorch, which counts as one case. The only request to the
+   * worker of the self-test, which has no other. */
   "self-test": { ask: {}; answer: { cases: number; worst: number; worst_case: string } };
 }
 
 export type Kind = keyof Requests;
-export type Request = { [K in Kind]: { id: number; kind: K } & Requests[K]["ask"] }[Kind];
+export type EngineKind = Exclude<Kind, "self-test">;
+export type Request = { [K in EngineKind]: { id: number; kind: K } & Requests[K]["ask"] }[EngineKind];
 /** Not queued. `pause` stops training after the current step with a checkpoint; `destroy-device` is for tests. */
 export type Control = { control: "pause" | "destroy-device" };
 export type Reply =

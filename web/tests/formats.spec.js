@@ -1,4 +1,4 @@
-// Other formats than CSV: the second wasm module converts them. It is loaded only for a file that needs it.
+// Other formats than CSV: a wasm module of its own converts them. It is loaded only for a file that needs it.
 
 import { expect, test } from "@playwright/test";
 import { readFileSync } from "node:fs";
