@@ -245,6 +245,8 @@ export interface Requests {
   open: { ask: {}; answer: Adapter };
   /** A first config for a CSV file, derived from its header and first rows. */
   starter: { ask: { csv: Uint8Array; file: string; noTime?: boolean }; answer: { config: string; notes: string[] } };
+  /** The keys of a config, or of the config in a run file, that decide how an array becomes a table. The same keys give the same table. */
+  "array-keys": { ask: { config: string } | { run: Uint8Array }; answer: { keys: string } };
   /** Reads config and data, and plans the model. Nothing is created on the device. The previous run is discarded. */
   load: { ask: { config: string; csv: Uint8Array; file: string }; answer: Loaded };
   /** Opens a run file with its data, to resume it or to forecast, within the budget `memory` instead of its own; "" is the default. */

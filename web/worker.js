@@ -58,6 +58,10 @@ async function answer(request) {
       return [JSON.parse(engine.adapter())];
     case "starter":
       return [JSON.parse(engine.starter(request.csv, request.file, request.noTime ?? false))];
+    case "array-keys": {
+      const [config, run] = "config" in request ? [request.config] : [undefined, request.run];
+      return [{ keys: engine.arrayKeys(config, run) }];
+    }
     case "load":
       return [JSON.parse(engine.load(request.config, request.csv, request.file))];
     case "restore":

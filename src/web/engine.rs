@@ -4,9 +4,11 @@ use super::failure::Failure;
 use super::messages::{ForecastView, Scored, Trained, WebEvent};
 use super::work::Work;
 use super::{Listener, answer, keep_panics};
+use crate::config::ArrayKeys;
 use crate::data::Part;
 use crate::evaluate::ForecastOptions;
 use crate::executor::Backend;
+use crate::experiment::{Archive, Files as _};
 use crate::gpu::Gpu;
 use crate::starter::{Options, predicted, starter};
 use crate::train::Event;
@@ -69,6 +71,15 @@ impl Engine {
         let mut predict = |shape: &_, model: &_, training: &_| predicted(&backend, shape, model, training);
         let options = Options { no_time, ..Options::default() };
         answer(&starter(csv, file, &options, &mut predict).map_err(Failure::from)?)
+    }
+
+    /// The keys of a config, or of the config in a run file, that decide how an array becomes a table: a text for the conversion. Equal
+    /// texts give equal tables. What cannot be read has no keys: loading it says what is wrong with it.
+    #[wasm_bindgen(js_name = arrayKeys)]
+    pub fn array_keys(&self, config: Option<String>, run: Option<Vec<u8>>) -> Result<String, JsValue> {
+        let stored = |run: Vec<u8>| Archive::unpack("the run file", &run).ok()?.read("config.toml").ok();
+        let stored = run.and_then(stored).map(|text| String::from_utf8_lossy(&text).into_owned());
+        answer(&ArrayKeys::of_config(&stored.or(config).unwrap_or_default()))
     }
 
     /// Reads config and data and plans the model. The previous run is discarded only on success.
