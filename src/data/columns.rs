@@ -145,7 +145,7 @@ fn bad_columns(settings: &DataSettings, records: &mut dyn Records) -> Result<Vec
     }
     let header = header_names(&record)?;
     let schema = Schema::new(&header, settings, None, None)?;
-    let numbers = NumberReader::new(settings);
+    let mut numbers = NumberReader::new(settings);
     let mut clock = (!schema.time.is_empty()).then(|| Clock::new(settings, &schema.time, None)).transpose()?;
     let mut found: Vec<Option<BadColumn>> = schema.fields.iter().map(|_| None).collect();
     while let Some(line) = records.next(&mut record)? {

@@ -67,7 +67,7 @@ fn wide(
     if schema.time.is_empty() {
         records.only(&used);
     }
-    let numbers = NumberReader::new(settings);
+    let mut numbers = NumberReader::new(settings);
     let mut clock = (!schema.time.is_empty()).then(|| Clock::new(settings, &schema.time, known.and_then(Known::time))).transpose()?;
     let mut order = Order::default();
     let mut rows = Rows::new(&schema, known);
