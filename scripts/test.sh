@@ -86,7 +86,9 @@ end
 begin 'clippy'
 cargo clippy --quiet --all-targets -- -D warnings
 cargo clippy --quiet --package xtask --all-targets -- -D warnings
-cargo clippy --quiet --target wasm32-unknown-unknown --no-default-features --features web --lib -- -D warnings
+for module in web web-selftest web-intake; do
+    cargo clippy --quiet --target wasm32-unknown-unknown --no-default-features --features "$module" --lib -- -D warnings
+done
 end
 
 begin 'library without the command line'

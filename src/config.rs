@@ -27,6 +27,8 @@
 //! test_end = "2013-09-01 01:00"
 //! ```
 
+#[cfg(any(test, all(target_arch = "wasm32", any(feature = "web", feature = "web-intake"))))]
+mod array;
 mod columns;
 pub(crate) mod data;
 mod error;
@@ -45,6 +47,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(test, all(target_arch = "wasm32", any(feature = "web", feature = "web-intake"))))]
+pub(crate) use array::ArrayKeys;
 pub use columns::{CellKind, Channel, Covariate, StaticSettings, Unseen};
 pub use data::{ArraySettings, DataSettings, KnownFuture, TimeColumns};
 pub use error::ConfigError;

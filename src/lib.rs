@@ -20,10 +20,12 @@
 //! | feature | default | adds | required crates |
 //! |---|---|---|---|
 //! | `cli` | yes | the program `pgat`; enables `native` and `migrate` | clap, indicatif, ctrlc, anyhow, tracing-subscriber |
-//! | `native` | by `cli` | native adapters (Vulkan, Metal, DX12), files, threads | pollster, tempfile |
+//! | `native` | by `cli` | native adapters (Vulkan, Metal, DX12), files, threads; enables `formats` and `twins` | pollster, tempfile |
+//! | `twins` | by `native` | the f64 reference implementations of the ops, their test cases, the backend that runs them | |
 //! | `formats` | by `native` | tables as Parquet, Arrow, NPZ and NPY files, and zstd | parquet, arrow-*, codecs in Rust |
 //! | `migrate` | by `cli` | configs of the original research system | saphyr |
 //! | `web` | no | the engine in a Web Worker, for `wasm32-unknown-unknown` | wasm-bindgen |
+//! | `web-selftest` | no | the self-test in a Web Worker; enables `twins` | wasm-bindgen |
 //! | `web-intake` | no | conversion of other formats to CSV in a browser; enables `formats` | wasm-bindgen |
 //!
 //! A program that uses the library sets `default-features = false, features = ["native"]`.
@@ -33,7 +35,10 @@
 //! h heads, K mixture components.
 
 // In a browser, objects belong to one thread. In the native build, the same code shares them between threads.
-#![cfg_attr(all(target_arch = "wasm32", feature = "web"), expect(clippy::arc_with_non_send_sync, reason = "shared with the native build"))]
+#![cfg_attr(
+    all(target_arch = "wasm32", any(feature = "web", feature = "web-selftest")),
+    expect(clippy::arc_with_non_send_sync, reason = "shared with the native build")
+)]
 
 pub mod advise;
 pub mod bytes;
@@ -55,15 +60,13 @@ pub mod series_graph;
 pub mod starter;
 mod svg;
 pub mod synth;
-#[cfg(all(target_arch = "wasm32", feature = "web"))]
+#[cfg(all(target_arch = "wasm32", any(feature = "web", feature = "web-selftest")))]
 mod web;
 
 // Inside the crate, paths to engine modules omit `engine`.
-#[cfg_attr(all(target_arch = "wasm32", not(feature = "web")), expect(unused_imports, reason = "only the engine tests itself"))]
-pub(crate) use engine::{
-    clock, compare, executor, gpu, graph, health, host, lru, model, numbers, ops, order, plan, random, reference, selftest, session, step,
-    train, verify,
-};
+pub(crate) use engine::{clock, executor, gpu, graph, health, host, lru, model, numbers, ops, order, plan, random, session, step, train};
+#[cfg(feature = "twins")]
+pub(crate) use engine::{compare, reference, selftest, verify};
 
 pub use config::Config;
 pub use data::Part;

@@ -23,7 +23,7 @@ fn refusal(op: &'static OpDef, case: &Case, pairs: &[(&'static str, f64)]) -> St
 fn attributes_are_what_their_op_declares() {
     let (mut checked, mut lists) = (0, 0);
     for &op in OPS {
-        let case = &(op.cases)()[0];
+        let case = &op.cases()[0];
         let pairs = case.attrs.pairs();
         let found = refusal(op, case, &[pairs, &[("dropuot", 0.0)]].concat());
         assert!(found.contains(op.name) && found.contains("attribute dropuot is unknown"), "{found}");
@@ -61,7 +61,7 @@ fn nothing_is_dropped_altogether() {
     let ops: Vec<_> = OPS.iter().copied().filter(drops).collect();
     assert_eq!(ops.len(), 3);
     for op in ops {
-        let case = &(op.cases)()[0];
+        let case = &op.cases()[0];
         for share in [1.0, -0.1] {
             let pairs: Vec<_> = case.attrs.pairs().iter().map(|&(name, n)| (name, if name == "dropout" { share } else { n })).collect();
             let found = refusal(op, case, &pairs);
@@ -74,7 +74,7 @@ fn nothing_is_dropped_altogether() {
 #[test]
 fn the_number_of_inputs_is_checked() {
     for &op in OPS {
-        for case in (op.cases)() {
+        for case in op.cases() {
             let inputs: Vec<_> = case.inputs.iter().map(|i| Operand { shape: i.shape.clone(), scope: i.scope }).collect();
             assert!(op.infer(&inputs, &case.attrs).is_ok(), "{}, {}", op.name, case.name);
             let more = [&inputs[..], &inputs[..1]].concat();

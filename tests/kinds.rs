@@ -340,8 +340,8 @@ fn several_files_are_joined_by_time() {
     let place = place(&daily(60, 1), &format!("{PLAIN}\njoin = [\"more.csv\"]"));
     place.write("more.csv", &csv("time,weather", 60, |row| format!("{},{:.2}", day(row), value(row, 3))));
     assert!(place.run(&["plan", "config.toml"]).ok().out.contains("series   2 targets"));
-    place.write("more.csv", &csv("time,weather", 60, |row| format!("{},{:.2}", day(59 - row), value(row, 3))));
-    place.run(&["plan", "config.toml"]).error(&["more.csv", "line 3", "sort the files by time"]);
+    place.write("more.csv", &csv("time,weather", 60, |row| format!("{},{:.2}", day(row ^ 2), value(row, 3))));
+    place.run(&["plan", "config.toml"]).error(&["more.csv", "line 4", "sort the files by time"]);
     place.write("more.csv", &csv("when,weather", 60, |row| format!("{},{:.2}", day(row), value(row, 3))));
     place.run(&["plan", "config.toml"]).error(&["more.csv", "\"time\"", "time column"]);
     configure(&place, &format!("{PLAIN}\njoin = [\"nowhere.csv\"]"));
@@ -433,8 +433,8 @@ fn inputs_and_files_of_the_run_are_no_outputs() {
     for output in ["data.csv", "more.csv", "link.csv", "whole.csv", "run/run.json"] {
         place.run(&["forecast", "run", "--data", "whole.csv", "--out", output]).error(&[output, "would be replaced"]);
     }
-    place.write("more.csv", &daily(60, 1));
-    place.run(&["plan", "config.toml"]).error(&["\"a\" is a column of", "data.csv", "more.csv"]);
+    place.write("more.csv", &csv("time,a", 60, |row| format!("{},{:.3}", day(row), value(row, 3))));
+    place.run(&["plan", "config.toml"]).error(&["at 2021-01-01 00:00:00, \"a\" is ", "data.csv and ", "more.csv"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn check(name: &str) {
     pollster::block_on(async {
         let gpu = Arc::new(Gpu::open(std::env::var("PGAT_DEVICE").ok().as_deref()).await.expect("tests need an adapter"));
         let op = find(name).unwrap_or_else(|| panic!("no op is named {name}"));
-        let cases = (op.cases)();
+        let cases = op.cases();
         assert!(cases.len() >= 3, "{name} has only {} cases", cases.len());
         for (i, case) in cases.iter().enumerate() {
             let seed = i as u64 + 1;

@@ -39,6 +39,7 @@ mod plan;
 mod resume;
 mod series_graph;
 mod shaders;
+mod sources;
 mod synth_migrate;
 mod texts;
 mod training;

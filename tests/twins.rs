@@ -169,7 +169,7 @@ fn check_case(op: &'static OpDef, case: &Case, seed: u64, tally: &mut Vec<Tally>
 fn backward_is_the_derivative_of_forward() {
     for op in differentiable() {
         let mut tally = vec![];
-        for (k, case) in (op.cases)().iter().enumerate() {
+        for (k, case) in op.cases().iter().enumerate() {
             check_case(op, case, k as u64 + 1, &mut tally);
         }
         for (i, t) in tally.iter().enumerate().filter(|(_, t)| t.compared + t.skipped > 0) {
@@ -189,7 +189,7 @@ fn backward_is_the_derivative_of_forward() {
 #[test]
 fn inputs_without_a_gradient_are_data() {
     for op in differentiable() {
-        let cases = (op.cases)();
+        let cases = op.cases();
         let most = cases.iter().map(|c| c.inputs.len()).max().unwrap_or(0);
         for i in 0..most {
             let marked = cases.iter().any(|c| c.inputs.get(i).is_some_and(|input| input.grad));
@@ -201,7 +201,7 @@ fn inputs_without_a_gradient_are_data() {
 #[test]
 fn backward_adds() {
     for op in differentiable() {
-        for (k, case) in (op.cases)().iter().enumerate() {
+        for (k, case) in op.cases().iter().enumerate() {
             let driven = drawn(op, case, k as u64 + 1);
             let mut draw = Draw::new(77 + k as u64);
             let weights = cotangents(&driven, &mut draw);
@@ -225,7 +225,7 @@ fn backward_adds() {
 #[test]
 fn a_gradient_does_not_depend_on_which_others_are_wanted() {
     for op in differentiable() {
-        for (k, case) in (op.cases)().iter().enumerate() {
+        for (k, case) in op.cases().iter().enumerate() {
             let driven = drawn(op, case, k as u64 + 1);
             let weights = cotangents(&driven, &mut Draw::new(7));
             let wanted = wanted(case);
@@ -245,7 +245,7 @@ fn a_gradient_does_not_depend_on_which_others_are_wanted() {
 #[test]
 fn forward_is_a_function_of_its_inputs() {
     for &op in OPS {
-        for (k, case) in (op.cases)().iter().enumerate() {
+        for (k, case) in op.cases().iter().enumerate() {
             let driven = drawn(op, case, k as u64 + 1);
             let (first, second) = (driven.forward(), driven.forward());
             let bits = |t: &[TwinTensor]| t.iter().flat_map(|t| &t.data).map(|v| v.to_bits()).collect::<Vec<_>>();

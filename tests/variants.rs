@@ -23,7 +23,7 @@ fn check(test: &str, class: AdapterClass) {
         let generated: Vec<_> = OPS.iter().copied().filter(|op| depends_on_class(op)).collect();
         assert!(!generated.is_empty(), "no kernel depends on the class of the adapter");
         for op in generated {
-            for (i, case) in (op.cases)().iter().enumerate() {
+            for (i, case) in op.cases().iter().enumerate() {
                 let seed = i as u64 + 1;
                 let start = std::time::Instant::now();
                 match check_case(&gpu, op, case, seed).await {

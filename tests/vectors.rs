@@ -142,7 +142,7 @@ fn twins_equal_pytorch() {
             worst = worst.max(check_case(op, &file, case, &mut left, &mut seen));
         }
         // Every gradient that the op's own cases compare must also be in a vector, with values that are not all zero.
-        for case in (op.cases)() {
+        for case in op.cases() {
             for i in (0..case.inputs.len()).filter(|&i| case.inputs[i].grad) {
                 assert!(seen.contains(&("grad", i)), "{}: no vector has a gradient of input {i}", op.name);
             }

@@ -3,7 +3,7 @@
 
 import { warmUp } from "./charts.js";
 import { button, box, show } from "./dom.js";
-import { app, ask, engine, losses, openEngine, setPhase, working } from "./state.js";
+import { app, engine, losses, openEngine, setPhase, working } from "./state.js";
 import { failureOf } from "./engine.js";
 import { listenForFiles } from "./files.js";
 import { runSelfTest, showNoGpu } from "./device-view.js";
@@ -65,7 +65,7 @@ button("retry").addEventListener("click", () => {
   engine.restart();
   void start();
 });
-button("self-test").addEventListener("click", () => void working(() => runSelfTest(ask)));
+button("self-test").addEventListener("click", () => void working(() => runSelfTest()));
 listenForFiles(take);
 themeButton();
 Object.assign(window, { pgat: { engine, losses } });

@@ -3,10 +3,10 @@
 import { box, facts, get, show } from "./dom.js";
 import { count, number, sentence } from "./format.js";
 import { failureOf } from "./engine.js";
+import { testDevice } from "./selftest.js";
 
 /** @typedef {import('./protocol').Adapter} Adapter */
 /** @typedef {import('./protocol').Failure} Failure */
-/** @typedef {import('./engine.js').Engine} Engine */
 
 /** @type {Record<Adapter["kind"], string>} */
 const KINDS = { discrete: "discrete GPU", integrated: "integrated GPU", virtual: "virtual GPU", cpu: "software", other: "other GPU" };
@@ -35,18 +35,15 @@ export function showNoGpu(failure) {
   show(box("no-gpu"), true);
 }
 
-/**
- * @param {Engine["ask"]} ask
- * @returns {Promise<void>}
- */
-export async function runSelfTest(ask) {
+/** @returns {Promise<void>} */
+export async function runSelfTest() {
   const [bar, result] = [get("self-test-progress", HTMLProgressElement), box("self-test-result")];
   result.textContent = "";
   result.dataset.passed = "";
   bar.value = 0;
   show(bar, true);
   try {
-    const answer = await ask("self-test", {}, (e) => {
+    const answer = await testDevice((e) => {
       if (e.event !== "case") return;
       bar.max = Math.max(e.total, 1);
       bar.value = e.done;

@@ -1,7 +1,7 @@
 // A promise interface to the worker of the engine. If the worker dies (out of memory, a panic, a crash of the GPU process), all pending
 // requests fail with a message, and `restart` creates a new worker.
 
-/** @typedef {import('./protocol').Kind} Kind */
+/** @typedef {import('./protocol').EngineKind} Kind */
 /** @typedef {import('./protocol').Requests} Requests */
 /** @typedef {import('./protocol').Failure} Failure */
 /** @typedef {import('./protocol').EngineEvent} EngineEvent */

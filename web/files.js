@@ -1,9 +1,10 @@
 // Input files: selected, dropped on the page, or from the example.
 
 import { box, input, show } from "./dom.js";
-import { needsConversion, toCsv } from "./intake.js";
+import { needsConversion } from "./intake.js";
 
-/** @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer> }} NamedBytes */
+/** A table that was converted from arrays has the bytes of that file too. */
+/** @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer>, arrays?: { bytes: Uint8Array<ArrayBuffer>, keys: string } }} NamedBytes */
 /** @typedef {{ csv?: NamedBytes, config?: string, run?: NamedBytes }} Brought */
 
 /**
@@ -19,6 +20,7 @@ export function kindOf(name) {
 }
 
 /**
+ * Reads files. A table in another format than CSV is not converted yet.
  * @param {Iterable<File>} files
  * @returns {Promise<Brought>}
  */
@@ -32,8 +34,7 @@ export async function readFiles(files) {
       continue;
     }
     const named = { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
-    if (needsConversion(named.bytes)) brought.csv = await toCsv(named);
-    else brought[kind] = named;
+    brought[needsConversion(named.bytes) ? "csv" : kind] = named;
   }
   return brought;
 }

@@ -1,4 +1,4 @@
-// The messages between the page and the worker of the engine. Each comment names the Rust type.
+// The messages between the page and the workers of the engine and of the self-test. Each comment names the Rust type.
 //
 // The page sends a `Request` with an id. The worker answers with a `Reply` with the same id, and sends `EngineEvent`s in between. Requests
 // are processed in order. `pause` is not queued; it takes effect after the current step.
@@ -275,6 +275,8 @@ export interface Requests {
   open: { ask: {}; answer: Adapter };
   /** A first config for a CSV file, derived from its header and first rows. */
   starter: { ask: { csv: Uint8Array; file: string; noTime?: boolean }; answer: { config: string; notes: string[] } };
+  /** The keys of a config, or of the config in a run file, that decide how an array becomes a table. The same keys give the same table. */
+  "array-keys": { ask: { config: string } | { run: Uint8Array }; answer: { keys: string } };
   /** Reads config and data, and plans the model. Nothing is created on the device. The previous run is discarded. */
   load: { ask: { config: string; csv: Uint8Array; file: string }; answer: Loaded };
   /** Opens a run file with its data, to resume it or to forecast, within the budget `memory` instead of its own; "" is the default. */
@@ -288,12 +290,14 @@ export interface Requests {
   drivers: { ask: { truth?: Uint8Array }; answer: Drivers };
   /** The run as a run file for `pgat evaluate`, `pgat forecast` and `pgat train --resume`. */
   run: { ask: {}; answer: { run: ArrayBuffer; file: string } };
-  /** Compares every kernel on this device with f64, and the whole model with PyTorch, which counts as one case. */
+  /** Compares every kernel on this device with f64, and the whole model with PyTorch, which counts as one case. The only request to the
+   * worker of the self-test, which has no other. */
   "self-test": { ask: {}; answer: { cases: number; worst: number; worst_case: string } };
 }
 
 export type Kind = keyof Requests;
-export type Request = { [K in Kind]: { id: number; kind: K } & Requests[K]["ask"] }[Kind];
+export type EngineKind = Exclude<Kind, "self-test">;
+export type Request = { [K in EngineKind]: { id: number; kind: K } & Requests[K]["ask"] }[EngineKind];
 /** Not queued. `pause` stops training after the current step with a checkpoint; `destroy-device` is for tests. */
 export type Control = { control: "pause" | "destroy-device" };
 export type Reply =

@@ -9,6 +9,7 @@ import { failureOf, isFatal } from "./engine.js";
 import { app, ask, busy, drivers, forecasts, isFinished, outcomeOf, refresh, setPhase, training, working } from "./state.js";
 import { clearError, clearNotices, question, say, showError } from "./notices.js";
 import { fetchExample } from "./files.js";
+import { needsConversion, toCsv, withKeys } from "./intake.js";
 import { mayForget } from "./keep.js";
 import { failed, score } from "./training.js";
 import { showPlan } from "./plan-view.js";
@@ -37,11 +38,23 @@ export async function take(promise) {
   clearError();
   try {
     // A conversion takes a while.
-    await sort(await working(() => promise));
+    await sort(await working(() => promise.then(converted)));
   } catch (error) {
     const failure = failureOf(error);
     showError("top", failure.kind === "data" ? failure : { kind: "data", message: failure.message, hint: "Choose the file again." });
   }
+}
+
+/** The keys of a config or of a run file that name the columns of arrays. @param {{ config: string } | { run: Uint8Array }} from */
+const keysOf = (from) => async () => (await ask("array-keys", from)).keys;
+
+/** The files with the table as CSV. Arrays get the names of the config that will be used for them. @param {Brought} brought @returns {Promise<Brought>} */
+async function converted(brought) {
+  const { csv, config, run } = brought;
+  if (!csv || !needsConversion(csv.bytes)) return brought;
+  const stored = run?.bytes ?? (config === undefined ? waitingRun?.bytes : undefined);
+  const from = stored ? { run: stored } : { config: config ?? (own ? editor.value : "") };
+  return { ...brought, csv: await toCsv(csv, keysOf(from)) };
 }
 
 export async function takeExample() {
@@ -80,10 +93,11 @@ async function sort({ csv, config, run }) {
 
 /** Gets a first config for the CSV file from the engine, and plans it. */
 export async function writeStarter() {
-  const { csv } = app;
-  if (!csv) return;
+  const { csv: before } = app;
+  if (!before) return;
   clearError();
   try {
+    const csv = (app.csv = await working(() => withKeys(before, keysOf({ config: "" }))));
     const answer = await working(() => ask("starter", { csv: csv.bytes, file: csv.name, noTime: input("no-time").checked }));
     setConfig(answer.config, false);
     fillNotes(box("starter-notes"), answer.notes);
@@ -96,13 +110,22 @@ export async function writeStarter() {
 }
 
 export async function plan() {
-  const { csv } = app;
-  if (!csv) {
+  if (!app.csv) {
     showError("config", { kind: "data", message: "There are no data yet.", hint: "Choose a CSV file above; the config describes its columns." });
     return;
   }
   const config = editor.value;
   if (busy()) return;
+  if (app.csv.arrays) {
+    const before = app.csv;
+    try {
+      app.csv = await working(() => withKeys(before, keysOf({ config })));
+    } catch (error) {
+      notLoaded("config", failureOf(error));
+      return;
+    }
+  }
+  const { csv } = app;
   if (waitingRun && waitingConfig !== null && sameRun(config, waitingConfig)) {
     await restore(waitingRun, csv, readBudget(config) ?? undefined);
     return;
@@ -144,13 +167,14 @@ async function replan(checkpoint, csv) {
 
 /**
  * @param {NamedBytes} run
- * @param {NamedBytes} csv
+ * @param {NamedBytes} table
  * @param {string} [memory] a budget that replaces that of the run
  */
-async function restore(run, csv, memory) {
+async function restore(run, table, memory) {
   if (!(await mayForget())) return;
   clearError();
   try {
+    const csv = await working(() => withKeys(table, keysOf({ run: run.bytes })));
     const loaded = await working(() => ask("restore", { run: run.bytes, csv: csv.bytes, file: csv.name, memory }));
     waitingRun = null;
     app.csv = csv;

@@ -4,7 +4,7 @@ import { box, button, input, show } from "./dom.js";
 import { enableBudget } from "./budget.js";
 import { count } from "./format.js";
 import { Engine, failureOf, isFatal } from "./engine.js";
-import { DriversView } from "./drivers.js";
+import { DriversView } from "./drivers-view.js";
 import { ForecastView } from "./forecast-view.js";
 import { TrainingView } from "./training-view.js";
 import { showAdapter } from "./device-view.js";

@@ -49,13 +49,6 @@ async function open() {
   return Engine.open(happened);
 }
 
-/** The results of PyTorch for the test of the whole model. They are rarely needed, so that they are loaded separately. */
-async function golden() {
-  const reply = await fetch(new URL("./golden/model.safetensors", import.meta.url)).catch(() => null);
-  if (reply?.ok) return new Uint8Array(await reply.arrayBuffer());
-  throw { kind: "data", message: "golden/model.safetensors could not be loaded", hint: "check the connection and try again" };
-}
-
 /** @param {Request} request @returns {Promise<[object, Transferable[]?]>} */
 async function answer(request) {
   engine ??= await open();
@@ -65,6 +58,10 @@ async function answer(request) {
       return [JSON.parse(engine.adapter())];
     case "starter":
       return [JSON.parse(engine.starter(request.csv, request.file, request.noTime ?? false))];
+    case "array-keys": {
+      const [config, run] = "config" in request ? [request.config] : [undefined, request.run];
+      return [{ keys: engine.arrayKeys(config, run) }];
+    }
     case "load":
       return [JSON.parse(engine.load(request.config, request.csv, request.file))];
     case "restore":
@@ -82,8 +79,6 @@ async function answer(request) {
       const run = /** @type {Uint8Array<ArrayBuffer>} */ (engine.run());
       return [{ run: run.buffer, file: engine.runName() }, [run.buffer]];
     }
-    case "self-test":
-      return [JSON.parse(await engine.selfTest(await golden()))];
   }
 }
 

@@ -23,6 +23,8 @@ struct Days {
     open: Option<i64>,
     /// Time between the rows of a day.
     step: i64,
+    /// Parts of a day, between breaks: the time of the first row after that of the day, and the number of rows.
+    parts: Vec<(i64, i64)>,
     /// Rows of a day.
     rows: i64,
 }
@@ -35,18 +37,23 @@ impl Grid {
             Frequency::Months(_) => grid.month_day = month_day(stamps),
             Frequency::Business(_) => {
                 let working = WorkingDays::new(rules.weekdays.unwrap_or(Weekdays::MON_FRI), &rules.holidays);
-                grid.days = Some(Days { working, open: None, step: DAY, rows: 1 });
+                grid.days = Some(Days { working, open: None, step: DAY, parts: vec![(0, 1)], rows: 1 });
             }
             Frequency::Time(step) if rules.is_trivial() || step.get() > DAY || (rules.session.is_none() && DAY % step.get() != 0) => {}
             Frequency::Time(step) => {
                 let step = step.get();
                 // Without a session, a working day has rows from its beginning to its end.
-                let (open, length) = match rules.session {
-                    Some(session) => (session.open(), (session.close() - session.open()).rem_euclid(DAY)),
-                    None => (stamps.first().unwrap_or(0).rem_euclid(step), DAY - step),
+                let after = |from: i64, to: i64| (to - from).rem_euclid(DAY);
+                let (open, parts) = match &rules.session {
+                    Some(session) => {
+                        let part = |&(from, to): &(i64, i64)| (after(session.open(), from), after(from, to) / step + 1);
+                        (session.open(), session.parts().iter().map(part).collect())
+                    }
+                    None => (stamps.first().unwrap_or(0).rem_euclid(step), vec![(0, DAY / step)]),
                 };
+                let rows = parts.iter().map(|(_, rows)| rows).sum();
                 let working = WorkingDays::new(rules.weekdays.unwrap_or(Weekdays::ALL), &rules.holidays);
-                grid.days = Some(Days { working, open: Some(open), step, rows: length / step + 1 });
+                grid.days = Some(Days { working, open: Some(open), step, parts, rows });
             }
         }
         grid
@@ -114,7 +121,7 @@ impl Grid {
             return run.step == shortest;
         }
         // If no step of the grid is shorter, not even that to the next day, as many steps in the same time are all of this length.
-        if self.days.as_ref().is_some_and(|days| days.rows * days.step > DAY) {
+        if self.days.as_ref().is_some_and(Days::has_shorter_steps) {
             return false;
         }
         let times = i64::try_from(run.times).unwrap_or(i64::MAX);
@@ -133,14 +140,41 @@ impl Days {
         let since = civil_clamped(stamp.saturating_sub(self.first(anchor)));
         let (day, time) = (since.div_euclid(DAY), since.rem_euclid(DAY));
         let before = self.working.before(day) * self.rows;
-        if self.working.contains(day) { before + (time / self.step).min(self.rows - 1) } else { before - 1 }
+        if self.working.contains(day) { before + self.within(time) } else { before - 1 }
     }
 
     /// The timestamp of a row, limited to the range of the calendar.
     fn at(&self, anchor: Stamp, row: i64) -> Stamp {
         let row = row.clamp(self.working.before(FIRST_DAY) * self.rows, self.working.before(LAST_DAY + 1) * self.rows - 1);
         let day = self.working.day(row.div_euclid(self.rows));
-        day * DAY + self.first(anchor) + row.rem_euclid(self.rows) * self.step
+        day * DAY + self.first(anchor) + self.since(row.rem_euclid(self.rows))
+    }
+
+    /// The number within its day of the last row at or before this time after the first one.
+    fn within(&self, time: i64) -> i64 {
+        let (mut row, mut before) = (0, 0);
+        for &(begin, rows) in self.parts.iter().take_while(|(begin, _)| *begin <= time) {
+            row = before + ((time - begin) / self.step).min(rows - 1);
+            before += rows;
+        }
+        row
+    }
+
+    /// The time of a row of a day after the first one.
+    fn since(&self, mut row: i64) -> i64 {
+        for &(begin, rows) in &self.parts {
+            if row < rows {
+                return begin + row * self.step;
+            }
+            row -= rows;
+        }
+        0
+    }
+
+    /// Whether the step to the next part or to the next day can be shorter than those within.
+    fn has_shorter_steps(&self) -> bool {
+        let begins = self.parts.iter().skip(1).map(|(begin, _)| *begin).chain([DAY]);
+        self.parts.iter().zip(begins).any(|(&(begin, rows), next)| next - begin < rows * self.step)
     }
 
     /// Time of day of the first row.
@@ -252,6 +286,24 @@ mod tests {
         let sunday = Rules { weekdays: Some("sun-thu".parse().unwrap()), ..Rules::default() };
         assert_eq!(rows(&grid("B", &[], &sunday), "2024-03-28", 2), ["2024-03-28", "2024-03-31"]);
         assert_eq!(rows(&grid("1d", &[], &sunday), "2024-03-28", 2), ["2024-03-28", "2024-03-31"]);
+    }
+
+    #[test]
+    fn rows_go_on_after_a_break() {
+        let rules =
+            Rules { session: Some("09:30-11:30,13:00-15:00".parse().unwrap()), weekdays: Some(Weekdays::MON_FRI), holidays: vec![] };
+        let bars = grid("30min", &[], &rules);
+        let found = rows(&bars, "2024-03-01 11:00", 8);
+        let expected = ["11:00", "11:30", "13:00", "13:30", "14:00", "14:30", "15:00"].map(|time| format!("2024-03-01 {time}"));
+        assert_eq!(found[..7], expected);
+        assert_eq!(found[7], "2024-03-04 09:30", "after the weekend");
+        assert_eq!(bars.advance(stamp("2024-03-01 12:10"), 1), stamp("2024-03-01 13:00"), "in the break");
+        assert_eq!((bars.season(), bars.has_session()), (10, true));
+        let run = |start, times| Run { from: 0, start: stamp(start), step: 30 * 60 * SECOND, times };
+        assert!(bars.is_regular(&run("2024-03-01 13:00", 4)) && !bars.is_regular(&run("2024-03-01 11:00", 3)));
+        // A break that is shorter than a step.
+        let short = Rules { session: Some("09:30-11:30,11:40-15:10".parse().unwrap()), ..Rules::default() };
+        assert!(!grid("30min", &[], &short).is_regular(&run("2024-03-01 13:10", 2)), "its steps are looked at one by one");
     }
 
     #[test]

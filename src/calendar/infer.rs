@@ -116,13 +116,37 @@ fn sessions(stamps: &Steps, step: i64) -> Option<Suggestion> {
     let time = |stamp: Stamp| stamp.rem_euclid(DAY);
     let pairs = counted(gaps().map(|(before, after)| ((time(before), time(after)), 1)));
     let total: usize = pairs.values().sum();
-    let ((close, open), count) = pairs.into_iter().max_by_key(|&(pair, count)| (count, std::cmp::Reverse(pair)))?;
-    if count < 3 || count * 2 < total {
-        return None;
+    let mut pairs: Vec<_> = pairs.into_iter().filter(|&(_, count)| count >= 3).collect();
+    pairs.sort_by_key(|&(pair, count)| (std::cmp::Reverse(count), pair));
+    let most = pairs.first()?.1;
+    // Gaps that repeat on most days: the night, and breaks of the day.
+    let daily = pairs.iter().take_while(|(_, count)| count * 2 > most).count();
+    let of_pairs = |pairs: &[((i64, i64), usize)]| {
+        if pairs.iter().map(|(_, count)| count).sum::<usize>() * 2 < total {
+            return None;
+        }
+        let session = session_between(pairs.iter().map(|(pair, _)| *pair).collect())?;
+        let rules = day_rules(stamps, session.open())?;
+        let weekdays = rules.weekdays.filter(|days| *days != Weekdays::ALL);
+        Some(suggestion(Frequency::time(step)?, Rules { session: Some(session), weekdays, ..rules }, stamps))
+    };
+    let (night, breaks) = (of_pairs(&pairs[..1]), if daily > 1 { of_pairs(&pairs[..daily]) } else { None });
+    let better = |night: &Suggestion, breaks: &Suggestion| breaks.irregular <= night.irregular && breaks.share < night.share;
+    match (night, breaks) {
+        (Some(night), Some(breaks)) => Some(if better(&night, &breaks) { breaks } else { night }),
+        (night, breaks) => night.or(breaks),
     }
-    let rules = day_rules(stamps, open)?;
-    let weekdays = rules.weekdays.filter(|days| *days != Weekdays::ALL);
-    Some(suggestion(Frequency::time(step)?, Rules { session: Session::new(open, close), weekdays, ..rules }, stamps))
+}
+
+/// The session whose parts are separated by these gaps: the times of day of the last row before and of the first row after each. The longest
+/// gap is the night.
+fn session_between(mut gaps: Vec<(i64, i64)>) -> Option<Session> {
+    gaps.sort_by_key(|&(_, open)| open);
+    let night = (0..gaps.len()).max_by_key(|&k| (gaps[k].1 - gaps[k].0).rem_euclid(DAY))?;
+    gaps.rotate_left(night);
+    let closes = gaps.iter().skip(1).chain(gaps.first()).map(|(close, _)| *close);
+    let parts: Vec<(i64, i64)> = gaps.iter().map(|(_, open)| *open).zip(closes).collect();
+    Session::of_parts(&parts)
 }
 
 /// The days of the week that have rows, and the days without rows among them if they are few. A day begins at the time `open`. `None` for
@@ -259,6 +283,31 @@ mod tests {
             (found.rules.session.unwrap().to_string(), found.rules.weekdays, found.gaps),
             ("00:00-23:00".into(), Some(Weekdays::MON_FRI), 0)
         );
+    }
+
+    #[test]
+    fn gaps_that_repeat_every_day_are_breaks() {
+        let parts = |parts: &[(&str, &str)]| {
+            let mut all: Vec<Stamp> = parts
+                .iter()
+                .flat_map(|(open, close)| rows("2024-01-01".."2024-02-05", is_weekday, open, close, 60).iter().collect::<Vec<_>>())
+                .collect();
+            all.sort_unstable();
+            all.into_iter().collect::<Steps>()
+        };
+        for session in ["09:30-11:30,13:00-15:00", "09:00-10:15,10:30-11:30,13:30-15:00"] {
+            let times: Vec<(&str, &str)> = session.split(',').filter_map(|part| part.split_once('-')).collect();
+            let found = Grid::suggest(&parts(&times)).unwrap();
+            assert_eq!((found.rules.session.unwrap().to_string().as_str(), found.gaps, found.irregular), (session, 0, 0));
+            assert_eq!((found.rules.weekdays, found.frequency.to_string().as_str()), (Some(Weekdays::MON_FRI), "1min"));
+        }
+        // A break on a few days only is a gap.
+        let seldom = parts(&[("09:30", "15:00")])
+            .iter()
+            .filter(|bar| bar.rem_euclid(7 * DAY) > DAY || !(11..13).contains(&(bar.rem_euclid(DAY) / SECOND / 3_600)))
+            .collect();
+        let found = Grid::suggest(&seldom).unwrap();
+        assert_eq!((found.rules.session.unwrap().to_string().as_str(), found.longest), ("09:30-15:00", 120));
     }
 
     #[test]

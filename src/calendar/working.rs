@@ -66,34 +66,57 @@ impl fmt::Display for Weekdays {
     }
 }
 
-/// The times of day of the first and the last row of a day, in microseconds after midnight. If it closes at an earlier time than it opens,
-/// it ends on the next day and belongs to the day on which it opens.
+/// Parts of a session at most.
+const MOST_PARTS: usize = 4;
+
+/// The times of day of the first and the last row of a day, in microseconds after midnight; with breaks, those of each part. If it closes
+/// at an earlier time than it opens, it ends on the next day and belongs to the day on which it opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Session {
-    /// Time of day of the first row.
-    open: i64,
-    /// Time of day of the last row.
-    close: i64,
+    /// Times of day of the first and the last row of each part, in their order; the others are 0.
+    parts: [(i64, i64); MOST_PARTS],
+    count: usize,
 }
 
 impl Session {
     /// A session from the first to the last row of a day; `None` unless both are times of a day.
     #[must_use]
     pub fn new(open: i64, close: i64) -> Option<Self> {
-        ((0..DAY).contains(&open) && (0..DAY).contains(&close)).then_some(Self { open, close })
+        Self::of_parts(&[(open, close)])
+    }
+
+    /// A session with breaks: the first and the last row of each part. `None` unless all are times of a day, each part begins after the one
+    /// before it has ended, and the last one ends before the first one begins again.
+    #[must_use]
+    pub fn of_parts(given: &[(i64, i64)]) -> Option<Self> {
+        let &(first, _) = given.first()?;
+        let mut parts = [(0, 0); MOST_PARTS];
+        parts.get_mut(..given.len())?.copy_from_slice(given);
+        let session = Self { parts, count: given.len() };
+        let since = |time: i64| (time - first).rem_euclid(DAY);
+        let times: Vec<i64> = given.iter().flat_map(|&(open, close)| [since(open), since(close)]).collect();
+        let ordered = times.iter().zip(&times[1..]).enumerate().all(|(k, (a, b))| a < b || (k % 2 == 0 && a == b));
+        let of_day = given.iter().all(|(open, close)| (0..DAY).contains(open) && (0..DAY).contains(close));
+        (of_day && ordered).then_some(session)
+    }
+
+    /// Times of day of the first and the last row of each part.
+    #[must_use]
+    pub fn parts(&self) -> &[(i64, i64)] {
+        &self.parts[..self.count]
     }
 
     /// Time of day of the first row.
     #[must_use]
     pub fn open(self) -> i64 {
-        self.open
+        self.parts[0].0
     }
 
     /// Time of day of the last row.
     #[must_use]
     pub fn close(self) -> i64 {
-        self.close
+        self.parts[self.count - 1].1
     }
 }
 
@@ -101,22 +124,30 @@ impl FromStr for Session {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let times = text.split_once('-').and_then(|(open, close)| Some((parse_time_of_day(open)?, parse_time_of_day(close)?)));
-        times
-            .and_then(|(open, close)| Self::new(open, close))
-            .ok_or_else(|| format!("\"{text}\" is not a session; use the times of day of its first and last row, such as \"09:30-15:55\""))
+        let part = |text: &str| {
+            let (open, close) = text.trim().split_once('-')?;
+            Some((parse_time_of_day(open)?, parse_time_of_day(close)?))
+        };
+        text.split(',').map(part).collect::<Option<Vec<_>>>().and_then(|parts| Self::of_parts(&parts)).ok_or_else(|| {
+            format!(
+                "\"{text}\" is not a session; use the times of day of its first and last row, such as \"09:30-15:55\", or those of each \
+                 part if it has breaks, such as \"09:30-11:30,13:00-15:00\" (at most {MOST_PARTS} parts)"
+            )
+        })
     }
 }
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole_minutes = self.open % (60 * SECOND) == 0 && self.close % (60 * SECOND) == 0;
+        let whole = |time: i64| time % (60 * SECOND) == 0;
+        let whole_minutes = self.parts().iter().all(|&(open, close)| whole(open) && whole(close));
         let clock = |time| {
             let mut text = format_time_of_day(time);
             text.truncate(if whole_minutes { 5 } else { 8 });
             text
         };
-        write!(f, "{}-{}", clock(self.open), clock(self.close))
+        let parts: Vec<String> = self.parts().iter().map(|&(open, close)| format!("{}-{}", clock(open), clock(close))).collect();
+        f.write_str(&parts.join(","))
     }
 }
 
@@ -231,10 +262,15 @@ mod tests {
 
     #[test]
     fn sessions_are_read_and_written() {
-        for text in ["09:30-15:55", "18:00-17:00", "09:30:30-16:00:00"] {
+        let night = "21:00-02:30,09:00-10:15,10:30-11:30,13:30-15:00";
+        for text in ["09:30-15:55", "18:00-17:00", "09:30:30-16:00:00", "09:30-11:30,13:00-15:00", "09:00-09:00,10:00-10:00", night] {
             assert_eq!(text.parse::<Session>().unwrap().to_string(), text);
         }
-        for text in ["", "09:30", "09:30-24:00", "9-17", "-"] {
+        assert_eq!("09:30-11:30, 13:00-15:00".parse::<Session>().unwrap().parts().len(), 2);
+        let overlapping =
+            ["09:30-11:30,11:30-15:00", "13:00-15:00,09:30-11:30,12:00-12:30", "09:00-12:00,11:00-15:00", "21:00-02:30,01:00-10:00"];
+        let many = format!("{night},16:00-17:00");
+        for text in ["", "09:30", "09:30-24:00", "9-17", "-", "09:30-11:30,", &many].into_iter().chain(overlapping) {
             assert!(text.parse::<Session>().unwrap_err().contains("09:30-15:55"), "{text}");
         }
     }

@@ -157,7 +157,7 @@ fn text(findings: &Findings) -> String {
 /// Tests every case of every op, and prints a line after each op.
 fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Vec<Tested>> {
     let (mut all, started) = (vec![], Instant::now());
-    let cases: usize = OPS.iter().map(|op| (op.cases)().len()).sum();
+    let cases: usize = OPS.iter().map(|op| op.cases().len()).sum();
     let mut progress = Progress::new(1 + cases as u64, 0, context.quiet);
     let tell = |progress: &Progress, text: &str| if json { Ok(()) } else { progress.aside(|| console::result(text)) };
     tell(&progress, "\nself-test: cases, largest error as a fraction of its tolerance, time\n")?;
@@ -184,7 +184,7 @@ fn self_test(context: &Context, gpu: &Arc<Gpu>, json: bool) -> anyhow::Result<Ve
 }
 
 fn test_op(gpu: &Arc<Gpu>, op: &'static OpDef, mut at: impl FnMut(u64)) -> Tested {
-    let (cases, started) = ((op.cases)(), Instant::now());
+    let (cases, started) = (op.cases(), Instant::now());
     let mut tested = Tested { op: op.name, cases: cases.len(), worst: 0.0, seconds: 0.0, failures: vec![], groups: vec![] };
     for (case, number) in cases.iter().zip(1..) {
         at(number - 1);

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Options {
     /// Run folder made by `pgat train`, or run file saved by the browser page
     run: PathBuf,
-    /// Data file with the columns of the training data: CSV, plain or gzip-compressed
+    /// Data file with the columns of the training data, in any format that `pgat init` reads, or - for standard input
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Write the table to this CSV file instead of stdout

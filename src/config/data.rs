@@ -41,7 +41,8 @@ pub struct DataSettings {
     /// Days without rows, as YYYY-MM-DD. They are no gaps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holidays: Vec<String>,
-    /// Times of day of the first and the last row of a day, such as "09:30-15:55". The night between two days is no gap.
+    /// Times of day of the first and the last row of a day, such as "09:30-15:55", or of each part of a day with breaks,
+    /// such as "09:30-11:30,13:00-15:00". The night between two days is no gap, nor is a break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
     /// Field separator, one character. Default: found from the first lines.

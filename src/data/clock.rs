@@ -136,6 +136,8 @@ impl Clock {
             }
             text += String::from_utf8_lossy(record.get(field.index).unwrap_or_default()).trim();
         }
+        // The last columns of a line below the table may be empty.
+        text.truncate(text.trim_end().len());
         // A line below the table may have fewer fields, and its text in the first one.
         let first = || String::from_utf8_lossy(record.get(0).unwrap_or_default()).trim().to_owned();
         let short = (record.len() != width).then(first);

@@ -48,6 +48,8 @@ pub struct Dataset {
     pub(super) table: Table,
     /// What to add to the stored numbers of each column: 0, except where f32 cannot tell the values of a column apart at their level.
     pub(super) offsets: Vec<f64>,
+    /// Whether the columns are made from a long table.
+    pub(super) long: bool,
     pub(super) segments: Vec<Segment>,
     pub(super) grid: Option<Grid>,
     pub(super) scale: TimeScale,
@@ -147,6 +149,7 @@ impl Dataset {
             grid: regular.grid,
             scale,
             offsets,
+            long: config.data.series.is_some(),
             calendar,
             shape,
             words: vec![],

@@ -318,11 +318,19 @@ pub enum DataError {
         "{} cannot be used, because they are constant or empty in the training rows: {}; remove them from the config (data.exclude leaves \
          columns out of \"*\"), or train on other rows",
         if columns.len() == 1 { "1 column".to_owned() } else { format!("{} columns", columns.len()) },
-        columns.iter().map(|(name, why)| format!("\"{name}\" ({why})")).collect::<Vec<_>>().join(", ")
+        described(columns)
     )]
     Unusable {
         /// Names of the columns, each with what its cells are.
         columns: Vec<(String, String)>,
+    },
+    /// Targets of a long table are constant in the training rows, or have no value there.
+    #[error("{}", unusable_series(columns, series))]
+    UnusableSeries {
+        /// Target columns that cannot be used for any series, each with what its cells are.
+        columns: Vec<(String, String)>,
+        /// Names of the targets of single series, each with what its cells are.
+        series: Vec<(String, String)>,
     },
     /// A part contains no window.
     #[error("the {part} part contains no window: {detail}")]
@@ -394,8 +402,32 @@ impl fmt::Display for super::Part {
     }
 }
 
+/// Names, each with what its cells are.
+fn described(columns: &[(String, String)]) -> String {
+    columns.iter().map(|(name, why)| format!("\"{name}\" ({why})")).collect::<Vec<_>>().join(", ")
+}
+
+/// The message of [`DataError::UnusableSeries`].
+fn unusable_series(columns: &[(String, String)], series: &[(String, String)]) -> String {
+    let mut parts = vec![];
+    if !columns.is_empty() {
+        parts.push(format!("no series has values to learn in the training rows of {}; remove it from data.targets", described(columns)));
+    }
+    if !series.is_empty() {
+        let names: Vec<String> = series.iter().map(|(name, _)| format!("{name:?}")).collect();
+        parts.push(format!(
+            "{} series cannot be used, because they are constant or empty in the training rows: {}; leave them out with data.exclude = [{}], \
+             or train on other rows",
+            series.len(),
+            described(series),
+            names.join(", ")
+        ));
+    }
+    parts.join("; ")
+}
+
 /// A text shortened for a message.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(60).is_some() {
         short.push_str("...");

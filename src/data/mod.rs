@@ -7,10 +7,10 @@
 //!
 //! Memory: the table takes rows x used columns x 4 bytes, and reading takes little more; see docs/memory.md.
 //!
-//! Files: `files` (files on disk, joined by time), `formats` (Parquet, Arrow, NPZ), `text` and `lines` (CSV), `records` (their common form),
-//! `schema` (header to columns), `read` and `long` (rows to numbers), `clock` (timestamps), `number` (cells), `level` (offsets), `table`
-//! (storage of the numbers), `grid` (timestamps to segments), `words` (categories),
-//! `statics` (what does not change over time), `unlearnable` (columns left out), `facts` (what a run remembers), `dataset`
+//! Files: `files` (files on disk), `join` (several of them), `formats` (Parquet, Arrow, NPZ), `text` and `lines` (CSV), `records` (their common
+//! form), `schema` (header to columns), `read` and `long` (rows to numbers), `clock` (timestamps), `number` (cells), `words` (categories),
+//! `statics` (what does not change over time), `level` (offsets), `table` (storage of the numbers), `grid` (timestamps to segments),
+//! `unlearnable` (columns left out), `facts` (what a run remembers), `dataset`
 //! (access), `windows` and `parts` (windows of the parts), `scaler`, `source` and `fill` (windows to buffers: [`Dataset::fill`]), `shuffle`,
 //! `forecast`.
 
@@ -28,6 +28,8 @@ mod forecast;
 #[cfg(feature = "formats")]
 pub(crate) mod formats;
 mod grid;
+#[cfg(feature = "native")]
+mod join;
 mod level;
 pub(crate) mod lines;
 mod long;
@@ -56,6 +58,7 @@ pub(crate) use columns::{BadColumn, Driver, Gap, bad_columns_in, unknown_columns
 pub(crate) use columns::{bad_columns_of, unknown_columns_of};
 pub use dataset::{DataReport, Dataset};
 pub use error::DataError;
+pub(crate) use error::shortened;
 pub use facts::{CategoryFacts, DataFacts, Known, Reach, SeenWindows, TimeFacts};
 #[cfg(feature = "native")]
 pub(crate) use files::{head_of, open_one};

@@ -15,6 +15,17 @@ pub(super) struct NumberReader {
     tokens: Vec<Vec<u8>>,
     /// Numbers that mean a missing value, in any spelling: pandas writes -9999 as -9999.0 as soon as its column holds decimals.
     values: Vec<f64>,
+    /// What the columns of the file have held so far, by their indices.
+    kinds: Vec<Kind>,
+}
+
+/// What a column has held.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind {
+    /// True or False, in any spelling of [`truth`].
+    truths: bool,
+    /// Numbers other than 0 and 1.
+    numbers: bool,
 }
 
 impl NumberReader {
@@ -27,18 +38,39 @@ impl NumberReader {
             delimiter,
             tokens: settings.missing.iter().map(|token| token.as_bytes().to_vec()).collect(),
             values: settings.missing.iter().filter_map(value).collect(),
+            kinds: vec![],
         }
     }
 
     /// The number in a cell; NaN if it is missing.
-    pub(super) fn read(&self, field: &Field, cell: &[u8], line: u64) -> Result<f64, DataError> {
+    pub(super) fn read(&mut self, field: &Field, cell: &[u8], line: u64) -> Result<f64, DataError> {
         let cell = cell.trim_ascii();
         let number = std::str::from_utf8(cell).ok().and_then(|text| parsed(text, self.decimal, self.thousands));
         if let Some(value) = number.filter(|v| to_f32(*v).is_finite()) {
-            return Ok(if self.values.contains(&value) { f64::NAN } else { value });
+            if self.values.contains(&value) {
+                return Ok(f64::NAN);
+            }
+            if value == 0.0 || value == 1.0 {
+                return Ok(value);
+            }
+            let kind = self.kind(field);
+            kind.numbers = true;
+            if !kind.truths {
+                return Ok(value);
+            }
+            let text = shortened(&String::from_utf8_lossy(cell));
+            let advice = "correct it, or do not use the column".to_owned();
+            return Err(DataError::Cell { line, column: field.name.clone(), text, problem: "a number below True or False", advice });
         }
         if self.is_missing(cell) {
             return Ok(f64::NAN);
+        }
+        if let Some(value) = truth(cell) {
+            let kind = self.kind(field);
+            kind.truths = true;
+            if !kind.numbers {
+                return Ok(value);
+            }
         }
         let text = String::from_utf8_lossy(cell);
         let (problem, advice) = match number {
@@ -48,6 +80,13 @@ impl NumberReader {
             _ => ("not a number", self.advice(&text)),
         };
         Err(DataError::Cell { line, column: field.name.clone(), text: shortened(&text), problem, advice })
+    }
+
+    fn kind(&mut self, field: &Field) -> &mut Kind {
+        if self.kinds.len() <= field.index {
+            self.kinds.resize(field.index + 1, Kind::default());
+        }
+        &mut self.kinds[field.index]
     }
 
     /// Whether a text that is not a number means a missing value.
@@ -70,6 +109,15 @@ impl NumberReader {
             _ => {}
         }
         "correct it, add it to data.missing if it means a missing value, or do not use the column".into()
+    }
+}
+
+/// 1 for true and 0 for false, as pandas, R and others write them. A boolean column of Parquet holds the same numbers.
+pub(crate) fn truth(cell: &[u8]) -> Option<f64> {
+    match cell {
+        b"True" | b"true" | b"TRUE" => Some(1.0),
+        b"False" | b"false" | b"FALSE" => Some(0.0),
+        _ => None,
     }
 }
 

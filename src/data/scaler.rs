@@ -1,5 +1,7 @@
 //! Standardisation: mean and standard deviation of each input over the training rows.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
@@ -7,6 +9,40 @@ use super::error::DataError;
 use super::schema::Slot;
 use super::windows::Part;
 use crate::numbers::to_f32;
+
+/// The error about targets of a long table. A column that no series can use is named once. `None` if other columns are among them.
+fn of_series(dataset: &Dataset, unusable: &[(String, String)]) -> Option<DataError> {
+    let targets = dataset.layout.targets.iter().zip(&dataset.layout.bindings);
+    // The column of each target, by its name: a series alone is that of the only column.
+    let column = |name: &str, series: &str| name.strip_prefix(series)?.strip_prefix('_').map(str::to_owned);
+    let columns: HashMap<&str, Option<String>> =
+        targets.map(|(name, series)| (name.as_str(), series.as_deref().and_then(|series| column(name, series)))).collect();
+    if !dataset.long || unusable.iter().any(|(name, _)| !columns.contains_key(name.as_str())) {
+        return None;
+    }
+    // Number of series of each column; of those that cannot be used with what their cells are, if that is the same.
+    let (mut all, mut bad): (HashMap<&str, usize>, HashMap<&str, (usize, Option<&str>)>) = Default::default();
+    columns.values().flatten().for_each(|column| *all.entry(column).or_default() += 1);
+    for (name, why) in unusable {
+        let Some(column) = &columns[name.as_str()] else { continue };
+        let (count, same) = bad.entry(column).or_insert((0, Some(why)));
+        *count += 1;
+        *same = same.filter(|same| same == why);
+    }
+    let (mut whole, mut single): (Vec<(String, String)>, _) = (vec![], vec![]);
+    for (name, why) in unusable {
+        let column = columns[name.as_str()].as_deref().filter(|column| bad[column].0 == all[column]);
+        match column {
+            None => single.push((name.clone(), why.clone())),
+            Some(column) if whole.iter().any(|(known, _)| known == column) => {}
+            Some(column) => {
+                let why = bad[column].1.unwrap_or("constant or empty");
+                whole.push((column.to_owned(), format!("{why} in all {} series", all[column])));
+            }
+        }
+    }
+    Some(DataError::UnusableSeries { columns: whole, series: single })
+}
 
 /// Mean and standard deviation of each (series, channel) over the observed training rows. It is stored with a run.
 ///
@@ -61,7 +97,10 @@ impl Scaler {
             scaler.std[index] = moments.scale();
         }
         unusable.dedup();
-        if unusable.is_empty() { Ok((scaler, notes)) } else { Err(DataError::Unusable { columns: unusable }) }
+        if unusable.is_empty() {
+            return Ok((scaler, notes));
+        }
+        Err(of_series(dataset, &unusable).unwrap_or(DataError::Unusable { columns: unusable }))
     }
 
     /// A scaler with mean 0 and standard deviation 1 of the stored numbers, for all inputs.

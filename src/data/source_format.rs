@@ -16,7 +16,7 @@ pub(super) fn records<'a>(settings: &DataSettings, input: Input<'a>) -> Result<B
 }
 
 /// The names and timestamps of the rows of an array.
-fn array_options(settings: &DataSettings) -> Result<ArrayOptions, DataError> {
+pub(super) fn array_options(settings: &DataSettings) -> Result<ArrayOptions, DataError> {
     let Some(array) = settings.array.clone() else { return Ok(ArrayOptions::default()) };
     let invalid = |key, problem: &str, advice: &str| DataError::Config(ConfigError::invalid(key, problem, advice));
     let stamp: Option<Box<dyn Fn(usize) -> String>> = match array.start {

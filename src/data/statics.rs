@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{DataError, shortened};
 use super::number::NumberReader;
+use super::schema::{Field, Layout};
+use super::words::{category, in_order};
 #[cfg(feature = "native")]
 use super::{
     read::{check_width, header_names},
     records::Records,
 };
-use super::schema::{Field, Layout};
-use super::words::{category, in_order};
 use crate::config::{DataSettings, StaticSettings};
 use crate::names::one_form;
 use crate::numbers::to_f32;
@@ -101,7 +101,7 @@ impl StaticCells {
             };
             rows.push(row);
         }
-        let numbers = NumberReader::new(settings);
+        let mut numbers = NumberReader::new(settings);
         let mut columns: Vec<(String, Vec<f32>)> = vec![];
         for (k, name) in statics.numbers.iter().enumerate() {
             let field = Field::number(k, name.clone());

@@ -162,7 +162,7 @@ pub async fn run(gpu: &Arc<Gpu>, class: &AdapterClass, progress: &mut dyn FnMut(
 /// Times of the largest case of an op, forward and backward.
 async fn op_times(gpu: &Arc<Gpu>, class: &AdapterClass, op: &'static OpDef) -> Result<Vec<OpTime>, BenchError> {
     let size = |c: &Case| c.windows * c.inputs.iter().map(|i| i.shape.iter().product::<usize>()).sum::<usize>();
-    let Some(case) = (op.cases)().into_iter().max_by_key(size) else { return Ok(vec![]) };
+    let Some(case) = op.cases().into_iter().max_by_key(size) else { return Ok(vec![]) };
     let prepared = prepare(op, &case, 1)?;
     let options = PlanOptions { limits: gpu.limits, ..PlanOptions::new(case.windows, class.clone()) };
     let plan = Arc::new(Plan::new(vec![(prepared.program, options)])?);

@@ -2,7 +2,10 @@
 
 use crate::gpu::{AdapterRecord, Gpu, GpuError, GpuRun};
 use crate::graph::TensorId;
-use crate::plan::{AdapterClass, BufferRole, Plan, PlanOptions};
+#[cfg(feature = "twins")]
+use crate::plan::AdapterClass;
+use crate::plan::{BufferRole, Plan, PlanOptions};
+#[cfg(feature = "twins")]
 use crate::reference::Reference;
 use crate::step::StepInput;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ pub enum Backend {
     /// A device.
     Gpu(Arc<Gpu>),
     /// The f64 reference implementations.
+    #[cfg(feature = "twins")]
     Reference,
 }
 
@@ -33,6 +37,7 @@ impl Backend {
     pub fn plan_options(&self, batch: usize) -> PlanOptions {
         match self {
             Self::Gpu(gpu) => PlanOptions { limits: gpu.limits, granted: gpu.granted, ..PlanOptions::new(batch, gpu.class.clone()) },
+            #[cfg(feature = "twins")]
             Self::Reference => PlanOptions::new(batch, AdapterClass::portable_cpu()),
         }
     }
@@ -42,6 +47,7 @@ impl Backend {
     pub fn adapter(&self) -> Option<&AdapterRecord> {
         match self {
             Self::Gpu(gpu) => Some(&gpu.adapter),
+            #[cfg(feature = "twins")]
             Self::Reference => None,
         }
     }
@@ -58,6 +64,7 @@ pub enum Executor {
     /// On a device.
     Gpu(Box<GpuRun>),
     /// On the f64 reference implementations.
+    #[cfg(feature = "twins")]
     Reference(Reference),
 }
 
@@ -69,6 +76,7 @@ impl Executor {
     pub async fn new(backend: &Backend, plan: Arc<Plan>) -> Result<Self, GpuError> {
         Ok(match backend {
             Backend::Gpu(gpu) => Self::Gpu(Box::new(GpuRun::new(gpu.clone(), plan).await?)),
+            #[cfg(feature = "twins")]
             Backend::Reference => Self::Reference(Reference::new(plan)),
         })
     }
@@ -80,6 +88,7 @@ impl Executor {
     pub async fn step(&mut self, recording: usize, input: &StepInput<'_>) -> Result<(), GpuError> {
         match self {
             Self::Gpu(run) => run.step(recording, input).await,
+            #[cfg(feature = "twins")]
             Self::Reference(run) => {
                 run.run(recording, input);
                 Ok(())
@@ -97,6 +106,7 @@ impl Executor {
                 let values = run.read(recording, tensors, windows).await?;
                 Ok(values.into_iter().map(|v| v.into_iter().map(f64::from).collect()).collect())
             }
+            #[cfg(feature = "twins")]
             Self::Reference(run) => Ok(tensors.iter().map(|&t| run.read(recording, t, windows)).collect()),
         }
     }
@@ -108,6 +118,7 @@ impl Executor {
     pub async fn write(&mut self, role: BufferRole, data: &[f32]) -> Result<(), GpuError> {
         match self {
             Self::Gpu(run) => run.upload(role, 0, bytemuck::cast_slice(data)).await,
+            #[cfg(feature = "twins")]
             Self::Reference(run) => {
                 run.write_buffer(role, &data.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
                 Ok(())
@@ -132,6 +143,7 @@ impl Executor {
                 };
                 Ok(buffers.iter().map(|&(_, n)| next(n)).collect())
             }
+            #[cfg(feature = "twins")]
             Self::Reference(run) => {
                 #[expect(clippy::cast_possible_truncation, reason = "stored state is f32")]
                 let narrow = |&(role, n): &(BufferRole, usize)| run.read_buffer(role)[..n].iter().map(|v| *v as f32).collect();
@@ -145,6 +157,7 @@ impl Executor {
     pub fn created_bytes(&self) -> u64 {
         match self {
             Self::Gpu(run) => run.created_bytes(),
+            #[cfg(feature = "twins")]
             Self::Reference(run) => run.plan().bytes(),
         }
     }

@@ -8,6 +8,7 @@
 #[cfg(feature = "native")]
 pub mod bench;
 pub mod clock;
+#[cfg(feature = "twins")]
 pub mod compare;
 pub mod executor;
 pub mod gpu;
@@ -21,12 +22,16 @@ pub mod ops;
 pub(crate) mod order;
 pub mod plan;
 pub mod random;
+#[cfg(feature = "twins")]
 pub mod reference;
+#[cfg(feature = "twins")]
 pub mod selftest;
 pub mod session;
+#[cfg(feature = "twins")]
 pub mod shaders;
 pub mod step;
 pub mod train;
 #[cfg(feature = "native")]
 pub mod tune;
+#[cfg(feature = "twins")]
 pub mod verify;

@@ -40,7 +40,7 @@ pub fn classes() -> Vec<AdapterClass> {
 pub fn each_kernel(mut visit: impl FnMut(&'static OpDef, &Case, &AdapterClass, &KernelDef)) {
     let classes = classes();
     for &op in OPS {
-        for case in (op.cases)() {
+        for case in op.cases() {
             for class in &classes {
                 for phase in phases(op, &case, class) {
                     phase.kernels.iter().for_each(|k| visit(op, &case, class, k));
@@ -57,7 +57,7 @@ pub fn depends_on_class(op: &'static OpDef) -> bool {
         phases(op, case, class).into_iter().flat_map(|phase| phase.kernels).map(|kernel| kernel.source).collect()
     };
     let classes = classes();
-    (op.cases)().iter().any(|case| classes.iter().skip(1).any(|class| texts(case, class) != texts(case, &classes[0])))
+    op.cases().iter().any(|case| classes.iter().skip(1).any(|class| texts(case, class) != texts(case, &classes[0])))
 }
 
 /// Forward, and backward for every combination of gradients that are needed and that are added to.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::calendar::{FormatGuess, Guess};
 use crate::config::data::MISSING;
-use crate::data::number::parsed;
+use crate::data::number::{parsed, truth};
 use crate::data::read::is_series_name;
 
 /// Texts besides those of pandas that mean a missing value among numbers.
@@ -106,7 +106,9 @@ impl Column {
         if self.sample.len() < EXAMPLES {
             self.sample.push(Odd { text: cell.to_owned(), line });
         }
-        let number = parsed(cell, style.0, style.1).filter(|v| v.is_finite());
+        // True and False are numbers unless the column holds others.
+        let as_truth = || truth(cell.as_bytes()).filter(|_| self.distinct.iter().all(|v| *v == 0.0 || *v == 1.0));
+        let number = parsed(cell, style.0, style.1).filter(|v| v.is_finite()).or_else(as_truth);
         if number.is_none() && (MISSING.contains(&cell) || ODD_MISSING.contains(&cell)) {
             keep(&mut self.tokens, cell, line);
             // Without numbers around it, the text may be the name of a series.

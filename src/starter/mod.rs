@@ -104,7 +104,7 @@ fn cell_text(record: &ByteRecord, k: usize) -> String {
 
 /// The text of a timestamp: that of its columns, joined by blanks.
 fn time_text(record: &ByteRecord, columns: &[usize]) -> String {
-    columns.iter().map(|&k| cell_text(record, k)).collect::<Vec<_>>().join(" ")
+    columns.iter().map(|&k| cell_text(record, k)).collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
 /// What the cells of a table look like.

@@ -225,6 +225,17 @@ impl Roles {
         before < self.left_out.len()
     }
 
+    /// Leaves out columns of a long table that no series can use, and targets of single series. Returns whether that changes anything.
+    pub(super) fn leave_out_of_long(&mut self, columns: &[(String, String)], series: &[(String, String)]) -> bool {
+        let before = self.targets.len();
+        for (name, why) in columns.iter().take(before.saturating_sub(1)) {
+            self.targets.retain(|target| target != name);
+            self.left_out.push((name.clone(), format!("{why} in the training rows")));
+            self.notes.push(format!("\"{name}\" is not used: {why} in the training rows"));
+        }
+        self.leave_out(true, series) || self.targets.len() < before
+    }
+
     /// Targets and drivers.
     fn assign(&mut self, sketch: &Sketch, kept: &[&Column]) {
         let word = |column: &Column, words: &[&str]| words.iter().any(|word| column.name.to_lowercase().contains(word));

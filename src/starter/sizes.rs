@@ -116,6 +116,7 @@ pub(super) fn fitted<T: Table + ?Sized>(
     // The shortest windows find everything else that is wrong with the file.
     let mut first = loop {
         match read(table, &sketch, &Draft::new(file, &roles, shortest)) {
+            Err(DataError::UnusableSeries { columns, series }) if roles.leave_out_of_long(&columns, &series) => {}
             Err(DataError::Unusable { columns }) if roles.leave_out(sketch.settings.series.is_some(), &columns) => {}
             other => break other,
         }

@@ -4,7 +4,7 @@ use super::column::Column;
 use super::{Options, refusal};
 use crate::calendar::{Found, Guess, TimeFormat, parse_moment};
 use crate::config::TimeColumns;
-use crate::data::DataError;
+use crate::data::{DataError, shortened};
 
 /// Names of time columns, in lower case.
 const NAMES: [&str; 20] = [
@@ -323,7 +323,7 @@ fn no_time(columns: &[Column]) -> DataError {
     let unread = |c: &'_ Column| c.examples().find(|odd| parse_moment(&odd.text).is_err()).or_else(|| c.examples().next()).cloned();
     let problem = match near.and_then(|c| Some((c, unread(c)?))) {
         Some((column, odd)) => {
-            format!("no column can be read as timestamps (line {}, column \"{}\": \"{}\")", odd.line, column.name, odd.text)
+            format!("no column can be read as timestamps (line {}, column \"{}\": \"{}\")", odd.line, column.name, shortened(&odd.text))
         }
         None => "no column holds timestamps".into(),
     };

@@ -141,7 +141,6 @@ pub(super) struct Scored {
 pub(super) enum WebEvent {
     Compiling,
     Scored { done: usize, total: usize },
-    Case { op: &'static str, name: &'static str, done: usize, total: usize, times: f64 },
 }
 
 /// One forecast with the true values. Unobserved values become null, since JSON has no NaN.
@@ -237,23 +236,5 @@ impl DriversView {
         }
         let strengths = graph.strengths.values.iter().map(|&v| to_f32(v)).collect();
         Self { targets: graph.strengths.targets, drivers: graph.strengths.drivers, strengths, edges, recovery }
-    }
-}
-
-/// The result of the self-test. A failed case ends it with an error.
-#[derive(Default, Serialize)]
-pub(super) struct SelfTested {
-    pub(super) cases: usize,
-    pub(super) worst: f64,
-    pub(super) worst_case: String,
-}
-
-impl SelfTested {
-    pub(super) fn add(&mut self, op: &str, case: &str, times: f64) {
-        self.cases += 1;
-        if times >= self.worst {
-            self.worst = times;
-            self.worst_case = format!("{op}, {case}");
-        }
     }
 }

@@ -67,6 +67,7 @@ impl Work {
     pub(super) fn gpu(&self) -> Option<Arc<Gpu>> {
         match self.training.as_ref()?.session().backend() {
             Backend::Gpu(gpu) => Some(gpu.clone()),
+            #[cfg(feature = "twins")]
             Backend::Reference => None,
         }
     }

@@ -1,8 +1,8 @@
-// Other formats than CSV: the second wasm module converts them. It is loaded only for a file that needs it.
+// Other formats than CSV: a wasm module of its own converts them. It is loaded only for a file that needs it.
 
 import { expect, test } from "@playwright/test";
 import { readFileSync } from "node:fs";
-import { at, open, plainConfig, reach, watch } from "./helpers.js";
+import { at, open, plainConfig, reach, runFile, tinyCsv, watch } from "./helpers.js";
 import { overhear } from "./overheard.js";
 
 /** @typedef {import('@playwright/test').Page} Page */
@@ -67,4 +67,52 @@ test("files that cannot be converted", async ({ page }) => {
     await expect(error, "no words of the machine").not.toContainText(/undefined|\[object|panicked|unreachable/);
     await error.evaluate((e) => e.replaceChildren());
   }
+});
+
+/** The targets of the tiny data as an array of NumPy, [rows, 3]. */
+function tinyArray() {
+  const rows = tinyCsv().trim().split("\n").slice(1).map((line) => line.split(",").slice(1, 4));
+  const head = `{'descr': '<f8', 'fortran_order': False, 'shape': (${rows.length}, 3), }`.padEnd(117) + "\n";
+  const start = Buffer.from([0x93, ...Buffer.from("NUMPY"), 1, 0, head.length, 0]);
+  const numbers = rows.flat().map((cell) => (cell === "" ? Number.NaN : Number(cell)));
+  return Buffer.concat([start, Buffer.from(head), Buffer.from(new Float64Array(numbers).buffer)]);
+}
+
+/** A config for this array. @param {string[]} series */
+const arrayConfig = (series) => {
+  const data = `[data]\npath = "x"\ntime = "time"\nfrequency = "1h"\ntargets = ["*"]\n[data.array]\nseries = ${JSON.stringify(series)}\nstart = "2024-01-01 00:00"\n`;
+  return plainConfig({ max_steps: 2, checkpoint_every: 2, validate_every: 2 }).replace(/\[data\][^]*?(?=\[window\])/, data);
+};
+
+test("the config names the columns of an array, also when it changes and in a run file", async ({ page }) => {
+  const wrong = watch(page);
+  const heard = await overhear(page);
+  const array = { name: "tiny.npy", buffer: tinyArray() };
+  const config = (/** @type {string[]} */ ...series) => ({ name: "tiny.toml", buffer: Buffer.from(arrayConfig(series)) });
+  const answers = async (/** @type {string} */ kind) => (await heard()).answers[kind] ?? [];
+  const targets = async (/** @type {string} */ kind) => (await answers(kind)).map((/** @type {any} */ { data }) => [data.targets, data.rows, data.frequency]);
+  await open(page);
+  await drop(page, [array, config("north", "south", "west")]);
+  await expect.poll(() => targets("load")).toEqual([[["north", "south", "west"], 320, "1h"]]);
+  await reach(page, "planned");
+
+  await at(page, "config").fill(arrayConfig(["n", "s", "w"]));
+  await at(page, "plan-button").click();
+  await expect.poll(() => targets("load")).toEqual([expect.anything(), [["n", "s", "w"], 320, "1h"]]);
+  await reach(page, "planned");
+  await at(page, "config").fill(arrayConfig(["n", "s"]));
+  await at(page, "plan-button").click();
+  await expect(at(page, "error")).toContainText(/tiny\.npy: .*data\.array\.series has 2 names, but the array of shape \[320, 3\] needs 3/);
+
+  await at(page, "config").fill(arrayConfig(["n", "s", "w"]));
+  await at(page, "plan-button").click();
+  await expect.poll(async () => (await answers("load")).length).toBe(3);
+  await at(page, "train").click();
+  await reach(page, "done");
+  const run = await runFile(page);
+  await open(page);
+  await drop(page, [array, { name: "tiny.pgat.zip", buffer: Buffer.from(run) }]);
+  await reach(page, "done");
+  expect(await targets("restore")).toEqual([[["n", "s", "w"], 320, "1h"]]);
+  expect(wrong).toEqual([]);
 });

@@ -28,6 +28,7 @@ test("messages of every kind are of their types, and the judge says no", async (
   await refused(page, "evaluate", { part: "test" });
   await ask(page, "starter", data);
   await refused(page, "starter", { ...data, csv: "" });
+  await ask(page, "array-keys", { config });
   await ask(page, "load", { ...data, config: large });
   await ask(page, "load", { ...data, config });
   await refused(page, "load", { ...data, config: within("64KiB") });

@@ -19,9 +19,11 @@ struct Module {
     most_brotli_bytes: usize,
 }
 
-/// The engine, and the conversion of other formats to CSV, which is loaded only for a file that needs it.
-const MODULES: [Module; 2] = [
-    Module { name: "pgat", features: "web", most_brotli_bytes: 720_000 },
+/// The engine; the self-test, which is loaded only when a user tests the device; and the conversion of other formats to CSV, which is
+/// loaded only for a file that needs it.
+const MODULES: [Module; 3] = [
+    Module { name: "pgat", features: "web", most_brotli_bytes: 700_000 },
+    Module { name: "pgat_selftest", features: "web-selftest", most_brotli_bytes: 400_000 },
     Module { name: "pgat_intake", features: "web-intake", most_brotli_bytes: 550_000 },
 ];
 
@@ -38,7 +40,7 @@ pub(crate) fn build(target: &Path, dev: bool, opt: bool) -> Result<()> {
         fs::create_dir_all(made.join("vendor")).with_context(|| made.display().to_string())?;
     }
     for module in &MODULES {
-        // Both builds write the same file, so that each is used before the next build.
+        // All builds write the same file, so that each is used before the next build.
         bind(&compile(target, if dev { "wasm-dev" } else { "wasm" }, module)?, &folder, module)?;
         if opt {
             optimise(&folder.join(format!("{}_bg.wasm", module.name)))?;

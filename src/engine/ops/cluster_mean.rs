@@ -7,8 +7,8 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot,
+    Value, never_random, to_u32,
 };
 use super::expect::{exactly, expect_quads};
 use super::twin::{Twin, TwinCall, index_of};
@@ -35,8 +35,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/cluster_mean.wgsl", "lib/step.wgsl");

@@ -420,10 +420,33 @@ pub struct OpDef {
     /// The f64 reference implementation on the host.
     pub twin: Twin,
     /// Test cases.
-    pub cases: fn() -> Vec<Case>,
+    pub cases: Cases,
+}
+
+/// The test cases of an op. Without the feature `twins` there are none, so that the page does not contain them.
+pub struct Cases {
+    #[cfg(feature = "twins")]
+    make: fn() -> Vec<Case>,
+}
+
+impl Cases {
+    #[cfg_attr(not(feature = "twins"), expect(unused_variables, reason = "only the self-test runs the cases"))]
+    pub(super) const fn new(make: fn() -> Vec<Case>) -> Self {
+        Self {
+            #[cfg(feature = "twins")]
+            make,
+        }
+    }
 }
 
 impl OpDef {
+    /// Test cases.
+    #[cfg(feature = "twins")]
+    #[must_use]
+    pub fn cases(&self) -> Vec<Case> {
+        (self.cases.make)()
+    }
+
     /// Output and saved shapes from input shapes.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
     never_random, to_u32,
 };
 use super::expect::exactly;
@@ -35,8 +35,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("the choice of drivers has no gradient"),
-    twin: Twin { forward: twin_forward, backward: no_backward },
-    cases,
+    twin: Twin::new(twin_forward, no_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/driver_edges.wgsl", "lib/step.wgsl");

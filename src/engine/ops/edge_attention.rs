@@ -14,8 +14,8 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot,
+    Value, never_random, to_u32,
 };
 use super::edge_sum::{check_edges, edges};
 use super::expect::expect_count;
@@ -44,8 +44,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const SHARED: &str = wgsl!("ops/edge_attention.wgsl", "lib/step.wgsl");

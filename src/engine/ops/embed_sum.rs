@@ -6,8 +6,8 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    never_random, to_u32,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot,
+    Value, never_random, to_u32,
 };
 use super::expect::{expect_count, expect_quads};
 use super::twin::{Twin, TwinCall};
@@ -33,8 +33,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/embed_sum.wgsl", "lib/step.wgsl");

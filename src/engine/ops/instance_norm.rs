@@ -12,8 +12,8 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
-    to_f32, to_u32,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value,
+    never_random, to_f32, to_u32,
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
@@ -49,8 +49,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("it reads data only"),
-    twin: Twin { forward: twin_forward, backward: no_backward },
-    cases,
+    twin: Twin::new(twin_forward, no_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/instance_norm.wgsl", "lib/step.wgsl");

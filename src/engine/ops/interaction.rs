@@ -5,7 +5,7 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
     block_rows, never_random, partials_in_scratch, to_u32,
 };
 use super::expect::{exactly, expect_alike};
@@ -31,8 +31,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/interaction.wgsl", "lib/step.wgsl");

@@ -5,7 +5,7 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
     block_rows, partials_in_scratch, to_f32, to_u32,
 };
 use super::expect::{expect_count, expect_dropout, expect_quads};
@@ -34,8 +34,8 @@ pub(super) static OP: OpDef = OpDef {
     random: |a| LayerNorm::of(a).dropout > 0.0,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const PLAIN: &str = wgsl!("ops/layer_norm.wgsl", "ops/layer_norm_plain.wgsl", "lib/step.wgsl");

@@ -8,7 +8,7 @@
 
 use super::attrs::{AttrKind, AttrType, Attrs, Operation, chosen, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
     block_rows, partials_in_scratch, to_f32, to_u32,
 };
 use super::expect::{expect_count, expect_dropout};
@@ -68,8 +68,8 @@ pub(super) static OP: OpDef = OpDef {
     random: |a| Linear::of(a).dropout > 0.0,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const LINEAR: &str = wgsl!("ops/linear.wgsl", "lib/step.wgsl", "lib/random.wgsl", "lib/activation.wgsl");

@@ -6,8 +6,8 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value, never_random,
-    to_u32,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Slot, Value,
+    never_random, to_u32,
 };
 use super::expect::exactly;
 use super::twin::{Twin, TwinCall, no_backward};
@@ -37,8 +37,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::NotDifferentiable("it reads data only"),
-    twin: Twin { forward: twin_forward, backward: no_backward },
-    cases,
+    twin: Twin::new(twin_forward, no_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/one_hot.wgsl", "lib/step.wgsl");

@@ -6,8 +6,8 @@
 
 use super::attrs::{Attrs, Operation, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
-    to_f32, to_u32,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Field, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot,
+    Value, to_f32, to_u32,
 };
 use super::expect::{exactly, expect_dropout};
 use super::twin::{Twin, TwinCall, drop_threshold, dropout};
@@ -33,8 +33,8 @@ pub(super) static OP: OpDef = OpDef {
     random: |a| ScaledSum::of(a).dropout > 0.0,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/scaled_sum.wgsl", "lib/step.wgsl", "lib/random.wgsl");

@@ -79,12 +79,27 @@ impl TwinCall<'_> {
     }
 }
 
-/// Forward and backward pass of an op in f64 on the host.
+/// Forward and backward pass of an op in f64 on the host. Without the feature `twins` there is neither, so that the page does not contain
+/// them.
 pub struct Twin {
     /// Forward.
+    #[cfg(feature = "twins")]
     pub forward: fn(&mut TwinCall),
     /// Backward; never called if the op is not differentiable.
+    #[cfg(feature = "twins")]
     pub backward: fn(&mut TwinCall),
+}
+
+impl Twin {
+    #[cfg_attr(not(feature = "twins"), expect(unused_variables, reason = "only the f64 reference backend runs the twins"))]
+    pub(super) const fn new(forward: fn(&mut TwinCall), backward: fn(&mut TwinCall)) -> Self {
+        Self {
+            #[cfg(feature = "twins")]
+            forward,
+            #[cfg(feature = "twins")]
+            backward,
+        }
+    }
 }
 
 /// For [`Twin::backward`] of ops without backward pass.

@@ -8,7 +8,7 @@
 
 use super::attrs::{AttrKind, AttrType, Attrs, Operation, chosen, operation};
 use super::def::{
-    Backward, Binding, Case, CaseInput, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
+    Backward, Binding, Case, CaseInput, Cases, Cost, Fill, Grid, Inferred, KernelDef, OpCtx, OpDef, Operand, Phase, Scope, Slot, Value,
     never_random, to_f32, to_u32,
 };
 use super::expect::exactly;
@@ -62,8 +62,8 @@ pub(super) static OP: OpDef = OpDef {
     random: never_random,
     forward,
     backward: Backward::Kernels(backward),
-    twin: Twin { forward: twin_forward, backward: twin_backward },
-    cases,
+    twin: Twin::new(twin_forward, twin_backward),
+    cases: Cases::new(cases),
 };
 
 const SOURCE: &str = wgsl!("ops/value_loss.wgsl", "lib/step.wgsl");

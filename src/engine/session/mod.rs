@@ -118,6 +118,7 @@ impl Session {
     pub async fn reopen(&self) -> Result<Self, SessionError> {
         let backend = match &self.backend {
             Backend::Gpu(gpu) => Backend::Gpu(Arc::new(gpu.reopen().await?)),
+            #[cfg(feature = "twins")]
             Backend::Reference => Backend::Reference,
         };
         Self::new(self.setup.clone().of_class(Some(self.plan.class.clone())), backend).await

@@ -75,6 +75,7 @@ impl RunRecord {
         let lanes = |class: &AdapterClass| class.variants.rows.lanes.max(class.variants.weights.lanes);
         let fits = match backend {
             Backend::Gpu(gpu) => lanes(&self.class) == 0 || lanes(&self.class) == lanes(&gpu.class),
+            #[cfg(feature = "twins")]
             Backend::Reference => true,
         };
         fits.then(|| self.class.clone())
