@@ -3,7 +3,7 @@
 import { box, button, get, make, show } from "./dom.js";
 
 /** @typedef {import('./protocol').Failure} Failure */
-/** @typedef {"top" | "config" | "memory" | "training" | "forecasts" | "keep"} Slot */
+/** @typedef {"top" | "config" | "memory" | "training" | "forecasts" | "drivers" | "keep"} Slot */
 
 /** @type {Partial<Record<Failure["kind"], string>>} Hints if the engine gives none. */
 const HINTS = {

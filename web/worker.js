@@ -74,7 +74,7 @@ async function answer(request) {
     case "forecast":
       return [JSON.parse(await engine.forecast(request.part, request.window, new Float64Array(request.levels)))];
     case "drivers":
-      return [JSON.parse(engine.drivers(request.truth))];
+      return [JSON.parse(await engine.drivers(request.truth))];
     case "run": {
       const run = /** @type {Uint8Array<ArrayBuffer>} */ (engine.run());
       return [{ run: run.buffer, file: engine.runName() }, [run.buffer]];

@@ -65,7 +65,7 @@ test("messages of every kind are of their types, and the judge says no", async (
     ["not-finite", null, undefined, "object"],
   ]);
   const { load, restore, train: trained } = all.answers;
-  expect(load.map(({ plan }) => ["limits" in plan, "budget" in plan])).toEqual([[true, false], [false, true], [false, true]]);
+  expect(load.map(({ plan }) => ["limits" in plan, "budget" in plan])).toEqual([[true, false], [false, true], [false, true], [false, true]]);
   expect([trained.map((t) => t.outcome), restore[0].finished, restore[0].record.length > 12]).toEqual([["stopped", "finished", "finished"], true, true]);
   expect(all.answers.drivers.map((d) => [d.targets.length, d.drivers.length, d.recovery?.pairs])).toEqual([[0, 0, undefined], [3, 5, 6]]);
   expect([all.events.tick.filter((e) => e.phase === "start").length, all.events.calibrated.length]).toEqual([6, 1]);
