@@ -212,7 +212,7 @@ fn constant_columns_and_series_of_a_long_table_are_named_at_once() {
     let data = |targets: &str| format!("series = \"unique_id\"\ntime = \"ds\"\ntargets = [{targets}]");
     planned(&table, &data("\"y\"")).error(&["2 series", "\"B\" (always 0), \"D\" (always 0)", "data.exclude = [\"B\", \"D\"]"]);
     planned(&table, &data("\"y\", \"k\"")).error(&[
-        "\"k\" (always 5)",
+        "\"k\" (always 5 in all 4 series)",
         "all 4 series",
         "data.targets",
         "\"B_y\" (always 0), \"D_y\" (always 0)",
