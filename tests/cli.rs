@@ -572,7 +572,7 @@ fn wrong_usage_is_an_error() {
 
 #[test]
 fn the_examples_are_valid() {
-    for name in ["weather/config.toml", "etth1.toml", "wind-day.toml"] {
+    for name in ["weather/config.toml", "etth1.toml", "epf-np.toml", "epf-de.toml", "waves.toml", "wind-day.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
         let text = fs::read_to_string(&path).expect("an example");
         Config::from_toml(&text).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -46,11 +46,11 @@ pub enum DataError {
         /// Line in the file.
         line: u64,
         /// Name of the driver.
-        name: String,
+        name: Box<str>,
         /// The category.
-        text: String,
+        text: Box<str>,
         /// The known categories.
-        known: String,
+        known: Box<str>,
         /// The key of the config that declares the driver.
         place: &'static str,
     },

@@ -21,7 +21,8 @@ fn of_series(dataset: &Dataset, unusable: &[(String, String)]) -> Option<DataErr
         return None;
     }
     // Number of series of each column; of those that cannot be used with what their cells are, if that is the same.
-    let (mut all, mut bad): (HashMap<&str, usize>, HashMap<&str, (usize, Option<&str>)>) = Default::default();
+    let mut all: HashMap<&str, usize> = HashMap::new();
+    let mut bad: HashMap<&str, (usize, Option<&str>)> = HashMap::new();
     columns.values().flatten().for_each(|column| *all.entry(column).or_default() += 1);
     for (name, why) in unusable {
         let Some(column) = &columns[name.as_str()] else { continue };

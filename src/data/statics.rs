@@ -126,14 +126,14 @@ impl StaticCells {
 }
 
 /// The fields of the static columns of a long table.
-pub(super) fn fields_of(header: &[String], name: &String) -> Result<Field, DataError> {
+pub(super) fn fields_of(header: &[String], name: &str) -> Result<Field, DataError> {
     let form = one_form(name);
     let index = header.iter().position(|h| *h == form).ok_or_else(|| DataError::UnknownColumn {
         place: "data.static".into(),
-        name: name.clone(),
+        name: name.to_owned(),
         hint: format!("the table has {}", shortened(&header.join(", "))),
     })?;
-    Ok(Field::number(index, name.clone()))
+    Ok(Field::number(index, name.to_owned()))
 }
 
 /// The text of a cell in one form; empty if it is missing.

@@ -138,9 +138,9 @@ impl Words {
                 let more = if texts.len() > LISTED { format!(" and {} more", texts.len() - LISTED) } else { String::new() };
                 return Err(DataError::UnseenCategory {
                     line,
-                    name: declared.name.clone(),
-                    text: shortened(text),
-                    known: format!("{}{more}", known.join(", ")),
+                    name: declared.name.as_str().into(),
+                    text: shortened(text).into(),
+                    known: format!("{}{more}", known.join(", ")).into(),
                     place: declared.place,
                 });
             }

@@ -59,15 +59,16 @@ impl Synthetic {
         format!(
             "# Synthetic data of pgat: {} waves drive {} targets; seed {}, lags up to {}, {zeros:.0} % of the pairs without effect.\n\
              # Paths are relative to this file.\n\n\
-             format_version = 1\nname = {}\n\n\
+             format_version = 2\nname = {}\n\n\
              [data]\npath = {}\ntime = \"date\"\nfrequency = \"{}\"\ntargets = [\"target_{{i}}\"]\n\
              covariates = [ # their future is unknown\n    {{ column = \"wave_{{i}}\" }},\n    {{ column = \"covariate_gradient\" }},\n    \
              {{ column = \"covariate_dispersion\" }},\n]\n\n\
              {graph}\
              [window]\nhistory = {}\nhorizon = {horizon}\n\n\
              [split]\ntrain = 0.7\nvalidation = 0.1\ntest = 0.2\n\n\
-             [model]\npatch_len = {patch}\n\n\
-             [training]\nseed = {}\nmax_steps = 1000\nlearning_rate = 2e-3\nschedule = \"one-cycle\"\nvalidate_every = 100\n",
+             [model]\npatch_len = {patch}\nuse_instance_norm = false # the targets are sums of the waves: a scale of each window's own would bend that\n\n\
+             [training]\nseed = {}\nmax_steps = 400\nvalidate_every = 100\n\n\
+             [training.start]\nsteps = 1000\n",
             s.waves,
             s.targets,
             s.seed,
