@@ -2,7 +2,7 @@
 //! generation holds (bits over budgets, kills and lost devices; created = planned) holds in both phases, with all parts of the model on.
 
 use crate::common::{Waves, all_on, bits, gpu, settings, side_inputs, with_features};
-use pgat::config::{Metric, ModelSettings, Schedule, TrainingSettings};
+use pgat::config::{Head, Metric, ModelSettings, Schedule, TrainingSettings};
 use pgat::engine::executor::Backend;
 use pgat::engine::model::ModelShape;
 use pgat::engine::session::{Session, Setup, State};
@@ -239,5 +239,30 @@ fn the_linear_start_trains_what_it_should() {
         assert_ne!(bits(&state.average), bits(&state.parameters), "the mean follows");
         assert!(memory.validations.iter().map(|v| v.0).eq([0, 3, 6, STEPS]), "{:?}", memory.validations);
         assert!(memory.validations[0].1 > 0.0 && memory.validations.iter().all(|v| v.1.is_finite()));
+    }
+}
+
+/// The other heads start from the linear model too: their own loss decides, and the start lowers it. They have no calibration.
+#[test]
+fn every_head_has_a_linear_start() {
+    let backend = Backend::Reference;
+    for (head, metric) in [(Head::Gaussian, Metric::Crps), (Head::Quantile, Metric::Crps), (Head::Point, Metric::Loss)] {
+        let settings = everything().with(|s| (s.head, s.use_calibration) = (head, head == Head::Gaussian));
+        let after = |steps: u64| {
+            let training = training().with(|s| {
+                s.start.steps = steps;
+                s.start.learning_rate = 3e-2;
+                (s.max_steps, s.validate_every) = (Some(1), None);
+            });
+            let setup = Setup::training(with_features(Waves::new(1).shape, settings.clone()).with_side(side_inputs()), training);
+            let session = pollster::block_on(Session::new(setup.judged_by(metric), backend.clone())).expect("a session");
+            let (windows, validation) = (Arc::new(Waves::with_categories(22)), Arc::new(Waves::with_categories(9)));
+            let mut trainer = Trainer::new(session, windows, Some(validation)).expect("a trainer");
+            let mut memory = Memory::default();
+            assert_eq!(run(&mut trainer, &mut memory, &mut |_| Control::Continue), Outcome::Finished);
+            memory.validations.iter().find(|(step, _)| *step == 0).expect("the score of step 0").1
+        };
+        let (untrained, trained) = (after(1), after(40));
+        assert!(trained < 0.9 * untrained, "{head:?}: {trained} after {untrained}");
     }
 }

@@ -34,12 +34,13 @@ export function showPlan(loaded) {
 function planFacts(plan) {
   const { training, validation, test } = plan.windows;
   const cut = plan.micro_batch < plan.batch ? ` in micro-batches of ${count(plan.micro_batch)}` : "";
+  const start = plan.start_steps ? `${count(plan.start_steps)} of the linear start, which are shorter, then ` : "";
   /** @type {[string, string][]} */
   const needs = plan.limits ? [["Needs", `buffers of up to ${binary(plan.limits.buffer_bytes)}, more than WebGPU guarantees`]] : [];
   return [
     ["Windows", `${count(training)} training, ${count(validation)} validation, ${count(test)} test`],
     ["Parameters", count(plan.parameters)],
-    ["Steps", `${count(plan.steps)}, each of ${counted(plan.batch, "window")}${cut}`],
+    ["Steps", `${start}${count(plan.steps)}, each of ${counted(plan.batch, "window")}${cut}`],
     ["Recomputed", plan.computed_again > 0 ? `${counted(plan.computed_again, "op")} in the backward pass, to save memory` : "none"],
     ["Dispatches", `${count(plan.dispatches)} per step`],
     ["Predicted time", `${milliseconds(plan.predicted_ms)} per step`],

@@ -18,8 +18,10 @@ export interface Adapter {
 /** The summary of a plan: `experiment::Summary`. */
 export interface Plan {
   windows: { training: number; validation: number; test: number };
-  /** Optimiser steps of the whole run. */
+  /** Optimiser steps of the whole model. */
   steps: number;
+  /** Steps of the linear start before them; none if absent. */
+  start_steps?: number;
   /** Number of trainable parameters. */
   parameters: number;
   /** Windows per optimiser step. */

@@ -96,7 +96,13 @@ pub(crate) fn text(summary: &Summary, shape: &ModelShape, backend: Option<&Backe
                 milliseconds(summary.predicted_ms)
             ),
         ),
-        ("steps", thousands(summary.steps)),
+        (
+            "steps",
+            match summary.start_steps {
+                0 => thousands(summary.steps),
+                start => format!("{} of the linear start, which are shorter, then {}", thousands(start), thousands(summary.steps)),
+            },
+        ),
     ];
     let (total, data) = (summary.host.total(), summary.host.data);
     rows.push((

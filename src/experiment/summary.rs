@@ -17,6 +17,9 @@ pub struct Summary {
     pub windows: WindowCounts,
     /// Optimiser steps of the whole run.
     pub steps: u64,
+    /// Steps of the linear start, which come before and are shorter.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub start_steps: u64,
     /// Number of trainable parameters.
     pub parameters: usize,
     /// Windows per optimiser step.
@@ -75,6 +78,7 @@ impl Summary {
         Ok(Self {
             windows,
             steps: settings.total_steps(windows.training),
+            start_steps: settings.start.steps,
             parameters,
             batch,
             micro_batch: training.micro_batch,
@@ -91,6 +95,11 @@ impl Summary {
             host: host(graph, experiment, batch.max(scoring_batch)),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(steps: &u64) -> bool {
+    *steps == 0
 }
 
 /// Host memory for training with `batch` windows per batch.
