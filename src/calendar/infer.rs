@@ -138,8 +138,8 @@ fn sessions(stamps: &Steps, step: i64) -> Option<Suggestion> {
     }
 }
 
-/// The session whose parts are separated by these gaps: the times of day of the last row before and of the first row after each. The longest
-/// gap is the night.
+/// The session whose parts are separated by these gaps: the times of day of the last row before and of the first row after each. The
+/// longest gap is the night.
 fn session_between(mut gaps: Vec<(i64, i64)>) -> Option<Session> {
     gaps.sort_by_key(|&(_, open)| open);
     let night = (0..gaps.len()).max_by_key(|&k| (gaps[k].1 - gaps[k].0).rem_euclid(DAY))?;
