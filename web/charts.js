@@ -95,19 +95,20 @@ function lossFrame(losses) {
 /**
  * @param {HTMLElement} host
  * @param {(index: number | null) => void} onPoint gets the row under the pointer
+ * @param {boolean} two whether the validation losses have an axis of their own
  */
-export function lossChart(host, onPoint) {
+export function lossChart(host, onPoint, two) {
   /** @type {[number, number]} */
   let frame = [0, 1];
-  /** The range of the axis of the validation losses, if they are another loss than that of training. @type {[number, number] | null} */
-  let right = null;
+  /** The range of the axis of the validation losses. @type {[number, number]} */
+  let right = [0, 1];
   let total = 1;
   let few = true; // few points: a line alone would hardly be visible
   const chart = chartIn(
     host,
     {
-      scales: { x: { time: false, range: () => [0, total] }, y: { range: () => frame }, v: { range: () => right ?? frame } },
-      axes: [axis({ label: "step", labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 32 }), axis({ size: 52 }), axis({ scale: "v", side: 1, size: 52, show: false, grid: { show: false } })],
+      scales: { x: { time: false, range: () => [0, total] }, y: { range: () => frame }, v: { range: () => right } },
+      axes: [axis({ label: "step", labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 32 }), axis({ size: 52 }), ...(two ? [axis({ scale: "v", side: 1, size: 52, grid: { show: false } })] : [])],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       hooks: { setCursor: [(u) => onPoint(u.cursor.left === undefined || u.cursor.left < 0 ? null : (u.cursor.idx ?? null))] },
       series: [
@@ -122,20 +123,20 @@ export function lossChart(host, onPoint) {
   return {
     /**
      * @param {TrainingRecord} record
-     * @param {boolean} two whether the validation losses have an axis of their own
      * @returns {number} number of points above the range
      */
-    draw(record, two) {
+    draw(record) {
       const own = two ? lossFrame(record.validation) : null;
       const { range, above } = lossFrame(two ? record.training : [...record.training, ...record.validation]);
       frame = range;
-      right = own?.range ?? null;
-      const axis = chart.axes[2];
-      if (axis) axis.show = two;
+      right = own?.range ?? range;
       few = record.steps.length < 60;
       total = Math.max(record.total, record.step, 1);
       chart.setData([record.steps, record.training, record.validation, record.best]);
       return above + (own?.above ?? 0);
+    },
+    destroy() {
+      chart.destroy();
     },
   };
 }

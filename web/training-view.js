@@ -46,6 +46,10 @@ export class TrainingView {
   reset(total, losses, record = [], step = 0) {
     const { training, validation } = losses;
     const same = training === validation;
+    if (this.#two === same) {
+      this.#chart?.destroy();
+      this.#chart = null;
+    }
     this.#two = !same;
     const both = same ? `Mean ${training}` : `Training loss: mean ${training} (left axis); validation: mean ${validation} (right axis)`;
     write(box("loss-units"), `${both}, in standardised units`);
@@ -139,8 +143,8 @@ export class TrainingView {
     const host = box("loss-chart");
     if (host.clientWidth === 0) return; // hidden: it is drawn when it is shown
     this.#newPoints = false;
-    this.#chart ??= lossChart(host, (k) => this.#readOut(k));
-    const above = this.#chart.draw(this.record, this.#two);
+    this.#chart ??= lossChart(host, (k) => this.#readOut(k), this.#two);
+    const above = this.#chart.draw(this.record);
     const { step, last, bestPoint } = this.record;
     const best = bestPoint ? `, best validation loss ${number(bestPoint.loss)} at step ${count(bestPoint.step)}` : "";
     const label = last ? `Loss by step: training loss ${number(last.loss)} at step ${count(step)}${best}` : "Loss by step: nothing yet";

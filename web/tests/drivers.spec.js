@@ -1,7 +1,7 @@
 // The second generation on the page: the linear start has its own count, validation its own loss, and the learned drivers are shown.
 
 import { expect, test } from "@playwright/test";
-import { at, open, plan, reach, secondConfig, step } from "./helpers.js";
+import { at, open, plainConfig, plan, reach, secondConfig, step } from "./helpers.js";
 import { overhear } from "./overheard.js";
 
 test("linear start, calibration and drivers", async ({ page }) => {
@@ -14,6 +14,7 @@ test("linear start, calibration and drivers", async ({ page }) => {
   await expect(page.locator("#step-of")).toHaveText("of 4");
   await expect(page.locator("#loss-units")).toContainText(/mean negative log-likelihood \(left axis\); validation: mean CRPS \(right axis\)/);
   await expect(page.locator("#calibrated")).toContainText(/^Calibrated on the validation windows: the central 80 % interval covered \d/);
+  await expect(at(page, "loss-chart").locator("canvas")).toBeVisible();
   // The losses of the linear start are not in the chart: its table has the steps of the whole model alone.
   await page.locator("#loss-details summary").click();
   await expect(page.locator("#loss-table tbody th")).toHaveText(["0", "1", "2", "3", "4"]);
@@ -37,4 +38,15 @@ test("linear start, calibration and drivers", async ({ page }) => {
   await at(page, "true-graph").setInputFiles([edges("no edges at all\n")]);
   await expect(at(page, "recovery")).toBeHidden();
   await expect(at(page, "error")).toBeVisible();
+
+  // A config whose validation has the loss of training: one axis, and the drivers of the other run are gone.
+  await Promise.all([page.waitForEvent("download"), at(page, "download").click()]); // so that the page does not ask
+  await plan(page, plainConfig({ max_steps: 4, validate_every: 2 }));
+  await expect(page.locator("#drivers")).toBeHidden();
+  await at(page, "train").click();
+  await reach(page, "done");
+  await expect(page.locator("#loss-units")).toHaveText("Mean negative log-likelihood, in standardised units");
+  await expect(at(page, "loss-chart").locator("canvas")).toHaveCount(1);
+  await expect(at(page, "loss-chart").locator("canvas")).toBeVisible();
+  await expect(page.locator("#drivers")).toBeHidden();
 });

@@ -27,10 +27,14 @@ function meter() {
   requestAnimationFrame(frame);
 }
 
-/** @param {string} config @param {Record<string, number>} keys of [training] */
+/** A config with these keys of [training], and a short linear start. @param {string} config @param {Record<string, number>} keys */
 function edited(config, keys) {
   const kept = config.split("\n").filter((line) => !Object.keys(keys).some((key) => line.startsWith(`${key} =`)));
-  return `${kept.join("\n")}\n${Object.entries(keys).map(([key, value]) => `${key} = ${value}`).join("\n")}\n`;
+  const lines = Object.entries(keys).map(([key, value]) => `${key} = ${value}`);
+  return kept
+    .join("\n")
+    .replace("[training]\n", `[training]\n${lines.join("\n")}\n`)
+    .replace(/^\[training\.start\].*$/m, "[training.start]\nsteps = 40");
 }
 
 test("from the example to a file that the native program takes", async ({ page }) => {
@@ -109,6 +113,10 @@ test("from the example to a file that the native program takes", async ({ page }
   await expect.poll(said).not.toBe(second);
   expect(new Set([first, second, await said()]).size).toBe(3);
   await picture(page, "06-forecast");
+
+  await expect(at(page, "driver-map").locator("tbody tr")).toHaveCount(12);
+  await at(page, "driver-target").scrollIntoViewIfNeeded();
+  await picture(page, "15-drivers");
 
   const [saved] = await Promise.all([page.waitForEvent("download"), at(page, "download").click()]);
   const where = folder();
