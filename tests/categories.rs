@@ -77,8 +77,9 @@ fn what_training_has_not_seen_is_refused_by_name() {
         "\"tv\", \"web\"",
         "unseen = \"zero\"",
     ]);
-    place.write("later.csv", &sales(60, "", "easter"));
-    place.run(&["forecast", "run", "--data", "later.csv"]).error(&["promo", "2021-03-02"]);
+    let known = sales(60, "tv", "easter");
+    place.write("later.csv", &known[..known.rfind("2021-03-03").expect("the last day") - 3 * "2021-03-03,n1,,tv,easter\n".len()]);
+    place.run(&["forecast", "run", "--data", "later.csv"]).error(&["holiday", "2021-03-0"]);
     // A series without a row of the table.
     place.write("stores.csv", "store,area,region\nn1,100,north\ns1,200,south\n");
     place.run(&["plan", "config.toml"]).error(&["no row for the series \"n2\""]);

@@ -107,9 +107,10 @@ impl Profile {
                 run.1 = 0;
             }
         }
-        if data.is_category(column) {
-            // The numbers of categories have no size.
-            return Self { training: Training::Varies, zeros: Zeros::default(), ..p };
+        if data.is_category(column) && p.observed > 0 {
+            // The numbers of categories have no size, and an empty cell is no category.
+            let all = data.rows();
+            return Self { observed: all, first: 0, last: all.saturating_sub(1), training: Training::Varies, zeros: Zeros::default(), ..p };
         }
         let sample = sample(data, column);
         p.whole = sample.iter().all(|v| v.fract() == 0.0);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::data::KnownFuture;
+use super::data::{DataSettings, KnownFuture};
 
 /// What the cells of a driver are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +131,12 @@ pub struct StaticSettings {
     /// Column of the table with the names of the series: those of the targets, or the texts that `{i}` matched. Default: the first column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<String>,
+    /// Decimal separator of the table. Default: that of the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<char>,
+    /// Thousands separator of the table. Default: that of the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thousands: Option<char>,
     /// Columns with numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<String>,
@@ -145,9 +151,13 @@ impl StaticSettings {
         if self.numbers.is_empty() && self.categories.is_empty() {
             return Err(ConfigError::invalid("data.static", "it names no column", "give numbers or categories, or remove the section"));
         }
-        if let Some(both) = self.numbers.iter().find(|name| self.categories.contains(name)) {
-            let problem = format!("\"{both}\" is in numbers and in categories");
-            return Err(ConfigError::invalid("data.static", problem, "list it once"));
+        let all: Vec<&String> = self.columns().collect();
+        if let Some((_, twice)) = all.iter().enumerate().find(|(k, name)| all[..*k].contains(name)) {
+            return Err(ConfigError::invalid("data.static", format!("\"{twice}\" is listed twice"), "list it once"));
+        }
+        if self.path.is_none() && (self.decimal.is_some() || self.thousands.is_some()) {
+            let advice = "remove them: data.decimal and data.thousands are those of the long table";
+            return Err(ConfigError::invalid("data.static", "decimal and thousands are for a table of its own", advice));
         }
         if self.path.is_none() && !long {
             let advice = "give the path of a table with a row for each series";
@@ -161,6 +171,12 @@ impl StaticSettings {
             ));
         }
         Ok(())
+    }
+
+    /// The settings of the data, with the separators in numbers of this table.
+    pub(crate) fn numbers_as(&self, data: &DataSettings) -> DataSettings {
+        let (decimal, thousands) = (self.decimal.unwrap_or(data.decimal), self.thousands.or(data.thousands));
+        DataSettings { decimal, thousands, ..data.clone() }
     }
 
     /// The columns: numbers, then categories.

@@ -162,8 +162,15 @@ impl Dataset {
         };
         if known.is_none() {
             dataset.leave_out_unlearnable(&config.data);
-            dataset.statics =
-                statics.zip(config.data.statics.as_ref()).map(|(cells, s)| cells.finish(s, &config.data, &dataset.layout)).transpose()?;
+            let in_table = |source: DataError| match config.data.statics.as_ref().and_then(|statics| statics.path.as_ref()) {
+                Some(file) => DataError::InFile { file: file.clone(), source: Box::new(source) },
+                None => source,
+            };
+            let cells = statics.zip(config.data.statics.as_ref());
+            let made = cells.map(|(cells, statics)| cells.finish(statics, &config.data, &dataset.layout)).transpose();
+            dataset.statics = made.map_err(in_table)?;
+            let notes = dataset.statics.as_ref().map(|statics| statics.notes(dataset.shape.num_covariates));
+            dataset.report.notes.extend(notes.into_iter().flatten());
         }
         dataset.settle_words(&found, known.map(|known| known.facts.map_or(&[][..], |facts| &facts.categories)))?;
         count_missing(&mut dataset.report, &dataset.labels, &dataset.table);

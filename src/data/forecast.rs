@@ -97,9 +97,12 @@ impl Dataset {
     fn check_future(&self, id: WindowId) -> Result<(), DataError> {
         let first = id.row as usize + self.shape.history;
         for row in first..first + self.shape.horizon {
-            let slots = self.layout.slots.iter().flatten().chain(self.layout.categories().map(|category| &category.slot));
-            for slot in slots.filter(|slot| slot.known_future == KnownFuture::Yes) {
-                if self.value(*slot, id.segment, row).is_none() {
+            // An empty cell is no category, but the row must be there.
+            let is_there = row < self.segments[id.segment as usize].rows;
+            let numbers = self.layout.slots.iter().flatten().map(|slot| (slot, false));
+            let slots = numbers.chain(self.layout.categories().map(|category| (&category.slot, is_there)));
+            for (slot, is_there) in slots.filter(|(slot, _)| slot.known_future == KnownFuture::Yes) {
+                if !is_there && self.value(*slot, id.segment, row).is_none() {
                     return Err(DataError::MissingFuture {
                         column: self.labels[slot.column].clone(),
                         time: self.format_stamp(id.segment, row),

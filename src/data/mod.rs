@@ -50,6 +50,9 @@ mod unlearnable;
 mod windows;
 mod words;
 
+/// The start of a cell whose value has no text.
+pub(crate) const NO_CELL: &str = "a value of type ";
+
 #[cfg(test)]
 mod tests;
 

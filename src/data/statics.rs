@@ -29,6 +29,25 @@ pub struct Statics {
     pub values: Vec<f32>,
 }
 
+impl Statics {
+    /// One sentence about the inputs, and one about those that are the same for all targets; `covariates` rows come before them.
+    pub(super) fn notes(&self, covariates: usize) -> Vec<String> {
+        let width = self.names.len();
+        let of = |k: usize| self.values.iter().skip(covariates * width + k).step_by(width.max(1));
+        let same = |k: &usize| of(*k).all(|v| Some(v) == of(*k).next());
+        let named = |all: Vec<usize>| {
+            let names: Vec<String> = all.iter().map(|&k| format!("\"{}\"", self.names[k])).collect();
+            shortened(&names.join(", "))
+        };
+        let idle: Vec<usize> = (0..width).filter(same).collect();
+        let mut notes = vec![format!("static inputs of each series: {}", named((0..width).collect()))];
+        if !idle.is_empty() {
+            notes.push(format!("static inputs that are the same for all series say nothing: {}", named(idle)));
+        }
+        notes
+    }
+}
+
 /// The static cells of each series, as texts.
 #[derive(Debug, Default)]
 pub(super) struct StaticCells {
@@ -49,11 +68,11 @@ impl StaticCells {
             None => Field::number(0, header.first().cloned().unwrap_or_default()),
         };
         let fields = statics.columns().map(field).collect::<Result<Vec<_>, _>>()?;
-        let numbers = NumberReader::new(settings);
+        let numbers = NumberReader::new(&statics.numbers_as(settings));
         let mut cells = Self::default();
         while let Some(line) = records.next(&mut record)? {
             check_width(&record, line, header.len())?;
-            let name = one_form(&String::from_utf8_lossy(&record[series.index]));
+            let name = category(&String::from_utf8_lossy(&record[series.index]));
             if let Some((first, _)) = cells.rows.get(&name) {
                 let problem = format!("lines {first} and {line} are both of the series \"{name}\"");
                 return Err(DataError::schema("data.static", problem, "keep one row for each series"));
@@ -73,9 +92,9 @@ impl StaticCells {
         line: u64,
         numbers: &NumberReader,
     ) -> Result<(), DataError> {
-        let (first, texts) = match self.rows.get_mut(series) {
+        let (first, texts) = match self.rows.get_mut(&category(series)) {
             Some(known) => known,
-            None => self.rows.entry(series.to_owned()).or_insert_with(|| (line, vec![String::new(); fields.len()])),
+            None => self.rows.entry(category(series)).or_insert_with(|| (line, vec![String::new(); fields.len()])),
         };
         for (text, field) in texts.iter_mut().zip(fields) {
             let now = text_of(&record[field.index], numbers);
@@ -94,14 +113,17 @@ impl StaticCells {
         let (covariates, targets) = (layout.covariates.len(), layout.targets.len());
         let mut rows = vec![];
         for (name, binding) in layout.targets.iter().zip(&layout.bindings) {
-            let row = self.rows.get(name).or_else(|| self.rows.get(binding.as_ref()?));
+            let row = self.rows.get(&category(name)).or_else(|| self.rows.get(&category(binding.as_ref()?)));
             let Some(row) = row else {
-                let problem = format!("the table has no row for the series \"{name}\"");
-                return Err(DataError::schema("data.static", problem, "add it; a cell of it may be empty"));
+                let mut names: Vec<&str> = self.rows.keys().map(String::as_str).collect();
+                names.sort_unstable();
+                let problem = format!("the table has no row for the series \"{name}\"; it has {}", shortened(&names.join(", ")));
+                let advice = "add the row (its cells may be empty), or set data.static.series to the column with the names of the series";
+                return Err(DataError::schema("data.static", problem, advice));
             };
             rows.push(row);
         }
-        let mut numbers = NumberReader::new(settings);
+        let mut numbers = NumberReader::new(&statics.numbers_as(settings));
         let mut columns: Vec<(String, Vec<f32>)> = vec![];
         for (k, name) in statics.numbers.iter().enumerate() {
             let field = Field::number(k, name.clone());

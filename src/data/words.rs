@@ -51,6 +51,15 @@ impl Found {
                 advice: "save the file as UTF-8".into(),
             });
         };
+        if text.starts_with(super::NO_CELL) {
+            return Err(DataError::Cell {
+                line,
+                column: name.to_owned(),
+                text: shortened(text),
+                problem: "no text",
+                advice: "do not use the column, or write its values as texts".into(),
+            });
+        }
         let text = category(text);
         let k = self.texts.iter().position(|other| *other == text).unwrap_or_else(|| {
             self.texts.push(text);
@@ -67,9 +76,14 @@ impl Found {
 }
 
 /// One form of a category: a whole number is written without decimals, because pandas writes 1 as 1.0 as soon as a cell of its column is
-/// missing.
+/// missing. True and False are 1 and 0, as they are in a column of booleans of Parquet.
 pub(super) fn category(text: &str) -> String {
     let text = one_form(text);
+    match text.as_str() {
+        "True" | "true" | "TRUE" => return "1".into(),
+        "False" | "false" | "FALSE" => return "0".into(),
+        _ => {}
+    }
     match text.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') && whole.parse::<i64>().is_ok() => whole.to_owned(),
         _ => text,
@@ -174,7 +188,41 @@ impl Dataset {
             all.push(Words::of(declared, texts, found)?);
         }
         self.words = all;
+        for k in 0..self.words.len() {
+            self.note_words(k, found.get(k).unwrap_or(&nothing), known.is_none());
+        }
         Ok(())
+    }
+
+    /// Notes the categories of a driver, if they are new, and how many cells have others.
+    fn note_words(&mut self, k: usize, found: &Found, are_new: bool) {
+        let (name, words) = (&self.layout.declared[k].name, &self.words[k]);
+        let listed = |texts: &[&str]| {
+            let first: Vec<String> = texts.iter().take(LISTED).map(|text| format!("\"{}\"", shortened(text))).collect();
+            first.join(", ") + if texts.len() > LISTED { ", .." } else { "" }
+        };
+        let mut notes = vec![];
+        if are_new {
+            let texts: Vec<&str> = words.texts.iter().map(String::as_str).collect();
+            let categories = if texts.len() == 1 { "category" } else { "categories" };
+            notes.push(format!("\"{name}\" has {} {categories} in the training rows: {}", texts.len(), listed(&texts)));
+        }
+        let unseen: Vec<&str> =
+            found.texts.iter().zip(&words.codes).filter(|(_, code)| **code == 0.0).map(|(text, _)| text.as_str()).collect();
+        if !unseen.is_empty() {
+            let slots = || self.layout.categories().filter(|slot| slot.words == k);
+            let cells = slots().flat_map(|slot| self.table.values(slot.slot.column, 0..self.rows())).filter(|v| !v.is_nan());
+            let (mut all, mut unknown) = (0, 0);
+            for stored in cells {
+                all += 1;
+                unknown += usize::from(words.code(stored) == 0.0);
+            }
+            notes.push(format!(
+                "{unknown} of {all} cells of \"{name}\" have categories that no training row has, and are read as missing: {}",
+                listed(&unseen)
+            ));
+        }
+        self.report.notes.extend(notes);
     }
 
     /// The texts of a driver in the training rows, in ascending order; of all rows if the split does not fit.

@@ -95,7 +95,7 @@ impl Column {
 /// The cell of a column whose values have no text. The reader's message shows it if the column is used.
 pub(super) fn placeholder(kind: &DataType) -> String {
     let text = kind.to_string();
-    format!("a value of type {}", text.split(['(', '<']).next().unwrap_or(&text))
+    format!("{}{}", crate::data::NO_CELL, text.split(['(', '<']).next().unwrap_or(&text))
 }
 
 /// Whether the values of a column have a text.
