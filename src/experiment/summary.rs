@@ -97,9 +97,8 @@ impl Summary {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(steps: &u64) -> bool {
-    *steps == 0
+fn is_zero<T: Default + PartialEq>(steps: &T) -> bool {
+    *steps == T::default()
 }
 
 /// Host memory for training with `batch` windows per batch.
