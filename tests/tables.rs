@@ -58,7 +58,9 @@ fn outcome(table: &RandomTable, seed: u64, plans: &mut Plans) -> Result<String, 
         if found != wanted {
             return Err(format!("{found:?} instead of {wanted:?}\n{}\n{}", made.notes.join("\n"), made.config));
         }
-        if dataset.rows() < content.rows / content.series {
+        // In a file with one column, a missing cell in the first or last row is a blank line above or below the table.
+        let edges = if content.step.is_none() && content.series == 1 { 2 } else { 0 };
+        if dataset.rows() + edges < content.rows / content.series {
             return Err(format!("{} rows of {}\n{}", dataset.rows(), content.rows, made.config));
         }
     }
@@ -115,6 +117,8 @@ fn check(count: u64) {
     for (kind, n) in &counts {
         println!("{n:7} {kind}");
     }
+    // A panic is the worst, and is shown first.
+    failures.sort_by_key(|failure| !failure.contains(": panic: "));
     let first: Vec<&str> = failures.iter().take(20).map(|f| f.as_str()).collect();
     assert!(failures.is_empty(), "{} of {count} tables:\n{}", failures.len(), first.join("\n\n"));
     assert!(counts["config"] * 3 > usize::try_from(count).expect("a count"), "most tables are refused: {counts:?}");

@@ -21,6 +21,10 @@ impl Spectrum {
     /// The spectrum of a symmetric matrix.
     pub(super) fn of(symmetric: DMatrix<f64>) -> Result<Self, SeriesGraphError> {
         let n = symmetric.nrows();
+        if n == 0 {
+            // The solver has no answer for it.
+            return Ok(Self { values: vec![], vectors: DMatrix::zeros(0, 0) });
+        }
         // About two iterations per eigenvalue are usual. The limit only prevents an endless loop.
         let solved = SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000 * (n + 1)).ok_or(SeriesGraphError::Eigenvectors(n))?;
         let mut order: Vec<usize> = (0..n).collect();

@@ -30,6 +30,29 @@ pub(super) fn lines_above(head: &[u8]) -> usize {
     found.map_or(0, |(above, _)| above)
 }
 
+/// Whether the file has one column, whose numbers have a decimal comma: the header has no separator, and the lines after it are numbers with
+/// one comma, whole numbers, or texts without a digit.
+pub(super) fn is_one_column_of_commas(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let Some(header) = lines.next() else { return false };
+    if header.contains([',', ';', '\t', '|']) || header.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (mut commas, mut all) = (0, 0);
+    for line in lines.take(COMPARED) {
+        let number = line.trim_matches('"').trim_start_matches(['-', '+']);
+        match number.split_once(',') {
+            Some((whole, fraction)) if digits(whole) && digits(fraction) => commas += 1,
+            None if digits(number) || !number.bytes().any(|b| b.is_ascii_digit()) => {}
+            _ => return false,
+        }
+        all += 1;
+    }
+    commas > 1 && commas * 10 >= all * 6
+}
+
 /// Whether nearly all of the first lines have as many fields as the first one, which has at least two.
 fn is_table(text: &[u8], settings: &DataSettings) -> bool {
     let preamble = Preamble::of(text, settings);

@@ -183,7 +183,10 @@ fn sketch<T: Table + ?Sized>(table: &T, options: &Options) -> Result<Sketch, Dat
     let head = table.head()?;
     let mut settings = DataSettings::of_text();
     let mut notes = vec![];
-    if !head.is_empty() {
+    if dialect::is_one_column_of_commas(&head) {
+        // Any delimiter that is no comma reads it as one column.
+        settings.delimiter = Some(';');
+    } else if !head.is_empty() {
         settings.skip_lines = dialect::lines_above(&head);
         if settings.skip_lines > 0 {
             notes.push(format!("the first {} lines are above the header and are skipped", settings.skip_lines));

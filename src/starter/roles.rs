@@ -136,7 +136,7 @@ impl Roles {
             return Err(DataError::Cell {
                 line: *line,
                 column: column.name.clone(),
-                text: text.clone(),
+                text: crate::data::shortened(text),
                 problem: "not a number",
                 advice: format!(
                     "{} of {} cells of the column are numbers: correct the cell, leave it empty, or remove the column",
