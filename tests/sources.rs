@@ -229,3 +229,13 @@ fn a_line_below_two_time_columns() {
     planned(&text, data).error(&["line 98", "\"Total\""]);
     planned(&text, &format!("{data}\nskip_rows = [\"Total\"]")).ok();
 }
+
+/// One column of numbers with a decimal comma is no table of two columns, also with points between groups of digits and with gaps.
+#[test]
+fn a_single_column_of_decimal_commas() {
+    for (grouped, gap) in [("", "--"), ("1.", ""), ("1.", "n.a.")] {
+        let cell = |row: u32| if row % 9 == 7 { gap.to_owned() } else { format!("{grouped}5{}{},{}", row % 7, row % 10, 1 + row % 8) };
+        let text = csv("load", 60, cell);
+        init(&text, &["--no-time"]).has(&["decimal = \",\"", "series   1 target,"]).has_not(&["skip_lines"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! How a text file is written: what precedes the header, the delimiter, and the separators in numbers.
 
 use crate::config::DataSettings;
-use crate::data::number::parsed;
+use crate::data::number::{is_grouped, parsed};
 use crate::data::text::{Preamble, fields};
 
 /// Lines above the header that are looked for.
@@ -34,7 +34,7 @@ pub(super) fn lines_above(head: &[u8]) -> usize {
 /// one comma, whole numbers, or texts without a digit.
 pub(super) fn is_one_column_of_commas(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
-    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let Some(header) = lines.next() else { return false };
     if header.contains([',', ';', '\t', '|']) || header.bytes().all(|b| b.is_ascii_digit()) {
         return false;
@@ -44,7 +44,7 @@ pub(super) fn is_one_column_of_commas(head: &[u8]) -> bool {
     for line in lines.take(COMPARED) {
         let number = line.trim_matches('"').trim_start_matches(['-', '+']);
         match number.split_once(',') {
-            Some((whole, fraction)) if digits(whole) && digits(fraction) => commas += 1,
+            Some((whole, fraction)) if (digits(whole) || is_grouped(whole, '.')) && digits(fraction) => commas += 1,
             None if digits(number) || !number.bytes().any(|b| b.is_ascii_digit()) => {}
             _ => return false,
         }

@@ -51,7 +51,7 @@ pub(super) fn read<T: Table + ?Sized>(table: &T, sketch: &mut Sketch) -> Result<
             Err(advice) => {
                 odd_rows += 1;
                 let column = choice.names(&sketch.columns).label();
-                problem.get_or_insert(DataError::Stamp { line, column, text: text.clone(), advice });
+                problem.get_or_insert(DataError::Stamp { line, column, text: crate::data::shortened(&text), advice });
                 if odd.iter().all(|o| o.text != text) {
                     odd.push(Odd { text, line });
                 }
