@@ -361,7 +361,12 @@ impl<'h> Builder<'h> {
     fn targets(&mut self, settings: &DataSettings, time: &[Field]) -> Result<Vec<(usize, Option<String>)>, DataError> {
         if let Some(long) = self.long {
             let all = long.targets().map(|(series, name)| Ok((self.index("data.series", &name)?, Some(series.to_owned()))));
-            return all.collect();
+            let all: Vec<_> = all.collect::<Result<_, DataError>>()?;
+            if all.is_empty() {
+                let problem = "data.exclude leaves out every series of the long table";
+                return Err(DataError::schema("data.targets", problem, "leave out fewer, or check data.series"));
+            }
+            return Ok(all);
         }
         let mut all: Vec<(usize, Option<String>)> = vec![];
         let mut star_at = None;

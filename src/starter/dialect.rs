@@ -34,7 +34,11 @@ pub(super) fn lines_above(head: &[u8]) -> usize {
 /// one comma, whole numbers, or texts without a digit.
 pub(super) fn is_one_column_of_commas(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
-    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map(str::trim)
+        .filter(|line| !(line.is_empty() || line.starts_with('#') || line.starts_with("sep=")));
     let Some(header) = lines.next() else { return false };
     if header.contains([',', ';', '\t', '|']) || header.bytes().all(|b| b.is_ascii_digit()) {
         return false;
