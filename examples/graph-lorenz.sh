@@ -13,10 +13,10 @@ set -eu
 PGAT=${PGAT:-pgat}
 PYTHON=${PYTHON:-python3}
 out=${1:-runs/graph-lorenz}
+. "$(dirname "$0")/graph-score.sh"
 mkdir -p "$out"
 : > "$out/scores.txt"
 for seed in ${SEEDS:-6 7 8 9 10}; do
-    rm -rf "$out/run-$seed"
     "$PYTHON" "$(dirname "$0")/make_lorenz.py" "$out" "$seed"
     cat > "$out/config-$seed.toml" << CONFIG
 format_version = 2
@@ -50,10 +50,6 @@ max_steps = 1
 steps = 2000
 learning_rate = 1e-2
 CONFIG
-    "$PGAT" -q train "$out/config-$seed.toml" --out "$out/run-$seed" > /dev/null
-    "$PGAT" -q inspect "$out/run-$seed" graph --truth "$out/lorenz-${seed}_edges.csv" > "$out/graph-$seed.txt"
-    score=$(sed -n 's/^Average precision[^:]*: \([0-9.]*\);.*curve \([0-9.]*\);.*/\1 \2/p' "$out/graph-$seed.txt")
-    echo "$score" >> "$out/scores.txt"
-    echo "seed $seed: average precision ${score% *}, area under the ROC curve ${score#* }"
+    score "$out/lorenz-${seed}_edges.csv"
 done
-awk '{ precision += $1; area += $2 } END { printf "mean: average precision %.3f, area under the ROC curve %.3f\n", precision / NR, area / NR }' "$out/scores.txt"
+mean

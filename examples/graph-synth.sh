@@ -12,10 +12,10 @@
 set -eu
 PGAT=${PGAT:-pgat}
 out=${1:-runs/graph-synth}
+. "$(dirname "$0")/graph-score.sh"
 mkdir -p "$out"
 : > "$out/scores.txt"
 for seed in ${SEEDS:-6 7 8 9 10}; do
-    rm -rf "$out/run-$seed"
     "$PGAT" -q synth --waves 12 --targets 6 --sparsity 0.75 --seed "$seed" --force --out "$out/s$seed.csv" > /dev/null
     cat > "$out/config-$seed.toml" << CONFIG
 format_version = 2
@@ -49,10 +49,6 @@ max_steps = 1
 [training.start]
 steps = 4000
 CONFIG
-    "$PGAT" -q train "$out/config-$seed.toml" --out "$out/run-$seed" > /dev/null
-    "$PGAT" -q inspect "$out/run-$seed" graph --truth "$out/s${seed}_edges.csv" --sources 'wave_*' > "$out/graph-$seed.txt"
-    score=$(sed -n 's/^Average precision[^:]*: \([0-9.]*\);.*curve \([0-9.]*\);.*/\1 \2/p' "$out/graph-$seed.txt")
-    echo "$score" >> "$out/scores.txt"
-    echo "seed $seed: average precision ${score% *}, area under the ROC curve ${score#* }"
+    score "$out/s${seed}_edges.csv" --sources 'wave_*'
 done
-awk '{ precision += $1; area += $2 } END { printf "mean: average precision %.3f, area under the ROC curve %.3f\n", precision / NR, area / NR }' "$out/scores.txt"
+mean

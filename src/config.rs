@@ -127,6 +127,11 @@ fn first_version() -> u32 {
     1
 }
 
+/// Whether a value is the default, for `serde`, which passes a reference.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Config {
     /// Reads and validates a configuration.
     ///

@@ -110,9 +110,18 @@ fn everything() -> ModelSettings {
     })
 }
 
-/// Categories and static inputs.
-fn side_inputs() -> SideInputs {
-    SideInputs { common: vec![2], own: vec![3], statics: vec![1.0; 3] }
+/// A model with these settings, categories and static inputs.
+fn shape(settings: ModelSettings) -> ModelShape {
+    let window = WindowShape {
+        history: 8,
+        horizon: 4,
+        num_covariates: 1,
+        num_targets: 2,
+        num_channels: 2,
+        num_calendar: 2,
+        ..WindowShape::default()
+    };
+    ModelShape::new(window, settings).with_side(SideInputs { common: vec![2], own: vec![3], statics: vec![1.0; 3] })
 }
 
 /// A parameter name as the document lists it: without `.weight` and `.bias`, with letters in place of numbers.
@@ -125,16 +134,7 @@ fn listed(name: &str) -> String {
 
 #[test]
 fn every_parameter_is_named() {
-    let window = WindowShape {
-        history: 8,
-        horizon: 4,
-        num_covariates: 1,
-        num_targets: 2,
-        num_channels: 2,
-        num_calendar: 2,
-        ..WindowShape::default()
-    };
-    let places = parameter_places(&ModelShape::new(window, everything()).with_side(side_inputs())).expect("a model");
+    let places = parameter_places(&shape(everything())).expect("a model");
     let names: BTreeSet<String> = places.iter().map(|place| listed(&place.name)).collect();
     assert!(names.contains("layers.{i}.convs.{j}") && names.contains("graph.memory"), "{names:?}");
     let stage = |name: &str| name.starts_with("driver_attention.");
@@ -147,20 +147,11 @@ fn every_parameter_is_named() {
 
 #[test]
 fn every_op_is_named() {
-    let window = WindowShape {
-        history: 8,
-        horizon: 4,
-        num_covariates: 1,
-        num_targets: 2,
-        num_channels: 2,
-        num_calendar: 2,
-        ..WindowShape::default()
-    };
     let mut ops = BTreeSet::new();
     for head in [Head::Mixture, Head::Quantile] {
         let settings = everything().with(|s| (s.head, s.use_calibration) = (head, head == Head::Mixture));
         for mode in [Mode::Train, Mode::Start] {
-            let model = build(&ModelShape::new(window, settings.clone()).with_side(side_inputs()), mode).expect("a model");
+            let model = build(&shape(settings.clone()), mode).expect("a model");
             ops.extend(model.graph.nodes.iter().map(|node| node.op.name));
         }
     }

@@ -163,10 +163,7 @@ impl<'a> At<'a> {
     }
 
     fn truth(&self, path: &Path) -> anyhow::Result<SeriesGraph> {
-        let settings = GraphSettings::default().with(|s| {
-            s.edges = Some(path.display().to_string());
-            s.skip_unknown = true;
-        });
+        let settings = GraphSettings::of_truth(path.display().to_string());
         let (truth, notes) = SeriesGraph::open(&settings, self.experiment.dataset()).with_context(|| path.display().to_string())?;
         for note in notes {
             self.context.say(&format!("note: {}: {note}", path.display()));

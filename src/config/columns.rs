@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
 use super::data::{DataSettings, KnownFuture};
+use super::{ConfigError, is_default};
 
 /// What the cells of a driver are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +74,6 @@ pub struct Channel {
     /// What a category that no training row has means: "error", or "zero" for no effect on the forecast.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unseen: Unseen,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// Checks that only drivers with categories have keys of categories, and that these are columns.

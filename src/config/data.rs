@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ConfigError;
 use super::columns::{Channel, Covariate, StaticSettings};
+use super::{ConfigError, is_default};
 use crate::calendar::{CalendarFeature, Frequency, Rules, Session, TimeFormat, Weekdays, day_number};
 
 /// `[data]`: the data files, their format, and the meaning of their columns.
@@ -58,7 +58,7 @@ pub struct DataSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
     /// Lines to skip at the start of the file.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub skip_lines: usize,
     /// Whether the first row holds the column names. If not, the columns are named c1, c2, and so on.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
@@ -233,11 +233,6 @@ fn yes() -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_true(value: &bool) -> bool {
     *value
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(value: &usize) -> bool {
-    *value == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

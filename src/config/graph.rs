@@ -59,6 +59,12 @@ impl GraphSettings {
         self.edges.as_deref().or(self.matrix.as_deref())
     }
 
+    /// The settings with which a true graph is read, to compare a learned one with it: an edge list that may name other series.
+    #[must_use]
+    pub fn of_truth(edges: String) -> Self {
+        Self { edges: Some(edges), skip_unknown: true, ..Self::default() }
+    }
+
     /// The mutable path of the graph file, if there is one.
     pub fn path_mut(&mut self) -> Option<&mut String> {
         self.edges.as_mut().or(self.matrix.as_mut())

@@ -4,7 +4,7 @@ use csv::ByteRecord;
 
 use super::error::{DataError, shortened};
 use super::facts::TimeFacts;
-use super::schema::Field;
+use super::layout::Field;
 use crate::calendar::{DAY, Frequency, Local, Moment, Stamp, Steps, TimeFormat, Zone, format_stamp, parse_moment};
 use crate::config::{ConfigError, DataSettings};
 

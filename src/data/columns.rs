@@ -79,7 +79,7 @@ impl Dataset {
     pub(crate) fn drivers(&self) -> Vec<Driver> {
         let channels = self.shape.num_channels;
         let slots = self.layout.slots.iter().enumerate().filter_map(|(index, slot)| Some((index, slot.as_ref()?)));
-        let of = |(index, slot): (usize, &super::schema::Slot)| {
+        let of = |(index, slot): (usize, &super::layout::Slot)| {
             let target = (index / channels).checked_sub(self.shape.num_covariates);
             let is_target = target.is_some() && index % channels == 0;
             (!is_target).then_some(Driver { column: slot.column, target, known_future: slot.known_future })

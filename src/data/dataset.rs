@@ -7,9 +7,10 @@ use super::clock::TimeScale;
 use super::error::DataError;
 use super::facts::Known;
 use super::grid::{Segment, regularise};
+use super::layout::{CategorySlot, Column, Layout, Slot};
 use super::read::read;
 use super::records::Records;
-use super::schema::{CategorySlot, Column, Layout, Schema, Slot};
+use super::schema::Schema;
 use super::source::{SideInputs, WindowShape};
 use super::statics::{StaticCells, Statics};
 use super::table::Table;
@@ -97,10 +98,8 @@ impl Dataset {
         Self::of(config, records.as_mut(), None, known)
     }
 
-    /// Makes a dataset of rows of text.
+    /// Makes a dataset of rows of text. `statics` is the table of `data.static`, if it is a file of its own.
     #[cfg_attr(feature = "native", tracing::instrument(level = "info", name = "read", skip_all, fields(rows, columns, bytes)))]
-    ///
-    /// `statics`: the table of `data.static`, if it is a file of its own.
     pub(super) fn of(
         config: &Config,
         records: &mut dyn Records,
@@ -162,15 +161,7 @@ impl Dataset {
         };
         if known.is_none() {
             dataset.leave_out_unlearnable(&config.data);
-            let in_table = |source: DataError| match config.data.statics.as_ref().and_then(|statics| statics.path.as_ref()) {
-                Some(file) => DataError::InFile { file: file.clone(), source: Box::new(source) },
-                None => source,
-            };
-            let cells = statics.zip(config.data.statics.as_ref());
-            let made = cells.map(|(cells, statics)| cells.finish(statics, &config.data, &dataset.layout)).transpose();
-            dataset.statics = made.map_err(in_table)?;
-            let notes = dataset.statics.as_ref().map(|statics| statics.notes(dataset.shape.num_covariates));
-            dataset.report.notes.extend(notes.into_iter().flatten());
+            dataset.settle_statics(&config.data, statics.as_ref())?;
         }
         dataset.settle_words(&found, known.map(|known| known.facts.map_or(&[][..], |facts| &facts.categories)))?;
         count_missing(&mut dataset.report, &dataset.labels, &dataset.table);
@@ -196,8 +187,7 @@ impl Dataset {
             Some(known) => super::files::open_for(&config.data, path, known.series())?,
             None => super::files::open(&config.data, path)?,
         };
-        let statics = config.data.statics.as_ref().filter(|_| known.is_none());
-        let statics = statics.map(|statics| super::files::open_statics(statics, &config.data)).transpose()?.flatten();
+        let statics = if known.is_none() { super::files::open_statics(&config.data)? } else { None };
         Self::of(config, records.as_mut(), statics, known)
     }
 

@@ -12,8 +12,8 @@ use super::read::header_names;
 use super::records::Records;
 use super::schema::{KnownSeries, Schema};
 use super::source_format::records;
-use super::statics::StaticCells;
-use crate::config::{DataSettings, StaticSettings};
+use super::statics::{StaticCells, in_table};
+use crate::config::DataSettings;
 
 /// Opens the files of a config; `path` is its first file.
 pub(super) fn open(settings: &DataSettings, path: &Path) -> Result<Box<dyn Records>, DataError> {
@@ -65,13 +65,13 @@ impl Records for Again {
 }
 
 /// The table of `data.static`, if it is a file of its own. Delimiter and header are found again: it is another file than the data.
-pub(super) fn open_statics(statics: &StaticSettings, settings: &DataSettings) -> Result<Option<StaticCells>, DataError> {
-    let Some(path) = &statics.path else { return Ok(None) };
-    let (path, settings) =
-        (Path::new(path), DataSettings { delimiter: None, skip_lines: 0, header: true, array: None, ..settings.clone() });
-    let in_file = |source: DataError| DataError::InFile { file: path.display().to_string(), source: Box::new(source) };
-    let mut records = open_one(&settings, path)?;
-    StaticCells::of_table(statics, &settings, records.as_mut()).map(Some).map_err(in_file)
+pub(super) fn open_statics(settings: &DataSettings) -> Result<Option<StaticCells>, DataError> {
+    let Some((statics, path)) = settings.statics.as_ref().and_then(|statics| Some((statics, statics.path.as_ref()?))) else {
+        return Ok(None);
+    };
+    let settings = DataSettings { delimiter: None, skip_lines: 0, header: true, array: None, ..settings.clone() };
+    let mut records = open_one(&settings, Path::new(path))?;
+    StaticCells::of_table(statics, &settings, records.as_mut()).map(Some).map_err(|e| in_table(statics, e))
 }
 
 /// Opens a file of any format; `-` is standard input.

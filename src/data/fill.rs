@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::dataset::Dataset;
+use super::layout::CategorySlot;
 use super::scaler::Scaler;
-use super::schema::CategorySlot;
 use super::source::{WindowMut, WindowShape, WindowSource};
 use super::windows::{WindowId, WindowIndex, WindowRun};
 

@@ -8,7 +8,7 @@
 //! Memory: the table takes rows x used columns x 4 bytes, and reading takes little more; see docs/memory.md.
 //!
 //! Files: `files` (files on disk), `join` (several of them), `formats` (Parquet, Arrow, NPZ), `text` and `lines` (CSV), `records` (their common
-//! form), `schema` (header to columns), `read` and `long` (rows to numbers), `clock` (timestamps), `number` (cells), `words` (categories),
+//! form), `schema` (header to columns), `layout` (what they are), `read` and `long` (rows to numbers), `clock` (timestamps), `number` (cells), `words` (categories),
 //! `statics` (what does not change over time), `level` (offsets), `table` (storage of the numbers), `grid` (timestamps to segments),
 //! `unlearnable` (columns left out), `facts` (what a run remembers), `dataset`
 //! (access), `windows` and `parts` (windows of the parts), `scaler`, `source` and `fill` (windows to buffers: [`Dataset::fill`]), `shuffle`,
@@ -30,6 +30,7 @@ pub(crate) mod formats;
 mod grid;
 #[cfg(feature = "native")]
 mod join;
+mod layout;
 mod level;
 pub(crate) mod lines;
 mod long;

@@ -1,7 +1,7 @@
 //! From the text of a cell to a number.
 
 use super::error::{DataError, shortened};
-use super::schema::Field;
+use super::layout::Field;
 use crate::config::DataSettings;
 use crate::numbers::to_f32;
 

@@ -4,10 +4,11 @@ use csv::ByteRecord;
 
 use super::clock::{Clock, Moments, TimeScale};
 use super::error::{DataError, shortened};
+use super::layout::Source;
 use super::level::Level;
 use super::number::NumberReader;
 use super::records::Records;
-use super::schema::{KnownSeries, Schema, Source};
+use super::schema::{KnownSeries, Schema};
 use super::statics::StaticCells;
 use super::table::Table;
 use super::words::{CellReader, Found};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
 use super::error::DataError;
-use super::schema::Slot;
+use super::layout::Slot;
 use super::windows::Part;
 use crate::numbers::to_f32;
 

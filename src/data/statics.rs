@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
+use super::dataset::Dataset;
 use super::error::{DataError, shortened};
+use super::layout::{Field, Layout};
 use super::number::NumberReader;
-use super::schema::{Field, Layout};
 use super::words::{category, in_order};
 #[cfg(feature = "native")]
 use super::{
@@ -92,12 +93,16 @@ impl StaticCells {
         line: u64,
         numbers: &NumberReader,
     ) -> Result<(), DataError> {
-        let (first, texts) = match self.rows.get_mut(&category(series)) {
+        let (first, texts) = match self.rows.get_mut(series) {
             Some(known) => known,
-            None => self.rows.entry(category(series)).or_insert_with(|| (line, vec![String::new(); fields.len()])),
+            None => self.rows.entry(series.to_owned()).or_insert_with(|| (line, vec![String::new(); fields.len()])),
         };
         for (text, field) in texts.iter_mut().zip(fields) {
-            let now = text_of(&record[field.index], numbers);
+            let cell = &record[field.index];
+            if cell == text.as_bytes() {
+                continue; // nearly all rows
+            }
+            let now = text_of(cell, numbers);
             if text.is_empty() {
                 *text = now;
             } else if !now.is_empty() && now != *text {
@@ -109,14 +114,13 @@ impl StaticCells {
     }
 
     /// The inputs of the model. A target is found by its name, or by the text that `{i}` matched (in a long table the series).
-    pub(super) fn finish(&self, statics: &StaticSettings, settings: &DataSettings, layout: &Layout) -> Result<Statics, DataError> {
+    fn inputs(&self, statics: &StaticSettings, settings: &DataSettings, layout: &Layout) -> Result<Statics, DataError> {
         let (covariates, targets) = (layout.covariates.len(), layout.targets.len());
         let mut rows = vec![];
         for (name, binding) in layout.targets.iter().zip(&layout.bindings) {
-            let row = self.rows.get(&category(name)).or_else(|| self.rows.get(&category(binding.as_ref()?)));
-            let Some(row) = row else {
-                let mut names: Vec<&str> = self.rows.keys().map(String::as_str).collect();
-                names.sort_unstable();
+            let row = |name: &String| self.rows.get(name).or_else(|| self.rows.get(&category(name)));
+            let Some(row) = row(name).or_else(|| row(binding.as_ref()?)) else {
+                let names = in_order(self.rows.keys().cloned().collect());
                 let problem = format!("the table has no row for the series \"{name}\"; it has {}", shortened(&names.join(", ")));
                 let advice = "add the row (its cells may be empty), or set data.static.series to the column with the names of the series";
                 return Err(DataError::schema("data.static", problem, advice));
@@ -133,10 +137,7 @@ impl StaticCells {
         }
         for (k, name) in statics.categories.iter().enumerate() {
             let texts: Vec<&str> = rows.iter().map(|(_, texts)| texts[statics.numbers.len() + k].as_str()).collect();
-            let mut all: Vec<String> = texts.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()).collect();
-            all.sort_unstable();
-            all.dedup();
-            for category in in_order(all) {
+            for category in in_order(texts.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()).collect()) {
                 let is = texts.iter().map(|text| f32::from(u8::from(*text == category))).collect();
                 columns.push((format!("{name} = {category}"), is));
             }
@@ -147,7 +148,26 @@ impl StaticCells {
     }
 }
 
-/// The fields of the static columns of a long table.
+impl Dataset {
+    /// Makes the static inputs of their cells, if the config has them.
+    pub(super) fn settle_statics(&mut self, settings: &DataSettings, cells: Option<&StaticCells>) -> Result<(), DataError> {
+        let (Some(statics), Some(cells)) = (&settings.statics, cells) else { return Ok(()) };
+        let made = cells.inputs(statics, settings, &self.layout).map_err(|e| in_table(statics, e))?;
+        self.report.notes.extend(made.notes(self.shape.num_covariates));
+        self.statics = Some(made);
+        Ok(())
+    }
+}
+
+/// Adds the table to an error, if it is a file of its own.
+pub(super) fn in_table(statics: &StaticSettings, source: DataError) -> DataError {
+    match &statics.path {
+        Some(file) => DataError::InFile { file: file.clone(), source: Box::new(source) },
+        None => source,
+    }
+}
+
+/// The field of a static column.
 pub(super) fn fields_of(header: &[String], name: &str) -> Result<Field, DataError> {
     let form = one_form(name);
     let index = header.iter().position(|h| *h == form).ok_or_else(|| DataError::UnknownColumn {

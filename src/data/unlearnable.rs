@@ -1,8 +1,9 @@
 //! Targets that cannot be learned: constant or empty in the training rows.
 
 use super::dataset::Dataset;
+use super::layout::Slot;
 use super::scaler::value_text;
-use super::schema::{Schema, Slot};
+use super::schema::Schema;
 use super::windows::Part;
 use crate::config::DataSettings;
 

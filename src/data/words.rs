@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::dataset::Dataset;
 use super::error::{DataError, shortened};
 use super::facts::CategoryFacts;
+use super::layout::Field;
 use super::number::NumberReader;
-use super::schema::Field;
 use super::windows::Part;
 use crate::config::{DataSettings, Unseen};
 use crate::names::one_form;
@@ -33,13 +33,15 @@ pub(super) struct Declaration {
 pub(super) struct Found {
     texts: Vec<String>,
     lines: Vec<u64>,
-    index: HashMap<Vec<u8>, usize>,
+    /// Index of a text, by the cell as it is written, and by its one form.
+    of_cell: HashMap<Vec<u8>, usize>,
+    of_text: HashMap<String, usize>,
 }
 
 impl Found {
     /// The number of a text: 1 for the first text of the file, and so on.
     fn number(&mut self, cell: &[u8], name: &str, line: u64) -> Result<f64, DataError> {
-        if let Some(k) = self.index.get(cell) {
+        if let Some(k) = self.of_cell.get(cell) {
             return Ok((k + 1) as f64);
         }
         let Ok(text) = std::str::from_utf8(cell) else {
@@ -61,16 +63,17 @@ impl Found {
             });
         }
         let text = category(text);
-        let k = self.texts.iter().position(|other| *other == text).unwrap_or_else(|| {
-            self.texts.push(text);
-            self.lines.push(line);
-            self.texts.len() - 1
-        });
+        let k = self.of_text.get(&text).copied().unwrap_or(self.texts.len());
         if k == MAX {
             let problem = format!("\"{name}\" has more than {MAX} categories");
             return Err(DataError::schema("data", problem, "remove kind = \"category\" there, or leave the column out"));
         }
-        self.index.insert(cell.to_vec(), k);
+        if k == self.texts.len() {
+            self.texts.push(text.clone());
+            self.lines.push(line);
+            self.of_text.insert(text, k);
+        }
+        self.of_cell.insert(cell.to_vec(), k);
         Ok((k + 1) as f64)
     }
 }
@@ -133,12 +136,7 @@ pub(super) struct Words {
 impl Words {
     /// The code of a stored number; 0 if it is missing, or a category that is not known.
     pub(super) fn code(&self, stored: f32) -> f32 {
-        if stored.is_nan() {
-            return 0.0;
-        }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count from 1")]
-        let k = stored as usize - 1;
-        self.codes.get(k).copied().unwrap_or(0.0)
+        if stored.is_nan() { 0.0 } else { self.codes.get(index(stored)).copied().unwrap_or(0.0) }
     }
 
     /// The words of a driver: `texts` are those that the model knows.
@@ -148,13 +146,12 @@ impl Words {
         for (text, &line) in found.texts.iter().zip(&found.lines) {
             let code = code_of.get(text.as_str()).copied();
             if code.is_none() && declared.unseen == Unseen::Error {
-                let known: Vec<String> = texts.iter().take(LISTED).map(|t| format!("\"{}\"", shortened(t))).collect();
                 let more = if texts.len() > LISTED { format!(" and {} more", texts.len() - LISTED) } else { String::new() };
                 return Err(DataError::UnseenCategory {
                     line,
                     name: declared.name.as_str().into(),
                     text: shortened(text).into(),
-                    known: format!("{}{more}", known.join(", ")).into(),
+                    known: format!("{}{more}", listed(&texts)).into(),
                     place: declared.place,
                 });
             }
@@ -197,18 +194,15 @@ impl Dataset {
     /// Notes the categories of a driver, if they are new, and how many cells have others.
     fn note_words(&mut self, k: usize, found: &Found, are_new: bool) {
         let (name, words) = (&self.layout.declared[k].name, &self.words[k]);
-        let listed = |texts: &[&str]| {
-            let first: Vec<String> = texts.iter().take(LISTED).map(|text| format!("\"{}\"", shortened(text))).collect();
-            first.join(", ") + if texts.len() > LISTED { ", .." } else { "" }
-        };
+        let listed = |texts: &[String]| listed(texts) + if texts.len() > LISTED { ", .." } else { "" };
         let mut notes = vec![];
         if are_new {
-            let texts: Vec<&str> = words.texts.iter().map(String::as_str).collect();
-            let categories = if texts.len() == 1 { "category" } else { "categories" };
-            notes.push(format!("\"{name}\" has {} {categories} in the training rows: {}", texts.len(), listed(&texts)));
+            let (count, first) = (words.texts.len(), listed(&words.texts));
+            let categories = if count == 1 { "category" } else { "categories" };
+            notes.push(format!("\"{name}\" has {count} {categories} in the training rows: {first}"));
         }
-        let unseen: Vec<&str> =
-            found.texts.iter().zip(&words.codes).filter(|(_, code)| **code == 0.0).map(|(text, _)| text.as_str()).collect();
+        let unseen: Vec<String> =
+            found.texts.iter().zip(&words.codes).filter(|(_, code)| **code == 0.0).map(|(text, _)| text.clone()).collect();
         if !unseen.is_empty() {
             let slots = || self.layout.categories().filter(|slot| slot.words == k);
             let cells = slots().flat_map(|slot| self.table.values(slot.slot.column, 0..self.rows())).filter(|v| !v.is_nan());
@@ -231,9 +225,7 @@ impl Dataset {
         let mut seen = vec![false; found.texts.len()];
         for slot in self.layout.categories().filter(|slot| slot.words == words) {
             for stored in self.table.values(slot.slot.column, rows.clone()).filter(|v| !v.is_nan()) {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count from 1")]
-                let k = stored as usize - 1;
-                seen[k] = true;
+                seen[index(stored)] = true;
             }
         }
         in_order(found.texts.iter().zip(seen).filter(|(_, seen)| *seen).map(|(text, _)| text.clone()).collect())
@@ -246,11 +238,24 @@ impl Dataset {
     }
 }
 
-/// Texts in ascending order: by number if all are numbers.
+/// The first texts, for a message.
+fn listed(texts: &[String]) -> String {
+    texts.iter().take(LISTED).map(|text| format!("\"{}\"", shortened(text))).collect::<Vec<_>>().join(", ")
+}
+
+/// The index in [`Found`] of the text of a stored number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count from 1")]
+fn index(stored: f32) -> usize {
+    stored as usize - 1
+}
+
+/// The different texts in ascending order: by number if all are numbers.
 pub(super) fn in_order(mut texts: Vec<String>) -> Vec<String> {
-    order::sort_by_key(&mut texts, |text| text.clone());
-    if texts.iter().all(|text| text.parse::<f64>().is_ok_and(f64::is_finite)) {
-        texts.sort_by(|a, b| a.parse::<f64>().unwrap_or(0.0).total_cmp(&b.parse::<f64>().unwrap_or(0.0)));
+    order::sort_by(&mut texts, Ord::cmp);
+    texts.dedup();
+    let number = |text: &str| text.parse().ok().filter(|v: &f64| v.is_finite());
+    if texts.iter().all(|text| number(text).is_some()) {
+        order::sort_by(&mut texts, |a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
     }
     texts
 }

@@ -2,6 +2,7 @@
 
 use super::{Experiment, ExperimentError};
 use crate::bytes::Budget;
+use crate::config::is_default;
 use crate::data::WindowCounts;
 use crate::graph::{Graph, Place, Tensor};
 use crate::host::{HostMemory, HostNeeds, state_bytes};
@@ -18,7 +19,7 @@ pub struct Summary {
     /// Optimiser steps of the whole run.
     pub steps: u64,
     /// Steps of the linear start, which come before and are shorter.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub start_steps: u64,
     /// Number of trainable parameters.
     pub parameters: usize,
@@ -95,10 +96,6 @@ impl Summary {
             host: host(graph, experiment, batch.max(scoring_batch)),
         })
     }
-}
-
-fn is_zero<T: Default + PartialEq>(steps: &T) -> bool {
-    *steps == T::default()
 }
 
 /// Host memory for training with `batch` windows per batch.

@@ -122,7 +122,7 @@ impl Training {
         let best = self.stored().weights(places, Weights::Best)?;
         let graph = DriverGraph::of(&self.experiment.shape(), &self.experiment.series(), places, &best)?;
         let Some(bytes) = truth else { return Ok((graph, None)) };
-        let settings = GraphSettings::default().with(|s| (s.edges, s.skip_unknown) = (Some("the file".into()), true));
+        let settings = GraphSettings::of_truth("the file".into());
         let truth = SeriesGraph::build(&settings, self.experiment.dataset(), Some(bytes));
         let (truth, _) = truth.map_err(|source| ExperimentError::Graph { place: "the file".into(), source })?;
         let found = recovery(&graph.strengths, &truth, &graph.candidates(|_| true))?;

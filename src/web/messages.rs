@@ -58,10 +58,14 @@ pub(super) struct LossNames {
 impl LossNames {
     fn of(config: &Config) -> Self {
         let (settings, density, metric) = (&config.model, config.training.loss, config.validation.metric);
-        let (of_validation, factor) = Measure::of_validation(settings, density, metric);
-        let validation = if factor < 1.0 { Measure::Pinball } else { of_validation };
-        let validation = if metric == Metric::Crps { Measure::Crps } else { validation };
-        Self { training: Measure::of_training(settings, density).name(), validation: validation.name() }
+        let training = Measure::of_training(settings, density);
+        let validation = match metric {
+            Metric::Loss => training,
+            Metric::Crps => Measure::Crps,
+            Metric::Nll => Measure::Nll,
+            Metric::Pinball => Measure::Pinball,
+        };
+        Self { training: training.name(), validation: validation.name() }
     }
 }
 

@@ -8,7 +8,6 @@ use crate::graph::TensorId;
 use crate::ops::driver_edges::DriverEdges;
 use crate::ops::driver_input::DriverInput;
 use crate::ops::driver_sum::DriverSum;
-use crate::ops::linear::{Activation, Linear};
 use crate::ops::tanh_gate::TanhGate;
 
 /// Name of the parameter with the signed graphs `[R, Nt, Nx]`.
@@ -36,9 +35,7 @@ pub(super) fn highway(b: &mut Builder, embedded: &Embedded, edges: TensorId) -> 
     }
     let pair = b.linear("drivers.pair", sums, Dense::to(2 * s.driver_products).without_bias())?;
     let products = b.graph.apply1(TanhGate, "drivers.products", &[pair])?;
-    let weight = b.parameter("drivers.pair_out.weight", &[w.horizon, s.driver_products], Init::fan_in(s.driver_products));
-    let linear = Linear { bias: false, residual: true, activation: Activation::Identity, dropout: 0.0, column0: None };
-    Ok(b.graph.apply1(linear, "drivers.pair_out", &[products, weight, y])?)
+    b.linear_onto("drivers.pair_out", products, w.horizon, Init::fan_in(s.driver_products), Some(y))
 }
 
 /// The targets after attention from the k strongest drivers of each. `series`: the tokens of all series as they came into section 7.

@@ -9,7 +9,6 @@ use crate::ops::blend::Blend;
 use crate::ops::embed_sum::EmbedSum;
 use crate::ops::graph_features::GraphFeatures;
 use crate::ops::instance_norm::InstanceNorm;
-use crate::ops::linear::{Activation, Linear};
 use crate::ops::one_hot::OneHot;
 use crate::ops::patch_mean::PatchMean;
 use crate::ops::row_mean::RowMean;
@@ -84,10 +83,7 @@ fn categories(
     for (column, &size) in sizes.iter().enumerate() {
         let name = format!("{name}.{column}");
         let places = b.graph.apply1(OneHot { patch, column, size }, &format!("{name}.places"), &[codes])?;
-        let table = b.parameter(&format!("{name}.weight"), &[d, patch * size], Init::Normal(0.02));
-        let map = Linear { bias: false, residual: sum.is_some(), activation: Activation::Identity, dropout: 0.0, column0: None };
-        let inputs: Vec<TensorId> = [places, table].into_iter().chain(sum).collect();
-        sum = Some(b.graph.apply1(map, &name, &inputs)?);
+        sum = Some(b.linear_onto(&name, places, d, Init::Normal(0.02), sum)?);
     }
     Ok(sum)
 }

@@ -225,6 +225,22 @@ impl Builder<'_> {
         Ok(self.graph.apply1(linear, name, &inputs)?)
     }
 
+    /// `x W^T`, plus `sum` if there is one.
+    pub(crate) fn linear_onto(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        columns: usize,
+        init: Init,
+        sum: Option<TensorId>,
+    ) -> Result<TensorId, ModelError> {
+        let inner = self.graph.tensors[x].operand.last();
+        let weight = self.parameter(&format!("{name}.weight"), &[columns, inner], init);
+        let linear = Linear { bias: false, residual: sum.is_some(), activation: Activation::Identity, dropout: 0.0, column0: None };
+        let inputs: Vec<TensorId> = [x, weight].into_iter().chain(sum).collect();
+        Ok(self.graph.apply1(linear, name, &inputs)?)
+    }
+
     /// `[a, x] W^T + b`, with the width of x.
     pub(crate) fn concat_linear(&mut self, name: &str, a: TensorId, x: TensorId) -> Result<TensorId, ModelError> {
         let d = self.graph.tensors[x].operand.last();

@@ -1,6 +1,6 @@
 //! The state of the training loop on the host, and the stopping conditions.
 
-use crate::config::TrainingSettings;
+use crate::config::{TrainingSettings, is_default};
 use serde::{Deserialize, Serialize};
 
 /// The state of the training loop on the host.
@@ -24,11 +24,6 @@ pub struct Progress {
     pub best_step: u64,
     /// Number of validations since then.
     pub stale: u64,
-}
-
-/// For `serde`, which passes a reference.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl Progress {
